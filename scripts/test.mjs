@@ -1,0 +1,145 @@
+// `npm test`: every static check, then every test, then one last line `N passed, N failed`. A failing part does
+// not stop the next one, so one run reports everything. A static check counts as one item, a test as one item.
+//   --only NAMES      a comma-separated choice of the parts below
+//   --summary FILE    also writes {"passed": n, "failed": n} there, for a caller that adds up several runs
+// Tests are counted from vitest's JSON report, never from its exit code alone: a suite that could not be loaded
+// has no failed test, and must not look green.
+
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ROOT } from './ensure-built.mjs';
+
+// npm scripts of the same name. The build is a check as well: the e2e tests run what it makes.
+const CHECKS = ['lint', 'typecheck', 'depcruise', 'knip', 'build'];
+// vitest projects, see vitest.config.ts.
+const PROJECTS = ['unit', 'pg', 'e2e', 'browser'];
+// A part that hangs must end the run, not the patience of whoever waits: about five times the slowest known part.
+const PART_MINUTES_MAX = 30;
+
+/** @typedef {{ passed: number, failed: number }} Count */
+
+/**
+ * Runs a program with its output going through; answers its exit code, or null when it was killed.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {Record<string, string>} [environment]
+ * @returns {Promise<number | null>}
+ */
+function run(command, args, environment = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd: ROOT,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...environment },
+      timeout: PART_MINUTES_MAX * 60_000,
+    });
+    child.once('error', (error) => {
+      console.error(error.message);
+      resolve(null);
+    });
+    child.once('exit', (code) => resolve(code));
+  });
+}
+
+/**
+ * @param {string} name
+ * @returns {Promise<Count>}
+ */
+async function runCheck(name) {
+  console.log(`\n── ${name}`);
+  const isOk = (await run('npm', ['run', '--silent', name])) === 0;
+  console.log(isOk ? `${name}: ok` : `${name}: FAILED`);
+  return { passed: isOk ? 1 : 0, failed: isOk ? 0 : 1 };
+}
+
+/**
+ * @param {string[]} projects
+ * @returns {Promise<Count>}
+ */
+async function runProjects(projects) {
+  console.log(`\n── tests: ${projects.join(', ')}`);
+  const directory = mkdtempSync(join(tmpdir(), 'lanekeeper-test-'));
+  const report = join(directory, 'report.json');
+  try {
+    const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
+    const selection = projects.flatMap((project) => ['--project', project]);
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    // The build has been checked above; processes under test must neither repeat it nor race on it.
+    const code = await run(process.execPath, [vitest, 'run', ...selection, ...reporters], {
+      LANEKEEPER_NO_BUILD: '1',
+    });
+    return countTests(report, code);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {string} report path of vitest's JSON report
+ * @param {number | null} code vitest's exit code
+ * @returns {Count}
+ */
+function countTests(report, code) {
+  if (!existsSync(report)) return { passed: 0, failed: 1 };
+  const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+  const brokenFiles = testResults.filter(
+    (/** @type {{ status: string, assertionResults: { status: string }[] }} */ file) =>
+      file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed'),
+  );
+  const failed = numFailedTests + brokenFiles.length;
+  // No test at all, or an error outside of any test (an unhandled rejection, a failed global set-up).
+  const hasFailedUnseen = failed === 0 && (code !== 0 || numPassedTests === 0);
+  return { passed: numPassedTests, failed: failed + (hasFailedUnseen ? 1 : 0) };
+}
+
+/**
+ * Browser tests need a Chromium. Without one they are left out, aloud, unless the caller insists on them.
+ * @returns {'none' | 'run' | 'left out' | 'missing'}
+ */
+function planBrowserTests() {
+  const names = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' });
+  if (!names.some((name) => name.endsWith('.browser.test.ts'))) return 'none';
+  if (existsSync(process.env['CHROME_PATH'] ?? '/usr/bin/chromium')) return 'run';
+  return process.env['LANEKEEPER_REQUIRE_BROWSER'] === '1' ? 'missing' : 'left out';
+}
+
+/** @returns {{ parts: string[], summary: string | undefined }} */
+function readArguments() {
+  const { values } = parseArgs({ options: { only: { type: 'string' }, summary: { type: 'string' } } });
+  const known = [...CHECKS, ...PROJECTS];
+  const parts = values.only === undefined ? known : values.only.split(',');
+  const unknown = parts.filter((part) => !known.includes(part));
+  if (unknown.length > 0) throw new Error(`Unknown: ${unknown.join(', ')}. Parts are ${known.join(', ')}.`);
+  return { parts, summary: values.summary };
+}
+
+async function main() {
+  const { parts, summary } = readArguments();
+  /** @type {Count[]} */
+  const counts = [];
+  for (const check of CHECKS.filter((name) => parts.includes(name))) counts.push(await runCheck(check));
+
+  const browser = parts.includes('browser') ? planBrowserTests() : 'none';
+  if (browser === 'missing') counts.push({ passed: 0, failed: 1 });
+  const projects = PROJECTS.filter(
+    (name) => parts.includes(name) && (name !== 'browser' || browser === 'run'),
+  );
+  if (projects.length > 0) counts.push(await runProjects(projects));
+
+  if (browser === 'left out' || browser === 'missing') {
+    console.log('Browser tests left out: no Chromium. Install one (Debian: chromium) or set CHROME_PATH.');
+  }
+  const passed = counts.reduce((sum, count) => sum + count.passed, 0);
+  const failed = counts.reduce((sum, count) => sum + count.failed, 0);
+  if (summary !== undefined) writeFileSync(summary, JSON.stringify({ passed, failed }));
+  process.exitCode = failed > 0 ? 1 : 0;
+  console.log(`\n${passed} passed, ${failed} failed`);
+}
+
+main().catch((error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});

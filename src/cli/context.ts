@@ -1,0 +1,104 @@
+/** What a command works with: settings, client, output, stdin and signals. Built from the global flags, once. */
+import { readFile } from 'node:fs/promises';
+import { text as readAll } from 'node:stream/consumers';
+import { type Client, connect } from '../client/client.ts';
+import type { Environment } from './environment.ts';
+import { UsageError } from './exit-codes.ts';
+import { isLoopback } from './local-server.ts';
+import { Output, type OutputOptions } from './output.ts';
+import { type GlobalFlags, resolveSettings, type Settings, type SettingsContext } from './settings.ts';
+
+export interface Flags extends GlobalFlags {
+  readonly json?: boolean | undefined;
+  readonly color?: boolean | undefined;
+  readonly quiet?: boolean | undefined;
+}
+
+export interface System {
+  readonly stdin: () => NodeJS.ReadStream;
+  readonly stdout: OutputOptions['stdout'];
+  readonly stderr: OutputOptions['stderr'];
+  readonly env: Environment;
+  readonly workingDirectory: string;
+}
+
+type SignalHandler = (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') => void;
+
+export class Context {
+  readonly system: System;
+  readonly flags: Flags;
+  readonly output: Output;
+  /** Set by commands that leave in their own way; otherwise the program ends at once. */
+  onSignal: SignalHandler | undefined;
+  /** A reader of stdout has gone away: quiet end, unless a command has more to do than to print. */
+  endsWithStdout = true;
+  #settings: Promise<Settings> | undefined;
+  #stdin: Promise<string> | undefined;
+
+  constructor(system: System, flags: Flags) {
+    this.system = system;
+    this.flags = flags;
+    this.output = new Output({
+      stdout: system.stdout,
+      stderr: system.stderr,
+      isJson: flags.json ?? false,
+      isQuiet: flags.quiet ?? false,
+      // https://no-color.org: any value but the empty one.
+      hasColours: flags.color !== false && !system.env['NO_COLOR'] && system.stdout.isTTY === true,
+    });
+  }
+
+  settings(): Promise<Settings> {
+    this.#settings ??= resolveSettings(this.flags, this.settingsContext());
+    return this.#settings;
+  }
+
+  async client(): Promise<Client> {
+    const { url, board, token } = await this.settings();
+    if (token !== undefined && url.startsWith('http:') && !isLoopback(url)) {
+      this.output.note(`warning: the key travels to ${url} unencrypted; use https`);
+    }
+    return connect({ url, board, token });
+  }
+
+  settingsContext(): SettingsContext {
+    return {
+      env: this.system.env,
+      workingDirectory: this.system.workingDirectory,
+      readStdin: () => this.readStdin(),
+      warn: (text) => this.output.warn(text),
+    };
+  }
+
+  readStdin(): Promise<string> {
+    this.#stdin ??= readAll(this.system.stdin());
+    return this.#stdin;
+  }
+
+  /** A text given literally, as @file, or as - for stdin. */
+  async readText(value: string): Promise<string> {
+    if (value === '-') return this.readStdin();
+    if (!value.startsWith('@')) return value;
+    try {
+      return await readFile(value.slice(1), 'utf8');
+    } catch (error) {
+      throw new UsageError(
+        `Cannot read ${value.slice(1)}: ${error instanceof Error ? error.message : error}`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+
+  /** The same, holding JSON. */
+  async readJson(value: string, option: string): Promise<unknown> {
+    const text = await this.readText(value);
+    try {
+      return JSON.parse(text) as unknown;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new UsageError(`${option} is not JSON: ${reason}`, { cause: error });
+    }
+  }
+}

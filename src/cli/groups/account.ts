@@ -1,0 +1,104 @@
+/** login, logout and whoami: which key this user works with. Keys come from a file or stdin, never from a flag. */
+import { connect } from '../../client/client.ts';
+import type { ReplyOf } from '../../client/operation-types.ts';
+import type { Context } from '../context.ts';
+import { UsageError } from '../exit-codes.ts';
+import { withExamples } from '../options.ts';
+import { profilesPath, readProfiles, writeProfiles } from '../profiles.ts';
+import { readHidden } from '../read-hidden.ts';
+import type { Register } from '../register.ts';
+import { DEFAULT_URL, readTokenFile } from '../settings.ts';
+import { writeFields } from '../table.ts';
+
+const DEFAULT_PROFILE = 'default';
+
+export const registerLogin: Register = (command, contextOf) => {
+  withExamples(
+    command,
+    `  lanekeeper login --url https://lanes.example.com --token-file key.txt
+  lanekeeper login --profile staging --url https://staging.example.com < key.txt`,
+  );
+  command.description(
+    'Check a key against a server and store both as a profile, which becomes the current one.',
+  );
+  command.action(() => login(contextOf()));
+};
+
+async function login(context: Context): Promise<void> {
+  const { flags, output, system } = context;
+  const { env } = system;
+  const name = flags.profile ?? (env['LANEKEEPER_PROFILE'] || DEFAULT_PROFILE);
+  const url = flags.url ?? (env['LANEKEEPER_URL'] || DEFAULT_URL);
+  if (!URL.canParse(url)) throw new UsageError(`Not a URL: ${url}`);
+  const token = await readKey(context, url);
+  const reply = await connect({ url, token }).whoami();
+  const path = profilesPath(env);
+  const profiles = await readProfiles(path, (text) => output.warn(text));
+  const board = flags.board ?? boardOf(reply);
+  const profile = { url, token, ...(board === undefined ? {} : { board }) };
+  await writeProfiles(path, { current: name, profiles: { ...profiles.profiles, [name]: profile } });
+  if (output.isJson) output.json(reply);
+  output.note(`Logged in to ${url} as ${whoText(reply)}; stored as profile "${name}" in ${path}.`);
+  output.note('Next: lanekeeper task list');
+}
+
+async function readKey(context: Context, url: string): Promise<string> {
+  const { flags, system } = context;
+  if (flags.tokenFile === undefined && system.stdin().isTTY) {
+    const typed = await readHidden(`Key for ${url} (not shown): `, system.stdin(), system.stderr);
+    if (typed === '') throw new UsageError('No key was given');
+    return typed;
+  }
+  return readTokenFile(flags.tokenFile ?? '-', context.settingsContext());
+}
+
+/** A key for one board makes that board the obvious default. */
+function boardOf({ principal }: ReplyOf<'whoami'>): string | undefined {
+  if (principal.type === 'claim') return principal.board;
+  const [only, ...others] = principal.key.boards;
+  return only === '*' || others.length > 0 ? undefined : only;
+}
+
+export const registerLogout: Register = (command, contextOf) => {
+  command.description(
+    'Forget a stored profile (default: the current one). The key itself stays valid: see key revoke.',
+  );
+  command.action(async () => {
+    const { flags, output, system } = contextOf();
+    const path = profilesPath(system.env);
+    const { current, profiles } = await readProfiles(path, (text) => output.warn(text));
+    const name = flags.profile ?? current;
+    if (name === null || !Object.hasOwn(profiles, name)) throw new UsageError('There is no such profile');
+    const left = Object.fromEntries(Object.entries(profiles).filter(([each]) => each !== name));
+    await writeProfiles(path, { current: current === name ? null : current, profiles: left });
+    output.note(`Forgot profile "${name}".`);
+  });
+};
+
+export const registerWhoami: Register = (command, contextOf) => {
+  command.description('Show who the key speaks for, and where it comes from.');
+  command.action(async () => {
+    const context = contextOf();
+    const { url, tokenSource } = await context.settings();
+    const reply = await (await context.client()).whoami();
+    if (context.output.isJson) {
+      context.output.json(reply);
+      return;
+    }
+    const { principal } = reply;
+    const key = principal.type === 'key' ? principal.key : null;
+    writeFields(context.output, [
+      ['who', whoText(reply)],
+      ['server', url],
+      ['credential', tokenSource],
+      ['boards', key === null ? null : key.boards.join(', ')],
+      ['lane', key?.lane ?? null],
+      ['expires', key === null ? null : (key.expires_at ?? 'never')],
+    ]);
+  });
+};
+
+function whoText({ principal }: ReplyOf<'whoami'>): string {
+  if (principal.type === 'claim') return `the claim of ${principal.task_id} on lane ${principal.lane}`;
+  return `${principal.key.role} key "${principal.key.name}" (${principal.key.id})`;
+}

@@ -1,0 +1,46 @@
+/** event list: a page of the log. */
+import { LIMITS } from '../../contract/constants.ts';
+import type { Context } from '../context.ts';
+import { eventLine } from '../format.ts';
+import { integerFrom, listFrom, withExamples } from '../options.ts';
+import type { Register } from '../register.ts';
+
+interface EventFlags {
+  readonly after?: string;
+  readonly limit?: number;
+  readonly lanes?: string[];
+  readonly tasks?: string[];
+  readonly kinds?: string[];
+  readonly wait?: number;
+}
+
+export const registerEvent: Register = (command, contextOf) => {
+  withExamples(
+    command,
+    `  lanekeeper events
+  lanekeeper events --kinds task.failed --limit 20
+  lanekeeper events --after CURSOR --wait 30 --json`,
+  );
+  command
+    .command('list', { isDefault: true })
+    .description('read a page of the log, oldest first; to follow it: lanekeeper watch')
+    .option('--after <cursor>', 'a cursor, or "start" (the default)')
+    .option('--limit <n>', 'events a page', integerFrom(1, LIMITS.eventPageRowsMax))
+    .option('--lanes <names>', 'only these lanes', listFrom)
+    .option('--tasks <ids>', 'only these tasks', listFrom)
+    .option('--kinds <kinds>', 'only these kinds; task.* stands for all of tasks', listFrom)
+    .option('-w, --wait <seconds>', 'wait for one when there is none', integerFrom(0, LIMITS.waitSecondsMax))
+    .action((flags: EventFlags) => listEvents(contextOf(), flags));
+};
+
+async function listEvents(context: Context, flags: EventFlags): Promise<void> {
+  const { output } = context;
+  const { wait, ...query } = flags;
+  const page = await (await context.client()).events.list(query, { waitSeconds: wait });
+  if (output.isJson) {
+    output.json(page);
+    return;
+  }
+  for (const event of page.events) output.line(eventLine(output, event));
+  output.note(`More: --after ${page.cursor}`);
+}

@@ -1,0 +1,175 @@
+/** task add and task set: tasks from flags, from stdin, and from files of many. */
+import { type Command, Option } from 'commander';
+import { parseObject } from '../../client/errors.ts';
+import type { BodyOf } from '../../client/operation-types.ts';
+import { LIMITS } from '../../contract/constants.ts';
+import type { Task } from '../../contract/tasks.ts';
+import type { Context } from '../context.ts';
+import { UsageError } from '../exit-codes.ts';
+import { taskLine } from '../format.ts';
+import { appendTo, given, integerFrom, labelInto, plainNoOption, timeFrom } from '../options.ts';
+
+type CreateBody = BodyOf<'createTask'>;
+type Changeable = Omit<BodyOf<'patchTask'>, 'title'>;
+/** What every task of a file has unless its line says otherwise. */
+type Defaults = Omit<CreateBody, 'title'>;
+
+interface TaskFlags {
+  readonly title?: string;
+  readonly lane?: string;
+  readonly body?: string;
+  readonly priority?: number;
+  readonly payload?: string;
+  readonly label?: Record<string, string>;
+  readonly runAt?: string;
+  readonly status?: 'ready' | 'triage' | 'blocked';
+  readonly idempotencyKey?: string;
+  readonly maxFailures?: number;
+  readonly maxRuntimeSeconds?: number;
+  readonly noProgressSeconds?: number;
+  readonly backoff?: string;
+  readonly tenant?: string;
+  readonly externalRef?: string;
+  readonly from?: string;
+  readonly clear?: string[];
+}
+
+/** Leaves room in a request for the brackets and names around the tasks. */
+const BATCH_BYTES_MAX = LIMITS.batchBodyBytesMax - 64 * 1024;
+
+export function addTaskCommand(task: Command, contextOf: () => Context): void {
+  withTaskOptions(task.command('add [title]').alias('create').description('put a task on the board'))
+    .option('--lane <name>', 'who shall do it')
+    .option('--run-at <time>', 'not before: RFC 3339 or like +10m', timeFrom(Date.now))
+    .addOption(new Option('--status <status>', 'to begin with').choices(['ready', 'triage', 'blocked']))
+    .option('--idempotency-key <key>', 'one task per board has it: adding again answers with that one')
+    .option(
+      '--from <file>',
+      'many: one JSON object a line, - for stdin; the other options are their defaults',
+    )
+    .action((title: string | undefined, flags: TaskFlags) => add(contextOf(), title, flags));
+}
+
+export function changeTaskCommand(task: Command, contextOf: () => Context): void {
+  withTaskOptions(task.command('set <id>').description('change a task'))
+    .option('--title <text>', 'a new title')
+    .option('--clear <field>', 'empty a field, e.g. tenant (repeatable)', appendTo)
+    .action((id: string, flags: TaskFlags) => change(contextOf(), id, flags));
+}
+
+function withTaskOptions(command: Command): Command {
+  const seconds = integerFrom(1, LIMITS.leaseSecondsMax);
+  return command
+    .option('--body <text>', 'what to do; text, @file, or - for stdin')
+    .option('--priority <n>', 'higher first', integerFrom(-LIMITS.priorityMax, LIMITS.priorityMax))
+    .option('--payload <json>', 'data for the worker; JSON, @file, or - for stdin')
+    .option('--label <key=value>', 'label (repeatable)', labelInto)
+    .option('--max-failures <n>', 'failures in a row before it is given up', integerFrom(1, 1000))
+    .option('--max-runtime-seconds <n>', 'time out an attempt', seconds)
+    .addOption(plainNoOption('--no-progress-seconds <n>', 'time out without progress').argParser(seconds))
+    .option('--backoff <json>', '{"base_seconds": 1, "factor": 2, "cap_seconds": 300}')
+    .option('--tenant <name>', 'whom it is for')
+    .option('--external-ref <ref>', 'a name of yours that it answers to');
+}
+
+async function fieldsOf(context: Context, flags: TaskFlags): Promise<Changeable> {
+  const { body, payload, backoff } = flags;
+  if (body === '-' && payload === '-') throw new UsageError('Only one option can read the standard input');
+  const fields = given({
+    body: body === undefined ? undefined : await context.readText(body),
+    priority: flags.priority,
+    payload: payload === undefined ? undefined : await context.readJson(payload, '--payload'),
+    labels: flags.label,
+    max_failures: flags.maxFailures,
+    max_runtime_seconds: flags.maxRuntimeSeconds,
+    no_progress_seconds: flags.noProgressSeconds,
+    backoff: backoff === undefined ? undefined : await context.readJson(backoff, '--backoff'),
+    tenant: flags.tenant,
+    external_ref: flags.externalRef,
+  });
+  // JSON as given; what is wrong with it the server says with a pointer.
+  return fields as Changeable;
+}
+
+async function add(context: Context, title: string | undefined, flags: TaskFlags): Promise<void> {
+  const defaults = {
+    ...(await fieldsOf(context, flags)),
+    ...given({
+      lane: flags.lane,
+      run_at: flags.runAt,
+      status: flags.status,
+      idempotency_key: flags.idempotencyKey,
+    }),
+  };
+  if (flags.from !== undefined) {
+    if (title !== undefined) throw new UsageError('Give a title or --from, not both');
+    await addMany(context, flags.from, defaults);
+    return;
+  }
+  if (title === undefined) throw new UsageError('Give a title, or many tasks with --from FILE');
+  const reply = await (await context.client()).tasks.create({ ...defaults, title });
+  const { output } = context;
+  if (output.isJson) output.json(reply);
+  else output.line(taskLine(output, reply.task));
+  output.note(`Next: lanekeeper task get ${reply.task.id} --wait`);
+}
+
+async function addMany(context: Context, from: string, defaults: Defaults): Promise<void> {
+  const text = await context.readText(from === '-' ? '-' : `@${from}`);
+  const tasks = parseLines(text, defaults);
+  const { output } = context;
+  const client = await context.client();
+  const created: Task[] = [];
+  for (const batch of batchesOf(tasks)) {
+    try {
+      created.push(...(await client.tasks.createBatch(batch)).tasks);
+    } catch (error) {
+      if (created.length > 0) output.warn(`The first ${created.length} of ${tasks.length} tasks were added.`);
+      throw error;
+    }
+  }
+  if (output.isJson) output.json({ tasks: created });
+  else for (const task of created) output.line(taskLine(output, task));
+  output.note(`Added ${created.length} tasks.`);
+}
+
+function parseLines(text: string, defaults: Defaults): CreateBody[] {
+  const tasks: CreateBody[] = [];
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue;
+    const fields = parseObject(line);
+    if (typeof fields?.['title'] !== 'string') {
+      throw new UsageError(`Line ${index + 1} is not a JSON object with a title`);
+    }
+    tasks.push({ ...defaults, ...fields, title: fields['title'] });
+  }
+  if (tasks.length === 0) throw new UsageError('There are no tasks to add');
+  return tasks;
+}
+
+/** As few requests as the API's limits allow; each is all or nothing. */
+function batchesOf(tasks: readonly CreateBody[]): CreateBody[][] {
+  const batches: CreateBody[][] = [];
+  let bytes = BATCH_BYTES_MAX;
+  for (const task of tasks) {
+    const taskBytes = Buffer.byteLength(JSON.stringify(task)) + 1;
+    const batch = batches.at(-1);
+    if (batch === undefined || bytes + taskBytes > BATCH_BYTES_MAX || batch.length === LIMITS.batchTasksMax) {
+      batches.push([task]);
+      bytes = taskBytes;
+    } else {
+      batch.push(task);
+      bytes += taskBytes;
+    }
+  }
+  return batches;
+}
+
+async function change(context: Context, id: string, flags: TaskFlags): Promise<void> {
+  const cleared = Object.fromEntries((flags.clear ?? []).map((field) => [field.replaceAll('-', '_'), null]));
+  const body = { ...(await fieldsOf(context, flags)), ...given({ title: flags.title }), ...cleared };
+  if (Object.keys(body).length === 0) throw new UsageError('Nothing to change: give at least one option');
+  const reply = await (await context.client()).tasks.patch(id, body);
+  if (context.output.isJson) context.output.json(reply);
+  else context.output.line(taskLine(context.output, reply.task));
+}

@@ -1,0 +1,150 @@
+/** work LANE -- CMD: makes any command a lane's worker. */
+import { access, constants } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { delimiter, join, sep } from 'node:path';
+import { LIMITS } from '../../contract/constants.ts';
+import type { Context } from '../context.ts';
+import { UsageError } from '../exit-codes.ts';
+import { integerFrom, withExamples } from '../options.ts';
+import type { Register } from '../register.ts';
+import type { Argv } from '../work/process-group.ts';
+import { Reporter } from '../work/reporter.ts';
+import { Worker } from '../work/worker.ts';
+
+interface WorkFlags {
+  readonly concurrency: number;
+  readonly worker?: string;
+  readonly lease: number;
+  readonly timeout?: number;
+  readonly drainSeconds: number;
+  readonly once?: boolean;
+  readonly maxTasks?: number;
+  readonly register?: boolean;
+  readonly verbose?: boolean;
+}
+
+/** With --once somebody waits for us: half a minute covers the start of a server, not its absence. */
+const CONNECT_SECONDS = 30;
+/** Ctrl-C may arrive twice, from the terminal and from npm; a person takes longer to press it again. */
+const REPEAT_MS = 1000;
+/** As many as one batch of heartbeats carries. */
+const CONCURRENCY_MAX = LIMITS.batchOperationsMax;
+
+const DETAILS = `
+The command runs without a shell, in a process group of its own, once per task:
+  stdin    the task as one JSON document, with what earlier attempts left under "handoff"
+  env      LANEKEEPER_TASK_ID, LANEKEEPER_RUN_ID, LANEKEEPER_ATTEMPT, LANEKEEPER_LANE, LANEKEEPER_BOARD,
+           LANEKEEPER_URL, and LANEKEEPER_TOKEN, which speaks for this claim only
+  exit 0   completes the task; the end of stdout is the summary. A JSON object on its last line is taken as
+           {summary, result, metadata}, or as the result when it has none of these
+  exit 75  fails it as rate limited, to be tried later
+  else     fails it; the end of stderr is the error
+While it runs the lease is kept. A cancel, a lost claim and --timeout stop the whole group: TERM, KILL after 5 s.
+Ctrl-C or TERM drains: no new tasks, --drain-seconds for running ones, then they are stopped and given back.
+A second Ctrl-C stops at once. When the worker itself is killed, its commands are stopped as well (not on Windows).
+`;
+
+export const registerWork: Register = (command, contextOf) => {
+  withExamples(
+    command,
+    `  lanekeeper work factory -- ./build.sh
+  lanekeeper work factory --concurrency 4 --timeout 1800 -- node job.js --fast
+  lanekeeper work factory --register --once -- sh -c 'jq -r .title'`,
+  );
+  command
+    .description('Run a command for each task of a lane.')
+    .argument('<lane>', 'the lane to work on')
+    .argument('<command...>', 'after --: the command and its arguments')
+    .option('-c, --concurrency <n>', 'tasks at once', integerFrom(1, CONCURRENCY_MAX), 1)
+    .option('--worker <name>', 'what this worker is called (default: host name and pid)')
+    .option(
+      '--lease <seconds>',
+      'how long a claim outlives this process',
+      integerFrom(1, LIMITS.leaseSecondsMax),
+      60,
+    )
+    .option(
+      '--timeout <seconds>',
+      'stop and fail a command that takes longer',
+      integerFrom(1, LIMITS.leaseSecondsMax),
+    )
+    .option(
+      '--drain-seconds <n>',
+      'how long running commands may finish',
+      integerFrom(0, LIMITS.leaseSecondsMax),
+      30,
+    )
+    .option('--once', 'end after one task')
+    .option('--max-tasks <n>', 'end after so many tasks', integerFrom(1, Number.MAX_SAFE_INTEGER))
+    .option('--register', 'register the lane when there is none of this name')
+    .option('-v, --verbose', 'show the output of the commands (on a terminal always)')
+    .addHelpText('after', DETAILS)
+    .action((lane: string, argv: string[], flags: WorkFlags) => work(contextOf(), lane, { argv, flags }));
+};
+
+interface WorkRequest {
+  readonly argv: readonly string[];
+  readonly flags: WorkFlags;
+}
+
+async function work(context: Context, lane: string, { argv, flags }: WorkRequest): Promise<void> {
+  const [command, ...rest] = argv;
+  if (command === undefined) throw new UsageError('Give a command after --');
+  await checkCommand(command, context);
+  const client = await context.client();
+  const { drain, hardStop } = followSignals(context);
+  const showsOutput = flags.verbose ?? context.system.stdout.isTTY === true;
+  const worker = new Worker({
+    client,
+    lane,
+    worker: flags.worker ?? defaultWorkerName(),
+    argv: [command, ...rest] satisfies Argv,
+    env: context.system.env,
+    concurrency: flags.concurrency,
+    leaseSeconds: flags.lease,
+    timeoutSeconds: flags.timeout ?? null,
+    drainSeconds: flags.drainSeconds,
+    tasksMax: flags.once ? 1 : (flags.maxTasks ?? null),
+    connectSeconds: flags.once ? CONNECT_SECONDS : null,
+    mayRegister: flags.register ?? false,
+    reporter: new Reporter(context.output, showsOutput),
+    drain,
+    hardStop,
+  });
+  await worker.run();
+}
+
+/** A command that is not there would fail task after task. */
+async function checkCommand(command: string, { system }: Context): Promise<void> {
+  if (process.platform === 'win32') return;
+  const directories = command.includes(sep) ? [''] : (system.env['PATH'] ?? '').split(delimiter);
+  for (const directory of directories) {
+    const found = await access(join(directory, command), constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (found) return;
+  }
+  throw new UsageError(`There is no command ${command} that could be run`);
+}
+
+/** First signal: drain. Another one a second later or more: at once. */
+function followSignals(context: Context): { drain: AbortSignal; hardStop: AbortSignal } {
+  const drain = new AbortController();
+  const hardStop = new AbortController();
+  let firstAtMs: number | undefined;
+  context.endsWithStdout = false;
+  context.onSignal = () => {
+    const nowMs = performance.now();
+    firstAtMs ??= nowMs;
+    if (nowMs - firstAtMs >= REPEAT_MS) hardStop.abort();
+    drain.abort();
+  };
+  return { drain: drain.signal, hardStop: hardStop.signal };
+}
+
+function defaultWorkerName(): string {
+  const host = hostname().replace(/[^\x21-\x7e]/g, '-') || 'worker';
+  // The longest a worker's name may be is 128 characters; a pid has at most 7.
+  return `${host.slice(0, 120)}-${process.pid}`;
+}

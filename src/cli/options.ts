@@ -1,0 +1,63 @@
+/** Parsers for option values: what makes no sense is a usage error before anything is sent. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+export function integerFrom(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value);
+    if (!/^[+-]?\d+$/.test(value) || number < min || number > max) {
+      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    }
+    return number;
+  };
+}
+
+/** For options that may be given several times: `key=value` each. */
+export function labelInto(
+  value: string,
+  labels: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const at = value.indexOf('=');
+  if (at <= 0) throw new InvalidArgumentError('It must look like key=value.');
+  return { ...labels, [value.slice(0, at)]: value.slice(at + 1) };
+}
+
+export function appendTo(value: string, values: readonly string[] = []): string[] {
+  return [...values, value];
+}
+
+export function listFrom(value: string): string[] {
+  return value.split(',').filter((item) => item !== '');
+}
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** RFC 3339, or from now: +30s, +10m, +2h, +1d. As the wire wants it: UTC with milliseconds. */
+export function timeFrom(nowMs: () => number): (value: string) => string {
+  return (value) => {
+    const relative = /^\+(\d{1,9})([smhd])$/.exec(value);
+    const seconds = Number(relative?.[1]) * (UNIT_SECONDS[relative?.[2] ?? ''] ?? 0);
+    const atMs = relative === null ? Date.parse(value) : nowMs() + seconds * 1000;
+    if (!Number.isFinite(atMs)) throw new InvalidArgumentError('It must be a time (RFC 3339) or like +10m.');
+    return new Date(atMs).toISOString();
+  };
+}
+
+/** An option whose name begins with "no-" without being the negation of another. */
+export function plainNoOption(flags: string, description: string): Option {
+  const option = new Option(flags, description);
+  option.negate = false;
+  return option;
+}
+
+/** Help leads with what people want to do. */
+export function withExamples(command: Command, examples: string): Command {
+  return command.addHelpText('before', `Examples:\n${examples.trimEnd()}\n`);
+}
+
+/** Only what was given: the API tells absent from null. */
+export function given<T extends Record<string, unknown>>(
+  fields: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}

@@ -1,0 +1,80 @@
+/**
+ * Where the program writes: data to stdout, messages to stderr. Colours only for a terminal that wants them. What
+ * other people wrote (titles, summaries) is shown without control characters, so that it cannot steer a terminal.
+ */
+import type { Writable } from 'node:stream';
+
+export interface OutputOptions {
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stderr: Writable & { readonly isTTY?: boolean };
+  readonly isJson: boolean;
+  readonly isQuiet: boolean;
+  readonly hasColours: boolean;
+}
+
+/** SGR parameters (ECMA-48). */
+const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 } as const;
+export type Style = keyof typeof STYLES;
+
+export class Output {
+  readonly stdout: OutputOptions['stdout'];
+  readonly stderr: OutputOptions['stderr'];
+  readonly isJson: boolean;
+  readonly #isQuiet: boolean;
+  readonly #hasColours: boolean;
+
+  constructor(options: OutputOptions) {
+    this.stdout = options.stdout;
+    this.stderr = options.stderr;
+    this.isJson = options.isJson;
+    this.#isQuiet = options.isQuiet;
+    this.#hasColours = options.hasColours;
+  }
+
+  /** Data, as text for people. */
+  line(text = ''): void {
+    this.stdout.write(`${text}\n`);
+  }
+
+  /** Data, as the API gave it. */
+  json(value: unknown): void {
+    this.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  }
+
+  /** One record of a stream. */
+  jsonLine(value: unknown): void {
+    this.stdout.write(`${JSON.stringify(value)}\n`);
+  }
+
+  /** A message that --quiet drops. */
+  note(text: string): void {
+    if (!this.#isQuiet) this.stderr.write(`${text}\n`);
+  }
+
+  /** A message that always comes. */
+  warn(text: string): void {
+    this.stderr.write(`${text}\n`);
+  }
+
+  style(style: Style, text: string): string {
+    return this.#hasColours ? `\u001b[${STYLES[style]}m${text}\u001b[0m` : text;
+  }
+}
+
+/** Control characters, line ends included, as visible symbols (Unicode "Control Pictures"). */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
+    const code = character.charCodeAt(0);
+    if (code < 0x20) return String.fromCharCode(0x2400 + code);
+    return code === 0x7f ? '\u2421' : '\ufffd';
+  });
+}
+
+/** The same for texts of several lines: line ends and tabs stay. */
+export function printableLines(text: string): string {
+  return text
+    .split(/\r?\n/)
+    .map((line) => line.split('\t').map(printable).join('\t'))
+    .join('\n');
+}

@@ -1,0 +1,159 @@
+/**
+ * Which server, board and credential a command uses: flags before environment before profile before a server on
+ * this machine. A credential that was stored for one server is used for that server only.
+ */
+import { readFile } from 'node:fs/promises';
+import { UsageError } from './exit-codes.ts';
+import { dataDirectoryOf, findLocalServer, type LocalServer, readAdminKey } from './local-server.ts';
+import type { Environment } from './environment.ts';
+import { type Profile, profilesPath, readProfiles } from './profiles.ts';
+
+export const DEFAULT_URL = 'http://127.0.0.1:7420';
+export const DEFAULT_BOARD = 'default';
+
+export interface GlobalFlags {
+  readonly url?: string | undefined;
+  readonly board?: string | undefined;
+  /** "-" is stdin. */
+  readonly tokenFile?: string | undefined;
+  readonly profile?: string | undefined;
+}
+
+export interface Settings {
+  readonly url: string;
+  readonly board: string;
+  readonly token: string | undefined;
+  /** For messages: where the credential came from. */
+  readonly tokenSource: string;
+}
+
+export interface SettingsContext {
+  readonly env: Environment;
+  readonly workingDirectory: string;
+  readonly readStdin: () => Promise<string>;
+  readonly warn: (text: string) => void;
+}
+
+/** One place that settings come from. */
+interface Layer {
+  readonly source: string;
+  readonly url?: string | undefined;
+  readonly board?: string | undefined;
+  /** Read only when this layer's credential is the one. */
+  readonly token?: (() => Promise<string | undefined>) | undefined;
+  /** The credential was stored for this layer's URL and goes nowhere else. */
+  readonly isTokenBound?: boolean;
+  /** Asked for by name: not using it would be a surprise. */
+  readonly isExplicit?: boolean;
+}
+
+export async function resolveSettings(flags: GlobalFlags, context: SettingsContext): Promise<Settings> {
+  const layers = await readLayers(flags, context);
+  const url = layers.find((layer) => layer.url !== undefined)?.url ?? DEFAULT_URL;
+  if (!URL.canParse(url)) throw new UsageError(`Not a URL: ${url}`);
+  const board = layers.find((layer) => layer.board !== undefined)?.board ?? DEFAULT_BOARD;
+  for (const layer of layers) {
+    if (layer.token === undefined) continue;
+    if (layer.isTokenBound && !isSameServer(layer.url, url)) {
+      if (layer.isExplicit) throw new UsageError(`The ${layer.source} is for ${layer.url}, not for ${url}`);
+      continue;
+    }
+    const token = await layer.token();
+    if (token !== undefined) return { url, board, token, tokenSource: layer.source };
+  }
+  return { url, board, token: undefined, tokenSource: 'none' };
+}
+
+async function readLayers(flags: GlobalFlags, context: SettingsContext): Promise<Layer[]> {
+  const { env } = context;
+  const { tokenFile } = flags;
+  const profiles = await readProfiles(profilesPath(env), context.warn);
+  const layerOf = (name: string | undefined | null, isExplicit: boolean): Layer[] => {
+    if (!name) return [];
+    const profile = Object.hasOwn(profiles.profiles, name) ? profiles.profiles[name] : undefined;
+    if (profile !== undefined) return [profileLayer(name, profile, isExplicit)];
+    if (!isExplicit) return [];
+    const known = Object.keys(profiles.profiles).join(', ') || 'none';
+    throw new UsageError(
+      `There is no profile "${name}" (known: ${known}). Next: lanekeeper login --profile ${name}`,
+    );
+  };
+  const local = await findLocalServer(dataDirectoryOf(env, context.workingDirectory));
+  return [
+    {
+      source: '--token-file',
+      url: flags.url,
+      board: flags.board,
+      token: tokenFile === undefined ? undefined : () => readTokenFile(tokenFile, context),
+    },
+    ...layerOf(flags.profile, true),
+    environmentLayer(context),
+    ...(flags.profile ? [] : layerOf(env['LANEKEEPER_PROFILE'], true)),
+    ...layerOf(profiles.current, false),
+    ...(local === undefined ? [] : [localLayer(local)]),
+  ];
+}
+
+function environmentLayer(context: SettingsContext): Layer {
+  const { env } = context;
+  const file = env['LANEKEEPER_TOKEN_FILE'];
+  const layer = { url: env['LANEKEEPER_URL'] || undefined, board: env['LANEKEEPER_BOARD'] || undefined };
+  if (env['LANEKEEPER_TOKEN']) {
+    return {
+      ...layer,
+      source: 'LANEKEEPER_TOKEN',
+      token: () => Promise.resolve(env['LANEKEEPER_TOKEN']?.trim()),
+    };
+  }
+  if (!file) return { ...layer, source: 'environment' };
+  return { ...layer, source: 'LANEKEEPER_TOKEN_FILE', token: () => readTokenFile(file, context) };
+}
+
+function profileLayer(name: string, profile: Profile, isExplicit: boolean): Layer {
+  const { url, board, token } = profile;
+  return {
+    source: `profile "${name}"`,
+    url,
+    board,
+    token: () => Promise.resolve(token),
+    isTokenBound: true,
+    isExplicit,
+  };
+}
+
+function localLayer(server: LocalServer): Layer {
+  return {
+    source: 'admin key of the local server',
+    url: server.url,
+    token: () => readAdminKey(server),
+    isTokenBound: true,
+  };
+}
+
+export async function readTokenFile(path: string, context: SettingsContext): Promise<string> {
+  const text = path === '-' ? await context.readStdin() : await readTokenText(path);
+  const token = text.trim();
+  if (token === '') throw new UsageError(`There is no key in ${path === '-' ? 'the standard input' : path}`);
+  if (/\s/.test(token))
+    throw new UsageError(`${path === '-' ? 'The standard input' : path} holds more than one key`);
+  return token;
+}
+
+async function readTokenText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(
+      `Cannot read the key in ${path}: ${error instanceof Error ? error.message : error}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function isSameServer(bound: string | undefined, url: string): boolean {
+  if (bound === undefined || !URL.canParse(bound)) return false;
+  const [a, b] = [new URL(bound), new URL(url)];
+  return a.origin === b.origin && a.pathname.replace(/\/+$/, '') === b.pathname.replace(/\/+$/, '');
+}

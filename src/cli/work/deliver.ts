@@ -1,0 +1,88 @@
+/**
+ * Reports the end of a run until the server has it. Ends are idempotent, so a lost answer is asked for again; the
+ * bound is twice the lease, because a server that was away extends leases by its absence, at most by their length.
+ */
+import type { Client } from '../../client/client.ts';
+import { LanekeeperError, UnreachableError } from '../../client/errors.ts';
+import type { ReplyOf } from '../../client/operation-types.ts';
+import { fullJitterMs } from '../../client/timing.ts';
+import { LIMITS } from '../../contract/constants.ts';
+import type { KeptClaim } from './heartbeats.ts';
+import type { RunEnd } from './verdict.ts';
+
+export type Delivery =
+  | { readonly kind: 'delivered'; readonly reply: ReplyOf<'completeRun'> }
+  /** The claim was not ours any more; the problem says what became of it. */
+  | { readonly kind: 'claim_lost'; readonly error: LanekeeperError }
+  /** Nobody knows of this end: refused for another reason, or not delivered in time. */
+  | { readonly kind: 'undelivered'; readonly error: unknown };
+
+export interface DeliveryContext {
+  readonly client: Client;
+  readonly leaseSeconds: number;
+  /** Cuts the retries short. */
+  readonly signal: AbortSignal;
+  /** The first attempt failed and will be repeated. */
+  readonly onRetry: (error: unknown) => void;
+}
+
+/** On top of two leases: time for the server to come up and for the last attempt itself. */
+const SLACK_MS = 30_000;
+const RETRY_BOUNDS = { baseMs: 250, capMs: 5_000 };
+
+export async function deliverEnd(claim: KeptClaim, end: RunEnd, context: DeliveryContext): Promise<Delivery> {
+  const { client, signal } = context;
+  const untilMs = performance.now() + context.leaseSeconds * 2000 + SLACK_MS;
+  let current = end;
+  for (let failures = 0; ; ) {
+    try {
+      return { kind: 'delivered', reply: await send(client, claim, current) };
+    } catch (error) {
+      if (error instanceof LanekeeperError && error.code === 'claim_lost')
+        return { kind: 'claim_lost', error };
+      const plainer = isRefusedBody(error) ? simplify(current) : null;
+      if (plainer !== null) {
+        current = plainer;
+        continue;
+      }
+      failures += 1;
+      const delayMs = fullJitterMs(failures, RETRY_BOUNDS, Math.random);
+      const isHopeless = !isTransient(error) || signal.aborted || performance.now() + delayMs > untilMs;
+      if (isHopeless) return { kind: 'undelivered', error };
+      if (failures === 1) context.onRetry(error);
+      await client.transport.timing.wait(delayMs, signal).catch(() => undefined);
+    }
+  }
+}
+
+function send(client: Client, claim: KeptClaim, end: RunEnd): Promise<ReplyOf<'completeRun'>> {
+  const options = { token: claim.token, retry: { attemptsMax: 1 } };
+  switch (end.verb) {
+    case 'complete':
+      return client.runs.complete(claim.runId, end.body, options);
+    case 'fail':
+      return client.runs.fail(claim.runId, end.body, options);
+    case 'release':
+      return client.runs.release(claim.runId, end.body, options);
+  }
+}
+
+function isTransient(error: unknown): boolean {
+  if (error instanceof UnreachableError) return true;
+  return error instanceof LanekeeperError && (error.retryable || error.status >= 500);
+}
+
+/** What the command wrote does not fit the API. The work was done all the same. */
+function isRefusedBody(error: unknown): boolean {
+  return error instanceof LanekeeperError && (error.status === 400 || error.status === 413);
+}
+
+/** A body that is always accepted; null when it already was one. */
+function simplify(end: RunEnd): RunEnd | null {
+  if (end.verb !== 'complete') return null;
+  if (end.body.result === undefined && end.body.metadata === undefined) return null;
+  const note = 'The result of the command was refused by the API and is left out.';
+  const { summary = '' } = end.body;
+  const text = `${note}\n${summary ?? ''}`.trim().slice(0, LIMITS.summaryCharactersMax);
+  return { verb: 'complete', body: { summary: text } };
+}

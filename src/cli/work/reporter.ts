@@ -1,0 +1,92 @@
+/**
+ * What a worker tells the person who started it: messages on stderr, the commands' output line by line with the
+ * task in front, and with --json one object per ended task on stdout. Never shows a token.
+ */
+import { StringDecoder } from 'node:string_decoder';
+import type { Claim } from '../../contract/claims.ts';
+import type { Output } from '../output.ts';
+import type { OutputStream } from './process-group.ts';
+
+/** Lines waiting for a terminal or pipe that does not keep up; beyond this they are left out of the display. */
+const DISPLAY_BYTES_MAX = 1024 * 1024;
+/** A line without an end is shown in pieces of this size. */
+const LINE_CHARACTERS_MAX = 8 * 1024;
+/** The end of an id is its random part, which tells tasks of one second apart. */
+const SHORT_ID_CHARACTERS = 8;
+
+export interface EndRecord {
+  readonly task_id: string;
+  readonly run_id: string;
+  readonly attempt: number;
+  /** completed, failed, released, … as the server recorded it; lost and undelivered are ours. */
+  readonly outcome: string;
+  readonly task_status: string | null;
+  readonly detail: string | null;
+  readonly seconds: number;
+}
+
+export class Reporter {
+  readonly #output: Output;
+  readonly #showsOutput: boolean;
+
+  constructor(output: Output, showsOutput: boolean) {
+    this.#output = output;
+    this.#showsOutput = showsOutput;
+  }
+
+  /** Routine; silent with --quiet. */
+  note(text: string): void {
+    this.#output.note(text);
+  }
+
+  /** What somebody should know even with --quiet. */
+  warn(text: string): void {
+    this.#output.warn(text);
+  }
+
+  started(claim: Claim): void {
+    this.note(`${shortId(claim.task.id)} started: ${claim.task.title} (attempt ${claim.attempt})`);
+  }
+
+  ended(record: EndRecord): void {
+    if (this.#output.isJson) this.#output.jsonLine(record);
+    const status = record.task_status === null ? '' : `, the task is ${record.task_status}`;
+    const detail = record.detail === null ? '' : `: ${record.detail}`;
+    this.note(
+      `${shortId(record.task_id)} ${record.outcome} after ${record.seconds.toFixed(1)} s${status}${detail}`,
+    );
+  }
+
+  /** A sink for the output of one command. */
+  outputOf(claim: Claim): ((stream: OutputStream, chunk: Uint8Array) => void) | undefined {
+    if (!this.#showsOutput) return undefined;
+    const prefix = `[${shortId(claim.task.id)}] `;
+    const lines = { stdout: new LineSplitter(), stderr: new LineSplitter() };
+    return (stream, chunk) => {
+      // With --json stdout is for records alone.
+      const target = stream === 'stdout' && !this.#output.isJson ? this.#output.stdout : this.#output.stderr;
+      for (const line of lines[stream].push(chunk)) {
+        if (target.writableLength < DISPLAY_BYTES_MAX) target.write(`${prefix}${line}\n`);
+      }
+    };
+  }
+}
+
+export function shortId(id: string): string {
+  return id.slice(-SHORT_ID_CHARACTERS);
+}
+
+class LineSplitter {
+  readonly #decoder = new StringDecoder('utf8');
+  #rest = '';
+
+  push(chunk: Uint8Array): string[] {
+    const lines = (this.#rest + this.#decoder.write(Buffer.from(chunk))).split(/\r?\n/);
+    this.#rest = lines.pop() ?? '';
+    if (this.#rest.length > LINE_CHARACTERS_MAX) {
+      lines.push(this.#rest);
+      this.#rest = '';
+    }
+    return lines;
+  }
+}

@@ -1,0 +1,348 @@
+/**
+ * A lane's worker: claims as long as it has free hands, runs a command per task, and leaves in good order. On a
+ * drain it claims no more, settles what it may have claimed without hearing of it, lets the running ones finish
+ * for a while, then stops them and gives their claims back. A claim is never left behind in silence.
+ */
+import type { Client } from '../../client/client.ts';
+import { LanekeeperError, UnreachableError } from '../../client/errors.ts';
+import { fullJitterMs } from '../../client/timing.ts';
+import type { Claim } from '../../contract/claims.ts';
+import { LIMITS } from '../../contract/constants.ts';
+import type { ClaimMode, Lane } from '../../contract/lanes.ts';
+import { EXIT, ExitError } from '../exit-codes.ts';
+import { Bell } from './bell.ts';
+import { Claimer, isTransient } from './claimer.ts';
+import { Heartbeats } from './heartbeats.ts';
+import { listenForHints } from './hints.ts';
+import { OrphanGuard } from './orphan-guard.ts';
+import type { Argv } from './process-group.ts';
+import type { Reporter } from './reporter.ts';
+import { messageOf, TaskRun } from './task-run.ts';
+import { firstAborted, within } from './waiting.ts';
+
+export interface WorkerOptions {
+  readonly client: Client;
+  readonly lane: string;
+  readonly worker: string;
+  readonly argv: Argv;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly concurrency: number;
+  readonly leaseSeconds: number;
+  readonly timeoutSeconds: number | null;
+  readonly drainSeconds: number;
+  /** null: without end. */
+  readonly tasksMax: number | null;
+  /** How long an unreachable server is waited for at the start; null: for ever. */
+  readonly connectSeconds: number | null;
+  /** Registers the lane when there is none of its name. */
+  readonly mayRegister: boolean;
+  readonly reporter: Reporter;
+  /** Claim no more, finish or give back what runs. */
+  readonly drain: AbortSignal;
+  /** Now. */
+  readonly hardStop: AbortSignal;
+}
+
+/** Half of what the server allows: proxies like to cut idle connections after a minute. */
+const WAIT_SECONDS = 30;
+/** Between claims of a lane in watch mode when no hint comes: a floor under lost hints, not a way to learn of work. */
+const HINT_FLOOR_MS = 30_000;
+/** An empty answer that came faster was not a long poll (paused lane, wait not granted): slow down. */
+const EMPTY_PAUSE_MS = 1_000;
+const RETRY_BOUNDS = { baseMs: 500, capMs: 15_000 };
+/** After a hard stop: one round trip to give claims back. */
+const HARD_STOP_MS = 2_000;
+
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #claimer: Claimer;
+  readonly #heartbeats: Heartbeats;
+  readonly #guard: OrphanGuard;
+  readonly #running = new Map<string, TaskRun>();
+  readonly #bell = new Bell();
+  /** Fires with the drain, and with everything else that ends claiming. */
+  readonly #leave = new AbortController();
+  readonly #left: Promise<void>;
+  readonly #ear = new AbortController();
+  #listening: Promise<void> = Promise.resolve();
+  #failure: unknown;
+  #started = 0;
+  #unreported = 0;
+  #lastReason: string | undefined;
+  #isAway = false;
+  #isListening = false;
+  #mode: ClaimMode = 'pull';
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#claimer = new Claimer(options);
+    this.#heartbeats = new Heartbeats(options.client, options.leaseSeconds);
+    this.#guard = OrphanGuard.start(options.env['PATH']);
+    this.#left = firstAborted(this.#leave.signal);
+  }
+
+  /** Resolves when it has left in good order; throws what ended it otherwise. */
+  async run(): Promise<void> {
+    const { drain, hardStop } = this.#options;
+    const leave = (): void => this.#leave.abort();
+    drain.addEventListener('abort', leave, { once: true });
+    if (drain.aborted) leave();
+    hardStop.addEventListener('abort', () => this.#killAll(), { once: true });
+    try {
+      await this.#work();
+    } catch (error) {
+      this.#failure ??= error;
+    }
+    this.#leave.abort();
+    await this.#leaveInOrder();
+    this.#ear.abort();
+    await this.#listening;
+    this.#guard.close();
+    this.#conclude();
+  }
+
+  async #work(): Promise<void> {
+    let lane = await this.#findLane();
+    while (lane !== null) {
+      const mode = this.#checkLane(lane);
+      this.#mode = mode;
+      if (mode !== 'pull') this.#listen();
+      try {
+        await this.#claimLoop(mode);
+        return;
+      } catch (error) {
+        if (!(error instanceof LanekeeperError) || error.code !== 'claim_mode_mismatch') throw error;
+        lane = await this.#findLane();
+        // Somebody has changed the lane's mode under us; when it is the same, the server means something else.
+        if (lane?.claim_mode === mode) throw error;
+      }
+    }
+  }
+
+  /** Waits for a server that is away; null when asked to leave meanwhile. */
+  async #findLane(): Promise<Lane | null> {
+    const { connectSeconds } = this.#options;
+    const untilMs =
+      connectSeconds === null ? Number.POSITIVE_INFINITY : performance.now() + connectSeconds * 1000;
+    for (let failures = 0; !this.#leave.signal.aborted; failures += 1) {
+      try {
+        const found = await this.#readLane();
+        this.#isBack();
+        return found;
+      } catch (error) {
+        if (this.#leave.signal.aborted) return null;
+        if (!isTransient(error) || performance.now() > untilMs) throw error;
+        await this.#pauseAfter(error, failures);
+      }
+    }
+    return null;
+  }
+
+  async #readLane(): Promise<Lane> {
+    const { client, lane, mayRegister } = this.#options;
+    const options = { signal: this.#leave.signal, retry: { attemptsMax: 1 } };
+    try {
+      return (await client.lanes.get(lane, options)).lane;
+    } catch (error) {
+      const isMissing = error instanceof LanekeeperError && error.code === 'lane_not_found';
+      if (!isMissing || !mayRegister) throw error;
+      return (await client.lanes.register(lane, { kind: 'persistent' }, options)).lane;
+    }
+  }
+
+  #checkLane(lane: Lane): ClaimMode {
+    const { reporter, concurrency, worker } = this.#options;
+    if (lane.claim_mode === 'push') {
+      throw new ExitError(
+        EXIT.conflict,
+        `Lane ${lane.name} has claim mode "push", which this command does not support yet. ` +
+          `Next: lanekeeper lane set ${lane.name} --claim-mode pull-or-watch`,
+      );
+    }
+    const limit = concurrency === 1 ? 'one task' : `${concurrency} tasks`;
+    reporter.note(
+      `working on lane ${lane.name} of board ${lane.board} as ${worker} (${lane.claim_mode}), ${limit} at a time; Ctrl-C drains`,
+    );
+    return lane.claim_mode;
+  }
+
+  /** Once, whatever the mode becomes later: the socket hears of cancels in every mode. */
+  #listen(): void {
+    if (this.#isListening) return;
+    this.#isListening = true;
+    const { client, lane, worker, reporter } = this.#options;
+    const listener = {
+      onWork: () => this.#bell.ring(),
+      onRunChanged: (runId: string) => this.#heartbeats.hurry(runId),
+      onConnected: () => {
+        this.#bell.ring();
+        for (const runId of this.#running.keys()) this.#heartbeats.hurry(runId);
+      },
+      onGone: (error: unknown) => {
+        if (this.#mode === 'watch') {
+          this.#failure ??= error;
+          this.#leave.abort();
+          return;
+        }
+        reporter.warn(
+          `no live hints (${messageOf(error)}); going on with long polls, a cancel takes a heartbeat to arrive`,
+        );
+      },
+    };
+    this.#listening = listenForHints(client, { lane, worker }, listener, this.#ear.signal);
+  }
+
+  async #claimLoop(mode: ClaimMode): Promise<void> {
+    const { concurrency, tasksMax } = this.#options;
+    let failures = 0;
+    while (!this.#leave.signal.aborted) {
+      const left = tasksMax === null ? Number.POSITIVE_INFINITY : tasksMax - this.#started;
+      if (left <= 0) return;
+      const max = Math.min(concurrency - this.#running.size, left, LIMITS.claimsMax);
+      if (max <= 0) {
+        await this.#oneFinished();
+        continue;
+      }
+      try {
+        await this.#claimOnce(mode, max);
+        failures = 0;
+      } catch (error) {
+        if (this.#leave.signal.aborted) return;
+        if (!isTransient(error)) throw error;
+        failures += 1;
+        await this.#pauseAfter(error, failures);
+      }
+    }
+  }
+
+  async #claimOnce(mode: ClaimMode, max: number): Promise<void> {
+    const askedAtMs = performance.now();
+    const waitSeconds = mode === 'watch' ? undefined : WAIT_SECONDS;
+    const { claims, reason } = await this.#claimer.claim(max, waitSeconds, this.#leave.signal);
+    this.#isBack();
+    if (this.#leave.signal.aborted) return await this.#giveBack(claims);
+    for (const claim of claims) this.#start(claim);
+    if (claims.length > 0) return;
+    this.#noteReason(reason);
+    if (mode === 'watch') {
+      await this.#bell.wait(HINT_FLOOR_MS, this.#leave.signal);
+    } else if (performance.now() - askedAtMs < EMPTY_PAUSE_MS) {
+      await this.#bell.wait(EMPTY_PAUSE_MS, this.#leave.signal);
+    }
+  }
+
+  #start(claim: Claim): void {
+    this.#started += 1;
+    const run = new TaskRun(claim, { ...this.#options, heartbeats: this.#heartbeats, guard: this.#guard });
+    this.#running.set(claim.run_id, run);
+    void run.ended.then((isKnown) => {
+      this.#running.delete(claim.run_id);
+      if (!isKnown) this.#unreported += 1;
+      if (run.startFailure !== null && this.#failure === undefined) {
+        this.#failure = new ExitError(
+          EXIT.error,
+          `Cannot start ${this.#options.argv[0]}: ${run.startFailure.message}`,
+        );
+        this.#leave.abort();
+      }
+    });
+  }
+
+  async #oneFinished(): Promise<void> {
+    await Promise.race<unknown>([this.#left, ...[...this.#running.values()].map((run) => run.ended)]);
+  }
+
+  async #pauseAfter(error: unknown, failures: number): Promise<void> {
+    const { client, reporter } = this.#options;
+    if (!this.#isAway) reporter.warn(`${messageOf(error)}; trying again until it answers`);
+    this.#isAway = true;
+    const askedMs = error instanceof LanekeeperError ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
+    const delayMs = Math.max(askedMs, fullJitterMs(failures, RETRY_BOUNDS, Math.random));
+    await client.transport.timing.wait(delayMs, this.#leave.signal).catch(() => undefined);
+  }
+
+  #isBack(): void {
+    if (this.#isAway) this.#options.reporter.warn('the server answers again');
+    this.#isAway = false;
+  }
+
+  /** Says once why nothing comes, unless it is only that nothing is there. */
+  #noteReason(reason: string | undefined): void {
+    if (reason !== this.#lastReason && reason !== undefined && reason !== 'none_ready') {
+      this.#options.reporter.note(`no work: ${reason.replaceAll('_', ' ')}; waiting`);
+    }
+    this.#lastReason = reason;
+  }
+
+  async #leaveInOrder(): Promise<void> {
+    const { drain, drainSeconds, hardStop, reporter, tasksMax } = this.#options;
+    await this.#settleClaims();
+    const isDone = tasksMax !== null && this.#started >= tasksMax;
+    if (this.#running.size > 0 && !isDone) {
+      reporter.note(
+        `draining: ${this.#running.size} running, up to ${drainSeconds} s; once more to stop at once`,
+      );
+    }
+    const finished = this.#allFinished();
+    const killed = firstAborted(hardStop);
+    // After the last task of --max-tasks there is no hurry: the time starts with a signal.
+    if (isDone) await Promise.race([finished, firstAborted(drain, hardStop)]);
+    await within(Promise.race([finished, killed]), drainSeconds * 1000);
+    for (const run of this.#running.values()) run.stop({ kind: 'draining' });
+    await Promise.race([finished, killed]);
+    if (hardStop.aborted) await within(finished, HARD_STOP_MS);
+  }
+
+  /** A claim request that was cut off may have claimed: ask, and give back. */
+  async #settleClaims(): Promise<void> {
+    const { reporter } = this.#options;
+    let claims: readonly Claim[] = [];
+    try {
+      claims = await this.#claimer.settle();
+    } catch (error) {
+      if (error instanceof UnreachableError || (error instanceof LanekeeperError && error.retryable)) {
+        reporter.warn(
+          `left without knowing whether a last claim was made: ${messageOf(error)}; its lease would run out`,
+        );
+      }
+    }
+    await this.#giveBack(claims);
+  }
+
+  async #giveBack(claims: readonly Claim[]): Promise<void> {
+    const { client, reporter } = this.#options;
+    for (const { run_id, token, task } of claims) {
+      const body = { reason: 'the worker is shutting down' };
+      try {
+        await client.runs.release(run_id, body, { token });
+      } catch (error) {
+        this.#unreported += 1;
+        reporter.warn(`${task.id} was claimed and could not be given back: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  async #allFinished(): Promise<void> {
+    await Promise.all([...this.#running.values()].map((run) => run.ended));
+  }
+
+  #killAll(): void {
+    for (const run of this.#running.values()) {
+      run.stop({ kind: 'draining' });
+      run.kill();
+    }
+  }
+
+  #conclude(): void {
+    const { hardStop, reporter } = this.#options;
+    for (const { claim } of this.#running.values()) {
+      reporter.warn(
+        `${claim.task.id} (run ${claim.run_id}) was not given back; its lease runs out by itself`,
+      );
+    }
+    if (hardStop.aborted) throw new ExitError(EXIT.interrupted);
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#unreported > 0)
+      throw new ExitError(EXIT.error, `The ends of ${this.#unreported} tasks could not be reported.`);
+  }
+}

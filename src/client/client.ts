@@ -1,0 +1,82 @@
+/**
+ * The client: one object per server and credential, with the contract's resources on it. Opens nothing by itself.
+ * Runs in browsers and on Node 20 and later; depends on nothing but the platform's fetch and WebSocket.
+ */
+import type { ReplyOf } from './operation-types.ts';
+import { Boards } from './resources/boards.ts';
+import { Claims } from './resources/claims.ts';
+import { Events } from './resources/events.ts';
+import { Keys } from './resources/keys.ts';
+import { Lanes } from './resources/lanes.ts';
+import type { BoardCallOptions } from './resources/resource.ts';
+import { Runs } from './resources/runs.ts';
+import { Tasks } from './resources/tasks.ts';
+import type { CallOptions, TransportOptions } from './transport.ts';
+import { Transport } from './transport.ts';
+import type { WatchOptions } from './watch/options.ts';
+import type { WebSocketConstructor } from './watch/socket.ts';
+import { Watch } from './watch/watch.ts';
+
+export interface ConnectOptions extends TransportOptions {
+  /** What calls go to unless they name another. Default: "default", which every server has. */
+  readonly board?: string | undefined;
+  /** For tests and unusual platforms; takes the subprotocol way to authenticate. */
+  readonly webSocket?: WebSocketConstructor | undefined;
+}
+
+export class Client {
+  readonly board: string;
+  readonly boards: Boards;
+  readonly lanes: Lanes;
+  readonly tasks: Tasks;
+  readonly claims: Claims;
+  readonly runs: Runs;
+  readonly keys: Keys;
+  readonly events: Events;
+  /** For operations that have no method of their own here. */
+  readonly transport: Transport;
+  readonly #webSocket: WebSocketConstructor | undefined;
+
+  constructor(options: ConnectOptions) {
+    const transport = new Transport(options);
+    this.transport = transport;
+    this.board = options.board ?? 'default';
+    this.#webSocket = options.webSocket;
+    this.boards = new Boards(transport, this.board);
+    this.lanes = new Lanes(transport, this.board);
+    this.tasks = new Tasks(transport, this.board);
+    this.claims = new Claims(transport, this.board);
+    this.events = new Events(transport, this.board);
+    this.runs = new Runs(transport);
+    this.keys = new Keys(transport);
+  }
+
+  get url(): string {
+    return this.transport.url;
+  }
+
+  /** Who the credential speaks for. */
+  whoami(options?: CallOptions): Promise<ReplyOf<'whoami'>> {
+    return this.transport.request('whoami', {}, options);
+  }
+
+  /** Unfinished tasks and lanes of one instant; watch from its cursor to stay current. */
+  snapshot(options?: BoardCallOptions): Promise<ReplyOf<'getSnapshot'>> {
+    const params = { board: options?.board ?? this.board };
+    return this.transport.request('getSnapshot', { params }, options);
+  }
+
+  /**
+   * Follows the log from now on, or from `after`, through drops and restarts. Starts at once; ends quietly when
+   * the signal is aborted. Throws LanekeeperError `cursor_expired` when the log no longer reaches back far enough.
+   */
+  watch(options: WatchOptions = {}, signal?: AbortSignal): Watch {
+    const context = { transport: this.transport, board: this.board, webSocket: this.#webSocket };
+    return new Watch(context, options, signal);
+  }
+}
+
+/** A client for the server at `url`; `token` is an API key or a claim token. Makes no request yet. */
+export function connect(options: ConnectOptions): Client {
+  return new Client(options);
+}

@@ -1,0 +1,21 @@
+/** What `lanekeeper/client` offers. */
+export type { Board } from '../contract/boards.ts';
+export type { Claim, Handoff } from '../contract/claims.ts';
+export type { Event } from '../contract/events.ts';
+export type { Key } from '../contract/keys.ts';
+export type { Lane } from '../contract/lanes.ts';
+export type { Run, RunOperation, RunOperationResult } from '../contract/runs.ts';
+export type { Task } from '../contract/tasks.ts';
+export type { Client, ConnectOptions } from './client.ts';
+export { connect } from './client.ts';
+export type { ErrorCode, FieldError } from './errors.ts';
+export { LanekeeperError, UnreachableError } from './errors.ts';
+export type { ArgumentsOf, BodyOf, OperationId, QueryOf, ReplyOf } from './operation-types.ts';
+export type { BoardCallOptions } from './resources/resource.ts';
+export type { RunCallOptions } from './resources/runs.ts';
+export type { RetryPolicy } from './retry.ts';
+export type { CallOptions } from './transport.ts';
+export type { StateName } from './watch/machine.ts';
+export type { WatchLimits, WatchOptions } from './watch/options.ts';
+export type { WebSocketConstructor, WebSocketLike } from './watch/socket.ts';
+export type { Watch } from './watch/watch.ts';

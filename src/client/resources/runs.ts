@@ -1,0 +1,63 @@
+/**
+ * Runs: `client.runs`. Renewing and ending a claim; every call speaks with the claim's own token. All of them are
+ * idempotent: the same end with the same body answers the same again, so a lost answer is simply asked for again.
+ */
+import type { BodyOf, OperationId, ReplyOf } from '../operation-types.ts';
+import type { CallOptions, Transport } from '../transport.ts';
+
+/** The token that came with the claim. */
+export interface RunCallOptions extends CallOptions {
+  readonly token: string;
+}
+
+type Reply<Id extends OperationId> = Promise<ReplyOf<Id>>;
+
+export class Runs {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  get(run: string, options?: CallOptions): Reply<'getRun'> {
+    return this.#transport.request('getRun', { params: { run } }, options);
+  }
+
+  /** Extends the lease; says whether a cancel was requested. A `token` in the answer replaces the claim's. */
+  heartbeat(
+    run: string,
+    body: NonNullable<BodyOf<'heartbeatRun'>>,
+    options: RunCallOptions,
+  ): Reply<'heartbeatRun'> {
+    return this.#transport.request('heartbeatRun', { params: { run }, body }, options);
+  }
+
+  complete(
+    run: string,
+    body: NonNullable<BodyOf<'completeRun'>>,
+    options: RunCallOptions,
+  ): Reply<'completeRun'> {
+    return this.#transport.request('completeRun', { params: { run }, body }, options);
+  }
+
+  block(run: string, body: BodyOf<'blockRun'>, options: RunCallOptions): Reply<'blockRun'> {
+    return this.#transport.request('blockRun', { params: { run }, body }, options);
+  }
+
+  release(
+    run: string,
+    body: NonNullable<BodyOf<'releaseRun'>>,
+    options: RunCallOptions,
+  ): Reply<'releaseRun'> {
+    return this.#transport.request('releaseRun', { params: { run }, body }, options);
+  }
+
+  fail(run: string, body: BodyOf<'failRun'>, options: RunCallOptions): Reply<'failRun'> {
+    return this.#transport.request('failRun', { params: { run }, body }, options);
+  }
+
+  /** Up to 500 operations in one request, made as the lane; each carries its own claim token. Results in order. */
+  batch(operations: BodyOf<'batchRuns'>['operations'], options?: CallOptions): Reply<'batchRuns'> {
+    return this.#transport.request('batchRuns', { body: { operations } }, options);
+  }
+}

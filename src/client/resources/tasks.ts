@@ -1,0 +1,91 @@
+/** Tasks of a board: `client.tasks`. `task` is an id or an external_ref. */
+import type { BodyOf, OperationId, QueryOf, ReplyOf } from '../operation-types.ts';
+import type { BoardCallOptions } from './resource.ts';
+import { followPages, Resource } from './resource.ts';
+
+type Options = BoardCallOptions | undefined;
+type Reply<Id extends OperationId> = Promise<ReplyOf<Id>>;
+
+export class Tasks extends Resource {
+  /** Repeated with an Idempotency-Key when an answer is lost, so that it is created once. */
+  create(body: BodyOf<'createTask'>, options?: Options): Reply<'createTask'> {
+    return this.transport.request('createTask', { params: { board: this.boardOf(options) }, body }, options);
+  }
+
+  /** Up to 1,000 tasks, all or none. */
+  createBatch(tasks: BodyOf<'createTasks'>['tasks'], options?: Options): Reply<'createTasks'> {
+    const params = { board: this.boardOf(options) };
+    return this.transport.request('createTasks', { params, body: { tasks } }, options);
+  }
+
+  /** One page. Lists may be given as arrays: `{status: ['ready', 'running']}`. */
+  list(query: QueryOf<'listTasks'> = {}, options?: Options): Reply<'listTasks'> {
+    return this.transport.request('listTasks', { params: { board: this.boardOf(options) }, query }, options);
+  }
+
+  pages(query: QueryOf<'listTasks'> = {}, options?: Options): AsyncGenerator<ReplyOf<'listTasks'>> {
+    return followPages((page_token) => this.list({ ...query, page_token }, options));
+  }
+
+  /** With waitSeconds: answers once the task has finished, or as it is when the wait is over. */
+  get(task: string, options?: Options): Reply<'getTask'> {
+    return this.transport.request('getTask', { params: this.#params(task, options) }, options);
+  }
+
+  patch(task: string, body: BodyOf<'patchTask'>, options?: Options): Reply<'patchTask'> {
+    return this.transport.request('patchTask', { params: this.#params(task, options), body }, options);
+  }
+
+  promote(task: string, options?: Options): Reply<'promoteTask'> {
+    return this.transport.request('promoteTask', { params: this.#params(task, options) }, options);
+  }
+
+  unblock(task: string, body: BodyOf<'unblockTask'> = {}, options?: Options): Reply<'unblockTask'> {
+    return this.transport.request('unblockTask', { params: this.#params(task, options), body }, options);
+  }
+
+  cancel(task: string, body: BodyOf<'cancelTask'> = {}, options?: Options): Reply<'cancelTask'> {
+    return this.transport.request('cancelTask', { params: this.#params(task, options), body }, options);
+  }
+
+  /** By an operator, of a task that nobody holds. A worker ends its run instead: `client.runs.complete`. */
+  complete(task: string, body: BodyOf<'completeTask'> = {}, options?: Options): Reply<'completeTask'> {
+    return this.transport.request('completeTask', { params: this.#params(task, options), body }, options);
+  }
+
+  assign(task: string, body: BodyOf<'assignTask'>, options?: Options): Reply<'assignTask'> {
+    return this.transport.request('assignTask', { params: this.#params(task, options), body }, options);
+  }
+
+  archive(task: string, options?: Options): Reply<'archiveTask'> {
+    return this.transport.request('archiveTask', { params: this.#params(task, options) }, options);
+  }
+
+  reopen(task: string, options?: Options): Reply<'reopenTask'> {
+    return this.transport.request('reopenTask', { params: this.#params(task, options) }, options);
+  }
+
+  comment(task: string, body: string, options?: Options): Reply<'addComment'> {
+    return this.transport.request(
+      'addComment',
+      { params: this.#params(task, options), body: { body } },
+      options,
+    );
+  }
+
+  comments(task: string, query: QueryOf<'listComments'> = {}, options?: Options): Reply<'listComments'> {
+    return this.transport.request('listComments', { params: this.#params(task, options), query }, options);
+  }
+
+  runs(task: string, query: QueryOf<'listTaskRuns'> = {}, options?: Options): Reply<'listTaskRuns'> {
+    return this.transport.request('listTaskRuns', { params: this.#params(task, options), query }, options);
+  }
+
+  events(task: string, query: QueryOf<'listTaskEvents'> = {}, options?: Options): Reply<'listTaskEvents'> {
+    return this.transport.request('listTaskEvents', { params: this.#params(task, options), query }, options);
+  }
+
+  #params(task: string, options: Options): { board: string; task: string } {
+    return { board: this.boardOf(options), task };
+  }
+}

@@ -1,0 +1,59 @@
+/** When a failed call is made again, and how long it waits before: decided here, without I/O. */
+
+import { LanekeeperError, UnreachableError } from './errors.ts';
+import type { Repetition } from './operations.ts';
+import { fullJitterMs } from './timing.ts';
+
+export interface RetryPolicy {
+  /** Attempts of one call, the first included. */
+  readonly attemptsMax: number;
+  /** No further attempt starts once a call has taken this long. */
+  readonly totalMs: number;
+  readonly baseMs: number;
+  readonly capMs: number;
+}
+
+/**
+ * Chosen so that a server restart (a few seconds) passes unnoticed, and a person at a terminal hears of a
+ * server that is away within half a minute. Workers, which must outlive more, retry around this.
+ */
+export const DEFAULT_RETRY: RetryPolicy = { attemptsMax: 6, totalMs: 30_000, baseMs: 200, capMs: 5_000 };
+
+export interface Failure {
+  readonly error: unknown;
+  readonly repetition: Repetition;
+  /** An Idempotency-Key went with the call. */
+  readonly hasKey: boolean;
+  /** Attempts made so far, this one included. */
+  readonly attempts: number;
+  readonly elapsedMs: number;
+}
+
+/** Milliseconds to wait before the next attempt; null when the error is final. */
+export function retryDelayMs(failure: Failure, policy: RetryPolicy, random: () => number): number | null {
+  const { error } = failure;
+  if (failure.attempts >= policy.attemptsMax || !mayRepeat(failure)) return null;
+  const jitterMs = fullJitterMs(failure.attempts, policy, random);
+  const askedMs = error instanceof LanekeeperError ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
+  // Jitter on top of what the server asked for, or all its clients come back in one moment.
+  const delayMs = askedMs + jitterMs;
+  return failure.elapsedMs + delayMs > policy.totalMs ? null : delayMs;
+}
+
+function mayRepeat({ error, repetition, hasKey }: Failure): boolean {
+  const isSafe = repetition === 'free' || (repetition === 'with-key' && hasKey);
+  if (error instanceof UnreachableError) return isSafe;
+  if (!(error instanceof LanekeeperError)) return false;
+  switch (error.code) {
+    case 'rate_limited':
+      return true; // Refused before anything was done.
+    case 'draining':
+    case 'database_unavailable':
+    case 'unexpected_answer':
+      return error.retryable && isSafe;
+    case 'idempotency_in_flight':
+      return hasKey; // Our own first request, whose answer was lost.
+    default:
+      return false;
+  }
+}

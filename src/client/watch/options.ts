@@ -1,0 +1,40 @@
+/** What a watch is asked for, and its bounds. */
+import type { HelloFrame } from '../../contract/frames.ts';
+import type { StateName } from './machine.ts';
+
+export interface WatchOptions {
+  /** Default: the client's. */
+  readonly board?: string | undefined;
+  /** A cursor, "start" (the oldest retained event) or "now" (the default). */
+  readonly after?: string | undefined;
+  readonly lanes?: readonly string[] | undefined;
+  readonly tasks?: readonly string[] | undefined;
+  /** Event kinds; "task.*" stands for all of tasks. */
+  readonly kinds?: readonly string[] | undefined;
+  /** Says hello as this worker: presence, and hints for its lane. */
+  readonly hello?: Pick<HelloFrame, 'lane' | 'worker' | 'version'> | undefined;
+  /** Work waits for a lane that this socket watches. A hint: coalesced, and lost with the socket. */
+  readonly onAvailable?: ((lane: string, ready: number) => void) | undefined;
+  readonly onState?: ((state: StateName) => void) | undefined;
+  readonly limits?: Partial<WatchLimits> | undefined;
+}
+
+export interface WatchLimits {
+  /** Events that wait for the consumer before the watch stops reading. One frame may go beyond it. */
+  readonly queueEventsMax: number;
+  /** Three bookmarks, which a live server sends at least every 15 s. */
+  readonly silenceMs: number;
+  /** From opening the socket to `watching`. */
+  readonly connectMs: number;
+  readonly backoffBaseMs: number;
+  readonly backoffCapMs: number;
+}
+
+/** The queue: about 1 MiB of events. The backoff: a restart is noticed within half a second, an outage costs 4 requests a minute. */
+export const DEFAULT_LIMITS: WatchLimits = {
+  queueEventsMax: 1000,
+  silenceMs: 45_000,
+  connectMs: 15_000,
+  backoffBaseMs: 250,
+  backoffCapMs: 15_000,
+};

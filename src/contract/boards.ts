@@ -1,0 +1,110 @@
+/** Boards: the unit of isolation, ordering and sharding. */
+import { z } from 'zod';
+import { BoardName, Cursor, LaneName, Timestamp } from './identifiers.ts';
+import { defineRoute } from './route.ts';
+import { TASK_STATUSES } from './statuses.ts';
+import { absent, NextPageToken, PageQuery } from './values.ts';
+
+/** Settings take effect with the next claim; unnamed ones keep their value. */
+const settingsShape = {
+  paused: z.boolean().describe('Claims answer empty with reason board_paused.'),
+};
+
+export const BoardSettings = z.object(settingsShape).meta({ id: 'BoardSettings' });
+export type BoardSettings = z.infer<typeof BoardSettings>;
+
+const BoardSettingsPatch = z.strictObject({ paused: absent(settingsShape.paused) });
+
+export const BoardCounts = z
+  .object(Object.fromEntries(TASK_STATUSES.map((status) => [status, z.int()])) as Record<(typeof TASK_STATUSES)[number], z.ZodInt>)
+  .meta({ id: 'BoardCounts' });
+
+export const Board = z
+  .object({
+    name: BoardName,
+    title: z.string().nullable(),
+    description: z.string().nullable(),
+    settings: BoardSettings,
+    counts: BoardCounts.describe('Tasks by status, exact as of cursor.'),
+    cursor: Cursor,
+    version: z.int(),
+    created_at: Timestamp,
+    updated_at: Timestamp,
+  })
+  .meta({ id: 'Board' });
+export type Board = z.infer<typeof Board>;
+
+export const BoardParams = z.object({ board: BoardName });
+
+const boardFields = {
+  title: absent(z.string().min(1).max(200)),
+  description: absent(z.string().max(4000)),
+  settings: absent(BoardSettingsPatch),
+};
+
+export const putBoard = defineRoute({
+  operationId: 'putBoard',
+  method: 'put',
+  path: '/v1/boards/{board}',
+  summary: 'Create a board, or change the one that has this name.',
+  tag: 'boards',
+  access: 'authenticated',
+  params: BoardParams,
+  body: z.strictObject(boardFields),
+  isBodyOptional: true,
+  responses: { 200: z.object({ board: Board }), 201: z.object({ board: Board }) },
+  problems: ['not_found'],
+});
+
+export const listBoards = defineRoute({
+  operationId: 'listBoards',
+  method: 'get',
+  path: '/v1/boards',
+  summary: 'List the boards the caller may see.',
+  tag: 'boards',
+  access: 'authenticated',
+  query: PageQuery,
+  responses: { 200: z.object({ boards: z.array(Board), next_page_token: NextPageToken }) },
+  problems: ['invalid_cursor'],
+});
+
+export const getBoard = defineRoute({
+  operationId: 'getBoard',
+  method: 'get',
+  path: '/v1/boards/{board}',
+  summary: 'Read one board.',
+  tag: 'boards',
+  access: 'authenticated',
+  params: BoardParams,
+  responses: { 200: z.object({ board: Board }) },
+  problems: ['not_found'],
+});
+
+export const patchBoard = defineRoute({
+  operationId: 'patchBoard',
+  method: 'patch',
+  path: '/v1/boards/{board}',
+  summary: 'Change a board; null clears a field.',
+  tag: 'boards',
+  access: 'authenticated',
+  params: BoardParams,
+  body: z.strictObject(boardFields),
+  isConditional: true,
+  responses: { 200: z.object({ board: Board }) },
+  problems: ['not_found', 'version_mismatch'],
+});
+
+export const deleteBoard = defineRoute({
+  operationId: 'deleteBoard',
+  method: 'delete',
+  path: '/v1/boards/{board}',
+  summary: 'Delete a board with everything on it. The default board and a board with live claims stay.',
+  tag: 'boards',
+  access: 'authenticated',
+  params: BoardParams,
+  responses: { 204: null },
+  problems: ['not_found', 'lane_has_claims'],
+});
+
+/** `/v1/boards/{board}/lanes/{lane}` */
+export const LaneParams = z.object({ board: BoardName, lane: LaneName });

@@ -1,0 +1,90 @@
+/** Claims: a live hold on a task, and the reply that hands it over. */
+import { z } from 'zod';
+import { LaneParams } from './boards.ts';
+import { LIMITS } from './constants.ts';
+import { Cursor, LaneName, RunId, TaskId, TaskReference, Timestamp, WorkerName } from './identifiers.ts';
+import { defineRoute } from './route.ts';
+import { EMPTY_CLAIM_REASONS, Outcome } from './statuses.ts';
+import { Comment, Task } from './tasks.ts';
+import { absent } from './values.ts';
+
+/** What earlier attempts and people left for this one; lists are capped and `truncated` names what was left out. */
+export const Handoff = z
+  .object({
+    parents: z.array(z.object({ task_id: TaskId, title: z.string(), summary: z.string().nullable(), result: z.json() })),
+    comments: z.array(Comment),
+    attempts: z.array(
+      z.object({
+        run_id: RunId,
+        attempt: z.int(),
+        lane: LaneName.nullable(),
+        worker: z.string().nullable(),
+        outcome: Outcome,
+        started_at: Timestamp,
+        ended_at: Timestamp,
+        summary: z.string().nullable(),
+        error: z.string().nullable(),
+        checkpoint: z.json(),
+        metadata: z.record(z.string(), z.json()),
+      }),
+    ),
+    review: z.string().nullable(),
+    messages: z.array(z.object({ id: z.string(), text: z.string(), at: Timestamp })),
+    truncated: z.array(z.string()).describe('Names of the parts that were cut.'),
+  })
+  .meta({ id: 'Handoff' });
+export type Handoff = z.infer<typeof Handoff>;
+
+export const Claim = z
+  .object({
+    run_id: RunId,
+    task: Task,
+    lane: LaneName,
+    worker: z.string(),
+    attempt: z.int(),
+    token: z.string().describe('JWT that speaks for this claim only.'),
+    claimed_at: Timestamp,
+    lease_expires_at: Timestamp,
+    heartbeat_interval_seconds: z.number().describe('A third of the lease.'),
+    handoff: Handoff,
+  })
+  .meta({ id: 'Claim' });
+export type Claim = z.infer<typeof Claim>;
+
+export const ClaimTasksBody = z.strictObject({
+  max: absent(z.int().min(1).max(LIMITS.claimsMax)),
+  task_id: absent(TaskReference),
+  worker: absent(WorkerName).describe('Default: the id of the key.'),
+  lease_seconds: absent(z.int().min(1).max(LIMITS.leaseSecondsMax)).describe("Default: the lane's."),
+});
+export type ClaimTasksBody = z.infer<typeof ClaimTasksBody>;
+
+export const claimTasks = defineRoute({
+  operationId: 'claimTasks',
+  method: 'post',
+  path: '/v1/boards/{board}/lanes/{lane}/claims',
+  summary: 'Claim ready tasks of the lane, highest priority first, then oldest; with Prefer: wait, once there are some.',
+  tag: 'claims',
+  access: 'authenticated',
+  params: LaneParams,
+  body: ClaimTasksBody,
+  isBodyOptional: true,
+  isWaitable: true,
+  isIdempotent: true,
+  responses: {
+    200: z.object({
+      claims: z.array(Claim),
+      cursor: Cursor,
+      reason: z.enum(EMPTY_CLAIM_REASONS).optional().describe('Why claims is empty.'),
+    }),
+  },
+  problems: [
+    'not_found',
+    'lane_not_found',
+    'lane_may_not_claim',
+    'claim_mode_mismatch',
+    'task_not_claimable',
+    'idempotency_in_flight',
+    'idempotency_mismatch',
+  ],
+});

@@ -1,0 +1,66 @@
+/**
+ * Names and numbers of the wire. No imports, so that the client can use it at run time in a browser.
+ * Every number is pinned by the wire contract unless its comment names another source.
+ */
+
+/** Version of the WebSocket protocol; its history stands in docs/protocol.md. */
+export const WATCH_SUBPROTOCOL = 'lanekeeper.v1';
+/** A browser offers this plus the base64url of its key as a second subprotocol; it is never echoed. */
+export const BEARER_SUBPROTOCOL_PREFIX = 'lanekeeper.bearer.';
+
+export const TOKEN_AUDIENCE = 'lanekeeper';
+export const CLAIM_TOKEN_TYPE = 'claim+jwt';
+
+export const HEADERS = {
+  requestId: 'X-Request-Id',
+  idempotencyKey: 'Idempotency-Key',
+  idempotentReplayed: 'Idempotent-Replayed',
+  prefer: 'Prefer',
+  preferenceApplied: 'Preference-Applied',
+  traceparent: 'traceparent',
+} as const;
+
+export const CLOSE_CODES = {
+  policy: 1008,
+  tooBig: 1009,
+  drain: 1012,
+  overload: 1013,
+  badFrame: 4400,
+  unauthenticated: 4401,
+  forbidden: 4403,
+  tooSlow: 4408,
+  superseded: 4409,
+} as const;
+
+export const LIMITS = {
+  bodyBytesMax: 1024 * 1024,
+  batchBodyBytesMax: 8 * 1024 * 1024,
+  titleCharactersMax: 500,
+  taskBodyBytesMax: 64 * 1024,
+  jsonBytesMax: 256 * 1024,
+  /** Levels of nesting in a body. Not pinned: no real document comes near, and parsers recurse. */
+  jsonDepthMax: 100,
+  priorityMax: 1_000_000,
+  batchTasksMax: 1000,
+  batchOperationsMax: 500,
+  claimsMax: 100,
+  pageRowsDefault: 50,
+  pageRowsMax: 200,
+  snapshotTasksMax: 10_000,
+  waitSecondsMax: 60,
+  leaseSecondsMax: 86_400,
+  /** Tasks that one run may create under its claim token. */
+  tasksPerRunMax: 100,
+  /** Short texts: reasons, notes, errors, summaries. Not pinned: a page of text, far above what is displayed. */
+  reasonCharactersMax: 4000,
+  summaryCharactersMax: 16_000,
+  /** Events a page of the log may carry. Not pinned: 1,000 events of 1 KiB are one comfortable response. */
+  eventPageRowsMax: 1000,
+  /** A comment is prose; the same bound as a task's body. */
+  commentBytesMax: 64 * 1024,
+  /** Labels of a lane or task: enough for any real tagging, small enough to send with every event. */
+  labelsMax: 50,
+} as const;
+
+/** The exit code (EX_TEMPFAIL of sysexits.h) by which a command says that it was rate limited. */
+export const RATE_LIMITED_EXIT_CODE = 75;

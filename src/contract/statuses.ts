@@ -1,0 +1,138 @@
+/** The closed vocabularies of the domain. */
+import { z } from 'zod';
+
+export const TASK_STATUSES = [
+  'triage',
+  'todo',
+  'scheduled',
+  'ready',
+  'running',
+  'blocked',
+  'review',
+  'done',
+  'cancelled',
+  'archived',
+] as const;
+export const TaskStatus = z.enum(TASK_STATUSES).meta({ id: 'TaskStatus' });
+export type TaskStatus = z.infer<typeof TaskStatus>;
+
+/** Terminal for the claim protocol; only an archive or reopen moves them on. */
+export const FINISHED_STATUSES: readonly TaskStatus[] = ['done', 'cancelled', 'archived'];
+
+export const OUTCOMES = [
+  'completed',
+  'changes_requested',
+  'blocked',
+  'released',
+  'failed',
+  'crashed',
+  'timed_out',
+  'reclaimed',
+  'cancelled',
+] as const;
+export const Outcome = z.enum(OUTCOMES).meta({ id: 'Outcome' });
+export type Outcome = z.infer<typeof Outcome>;
+
+/** Why a task is blocked. The first four may be given by a worker; gave_up is the breaker's; operator a person's. */
+export const BLOCK_KINDS = ['needs_input', 'dependency', 'capability', 'transient', 'gave_up', 'operator'] as const;
+export const BlockKind = z.enum(BLOCK_KINDS).meta({ id: 'BlockKind' });
+export type BlockKind = z.infer<typeof BlockKind>;
+
+export const WORKER_BLOCK_KINDS = ['needs_input', 'dependency', 'capability', 'transient'] as const;
+export const FAIL_KINDS = ['error', 'rate_limited', 'protocol_violation'] as const;
+export type FailKind = (typeof FAIL_KINDS)[number];
+
+export const LANE_KINDS = ['persistent', 'spawn', 'human'] as const;
+export const CLAIM_MODES = ['pull-or-watch', 'pull', 'watch', 'push'] as const;
+export const STATUS_MUTATIONS = ['own-claimed-only', 'none'] as const;
+
+export const EVENT_KINDS = [
+  'task.created',
+  'task.updated',
+  'task.assigned',
+  'task.triaged',
+  'task.todo',
+  'task.scheduled',
+  'task.ready',
+  'task.claimed',
+  'task.heartbeat',
+  'task.progress',
+  'task.completed',
+  'task.review_requested',
+  'task.changes_requested',
+  'task.blocked',
+  'task.unblocked',
+  'task.released',
+  'task.failed',
+  'task.crashed',
+  'task.timed_out',
+  'task.reclaimed',
+  'task.gave_up',
+  'task.cancel_requested',
+  'task.cancelled',
+  'task.reopened',
+  'task.archived',
+  'task.deleted',
+  'task.commented',
+  'task.linked',
+  'task.unlinked',
+  'task.steered',
+  'task.stranded',
+  'lane.registered',
+  'lane.updated',
+  'lane.online',
+  'lane.offline',
+  'lane.paused',
+  'lane.resumed',
+  'lane.draining',
+  'lane.taken_over',
+  'lane.deregistered',
+  'delegation.created',
+  'delegation.completed',
+  'delegation.cancelled',
+  'subscription.created',
+  'subscription.updated',
+  'subscription.deleted',
+  'delivery.acked',
+  'delivery.dead',
+  'board.created',
+  'board.updated',
+] as const;
+export const EventKind = z.enum(EVENT_KINDS).meta({ id: 'EventKind' });
+export type EventKind = z.infer<typeof EventKind>;
+
+export const ROLES = ['admin', 'orchestrator', 'observer', 'lane'] as const;
+export const Role = z.enum(ROLES).meta({ id: 'Role' });
+export type Role = z.infer<typeof Role>;
+
+/** Why an empty claim is empty. */
+export const EMPTY_CLAIM_REASONS = ['none_ready', 'board_paused', 'lane_paused', 'lane_draining', 'at_capacity'] as const;
+export type EmptyClaimReason = (typeof EMPTY_CLAIM_REASONS)[number];
+
+/** What became of a claim that a run no longer holds. */
+export const CLAIM_LOST_REASONS = ['superseded', 'crashed', 'timed_out', 'reclaimed', 'cancelled', 'released', 'ended'] as const;
+export type ClaimLostReason = (typeof CLAIM_LOST_REASONS)[number];
+
+export const WHY_CODES = [
+  'board_paused',
+  'lane_unknown',
+  'lane_offline',
+  'lane_paused',
+  'lane_draining',
+  'lane_at_capacity',
+  'lane_mutations_none',
+  'lane_human',
+  'unassigned',
+  'waiting_for_parents',
+  'parent_cancelled',
+  'scheduled',
+  'cooling_down',
+  'blocked',
+  'in_triage',
+  'in_review',
+  'running',
+  'behind',
+  'claimable',
+  'finished',
+] as const;
+export type WhyCode = (typeof WHY_CODES)[number];

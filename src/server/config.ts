@@ -1,0 +1,73 @@
+/** The environment → one frozen configuration. The only reader of process.env in the server. */
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+
+/** An empty variable counts as unset: that is how compose files pass on what nobody set. */
+const text = z.preprocess((value) => (value === '' ? undefined : value), z.string().optional());
+const whole = (min: number, max: number) =>
+  text.refine((value) => value === undefined || (/^\d+$/.test(value) && Number(value) >= min && Number(value) <= max), `must be a whole number from ${min} to ${max}`);
+
+/** Pinned by the wire contract. */
+const DEFAULT_PORT = 7420;
+const ADMIN_KEY_CHARACTERS_MIN = 24;
+
+const Environment = z.object({
+  PORT: whole(0, 65_535),
+  HOST: text,
+  DATABASE_URL: text.refine((value) => value === undefined || /^postgres(ql)?:\/\//.test(value), 'must begin with postgres:// or postgresql://'),
+  LANEKEEPER_DATA_DIR: text,
+  LANEKEEPER_ADMIN_KEY: text.refine(
+    (value) => value === undefined || (value.length >= ADMIN_KEY_CHARACTERS_MIN && /^[\x21-\x7e]+$/.test(value)),
+    `must be at least ${ADMIN_KEY_CHARACTERS_MIN} printable characters without spaces`,
+  ),
+  LANEKEEPER_SECRET: text,
+  LANEKEEPER_PUBLIC_URL: text.refine((value) => value === undefined || URL.canParse(value), 'must be a URL'),
+  LANEKEEPER_ALLOWED_ORIGINS: text,
+  LANEKEEPER_RATE_LIMIT: whole(1, 1_000_000_000),
+  LANEKEEPER_LOG_LEVEL: z.preprocess((value) => (value === '' ? undefined : value), z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).optional()),
+  LANEKEEPER_LOG_FORMAT: z.preprocess((value) => (value === '' ? undefined : value), z.enum(['json', 'pretty']).optional()),
+  LANEKEEPER_NOTIFY: z.preprocess((value) => (value === '' ? undefined : value), z.enum(['listen', 'poll']).optional()),
+});
+
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  /** null: run the embedded Postgres. */
+  readonly databaseUrl: string | null;
+  readonly dataDir: string;
+  readonly adminKey: string | null;
+  readonly secret: string | null;
+  readonly publicUrl: string | null;
+  readonly allowedOrigins: readonly string[];
+  readonly rateLimitPerMinute: number | null;
+  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
+  readonly logFormat: 'json' | 'pretty';
+  readonly notify: 'listen' | 'poll';
+}
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
+  const parsed = Environment.safeParse(environment);
+  if (!parsed.success) {
+    // Values stay out of the message: some of these variables are secrets.
+    throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('\n'));
+  }
+  const env = parsed.data;
+  return Object.freeze({
+    port: env.PORT === undefined ? DEFAULT_PORT : Number(env.PORT),
+    host: env.HOST ?? '127.0.0.1',
+    databaseUrl: env.DATABASE_URL ?? null,
+    dataDir: resolve(env.LANEKEEPER_DATA_DIR ?? join('.', '.lanekeeper')),
+    adminKey: env.LANEKEEPER_ADMIN_KEY ?? null,
+    secret: env.LANEKEEPER_SECRET ?? null,
+    publicUrl: env.LANEKEEPER_PUBLIC_URL?.replace(/\/+$/, '') ?? null,
+    allowedOrigins: (env.LANEKEEPER_ALLOWED_ORIGINS ?? '').split(',').map((origin) => origin.trim()).filter((origin) => origin !== ''),
+    rateLimitPerMinute: env.LANEKEEPER_RATE_LIMIT === undefined ? null : Number(env.LANEKEEPER_RATE_LIMIT),
+    logLevel: env.LANEKEEPER_LOG_LEVEL ?? 'info',
+    logFormat: env.LANEKEEPER_LOG_FORMAT ?? 'json',
+    notify: env.LANEKEEPER_NOTIFY ?? 'listen',
+  });
+}

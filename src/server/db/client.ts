@@ -1,0 +1,107 @@
+/**
+ * Connections to Postgres: one driver, two pools. `hot` runs the statements of the claim path, with a planner that cannot choose
+ * a plan by missing statistics; `cold` runs everything else. Nothing else in the server opens a connection.
+ */
+import postgres from 'postgres';
+import { type DatabaseAddress, DeadlineSockets } from './deadline-socket.ts';
+
+export type Sql = postgres.Sql<{ bigint: number; moment: string }>;
+export type Tx = postgres.TransactionSql<{ bigint: number; moment: string }>;
+/** What a store's statement runs on: a pool or a transaction. */
+export type Runner = Sql | Tx;
+/** A value for a jsonb parameter. */
+export type JsonParameter = postgres.JSONValue;
+
+export interface Database {
+  readonly hot: Sql;
+  readonly cold: Sql;
+  /** One session of its own for LISTEN; calls back at every (re)connection, because notifications in between are lost. */
+  listen(channel: string, onPayload: (payload: string) => void, onListening: () => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  readonly url: string;
+  readonly hotConnectionsMax?: number;
+  readonly coldConnectionsMax?: number;
+  /** Tests shorten it. */
+  readonly silenceDeadlineMs?: number;
+}
+
+/** Longest statement we allow; every one of ours takes milliseconds, so this only ends the lost ones. */
+const STATEMENT_TIMEOUT_MS = 10_000;
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
+/** Above the statement timeout, so that a slow statement is ended by Postgres and not by cutting the connection. */
+const SILENCE_DEADLINE_MS = 15_000;
+const CONNECT_TIMEOUT_SECONDS = 5;
+/** One batch per verb and board is in flight, so a handful serves the claim path; measured again with the benchmark. */
+const HOT_CONNECTIONS_MAX = 8;
+const COLD_CONNECTIONS_MAX = 8;
+const CLOSE_TIMEOUT_SECONDS = 3;
+
+/** `2026-11-21 03:48:32.123456+00` → RFC 3339 with milliseconds. The session's time zone is UTC. */
+export function parseMoment(text: string): string {
+  const fraction = text.charAt(19) === '.' ? text.slice(20, 23).replace(/[+-].*$/, '') : '';
+  return `${text.slice(0, 10)}T${text.slice(11, 19)}.${fraction.padEnd(3, '0')}Z`;
+}
+
+const TYPES = {
+  /** int8: every count and sequence number of ours stays far below 2^53. */
+  bigint: { to: 20, from: [20], parse: Number, serialize: (value: number) => String(value) },
+  /** timestamptz is kept as the text that the wire wants. */
+  moment: { to: 1184, from: [1184], parse: parseMoment, serialize: (value: string) => value },
+};
+
+/** Hosts of a (multi-host) connection URL; the driver's own parser is not used because it would also connect. */
+function addressesOf(sql: Sql): DatabaseAddress[] {
+  const { host, port, path } = sql.options;
+  const ports = ([] as number[]).concat(port);
+  if (typeof path === 'string' && path !== '') return [{ host: path.replace(/\/\.s\.PGSQL\.\d+$/, ''), port: ports[0] ?? 5432 }];
+  return ([] as string[]).concat(host).map((name, index) => ({ host: name, port: ports[index] ?? ports[0] ?? 5432 }));
+}
+
+export function openDatabase(options: DatabaseOptions): Database {
+  const shared = {
+    types: TYPES,
+    connect_timeout: CONNECT_TIMEOUT_SECONDS,
+    onnotice: () => undefined,
+    // A dead server is noticed by the first query after its return, not by a timer that keeps the pool asleep.
+    backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1) * (0.5 + Math.random() / 2),
+  };
+  const settings = {
+    application_name: 'lanekeeper',
+    TimeZone: 'UTC',
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+  };
+  const sockets = new DeadlineSockets(addressesOf(postgres(options.url, shared) as Sql), options.silenceDeadlineMs ?? SILENCE_DEADLINE_MS);
+  const open = (max: number, extra: Record<string, string>): Sql =>
+    postgres(options.url, {
+      ...shared,
+      max,
+      connection: { ...settings, ...extra } as typeof settings,
+      socket: () => sockets.open(),
+    } as Parameters<typeof postgres>[1] & { types: typeof TYPES }) as Sql;
+
+  // Statistics of a database that was never analyzed are every new user's: hot statements must not depend on them.
+  const hot = open(options.hotConnectionsMax ?? HOT_CONNECTIONS_MAX, {
+    enable_seqscan: 'off',
+    enable_hashjoin: 'off',
+    enable_mergejoin: 'off',
+    enable_bitmapscan: 'off',
+    jit: 'off',
+  });
+  const cold = open(options.coldConnectionsMax ?? COLD_CONNECTIONS_MAX, { jit: 'off' });
+
+  return {
+    hot,
+    cold,
+    listen: async (channel, onPayload, onListening) => {
+      await cold.listen(channel, onPayload, onListening);
+    },
+    close: async () => {
+      await Promise.all([hot.end({ timeout: CLOSE_TIMEOUT_SECONDS }), cold.end({ timeout: CLOSE_TIMEOUT_SECONDS })]);
+      sockets.close();
+    },
+  };
+}

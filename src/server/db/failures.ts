@@ -1,0 +1,60 @@
+/** What a database error means: away (503, retry), conflict (retry the transaction), or a bug. */
+
+/** Driver codes and SQLSTATE classes that say nothing about the statement, only about the connection or the server. */
+const UNAVAILABLE_CODES = new Set([
+  'CONNECTION_CLOSED',
+  'CONNECTION_ENDED',
+  'CONNECTION_DESTROYED',
+  'CONNECT_TIMEOUT',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOENT',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  '53300', // too_many_connections
+  '57P01', // admin_shutdown
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now
+  '57014', // query_canceled: statement_timeout
+  '25P03', // idle_in_transaction_session_timeout
+  '25006', // read_only_sql_transaction: we reached a standby
+  'DATABASE_DEADLINE',
+]);
+/** serialization_failure, deadlock_detected, lock_not_available: the transaction was rolled back whole. */
+const CONFLICT_CODES = new Set(['40001', '40P01', '55P03']);
+const UNIQUE_VIOLATION = '23505';
+const NOT_NULL_VIOLATION = '23502';
+
+function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+export function isDatabaseAway(error: unknown): boolean {
+  const code = codeOf(error);
+  if (code !== undefined) return UNAVAILABLE_CODES.has(code) || code.startsWith('08');
+  return error instanceof Error && error.message.startsWith('Postgres has not answered');
+}
+
+export function isConflict(error: unknown): boolean {
+  return CONFLICT_CODES.has(codeOf(error) ?? '');
+}
+
+/** The name of the unique constraint or index that a statement ran into, or null. */
+export function violatedUnique(error: unknown): string | null {
+  if (codeOf(error) !== UNIQUE_VIOLATION) return null;
+  return typeof error === 'object' && error !== null && 'constraint_name' in error ? String(error.constraint_name) : '';
+}
+
+/**
+ * The counter row did not match what the statement was decided on, so it handed out no sequence numbers and the events, which
+ * must have one, rolled everything back.
+ */
+export function isStaleDecision(error: unknown): boolean {
+  if (codeOf(error) !== NOT_NULL_VIOLATION || typeof error !== 'object' || error === null) return false;
+  return 'table_name' in error && error.table_name === 'events' && 'column_name' in error && error.column_name === 'seq';
+}

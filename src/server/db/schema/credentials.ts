@@ -1,0 +1,56 @@
+/** API keys and signing keys (global: they exist before any board), and remembered answers. */
+import { sql } from 'drizzle-orm';
+import { check, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/pg-core';
+
+const at = (name: string) => timestamp(name, { withTimezone: true });
+
+export const apiKeys = pgTable(
+  'api_keys',
+  {
+    id: uuid('id').primaryKey(),
+    /** SHA-256 of the whole key, in hex; the key itself is nowhere. */
+    hash: text('hash').notNull(),
+    role: text('role').notNull(),
+    name: text('name').notNull(),
+    /** null: every board. */
+    boards: text('boards').array(),
+    lane: text('lane'),
+    owner: text('owner'),
+    createdAt: at('created_at').notNull().defaultNow(),
+    expiresAt: at('expires_at'),
+    revokedAt: at('revoked_at'),
+    lastUsedAt: at('last_used_at'),
+  },
+  (table) => [
+    uniqueIndex('api_keys_hash_key').on(table.hash),
+    check('api_keys_role_check', sql`${table.role} IN ('admin', 'orchestrator', 'observer', 'lane')`),
+    check('api_keys_lane_check', sql`(${table.role} = 'lane') = (${table.lane} IS NOT NULL)`),
+  ],
+);
+
+export const signingKeys = pgTable('signing_keys', {
+  kid: text('kid').primaryKey(),
+  publicJwk: jsonb('public_jwk').notNull(),
+  /** JWK as JSON, or its encryption under LANEKEEPER_SECRET. */
+  privateJwk: text('private_jwk').notNull(),
+  createdAt: at('created_at').notNull().defaultNow(),
+  /** Verifiers have had time to fetch it by then. */
+  signsFrom: at('signs_from').notNull(),
+});
+
+/** Answers to requests with an Idempotency-Key; board 0 holds those that belong to no board. */
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    boardId: integer('board_id').notNull(),
+    principal: text('principal').notNull(),
+    route: text('route').notNull(),
+    key: text('key').notNull(),
+    fingerprint: text('fingerprint').notNull(),
+    status: integer('status').notNull(),
+    /** The answer without secrets and tokens. */
+    answer: jsonb('answer').notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ name: 'idempotency_keys_pkey', columns: [table.boardId, table.principal, table.route, table.key] })],
+);

@@ -1,0 +1,149 @@
+/**
+ * Who is calling: an Authorization header → a principal. A key is looked up at most once per freshness window and then served from
+ * memory, so a revoked key is refused everywhere within that window even if no notification ever arrives.
+ */
+import { LRUCache } from 'lru-cache';
+import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
+import type { Sql } from '../../db/client.ts';
+import { withinDeadline } from '../../db/tx.ts';
+import { formatId } from '../../kernel/ids.ts';
+import type { KeyPrincipal, Principal } from '../../kernel/principal.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import { hashApiKey, isWellFormedApiKey } from './api-key.ts';
+import type { ClaimTokens } from './claim-tokens.ts';
+import { findLiveKey, type KeyRow, touchKey } from './store.ts';
+
+/** Below the second in which a revocation must hold everywhere, with room for the query itself. */
+const KEY_FRESH_MS = 700;
+/** A use is noted at most this often. */
+const TOUCH_INTERVAL_MS = 60_000;
+const CACHED_KEYS_MAX = 10_000;
+/** Pinned by the wire contract. */
+const FAILED_AUTHENTICATIONS_PER_MINUTE = 300;
+/** A key given by hand may have any form; nobody's is longer than this. */
+const CREDENTIAL_CHARACTERS_MAX = 8192;
+
+interface CachedKey {
+  readonly principal: KeyPrincipal;
+  checkedAt: number;
+  touchedAt: number;
+}
+
+export function principalOfKey(row: KeyRow): KeyPrincipal {
+  return {
+    kind: 'key',
+    keyId: formatId('key', row.id),
+    role: row.role,
+    name: row.name,
+    boards: row.boards === null ? '*' : new Set(row.boards),
+    lane: row.lane,
+    owner: row.owner,
+  };
+}
+
+function unauthenticated(detail: string): ProblemError {
+  return new ProblemError('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="lanekeeper"' } });
+}
+
+export class Authenticator {
+  readonly #sql: Sql;
+  readonly #tokens: ClaimTokens;
+  readonly #keys = new LRUCache<string, CachedKey>({ max: CACHED_KEYS_MAX });
+  readonly #lookups = new Map<string, Promise<CachedKey | null>>();
+  readonly #failures = new RateLimiterMemory({ points: FAILED_AUTHENTICATIONS_PER_MINUTE, duration: 60 });
+
+  constructor(sql: Sql, tokens: ClaimTokens) {
+    this.#sql = sql;
+    this.#tokens = tokens;
+  }
+
+  async authenticate(authorization: string | undefined, remoteAddress: string): Promise<Principal> {
+    try {
+      return await this.verify(authorization);
+    } catch (error) {
+      if (error instanceof ProblemError && error.code === 'unauthenticated') await this.#countFailure(remoteAddress);
+      throw error;
+    }
+  }
+
+  /** As authenticate, for a credential that was admitted before: a refusal is no sign of guessing. */
+  async verify(authorization: string | undefined): Promise<Principal> {
+    const credential = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+    if (credential === undefined) throw unauthenticated('Send a credential as Authorization: Bearer ….');
+    return this.#principalOf(credential);
+  }
+
+  async #principalOf(credential: string): Promise<Principal> {
+    if (credential.length > CREDENTIAL_CHARACTERS_MAX) throw unauthenticated('The credential is too long.');
+    const key = this.#keys.get(credential);
+    if (key !== undefined && performance.now() - key.checkedAt < KEY_FRESH_MS) return key.principal;
+    if (credential.startsWith('eyJ') && credential.split('.').length === 3) return this.#tokens.verify(credential);
+    if (credential.startsWith('lk_') && !isWellFormedApiKey(credential)) throw unauthenticated('The API key is mistyped or was not made here.');
+    const fresh = await this.#lookUp(credential);
+    if (fresh === null) throw unauthenticated('There is no such API key, or it was revoked or has expired.');
+    return fresh.principal;
+  }
+
+  /** Requests with one key share one look-up. */
+  #lookUp(credential: string): Promise<CachedKey | null> {
+    const running = this.#lookups.get(credential);
+    if (running !== undefined) return running;
+    const lookup = this.#readKey(credential).finally(() => this.#lookups.delete(credential));
+    this.#lookups.set(credential, lookup);
+    return lookup;
+  }
+
+  async #readKey(credential: string): Promise<CachedKey | null> {
+    // The window starts before the read: what is revoked during it is noticed in time.
+    const checkedAt = performance.now();
+    const row = await withinDeadline(findLiveKey(this.#sql, hashApiKey(credential)));
+    if (row === null) {
+      this.#keys.delete(credential);
+      return null;
+    }
+    const touchedAt = this.#keys.get(credential)?.touchedAt ?? Number.NEGATIVE_INFINITY;
+    const isTouchDue = checkedAt - touchedAt > TOUCH_INTERVAL_MS;
+    const cached = { principal: principalOfKey(row), checkedAt, touchedAt: isTouchDue ? checkedAt : touchedAt };
+    this.#keys.set(credential, cached);
+    // Lost when the database goes away: the next use writes it again.
+    if (isTouchDue) touchKey(this.#sql, row.id).catch(() => undefined);
+    return cached;
+  }
+
+  async #countFailure(remoteAddress: string): Promise<void> {
+    try {
+      await this.#failures.consume(remoteAddress);
+    } catch (rejection) {
+      const seconds = Math.ceil((rejection as RateLimiterRes).msBeforeNext / 1000);
+      throw new ProblemError('rate_limited', 'Too many failed authentications from this address.', {
+        headers: { ...rateLimitHeaders('failed-auth', FAILED_AUTHENTICATIONS_PER_MINUTE, 0, seconds), 'Retry-After': String(seconds) },
+      });
+    }
+  }
+}
+
+/** The RateLimit header fields of the IETF draft, version 11. */
+function rateLimitHeaders(policy: string, perMinute: number, remaining: number, resetSeconds: number): Record<string, string> {
+  return {
+    RateLimit: `"${policy}";r=${remaining};t=${resetSeconds}`,
+    'RateLimit-Policy': `"${policy}";q=${perMinute};w=60`,
+  };
+}
+
+/** Per principal, only where the operator asked for it. */
+export function createPrincipalLimit(requestsPerMinute: number | null): (caller: Principal) => Promise<Record<string, string>> {
+  if (requestsPerMinute === null) return () => Promise.resolve({});
+  const limiter = new RateLimiterMemory({ points: requestsPerMinute, duration: 60 });
+  return async (caller) => {
+    const key = caller.kind === 'key' ? caller.keyId : caller.runId;
+    try {
+      const used = await limiter.consume(key);
+      return rateLimitHeaders('principal', requestsPerMinute, used.remainingPoints, Math.ceil(used.msBeforeNext / 1000));
+    } catch (rejection) {
+      const seconds = Math.ceil((rejection as RateLimiterRes).msBeforeNext / 1000);
+      throw new ProblemError('rate_limited', `This principal may send ${requestsPerMinute} requests a minute.`, {
+        headers: { ...rateLimitHeaders('principal', requestsPerMinute, 0, seconds), 'Retry-After': String(seconds) },
+      });
+    }
+  };
+}

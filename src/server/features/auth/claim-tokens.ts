@@ -1,0 +1,159 @@
+/**
+ * Claim tokens: a JWT per claim that says who speaks and for which attempt. The token only authenticates; whether the claim still
+ * holds is decided by the row. A token that this server signed or has verified is not verified again.
+ */
+import { errors, jwtVerify, SignJWT } from 'jose';
+import { LRUCache } from 'lru-cache';
+import { z } from 'zod';
+import { CLAIM_TOKEN_TYPE, TOKEN_AUDIENCE } from '../../../contract/constants.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { ClaimPrincipal } from '../../kernel/principal.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import type { SigningKeys } from './signing-keys.ts';
+
+/** The hard limit of a claim: after it the token is dead and the worker must have ended or been given a fresh one. */
+const CLAIM_SECONDS_MAX = 86_400;
+/** Past the deadline the holder still hears why it lost the claim, instead of a bare 401. */
+const GRACE_SECONDS = 60;
+/** Clocks of servers are aligned to the database; this covers the measurement's error. */
+const CLOCK_TOLERANCE_SECONDS = 30;
+/** About 1.5 KiB each with the token text: 75 MiB at the very most, and far above the claims a server sees alive. */
+const CACHED_TOKENS_MAX = 50_000;
+/** Renewed by a heartbeat when less than this share of its life is left. */
+const RENEWAL_SHARE = 0.2;
+
+export const CLAIM_SCOPE = ['task:read', 'task:create', 'task:comment', 'run:heartbeat', 'run:end'] as const;
+
+const Payload = z.object({
+  jti: z.string(),
+  iat: z.number(),
+  exp: z.number(),
+  board: z.string(),
+  lane: z.string(),
+  task: z.string(),
+  attempt: z.int(),
+  worker: z.string(),
+  scope: z.string(),
+});
+
+interface NewToken {
+  readonly runId: string;
+  readonly taskId: string;
+  readonly board: string;
+  readonly lane: string;
+  readonly worker: string;
+  readonly attempt: number;
+  readonly maxRuntimeSeconds: number | null;
+}
+
+export class ClaimTokens {
+  readonly #keys: SigningKeys;
+  readonly #clock: Clock;
+  readonly #issuer: string;
+  readonly #verified = new LRUCache<string, ClaimPrincipal>({ max: CACHED_TOKENS_MAX });
+
+  constructor(keys: SigningKeys, clock: Clock, issuer: string) {
+    this.#keys = keys;
+    this.#clock = clock;
+    this.#issuer = issuer;
+  }
+
+  async sign(claim: NewToken): Promise<string> {
+    const { kid, privateKey } = this.#keys.signer();
+    const issuedAtSeconds = Math.floor(this.#clock.now() / 1000);
+    const expiresAtSeconds = issuedAtSeconds + Math.min(claim.maxRuntimeSeconds ?? CLAIM_SECONDS_MAX, CLAIM_SECONDS_MAX) + GRACE_SECONDS;
+    const token = await new SignJWT({
+      board: claim.board,
+      lane: claim.lane,
+      task: claim.taskId,
+      attempt: claim.attempt,
+      worker: claim.worker,
+      scope: CLAIM_SCOPE.join(' '),
+    })
+      .setProtectedHeader({ alg: 'EdDSA', typ: CLAIM_TOKEN_TYPE, kid })
+      .setIssuer(this.#issuer)
+      .setAudience(TOKEN_AUDIENCE)
+      .setSubject(`lane:${claim.board}/${claim.lane}`)
+      .setJti(claim.runId)
+      .setIssuedAt(issuedAtSeconds)
+      .setNotBefore(issuedAtSeconds)
+      .setExpirationTime(expiresAtSeconds)
+      .sign(privateKey);
+    const { runId, taskId, board, lane, worker, attempt } = claim;
+    this.#verified.set(token, { kind: 'claim', runId, taskId, board, lane, worker, attempt, scope: CLAIM_SCOPE, issuedAtSeconds, expiresAtSeconds });
+    return token;
+  }
+
+  async verify(token: string): Promise<ClaimPrincipal> {
+    const known = this.#verified.get(token);
+    if (known === undefined) return this.#verifySignature(token);
+    if (known.expiresAtSeconds + CLOCK_TOLERANCE_SECONDS < this.#clock.now() / 1000) throw tokenExpired(known);
+    return known;
+  }
+
+  /** True when a heartbeat should hand out a fresh token. */
+  isDueForRenewal(principal: ClaimPrincipal): boolean {
+    const lifeSeconds = principal.expiresAtSeconds - principal.issuedAtSeconds;
+    return principal.expiresAtSeconds - this.#clock.now() / 1000 < lifeSeconds * RENEWAL_SHARE;
+  }
+
+  async #verifySignature(token: string): Promise<ClaimPrincipal> {
+    try {
+      const { payload } = await jwtVerify(
+        token,
+        async (header) => {
+          const key = await this.#keys.verifier(header.kid);
+          if (key === null) throw new errors.JWKSNoMatchingKey();
+          return key;
+        },
+        {
+          // RFC 9864 renames EdDSA to Ed25519; both name the one algorithm our keys can be used with.
+          algorithms: ['EdDSA', 'Ed25519'],
+          typ: CLAIM_TOKEN_TYPE,
+          audience: TOKEN_AUDIENCE,
+          issuer: this.#issuer,
+          clockTolerance: CLOCK_TOLERANCE_SECONDS,
+          currentDate: new Date(this.#clock.now()),
+          requiredClaims: ['jti', 'iat', 'nbf', 'exp'],
+        },
+      );
+      const principal = principalOf(payload);
+      this.#verified.set(token, principal);
+      return principal;
+    } catch (error) {
+      if (error instanceof errors.JWTExpired) throw tokenExpired(principalOf(error.payload));
+      if (error instanceof errors.JOSEError || error instanceof z.ZodError) throw badToken(error);
+      throw error;
+    }
+  }
+}
+
+function principalOf(payload: unknown): ClaimPrincipal {
+  const { jti, iat, exp, board, lane, task, attempt, worker, scope } = Payload.parse(payload);
+  return {
+    kind: 'claim',
+    runId: jti,
+    taskId: task,
+    board,
+    lane,
+    worker,
+    attempt,
+    scope: scope.split(' '),
+    issuedAtSeconds: iat,
+    expiresAtSeconds: exp,
+  };
+}
+
+function tokenExpired(principal: ClaimPrincipal): ProblemError {
+  return new ProblemError('token_expired', 'The claim token has expired; the claim it spoke for is over.', {
+    extensions: { task_id: principal.taskId, run_id: principal.runId },
+    headers: { 'WWW-Authenticate': 'Bearer error="invalid_token", error_description="expired"' },
+  });
+}
+
+function badToken(cause: unknown): ProblemError {
+  return new ProblemError('unauthenticated', 'The token was not issued by this server, or has been changed.', {
+    cause,
+    headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+  });
+}

@@ -1,0 +1,68 @@
+/** Binds the routes of keys and of the caller's identity. */
+import { jwks } from '../../../contract/system.ts';
+import { createKey, deleteKey, listKeys, rotateSigningKey, whoami } from '../../../contract/keys.ts';
+import { type Bind, pageRows } from '../../http/bind-route.ts';
+import type { Idempotency } from '../../http/idempotency.ts';
+import { nextPageToken, readPageToken } from '../../http/page-token.ts';
+import { present } from '../../kernel/assert.ts';
+import type { KeyService } from './service.ts';
+import { JWKS_MAX_AGE_SECONDS, type SigningKeys } from './signing-keys.ts';
+
+interface AuthRoutes {
+  readonly keys: KeyService;
+  readonly signingKeys: SigningKeys;
+  readonly idempotency: Idempotency;
+}
+
+export function bindAuthRoutes(bind: Bind, { keys, signingKeys, idempotency }: AuthRoutes): void {
+  bind(createKey, (exchange) =>
+    idempotency.run(exchange, null, async (tx) => {
+      const issued = await keys.issue(tx, exchange.caller, exchange.body);
+      return { status: 201, body: issued, remembered: { key: issued.key } };
+    }),
+  );
+
+  bind(listKeys, async ({ caller, query }) => {
+    const rows = pageRows(query);
+    const after = readPageToken(query.page_token, 'keys', 1)?.[0] ?? null;
+    const found = await keys.list(caller, after, rows + 1);
+    return { status: 200, body: { keys: found.slice(0, rows), next_page_token: nextPageToken(found, rows, 'keys', (key) => [key.id]) } };
+  });
+
+  bind(deleteKey, async ({ caller, params }) => {
+    await keys.revoke(caller, params.key);
+    return { status: 204 };
+  });
+
+  bind(rotateSigningKey, async () => {
+    const { kid, signsFromMs } = await signingKeys.rotate();
+    return { status: 200, body: { signing_key: { kid, signs_at: new Date(signsFromMs).toISOString() } } };
+  });
+
+  bind(jwks, () => ({
+    status: 200,
+    body: signingKeys.jwks(),
+    headers: { 'Cache-Control': `public, max-age=${JWKS_MAX_AGE_SECONDS}` },
+  }));
+
+  bind(whoami, async ({ caller }) => {
+    const principal = present(caller, 'whoami is not an open route');
+    if (principal.kind === 'key') return { status: 200, body: { principal: { type: 'key', key: await keys.get(principal) } } };
+    return {
+      status: 200,
+      body: {
+        principal: {
+          type: 'claim',
+          run_id: principal.runId,
+          task_id: principal.taskId,
+          board: principal.board,
+          lane: principal.lane,
+          worker: principal.worker,
+          attempt: principal.attempt,
+          scope: principal.scope,
+          expires_at: new Date(principal.expiresAtSeconds * 1000).toISOString(),
+        },
+      },
+    };
+  });
+}

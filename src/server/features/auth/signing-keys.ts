@@ -1,0 +1,113 @@
+/**
+ * The keys that claim tokens are signed with: made here, kept in the database, shared by all servers, published as a JWKS.
+ * A new key is published first and signs only after verifiers have had time to fetch it; an old one verifies until its last
+ * token has expired.
+ */
+import { calculateJwkThumbprint, type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import type { Sql } from '../../db/client.ts';
+import { assert, present } from '../../kernel/assert.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { SecretBox } from './secret-box.ts';
+import { deleteRetiredSigningKeys, insertSigningKey, listSigningKeys, type SigningKeyRow } from './store.ts';
+
+/** How long verifiers may cache the JWKS; a new key waits that long before it signs. */
+export const JWKS_MAX_AGE_SECONDS = 300;
+/** One month: far above a token's life, short enough that rotation is exercised. */
+const ROTATION_SECONDS = 30 * 86_400;
+/** The longest life of a token (24 h and a minute) and a margin for clocks. */
+const TOKEN_LIFE_SECONDS = 86_400 + 60 + 300;
+/** An unknown kid makes us look again, but a forger must not make us look all the time. */
+const RELOAD_INTERVAL_MS = 1000;
+
+interface SigningKey {
+  readonly kid: string;
+  readonly publicJwk: JWK;
+  readonly publicKey: CryptoKey;
+  readonly privateKey: CryptoKey;
+  readonly signsFromMs: number;
+}
+
+export class SigningKeys {
+  readonly #sql: Sql;
+  readonly #box: SecretBox;
+  readonly #clock: Clock;
+  #keys = new Map<string, SigningKey>();
+  #loadedAt = 0;
+
+  constructor(sql: Sql, box: SecretBox, clock: Clock) {
+    this.#sql = sql;
+    this.#box = box;
+    this.#clock = clock;
+  }
+
+  /** Makes the first key, or the next one when the newest is a month old; forgets retired ones. */
+  async maintain(): Promise<void> {
+    await this.load();
+    if (this.#keys.size === 0) await this.#insert(0, ROTATION_SECONDS);
+    else await this.#rotateWhenDue();
+    await deleteRetiredSigningKeys(this.#sql, TOKEN_LIFE_SECONDS);
+    await this.load();
+  }
+
+  async #rotateWhenDue(): Promise<void> {
+    const newestMs = Math.max(...[...this.#keys.values()].map((key) => key.signsFromMs));
+    if (this.#clock.now() - newestMs > ROTATION_SECONDS * 1000) await this.#insert(JWKS_MAX_AGE_SECONDS, ROTATION_SECONDS);
+  }
+
+  /** Publishes a new key now; it signs when the JWKS has had time to spread. */
+  async rotate(): Promise<{ kid: string; signsFromMs: number }> {
+    const kid = await this.#insert(JWKS_MAX_AGE_SECONDS, null);
+    await this.load();
+    const key = present(this.#keys.get(kid), 'the key that was just inserted');
+    return { kid, signsFromMs: key.signsFromMs };
+  }
+
+  async #insert(delaySeconds: number, unlessYoungerThanSeconds: number | null): Promise<string> {
+    const pair = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
+    const publicJwk = await exportJWK(pair.publicKey);
+    const kid = await calculateJwkThumbprint(publicJwk);
+    await insertSigningKey(this.#sql, {
+      kid,
+      publicJwk: { ...publicJwk, kid, alg: 'EdDSA', use: 'sig' },
+      privateJwk: this.#box.seal(JSON.stringify(await exportJWK(pair.privateKey))),
+      delaySeconds,
+      unlessYoungerThanSeconds,
+    });
+    return kid;
+  }
+
+  async load(): Promise<void> {
+    this.#loadedAt = performance.now();
+    const rows = await listSigningKeys(this.#sql);
+    const keys = await Promise.all(rows.map(async (row) => this.#keys.get(row.kid) ?? (await this.#import(row))));
+    this.#keys = new Map(keys.map((key) => [key.kid, key]));
+  }
+
+  async #import(row: SigningKeyRow): Promise<SigningKey> {
+    const publicJwk = row.public_jwk as JWK;
+    const [publicKey, privateKey] = await Promise.all([
+      importJWK(publicJwk, 'EdDSA'),
+      importJWK(JSON.parse(this.#box.open(row.private_jwk)) as JWK, 'EdDSA'),
+    ]);
+    assert(!(publicKey instanceof Uint8Array) && !(privateKey instanceof Uint8Array), 'Ed25519 keys are asymmetric');
+    return { kid: row.kid, publicJwk, publicKey, privateKey, signsFromMs: Date.parse(row.signs_from) };
+  }
+
+  /** The newest key whose time to sign has come. */
+  signer(): { kid: string; privateKey: CryptoKey } {
+    const now = this.#clock.now();
+    const keys = [...this.#keys.values()].sort((left, right) => right.signsFromMs - left.signsFromMs);
+    // A first key whose moment lies a clock's error ahead is still the only one there is.
+    return present(keys.find((key) => key.signsFromMs <= now) ?? keys.at(-1), 'maintain() made a key before anything is signed');
+  }
+
+  async verifier(kid: string | undefined): Promise<CryptoKey | null> {
+    if (kid === undefined) return null;
+    if (!this.#keys.has(kid) && performance.now() - this.#loadedAt > RELOAD_INTERVAL_MS) await this.load();
+    return this.#keys.get(kid)?.publicKey ?? null;
+  }
+
+  jwks(): { keys: JWK[] } {
+    return { keys: [...this.#keys.values()].map((key) => key.publicJwk) };
+  }
+}

@@ -1,0 +1,134 @@
+/** API keys and signing keys in the database. */
+import type { Role } from '../../../contract/statuses.ts';
+import type { JsonParameter, Runner, Sql } from '../../db/client.ts';
+import type { Uuid } from '../../kernel/ids.ts';
+
+export interface KeyRow {
+  readonly id: Uuid;
+  readonly role: Role;
+  readonly name: string;
+  readonly boards: string[] | null;
+  readonly lane: string | null;
+  readonly owner: string | null;
+  readonly created_at: string;
+  readonly expires_at: string | null;
+  readonly last_used_at: string | null;
+}
+
+interface NewKey {
+  readonly id: Uuid;
+  readonly hash: string;
+  readonly role: Role;
+  readonly name: string;
+  readonly boards: readonly string[] | null;
+  readonly lane: string | null;
+  readonly owner: string | null;
+  readonly expiresAt: string | null;
+}
+
+const KEY_COLUMNS = (sql: Runner) => sql`id, role, name, boards, lane, owner, created_at, expires_at, last_used_at`;
+
+/** The live key with this hash. Expiry is the database's time, revocation is immediate. */
+export async function findLiveKey(sql: Runner, hash: string): Promise<KeyRow | null> {
+  const [row] = await sql<KeyRow[]>`
+    /* auth.find_live_key */
+    SELECT ${KEY_COLUMNS(sql)} FROM api_keys
+    WHERE hash = ${hash} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())`;
+  return row ?? null;
+}
+
+/** null: there is a key with this hash already. */
+export async function insertKey(sql: Runner, key: NewKey): Promise<KeyRow | null> {
+  const [row] = await sql<KeyRow[]>`
+    /* auth.insert_key */
+    INSERT INTO api_keys (id, hash, role, name, boards, lane, owner, expires_at)
+    VALUES (${key.id}, ${key.hash}, ${key.role}, ${key.name}, ${key.boards as string[] | null}, ${key.lane}, ${key.owner}, ${key.expiresAt})
+    ON CONFLICT (hash) DO NOTHING
+    RETURNING ${KEY_COLUMNS(sql)}`;
+  return row ?? null;
+}
+
+export async function findKey(sql: Runner, id: Uuid): Promise<KeyRow | null> {
+  const [row] = await sql<KeyRow[]>`
+    /* auth.find_key */ SELECT ${KEY_COLUMNS(sql)} FROM api_keys WHERE id = ${id} AND revoked_at IS NULL`;
+  return row ?? null;
+}
+
+/** Live keys whose boards all lie within `boards` (null: any), after `afterId`, oldest first. */
+export async function listKeys(sql: Runner, boards: readonly string[] | null, afterId: Uuid | null, rowsMax: number): Promise<KeyRow[]> {
+  return sql<KeyRow[]>`
+    /* auth.list_keys */
+    SELECT ${KEY_COLUMNS(sql)} FROM api_keys
+    WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+      AND (${boards === null} OR boards <@ ${boards as string[] | null}::text[])
+      AND (${afterId}::uuid IS NULL OR id > ${afterId}::uuid)
+    ORDER BY id LIMIT ${rowsMax}`;
+}
+
+export async function revokeKey(sql: Runner, id: Uuid): Promise<boolean> {
+  const rows = await sql`
+    /* auth.revoke_key */
+    UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = ${id} AND revoked_at IS NULL RETURNING id`;
+  return rows.length > 0;
+}
+
+export async function revokeLaneKeys(sql: Runner, board: string, lane: string): Promise<void> {
+  await sql`
+    /* auth.revoke_lane_keys */
+    UPDATE api_keys SET revoked_at = clock_timestamp()
+    WHERE role = 'lane' AND boards = ARRAY[${board}] AND lane = ${lane} AND revoked_at IS NULL`;
+}
+
+export async function touchKey(sql: Runner, id: Uuid): Promise<void> {
+  await sql`/* auth.touch_key */ UPDATE api_keys SET last_used_at = clock_timestamp() WHERE id = ${id}`;
+}
+
+export interface SigningKeyRow {
+  readonly kid: string;
+  readonly public_jwk: Record<string, unknown>;
+  readonly private_jwk: string;
+  readonly created_at: string;
+  readonly signs_from: string;
+}
+
+export async function listSigningKeys(sql: Runner): Promise<SigningKeyRow[]> {
+  return sql<SigningKeyRow[]>`
+    /* auth.list_signing_keys */
+    SELECT kid, public_jwk, private_jwk, created_at, signs_from FROM signing_keys ORDER BY signs_from LIMIT 100`;
+}
+
+/** "sign" in ASCII: two servers that start at once make one first key, not two. */
+const SIGNING_KEY_LOCK = 0x7369676e;
+
+interface NewSigningKey {
+  readonly kid: string;
+  readonly publicJwk: Record<string, unknown>;
+  readonly privateJwk: string;
+  readonly delaySeconds: number;
+  /** Insert only when no key is younger than this; null: always. */
+  readonly unlessYoungerThanSeconds: number | null;
+}
+
+export async function insertSigningKey(sql: Sql, key: NewSigningKey): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`/* auth.lock_signing_keys */ SELECT pg_advisory_xact_lock(${SIGNING_KEY_LOCK})`;
+    await tx`
+      /* auth.insert_signing_key */
+      INSERT INTO signing_keys (kid, public_jwk, private_jwk, signs_from)
+      SELECT ${key.kid}, ${tx.json(key.publicJwk as JsonParameter)}, ${key.privateJwk},
+        clock_timestamp() + make_interval(secs => ${key.delaySeconds})
+      WHERE ${key.unlessYoungerThanSeconds}::int IS NULL OR NOT EXISTS (
+        SELECT FROM signing_keys WHERE created_at > clock_timestamp() - make_interval(secs => ${key.unlessYoungerThanSeconds}))`;
+  });
+}
+
+/** Drops keys whose last token has expired: their successor has been signing for longer than any token lives. */
+export async function deleteRetiredSigningKeys(sql: Runner, tokenLifeSeconds: number): Promise<void> {
+  await sql`
+    /* auth.delete_retired_signing_keys */
+    DELETE FROM signing_keys AS old
+    WHERE EXISTS (
+      SELECT FROM signing_keys AS successor
+      WHERE successor.signs_from > old.signs_from
+        AND successor.signs_from < clock_timestamp() - make_interval(secs => ${tokenLifeSeconds}))`;
+}

@@ -1,0 +1,182 @@
+/** Boards: created, changed, deleted; and the directory that turns a board's name into its number. */
+import { randomInt } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { z } from 'zod';
+import type { Board, BoardSettings, patchBoard, putBoard } from '../../../contract/boards.ts';
+import { TASK_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
+import type { Sql } from '../../db/client.ts';
+import { appendEvents } from '../../db/event-log.ts';
+import { transaction, withinDeadline } from '../../db/tx.ts';
+import type { Wake } from '../../db/wake.ts';
+import { formatCursor } from '../../kernel/cursor.ts';
+import { actorOf, type ActorRef, type Principal } from '../../kernel/principal.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import { boardNotFound } from '../auth/service.ts';
+import {
+  type BoardRow,
+  deleteBoardRows,
+  findBoard,
+  findBoardById,
+  hasClaims,
+  insertBoard,
+  listBoards,
+  lockBoard,
+  updateBoard,
+} from './store.ts';
+
+type PutBody = z.infer<(typeof putBoard)['body']>;
+type PatchBody = z.infer<(typeof patchBoard)['body']>;
+
+/** What never changes while a board exists. */
+export interface BoardRef {
+  readonly id: number;
+  readonly name: string;
+  readonly incarnation: string;
+}
+
+export const DEFAULT_BOARD = 'default';
+const DEFAULT_SETTINGS: BoardSettings = { paused: false };
+/** Boards are few; a deleted one is forgotten by this server within the age, and no write to it can succeed meanwhile. */
+const DIRECTORY_BOARDS_MAX = 10_000;
+const DIRECTORY_AGE_MS = 1000;
+/** Eight characters of base 36, as the cursor's form has room for. */
+const INCARNATION_RANGE = 36 ** 8;
+
+function makeIncarnation(): string {
+  return randomInt(INCARNATION_RANGE).toString(36).padStart(8, '0');
+}
+
+export function settingsOf(row: { readonly settings: Readonly<Record<string, unknown>> }): BoardSettings {
+  return { ...DEFAULT_SETTINGS, ...row.settings };
+}
+
+function boardOf(row: BoardRow): Board {
+  return {
+    name: row.name,
+    title: row.title,
+    description: row.description,
+    settings: settingsOf(row),
+    counts: Object.fromEntries(TASK_STATUSES.map((status) => [status, row[status]])) as Record<TaskStatus, number>,
+    cursor: formatCursor({ boardId: row.id, incarnation: row.log_incarnation, seq: row.seq }),
+    version: row.version,
+    created_at: row.created_at,
+    updated_at: row.updated_at,
+  };
+}
+
+export class BoardService {
+  readonly #sql: Sql;
+  readonly #wake: Wake;
+  /** One object per board, so that it can be a key: what is gathered per board stays together. */
+  readonly #refs = new LRUCache<number, BoardRef>({ max: DIRECTORY_BOARDS_MAX });
+  readonly #directory = new LRUCache<string, BoardRef>({ max: DIRECTORY_BOARDS_MAX, ttl: DIRECTORY_AGE_MS });
+
+  constructor(sql: Sql, wake: Wake) {
+    this.#sql = sql;
+    this.#wake = wake;
+  }
+
+  /** The board of this name, or the 404 that a foreign one also gets. */
+  async resolve(name: string): Promise<BoardRef> {
+    const known = this.#directory.get(name);
+    if (known !== undefined) return known;
+    const row = await withinDeadline(findBoard(this.#sql, name));
+    if (row === null) throw boardNotFound(name);
+    return this.#remember(row);
+  }
+
+  /** The board with this number, which a run's id names; null when there is none. */
+  async resolveId(id: number): Promise<BoardRef | null> {
+    const row = await withinDeadline(findBoardById(this.#sql, id));
+    return row === null ? null : this.#remember(row);
+  }
+
+  #remember(row: BoardRow): BoardRef {
+    const known = this.#refs.get(row.id);
+    const isSame = known?.name === row.name && known.incarnation === row.log_incarnation;
+    const ref = isSame ? known : { id: row.id, name: row.name, incarnation: row.log_incarnation };
+    this.#refs.set(row.id, ref);
+    this.#directory.set(row.name, ref);
+    return ref;
+  }
+
+  async get(name: string): Promise<Board> {
+    const row = await withinDeadline(findBoard(this.#sql, name));
+    if (row === null) throw boardNotFound(name);
+    return boardOf(row);
+  }
+
+  async list(caller: Principal, afterName: string | null, rowsMax: number): Promise<Board[]> {
+    const names = caller.kind === 'claim' ? [caller.board] : caller.boards === '*' ? null : [...caller.boards];
+    return (await withinDeadline(listBoards(this.#sql, names, afterName, rowsMax))).map(boardOf);
+  }
+
+  async put(caller: Principal, name: string, body: PutBody): Promise<{ board: Board; isNew: boolean }> {
+    const isNew = await this.#create(actorOf(caller), name, body);
+    if (!isNew) await this.#change(actorOf(caller), name, null, withoutNulls(body));
+    return { board: await this.get(name), isNew };
+  }
+
+  async patch(caller: Principal, name: string, version: number | null, body: PatchBody): Promise<Board> {
+    await this.#change(actorOf(caller), name, version, body);
+    return this.get(name);
+  }
+
+  /** `default` exists from the start. */
+  async ensureDefault(actor: ActorRef): Promise<void> {
+    await this.#create(actor, DEFAULT_BOARD, {});
+  }
+
+  async #create(actor: ActorRef, name: string, body: PutBody): Promise<boolean> {
+    const settings = { ...DEFAULT_SETTINGS, ...namedSettings(body.settings) };
+    const fields = { title: body.title ?? null, description: body.description ?? null, settings };
+    return transaction(this.#sql, async (tx) => {
+      const id = await insertBoard(tx, name, makeIncarnation(), fields);
+      if (id === null) return false;
+      await appendEvents(tx, id, { events: [{ kind: 'board.created', actor, data: { name, ...fields } }] });
+      return true;
+    });
+  }
+
+  async #change(actor: ActorRef, name: string, version: number | null, body: PatchBody): Promise<void> {
+    const id = await transaction(this.#sql, async (tx) => {
+      const row = await lockBoard(tx, name);
+      if (row === null) throw boardNotFound(name);
+      if (version !== null && version !== row.version) throw versionMismatch(row.version);
+      if (Object.keys(body).length === 0) return row.id;
+      const settings = body.settings === undefined ? undefined : { ...(body.settings === null ? DEFAULT_SETTINGS : row.settings), ...namedSettings(body.settings) };
+      const fields = { ...body, ...(settings === undefined ? {} : { settings }) };
+      await updateBoard(tx, row.id, fields as Parameters<typeof updateBoard>[2]);
+      await appendEvents(tx, row.id, { events: [{ kind: 'board.updated', actor, data: fields }], isConfigChange: settings !== undefined });
+      return row.id;
+    });
+    this.#wake.ring(id);
+  }
+
+  async delete(name: string): Promise<void> {
+    if (name === DEFAULT_BOARD) throw new ProblemError('forbidden', 'The default board always exists.');
+    const id = await transaction(this.#sql, async (tx) => {
+      const row = await lockBoard(tx, name);
+      if (row === null) throw boardNotFound(name);
+      if (await hasClaims(tx, row.id)) throw new ProblemError('lane_has_claims', 'Tasks of this board are being worked on; drain its lanes first.');
+      await deleteBoardRows(tx, row.id, name);
+      return row.id;
+    });
+    this.#directory.delete(name);
+    this.#wake.ring(id);
+  }
+}
+
+export function versionMismatch(current: number): ProblemError {
+  return new ProblemError('version_mismatch', `The resource is at version ${current} by now; read it again.`, { extensions: { version: current } });
+}
+
+/** A setting that is null or left out keeps its value. */
+function namedSettings(settings: PutBody['settings']): Partial<BoardSettings> {
+  return Object.fromEntries(Object.entries(settings ?? {}).filter(([, value]) => value !== null && value !== undefined));
+}
+
+/** In a PUT null means absent. */
+function withoutNulls(body: PutBody): PatchBody {
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null && value !== undefined));
+}

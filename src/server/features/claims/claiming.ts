@@ -1,0 +1,285 @@
+/** Claiming: requests of a board are gathered, each batch is one statement, every lane and every request in it gets its turn. */
+import type { Claim, ClaimTasksBody, Handoff } from '../../../contract/claims.ts';
+import type { EmptyClaimReason } from '../../../contract/statuses.ts';
+import type { Sql, Tx } from '../../db/client.ts';
+import { isStaleDecision } from '../../db/failures.ts';
+import { transaction, withinDeadline } from '../../db/tx.ts';
+import type { Wake } from '../../db/wake.ts';
+import { Batcher, type Settled } from '../../kernel/batcher.ts';
+import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
+import { actorOf, type Principal } from '../../kernel/principal.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import { boardNotFound, type ClaimTokens } from '../auth/service.ts';
+import type { BoardRef } from '../boards/service.ts';
+import type { BoardConfig, ConfigCache, PresenceTracker } from '../lanes/service.ts';
+import { listNewestComments, taskOf, type TaskService } from '../tasks/service.ts';
+import { gateOf } from './gate.ts';
+import { type ClaimedRow, claimReady, countLaneClaims, findLiveClaims, listNewestAttempts, lockLanes, type Slot } from './store/claim.ts';
+import { EMPTY_HANDOFF, HANDOFF_ATTEMPTS_MAX, HANDOFF_COMMENTS_MAX, handoffOf } from './view.ts';
+
+export interface ClaimRequest {
+  readonly lane: string;
+  readonly keyId: string;
+  readonly worker: string;
+  readonly max: number;
+  readonly leaseSeconds: number | null;
+  readonly isWaiting: boolean;
+}
+
+/** What one request got; `reason` says why it is empty. */
+export interface ClaimedTasks {
+  readonly rows: readonly ClaimedRow[];
+  readonly reason: EmptyClaimReason | null;
+}
+
+interface ClaimingParts {
+  readonly hot: Sql;
+  readonly cold: Sql;
+  readonly wake: Wake;
+  readonly ids: IdSource;
+  readonly tokens: ClaimTokens;
+  readonly configs: ConfigCache;
+  readonly presence: PresenceTracker;
+  readonly tasks: TaskService;
+  readonly onClaimed: (rows: readonly ClaimedRow[]) => void;
+  readonly onEmpty: (reason: EmptyClaimReason) => void;
+}
+
+/** Tasks in one statement: some 10 ms of work; larger ones would only make the others wait longer. */
+const GATHERED_TASKS_MAX = 300;
+/** A claim weighs what it asks for; this many requests may wait per board. */
+const WAITING_REQUESTS_MAX = 10_000;
+/** Each retry follows a change of configuration; more in a row than this is not traffic but a bug. */
+const DECISIONS_MAX = 10;
+const HEARTBEATS_PER_LEASE = 3;
+
+export class Claiming {
+  readonly #parts: ClaimingParts;
+  readonly #batcher: Batcher<BoardRef, ClaimRequest, ClaimedTasks>;
+
+  constructor(parts: ClaimingParts) {
+    this.#parts = parts;
+    this.#batcher = new Batcher({
+      sizeMax: GATHERED_TASKS_MAX,
+      waitingMax: WAITING_REQUESTS_MAX,
+      weigh: (request) => request.max,
+      run: (board, requests) => this.#claimGathered(board, requests),
+    });
+  }
+
+  requestOf(caller: Principal, lane: string, body: ClaimTasksBody, isWaiting: boolean): ClaimRequest {
+    const keyId = actorOf(caller).id;
+    return { lane, keyId, worker: body.worker ?? keyId, max: body.max ?? 1, leaseSeconds: body.lease_seconds ?? null, isWaiting };
+  }
+
+  /** One try: what is ready now, or why nothing is handed out. */
+  async claim(board: BoardRef, request: ClaimRequest): Promise<ClaimedTasks> {
+    this.#see(board, request);
+    return this.#batcher.submit(board, request);
+  }
+
+  drain(): Promise<void> {
+    return this.#batcher.drain();
+  }
+
+  /** In a transaction of the caller's, which remembers the answer under an Idempotency-Key. */
+  async claimWithin(tx: Tx, board: BoardRef, request: ClaimRequest): Promise<ClaimedTasks> {
+    this.#see(board, request);
+    const [result] = await this.#decide(board, [request], (config, slots) => this.#fill(tx, board, config, slots, null));
+    return unwrap(result);
+  }
+
+  /** Exactly this task, or the reasons why it cannot be claimed. */
+  async claimNamed(caller: Principal, board: BoardRef, request: ClaimRequest, reference: string): Promise<ClaimedTasks> {
+    this.#see(board, request);
+    const taskId = await this.#parts.tasks.resolve(caller, board, reference);
+    const [result] = await this.#decide(board, [{ ...request, max: 1 }], (config, slots) =>
+      transaction(this.#parts.hot, (tx) => this.#fill(tx, board, config, slots, taskId)),
+    );
+    const claimed = unwrap(result);
+    if (claimed.rows.length === 0) throw await this.#notClaimable(caller, board, request.lane, reference, claimed.reason);
+    this.#parts.wake.ring(board.id);
+    return claimed;
+  }
+
+  async #notClaimable(caller: Principal, board: BoardRef, lane: string, reference: string, reason: EmptyClaimReason | null): Promise<ProblemError> {
+    const task = await this.#parts.tasks.get(caller, board, reference);
+    const reasons: { code: string; detail: string }[] = [];
+    if (reason !== null && reason !== 'none_ready') reasons.push({ code: reason, detail: `The lane is given nothing: ${reason.replaceAll('_', ' ')}.` });
+    if (task.status !== 'ready') reasons.push({ code: task.status, detail: `The task is ${task.status}.` });
+    if (task.lane !== lane) reasons.push({ code: task.lane === null ? 'unassigned' : 'other_lane', detail: `The task is assigned to ${task.lane ?? 'no lane'}.` });
+    if (reasons.length === 0) reasons.push({ code: 'claimable', detail: 'It became claimable a moment after this request; try again.' });
+    return new ProblemError('task_not_claimable', reasons.map((entry) => entry.detail).join(' '), { extensions: { reasons } });
+  }
+
+  #see(board: BoardRef, { lane, worker }: ClaimRequest): void {
+    this.#parts.presence.see({ boardId: board.id, lane, worker, version: null });
+  }
+
+  async #claimGathered(board: BoardRef, requests: readonly ClaimRequest[]): Promise<Settled<ClaimedTasks>[]> {
+    const results = await this.#decide(board, requests, (config, slots) => {
+      const isCapped = slots.some((slot) => config.lanes.get(slot.lane)?.max_concurrent_claims != null);
+      // One statement is its own transaction; counting under a cap takes a lock and a second look.
+      if (isCapped) return transaction(this.#parts.hot, (tx) => this.#fill(tx, board, config, slots, null));
+      return withinDeadline(claimReady(this.#parts.hot, board.id, config.version, slots, null)).then((rows) => ({ rows, full: new Set<string>() }));
+    });
+    if (results.some((result) => result.ok && result.value.rows.length > 0)) this.#parts.wake.ring(board.id);
+    return results;
+  }
+
+  /** Decides on the known configuration, and again on a fresh one when the statement finds that it has changed. */
+  async #decide(board: BoardRef, requests: readonly ClaimRequest[], fill: (config: BoardConfig, slots: readonly Slot[]) => Promise<Filled>): Promise<Settled<ClaimedTasks>[]> {
+    let config = await this.#parts.configs.get(board.id);
+    const isOpenForAll = (known: BoardConfig): boolean => requests.every((request) => gateOf(known, { ...request, board: board.name }).kind === 'open');
+    // A "no" from memory may be out of date; only a fresh one is given.
+    if (config === null || !isOpenForAll(config)) config = await this.#parts.configs.refresh(board.id);
+    for (let decision = 1; ; decision += 1) {
+      if (config === null) throw boardNotFound(board.name);
+      const plan = this.#plan(board, config, requests);
+      try {
+        const filled = plan.slots.length === 0 ? { rows: [], full: new Set<string>() } : await fill(config, plan.slots);
+        return this.#counted(plan.settle(filled));
+      } catch (error) {
+        if (!isStaleDecision(error) || decision >= DECISIONS_MAX) throw error;
+        config = await this.#parts.configs.refresh(board.id);
+      }
+    }
+  }
+
+  #counted(results: Settled<ClaimedTasks>[]): Settled<ClaimedTasks>[] {
+    for (const result of results) {
+      if (!result.ok) continue;
+      if (result.value.reason === null) this.#parts.onClaimed(result.value.rows);
+      else this.#parts.onEmpty(result.value.reason);
+    }
+    return results;
+  }
+
+  /** Slots lane by lane; within a lane the requests take turns, so that one asking for a hundred leaves some for the others. */
+  #plan(board: BoardRef, config: BoardConfig, requests: readonly ClaimRequest[]): Plan {
+    const gates = requests.map((request) => gateOf(config, { ...request, board: board.name }));
+    const turns: { readonly lane: string; readonly turn: number; readonly request: number; readonly slot: Slot }[] = [];
+    requests.forEach((request, index) => {
+      const gate = gates[index];
+      if (gate?.kind !== 'open') return;
+      for (let turn = 0; turn < request.max; turn += 1) {
+        const slot = {
+          lane: request.lane,
+          runId: this.#parts.ids.next(board.id),
+          worker: request.worker,
+          keyId: request.keyId,
+          leaseSeconds: request.leaseSeconds ?? gate.lane.lease_seconds,
+          maxRuntimeSeconds: gate.lane.max_runtime_seconds,
+          noProgressSeconds: gate.lane.no_progress_seconds,
+        };
+        turns.push({ lane: request.lane, turn, request: index, slot });
+      }
+    });
+    turns.sort((left, right) => (left.lane === right.lane ? left.turn - right.turn || left.request - right.request : left.lane < right.lane ? -1 : 1));
+    const requestOfRun = new Map(turns.map((turn) => [turn.slot.runId, turn.request]));
+    return {
+      slots: turns.map((turn) => turn.slot),
+      settle: ({ rows, full }) =>
+        requests.map((request, index): Settled<ClaimedTasks> => {
+          const gate = gates[index];
+          if (gate?.kind === 'refused') return { ok: false, error: gate.problem };
+          if (gate?.kind === 'closed') return { ok: true, value: { rows: [], reason: gate.reason } };
+          const mine = rows.filter((row) => requestOfRun.get(row.run_id) === index);
+          const reason = mine.length > 0 ? null : full.has(request.lane) ? 'at_capacity' : 'none_ready';
+          return { ok: true, value: { rows: mine, reason } };
+        }),
+    };
+  }
+
+  /** Fills the slots under the caps: the lanes' rows are locked, then counted in a statement that sees every earlier claim. */
+  async #fill(tx: Tx, board: BoardRef, config: BoardConfig, slots: readonly Slot[], namedTaskId: Uuid | null): Promise<Filled> {
+    const capOf = (lane: string): number | null => config.lanes.get(lane)?.max_concurrent_claims ?? null;
+    const capped = [...new Set(slots.map((slot) => slot.lane))].filter((lane) => capOf(lane) !== null);
+    const left = new Map<string, number>();
+    if (capped.length > 0) {
+      await lockLanes(tx, board.id, capped);
+      const counts = await countLaneClaims(tx, board.id, capped);
+      for (const lane of capped) left.set(lane, (capOf(lane) ?? 0) - (counts.get(lane) ?? 0));
+    }
+    const full = new Set<string>();
+    const allowed = slots.filter((slot) => {
+      const room = left.get(slot.lane);
+      if (room === undefined) return true;
+      left.set(slot.lane, room - 1);
+      if (room <= 0) full.add(slot.lane);
+      return room > 0;
+    });
+    const rows = allowed.length === 0 ? [] : await claimReady(tx, board.id, config.version, allowed, namedTaskId);
+    return { rows, full };
+  }
+
+  /** The wire's claims: tokens signed, handoffs read for the tasks that have a past. */
+  async present(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Claim[]> {
+    const handoffs = await this.#handoffs(board, rows);
+    return Promise.all(
+      rows.map(async (row) => {
+        const runId = formatId('run', row.run_id);
+        const lane = row.claim_lane ?? '';
+        const attempt = row.claim_attempt ?? row.attempt;
+        const leaseSeconds = (Date.parse(row.lease_expires_at) - Date.parse(row.claimed_at)) / 1000;
+        return {
+          run_id: runId,
+          task: taskOf(board, { ...row, outcome: null, summary: null, result: null, metadata: null, ended_at: null }),
+          lane,
+          worker: row.worker,
+          attempt,
+          token: await this.#parts.tokens.sign({
+            runId,
+            taskId: formatId('task', row.id),
+            board: board.name,
+            lane,
+            worker: row.worker,
+            attempt,
+            maxRuntimeSeconds: row.claim_runtime_seconds,
+          }),
+          claimed_at: row.claimed_at,
+          lease_expires_at: row.lease_expires_at,
+          heartbeat_interval_seconds: leaseSeconds / HEARTBEATS_PER_LEASE,
+          handoff: handoffs.get(row.id) ?? EMPTY_HANDOFF,
+        };
+      }),
+    );
+  }
+
+  async #handoffs(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Map<Uuid, Handoff>> {
+    const withPast = rows.filter((row) => (row.claim_attempt ?? 0) > 1 || row.comment_count > 0).map((row) => row.id);
+    if (withPast.length === 0) return new Map();
+    const [attempts, comments] = await withinDeadline(
+      Promise.all([
+        listNewestAttempts(this.#parts.cold, board.id, withPast, HANDOFF_ATTEMPTS_MAX + 1),
+        listNewestComments(this.#parts.cold, board.id, withPast, HANDOFF_COMMENTS_MAX + 1),
+      ]),
+    );
+    return new Map(
+      withPast.map((id) => [id, handoffOf(attempts.filter((row) => row.task_id === id), comments.filter((row) => row.task_id === id))]),
+    );
+  }
+
+  /** The claims of a remembered answer that still hold, with tokens of their own. */
+  async presentAgain(board: BoardRef, runIds: readonly string[]): Promise<Claim[]> {
+    const ids = runIds.map((id) => parseId('run', id)).filter((id): id is Uuid => id !== null);
+    return this.present(board, await withinDeadline(findLiveClaims(this.#parts.cold, board.id, ids)));
+  }
+}
+
+interface Filled {
+  readonly rows: readonly ClaimedRow[];
+  /** Lanes with more slots than room. */
+  readonly full: ReadonlySet<string>;
+}
+
+interface Plan {
+  readonly slots: readonly Slot[];
+  readonly settle: (filled: Filled) => Settled<ClaimedTasks>[];
+}
+
+function unwrap(result: Settled<ClaimedTasks> | undefined): ClaimedTasks {
+  if (result === undefined) return { rows: [], reason: 'none_ready' };
+  if (result.ok) return result.value;
+  throw result.error;
+}

@@ -1,0 +1,229 @@
+/** Binds the routes of claims and runs. */
+import { claimTasks } from '../../../contract/claims.ts';
+import type { EmptyClaimReason } from '../../../contract/statuses.ts';
+import { batchRuns, blockRun, completeRun, failRun, getRun, heartbeatRun, releaseRun, type RunOperation } from '../../../contract/runs.ts';
+import { listTaskRuns } from '../../../contract/task-routes.ts';
+import type { Wake } from '../../db/wake.ts';
+import { type Bind, pageRows } from '../../http/bind-route.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import type { Idempotency } from '../../http/idempotency.ts';
+import { asProblem, problemBody } from '../../http/on-error.ts';
+import { nextPageToken, readPageToken } from '../../http/page-token.ts';
+import { present, unreachable } from '../../kernel/assert.ts';
+import { formatId } from '../../kernel/ids.ts';
+import type { ClaimPrincipal, Principal } from '../../kernel/principal.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import { type ClaimTokens, maySeeBoard } from '../auth/service.ts';
+import type { BoardRef, BoardService } from '../boards/service.ts';
+import type { TaskService } from '../tasks/service.ts';
+import { type BoardFeeds, cursorAt } from '../watch/service.ts';
+import type { ClaimedTasks, Claiming } from './claiming.ts';
+import { blockEnd, completeEnd, failEnd, holdOf, releaseEnd, undeliveredEnd } from './run-operation.ts';
+import type { Running } from './running.ts';
+import type { ClaimWaiters } from './waiters.ts';
+
+const CALLER = 'routes of claims are not open';
+
+interface ClaimRoutes {
+  readonly claiming: Claiming;
+  readonly running: Running;
+  readonly waiters: ClaimWaiters;
+  readonly boards: BoardService;
+  readonly tasks: TaskService;
+  readonly tokens: ClaimTokens;
+  readonly feeds: BoardFeeds;
+  readonly idempotency: Idempotency;
+  readonly wake: Wake;
+  readonly onUndelivered: (error: unknown) => void;
+}
+
+export function bindClaimRoutes(bind: Bind, parts: ClaimRoutes): void {
+  bindClaiming(bind, parts);
+  bindRunVerbs(bind, parts);
+  bindRunBatch(bind, parts);
+  bindRunReading(bind, parts);
+}
+
+type ClaimExchange = Exchange<typeof claimTasks>;
+
+function bindClaiming(bind: Bind, parts: ClaimRoutes): void {
+  const { claiming, boards, feeds } = parts;
+  bind(claimTasks, async (exchange) => {
+    const board = await boards.resolve(exchange.params.board);
+    if (exchange.idempotencyKey !== null) return claimOnce(parts, board, exchange);
+    const claimed = await claimWaiting(parts, board, exchange, () => claimNow(parts, board, exchange));
+    if (claimed.rows.length > 0) returnWhenUndelivered(parts, board, exchange, claimed);
+    const claims = await claiming.present(board, claimed.rows);
+    const reason = claimed.reason === null ? {} : { reason: claimed.reason };
+    return { status: 200, body: { claims, cursor: await cursorOf(feeds, board, claimed.rows), ...reason } };
+  });
+}
+
+/** Where to watch from: the position of the claim itself, or the newest when there is none. */
+async function cursorOf(feeds: BoardFeeds, board: BoardRef, rows: ClaimedTasks['rows'] | undefined): Promise<string> {
+  const [first] = rows ?? [];
+  return first === undefined ? feeds.cursor(undefined, board) : cursorAt(board, first.log_seq);
+}
+
+async function claimNow({ claiming }: ClaimRoutes, board: BoardRef, { caller, params, body, waitSeconds }: ClaimExchange): Promise<ClaimedTasks> {
+  const principal = present(caller, CALLER);
+  const request = claiming.requestOf(principal, params.lane, body, waitSeconds !== null);
+  return body.task_id ? claiming.claimNamed(principal, board, request, body.task_id) : claiming.claim(board, request);
+}
+
+/** Tries at once, and then whenever there may be work; never for a client that has gone. */
+async function claimWaiting(
+  { waiters }: ClaimRoutes,
+  board: BoardRef,
+  { params, waitSeconds, signal, isConnected }: ClaimExchange,
+  tryClaim: () => Promise<ClaimedTasks>,
+): Promise<ClaimedTasks> {
+  let last = await tryClaim();
+  if (last.rows.length > 0 || waitSeconds === null) return last;
+  const found = await waiters.wait(board, params.lane, waitSeconds, signal, async () => {
+    if (!isConnected()) return last;
+    last = await tryClaim();
+    return last.rows.length > 0 ? last : null;
+  });
+  return found ?? last;
+}
+
+/** What the client never received is ready again at once, instead of after its lease. */
+function returnWhenUndelivered({ running, onUndelivered }: ClaimRoutes, board: BoardRef, exchange: ClaimExchange, { rows }: ClaimedTasks): void {
+  exchange.onUndelivered(() => {
+    for (const row of rows) {
+      const hold = { taskId: row.id, runId: row.run_id, attempt: row.claim_attempt ?? row.attempt };
+      running.end(board, undeliveredEnd(hold, 'The client was gone before the claim could be delivered.')).catch(onUndelivered);
+    }
+  });
+}
+
+/** Under an Idempotency-Key: the claim and its memory commit together; a repeated request gets the claims that still hold. */
+async function claimOnce(parts: ClaimRoutes, board: BoardRef, exchange: ClaimExchange) {
+  const { claiming, feeds, idempotency } = parts;
+  const { caller, params, body } = exchange;
+  const request = claiming.requestOf(present(caller, CALLER), params.lane, body, exchange.waitSeconds !== null);
+  if (body.task_id) throw new ProblemError('invalid_request', 'Name a task or give an Idempotency-Key, not both: a named claim is already exact.');
+  let reason: EmptyClaimReason | null = null;
+  const answerOnce = () =>
+    idempotency.run(
+      exchange,
+      board.id,
+      async (tx) => {
+        const claimed = await claiming.claimWithin(tx, board, request);
+        reason = claimed.reason;
+        // An empty claim is not recorded: the same key may find work later.
+        const runIds = claimed.rows.map((row) => formatId('run', row.run_id));
+        return { status: 200, body: claimed, remembered: runIds.length === 0 ? null : { run_ids: runIds } };
+      },
+      async (remembered) => ({ again: (remembered as { run_ids: string[] }).run_ids }),
+    );
+  let answer = await answerOnce();
+  const isEmpty = (): boolean => (answer.body as ClaimedTasks).rows?.length === 0;
+  if (isEmpty() && exchange.waitSeconds !== null) {
+    await parts.waiters.wait(board, params.lane, exchange.waitSeconds, exchange.signal, async () => {
+      if (exchange.isConnected()) answer = await answerOnce();
+      return isEmpty() && exchange.isConnected() ? null : true;
+    });
+  }
+  const again = (answer.body as { again?: string[] }).again;
+  if (!again && !isEmpty()) parts.wake.ring(board.id);
+  const claims = again ? await claiming.presentAgain(board, again) : await claiming.present(board, (answer.body as ClaimedTasks).rows);
+  const why = claims.length === 0 ? { reason: reason ?? ('none_ready' as const) } : {};
+  return { ...answer, body: { claims, cursor: await cursorOf(feeds, board, (answer.body as ClaimedTasks).rows), ...why } };
+}
+
+/** The board of a claim token; a board that is gone took the claim with it. */
+async function boardOfClaim({ boards }: Pick<ClaimRoutes, 'boards'>, claim: ClaimPrincipal): Promise<BoardRef> {
+  return boards.resolve(claim.board);
+}
+
+function claimOf(caller: Principal | null): ClaimPrincipal {
+  if (caller?.kind === 'claim') return caller;
+  throw new ProblemError('claim_token_required', 'Use the token that came with the claim.');
+}
+
+function bindRunVerbs(bind: Bind, parts: ClaimRoutes): void {
+  const { running } = parts;
+  bind(heartbeatRun, async ({ caller, body }) => {
+    const claim = claimOf(caller);
+    return { status: 200, body: await running.heartbeat(await boardOfClaim(parts, claim), { ...holdOf(claim), claim, body }) };
+  });
+  bind(completeRun, async ({ caller, body }) => {
+    const claim = claimOf(caller);
+    return { status: 200, body: await running.end(await boardOfClaim(parts, claim), completeEnd(claim, body)) };
+  });
+  bind(blockRun, async ({ caller, body }) => {
+    const claim = claimOf(caller);
+    return { status: 200, body: await running.end(await boardOfClaim(parts, claim), blockEnd(claim, body)) };
+  });
+  bind(releaseRun, async ({ caller, body }) => {
+    const claim = claimOf(caller);
+    return { status: 200, body: await running.end(await boardOfClaim(parts, claim), releaseEnd(claim, body)) };
+  });
+  bind(failRun, async ({ caller, body }) => {
+    const claim = claimOf(caller);
+    return { status: 200, body: await running.end(await boardOfClaim(parts, claim), failEnd(claim, body)) };
+  });
+}
+
+function bindRunBatch(bind: Bind, parts: ClaimRoutes): void {
+  bind(batchRuns, async ({ body, requestId }) => {
+    const results = await Promise.all(
+      body.operations.map(async (operation) => {
+        try {
+          return { ok: true, ...(await runOperation(parts, operation)) };
+        } catch (error) {
+          return { ok: false, problem: problemBody(asProblem(error), requestId) };
+        }
+      }),
+    );
+    return { status: 200, body: { results } };
+  });
+}
+
+/** Each operation is authorised by its own token; all of a board land in the same gathered statement. */
+async function runOperation(parts: ClaimRoutes, operation: RunOperation) {
+  const { running, tokens } = parts;
+  const claim = await tokens.verify(operation.token);
+  const board = await boardOfClaim(parts, claim);
+  switch (operation.op) {
+    case 'heartbeat':
+      return running.heartbeat(board, { ...holdOf(claim), claim, body: bodyOf(operation) });
+    case 'complete':
+      return running.end(board, completeEnd(claim, bodyOf(operation)));
+    case 'block':
+      return running.end(board, blockEnd(claim, bodyOf(operation)));
+    case 'release':
+      return running.end(board, releaseEnd(claim, bodyOf(operation)));
+    case 'fail':
+      return running.end(board, failEnd(claim, bodyOf(operation)));
+    default:
+      return unreachable(operation);
+  }
+}
+
+/** The body alone, so that an end over the batch and over its own route are known as the same. */
+function bodyOf<T extends { readonly op: string; readonly token: string }>({ op: _op, token: _token, ...body }: T): Omit<T, 'op' | 'token'> {
+  return body;
+}
+
+function bindRunReading(bind: Bind, { running, boards, tasks }: ClaimRoutes): void {
+  bind(getRun, async ({ caller, params }) => {
+    const principal = present(caller, CALLER);
+    const run = await running.get((id) => boards.resolveId(id), (board) => maySeeBoard(principal, board.name), params.run);
+    return { status: 200, body: { run } };
+  });
+  bind(listTaskRuns, async ({ caller, params, query }) => {
+    const rows = pageRows(query);
+    const board = await boards.resolve(params.board);
+    const principal = present(caller, CALLER);
+    const id = await tasks.resolve(principal, board, params.task);
+    await tasks.get(principal, board, params.task);
+    const scope = `runs ${board.id} ${params.task}`;
+    const after = Number(readPageToken(query.page_token, scope, 1)?.[0] ?? 0);
+    if (!Number.isSafeInteger(after)) throw new ProblemError('invalid_cursor', 'The page token is not from this list.');
+    const found = await running.listOfTask(board, id, after, rows + 1);
+    return { status: 200, body: { runs: found.slice(0, rows), next_page_token: nextPageToken(found, rows, scope, (run) => [String(run.attempt)]) } };
+  });
+}

@@ -1,0 +1,87 @@
+/** What a holder may ask of its run, whoever carried it in: a route, a batch, or the server itself. Pure. */
+import { createHash } from 'node:crypto';
+import type { BlockBody, CompleteBody, FailBody, HeartbeatBody, ReleaseBody } from '../../../contract/runs.ts';
+import { present } from '../../kernel/assert.ts';
+import { parseId } from '../../kernel/ids.ts';
+import type { ActorRef, ClaimPrincipal } from '../../kernel/principal.ts';
+import type { End } from '../tasks/service.ts';
+import type { HoldRef } from './store/end.ts';
+
+export interface RunEnd extends HoldRef {
+  readonly end: End;
+  readonly actor: ActorRef;
+  /** Verb and body, so that the same end is known again; null for the server's own. */
+  readonly fingerprint: string | null;
+  readonly summary: string | null;
+  readonly result: unknown;
+  readonly error: string | null;
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+}
+
+export interface RunBeat extends HoldRef {
+  readonly claim: ClaimPrincipal;
+  readonly body: HeartbeatBody;
+}
+
+export function holdOf(claim: ClaimPrincipal): HoldRef {
+  return {
+    taskId: present(parseId('task', claim.taskId), 'a verified token names a task'),
+    runId: present(parseId('run', claim.runId), 'a verified token names a run'),
+    attempt: claim.attempt,
+  };
+}
+
+export function actorOfHold(claim: ClaimPrincipal): ActorRef {
+  return { type: 'claim', id: claim.runId };
+}
+
+function fingerprintOf(verb: string, body: Readonly<Record<string, unknown>>): string {
+  const given = Object.entries(body).filter(([, value]) => value !== null && value !== undefined);
+  return `${verb}:${createHash('sha256').update(JSON.stringify(given.sort(([left], [right]) => (left < right ? -1 : 1)))).digest('base64url')}`;
+}
+
+function endOf(claim: ClaimPrincipal, end: End, body: Readonly<Record<string, unknown>>, parts: Partial<Pick<RunEnd, 'summary' | 'result' | 'error' | 'metadata'>>): RunEnd {
+  const none = { summary: null, result: null, error: null, metadata: null };
+  return { ...holdOf(claim), end, actor: actorOfHold(claim), fingerprint: fingerprintOf(end.verb, body), ...none, ...parts };
+}
+
+export function completeEnd(claim: ClaimPrincipal, body: CompleteBody): RunEnd {
+  // Artifacts are part of what the run leaves behind; they ride with its metadata.
+  const artifacts = body.artifacts ? { artifacts: body.artifacts } : null;
+  const metadata = body.metadata || artifacts ? { ...body.metadata, ...artifacts } : null;
+  return endOf(claim, { verb: 'complete' }, body, { summary: body.summary ?? null, result: body.result ?? null, metadata });
+}
+
+export function blockEnd(claim: ClaimPrincipal, body: BlockBody): RunEnd {
+  return endOf(claim, { verb: 'block', kind: body.kind ?? null, reason: body.reason }, body, { error: body.reason, metadata: body.metadata ?? null });
+}
+
+export function releaseEnd(claim: ClaimPrincipal, body: ReleaseBody): RunEnd {
+  const end: End = { verb: 'release', delaySeconds: body.delay_seconds ?? null };
+  return endOf(claim, end, body, { error: body.reason ?? null, metadata: body.metadata ?? null });
+}
+
+export function failEnd(claim: ClaimPrincipal, body: FailBody): RunEnd {
+  const end: End = {
+    verb: 'fail',
+    kind: body.kind ?? 'error',
+    error: body.error,
+    retryAfterSeconds: body.retry_after_seconds ?? null,
+    isPermanent: body.permanent ?? false,
+  };
+  return endOf(claim, end, body, { error: body.error, metadata: body.metadata ?? null });
+}
+
+/** The server gives back what it could not hand over; not a failure. */
+export function undeliveredEnd(hold: HoldRef, reason: string): RunEnd {
+  return {
+    ...hold,
+    end: { verb: 'release', delaySeconds: null },
+    actor: { type: 'system', id: 'delivery' },
+    fingerprint: null,
+    summary: null,
+    result: null,
+    error: reason,
+    metadata: null,
+  };
+}

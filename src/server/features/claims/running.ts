@@ -1,0 +1,241 @@
+/** Runs as their holders see them: heartbeats and ends, gathered per board, each checked against the row. */
+import type { EndReply, HeartbeatReply, Run } from '../../../contract/runs.ts';
+import type { ClaimLostReason, Outcome } from '../../../contract/statuses.ts';
+import type { Runner, Sql, Tx } from '../../db/client.ts';
+import { appendEvents, type NewEvent } from '../../db/event-log.ts';
+import { isDatabaseAway } from '../../db/failures.ts';
+import { transaction, withinDeadline } from '../../db/tx.ts';
+import type { Wake } from '../../db/wake.ts';
+import { Batcher, type Settled } from '../../kernel/batcher.ts';
+import { boardIdOf, parseId, type Uuid } from '../../kernel/ids.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import type { ClaimTokens } from '../auth/service.ts';
+import type { BoardRef } from '../boards/service.ts';
+import type { PresenceTracker } from '../lanes/service.ts';
+import { findTasks, taskOf, type TaskRow } from '../tasks/service.ts';
+import { actorOfHold, type RunBeat, type RunEnd } from './run-operation.ts';
+import { settleEndings } from './settle.ts';
+import { completeRuns } from './store/complete.ts';
+import { lockHolds } from './store/end.ts';
+import { type BeatRow, extendLeases, recordBeats } from './store/heartbeat.ts';
+import { findRuns, listTaskRuns, type RunRow } from './store/run.ts';
+import { runOf } from './view.ts';
+
+interface RunningParts {
+  readonly hot: Sql;
+  readonly cold: Sql;
+  readonly wake: Wake;
+  readonly tokens: ClaimTokens;
+  readonly presence: PresenceTracker;
+  readonly onEnded: (outcome: Outcome) => void;
+  readonly onBeats: (count: number) => void;
+}
+
+/** Ends in one statement: some 10 ms; heartbeats are lighter. */
+const GATHERED_ENDS_MAX = 250;
+const GATHERED_BEATS_MAX = 500;
+const WAITING_MAX = 20_000;
+
+/** What an outcome means for the run that no longer holds the claim. */
+const LOST_REASONS: Readonly<Record<Outcome, ClaimLostReason>> = {
+  completed: 'ended',
+  changes_requested: 'ended',
+  blocked: 'ended',
+  failed: 'ended',
+  released: 'released',
+  crashed: 'crashed',
+  timed_out: 'timed_out',
+  reclaimed: 'reclaimed',
+  cancelled: 'cancelled',
+};
+
+export class Running {
+  readonly #parts: RunningParts;
+  readonly #ends: Batcher<BoardRef, RunEnd, EndReply>;
+  readonly #beats: Batcher<BoardRef, RunBeat, HeartbeatReply>;
+
+  constructor(parts: RunningParts) {
+    this.#parts = parts;
+    const mayRunAlone = (error: unknown): boolean => !isDatabaseAway(error);
+    this.#ends = new Batcher({ sizeMax: GATHERED_ENDS_MAX, waitingMax: WAITING_MAX, mayRunAlone, run: (board, ends) => this.#endGathered(board, ends) });
+    this.#beats = new Batcher({ sizeMax: GATHERED_BEATS_MAX, waitingMax: WAITING_MAX, mayRunAlone, run: (board, beats) => this.#beatGathered(board, beats) });
+  }
+
+  end(board: BoardRef, end: RunEnd): Promise<EndReply> {
+    return this.#ends.submit(board, end);
+  }
+
+  heartbeat(board: BoardRef, beat: RunBeat): Promise<HeartbeatReply> {
+    return this.#beats.submit(board, beat);
+  }
+
+  async drain(): Promise<void> {
+    await Promise.all([this.#ends.drain(), this.#beats.drain()]);
+  }
+
+  async get(resolveBoard: (id: number) => Promise<BoardRef | null>, isVisible: (board: BoardRef) => boolean, runId: string): Promise<Run> {
+    const id = parseId('run', runId);
+    const board = id === null ? null : await resolveBoard(boardIdOf(id));
+    const row = id === null || board === null || !isVisible(board) ? undefined : (await withinDeadline(findRuns(this.#parts.cold, board.id, [id]))).get(id);
+    if (board === null || row === undefined) {
+      throw new ProblemError('not_found', `There is no run ${JSON.stringify(runId)}.`, { extensions: { resource: 'run' } });
+    }
+    return runOf(board, row);
+  }
+
+  async listOfTask(board: BoardRef, taskId: Uuid, afterAttempt: number, rowsMax: number): Promise<Run[]> {
+    return (await withinDeadline(listTaskRuns(this.#parts.cold, board.id, taskId, afterAttempt, rowsMax))).map((row) => runOf(board, row));
+  }
+
+  /** Completions go first, all in one statement; what is left is decided one by one under its locks. */
+  async #endGathered(board: BoardRef, ends: readonly RunEnd[]): Promise<Settled<EndReply>[]> {
+    const results = new Map<RunEnd, Settled<EndReply>>();
+    const completions = firstOfEachTask(ends.filter((end) => end.end.verb === 'complete'));
+    if (completions.length > 0) await this.#complete(board, completions, results);
+    const rest = ends.filter((end) => !results.has(end));
+    if (rest.length > 0) {
+      const settled = await transaction(this.#parts.hot, (tx) => endUnderLocks(tx, board, rest));
+      for (const [end, result] of settled) results.set(end, result);
+    }
+    for (const result of results.values()) if (result.ok && result.value.run.outcome) this.#parts.onEnded(result.value.run.outcome);
+    if ([...results.values()].some((result) => result.ok)) this.#parts.wake.ring(board.id);
+    return ends.map((end) => results.get(end) ?? { ok: false, error: new Error('an end was not answered') });
+  }
+
+  async #complete(board: BoardRef, completions: readonly RunEnd[], results: Map<RunEnd, Settled<EndReply>>): Promise<void> {
+    const operations = completions.map((end) => ({ ...end, actorId: end.actor.id, fingerprint: end.fingerprint ?? '' }));
+    const rows = new Map((await withinDeadline(completeRuns(this.#parts.hot, board.id, operations))).map((row) => [row.run.id, row]));
+    for (const end of completions) {
+      const row = rows.get(end.runId);
+      if (row !== undefined) results.set(end, { ok: true, value: { task: taskOf(board, row), run: runOf(board, row.run) } });
+    }
+  }
+
+  async #beatGathered(board: BoardRef, beats: readonly RunBeat[]): Promise<Settled<HeartbeatReply>[]> {
+    const distinct = firstOfEachTask(beats);
+    const rows = new Map((await withinDeadline(extendLeases(this.#parts.hot, board.id, distinct.map(beatOf)))).map((row) => [row.task_id, row]));
+    this.#parts.onBeats(rows.size);
+    const held = (beat: RunBeat): BeatRow | undefined => (distinct.some((entry) => entry.runId === beat.runId) ? rows.get(beat.taskId) : undefined);
+    const logged = distinct.filter((beat) => rows.has(beat.taskId) && (carriesMore(beat) || rows.get(beat.taskId)?.is_log_due));
+    if (logged.length > 0) {
+      await transaction(this.#parts.hot, (tx) => logBeats(tx, board, logged, rows));
+      this.#parts.wake.ring(board.id);
+    }
+    const lost = beats.filter((beat) => held(beat) === undefined);
+    const runs = lost.length === 0 ? new Map<Uuid, RunRow>() : await withinDeadline(findRuns(this.#parts.cold, board.id, lost.map((beat) => beat.runId)));
+    return Promise.all(
+      beats.map(async (beat): Promise<Settled<HeartbeatReply>> => {
+        const row = held(beat);
+        if (row === undefined) return { ok: false, error: claimLost(board, runs.get(beat.runId)) };
+        this.#parts.presence.see({ boardId: board.id, lane: row.lane, worker: row.worker, version: null });
+        return { ok: true, value: await this.#replyTo(beat, row) };
+      }),
+    );
+  }
+
+  async #replyTo(beat: RunBeat, row: BeatRow): Promise<HeartbeatReply> {
+    const reply = { lease_expires_at: row.lease_expires_at, cancel_requested: row.is_cancel_requested, messages: [] };
+    if (!this.#parts.tokens.isDueForRenewal(beat.claim)) return reply;
+    const token = await this.#parts.tokens.sign({ ...beat.claim, maxRuntimeSeconds: row.runtime_seconds });
+    return { ...reply, token };
+  }
+}
+
+/** In task order, so that two batches lock alike; a second operation on a task waits for the slower path. */
+function firstOfEachTask<T extends { readonly taskId: Uuid }>(operations: readonly T[]): T[] {
+  const first = new Map<Uuid, T>();
+  for (const operation of operations) if (!first.has(operation.taskId)) first.set(operation.taskId, operation);
+  return [...first.values()].sort((left, right) => (left.taskId < right.taskId ? -1 : 1));
+}
+
+async function endUnderLocks(tx: Tx, board: BoardRef, ends: readonly RunEnd[]): Promise<Map<RunEnd, Settled<EndReply>>> {
+  const distinct = firstOfEachTask(ends);
+  const held = new Map((await lockHolds(tx, board.id, distinct)).map((row) => [row.run_id, row]));
+  const winning = distinct.flatMap((end) => {
+    const row = held.get(end.runId);
+    return row === undefined ? [] : [{ ...end, held: row, evidence: null, request: end }];
+  });
+  await settleEndings(tx, board.id, winning);
+  const winners = new Set(winning.map(({ request }) => request));
+  const { runs, tasks } = await readReplies(tx, board, ends);
+  return new Map(
+    ends.map((end): [RunEnd, Settled<EndReply>] => {
+      const run = runs.get(end.runId);
+      const task = tasks.get(end.taskId);
+      const isAnswered = run !== undefined && task !== undefined && (winners.has(end) || isSameEnd(run, end));
+      if (isAnswered) return [end, { ok: true, value: { task: taskOf(board, task), run: runOf(board, run) } }];
+      return [end, { ok: false, error: claimLost(board, run) }];
+    }),
+  );
+}
+
+/** The same end with the same body gets the same answer again. */
+function isSameEnd(run: RunRow, end: RunEnd): boolean {
+  return run.attempt === end.attempt && run.outcome !== null && run.end_fingerprint !== null && run.end_fingerprint === end.fingerprint;
+}
+
+async function readReplies(runner: Runner, board: BoardRef, ends: readonly RunEnd[]): Promise<{ runs: Map<Uuid, RunRow>; tasks: Map<Uuid, TaskRow> }> {
+  const runs = await findRuns(runner, board.id, ends.map((end) => end.runId));
+  const tasks = await findTasks(runner, board.id, [...new Set(ends.map((end) => end.taskId))]);
+  return { runs, tasks: new Map(tasks.map((task) => [task.id, task])) };
+}
+
+export function claimLost(board: BoardRef, run: RunRow | undefined): ProblemError {
+  if (run?.outcome == null) {
+    return new ProblemError('claim_lost', 'This claim is over: the run or its task is no longer there.', { extensions: { reason: 'ended', at: null, by: null, outcome: null } });
+  }
+  const { outcome, ended_at, ended_by } = runOf(board, run);
+  const by = ended_by === null ? '' : ` by ${ended_by.type} ${ended_by.id}`;
+  return new ProblemError('claim_lost', `The run was ended at ${ended_at}${by}: ${outcome}.`, {
+    extensions: { reason: LOST_REASONS[run.outcome], at: ended_at, by: ended_by, outcome },
+  });
+}
+
+function beatOf({ body, ...hold }: RunBeat) {
+  return {
+    ...hold,
+    leaseSeconds: body.lease_seconds ?? null,
+    progress: body.progress ?? null,
+    hasCheckpoint: body.checkpoint !== null && body.checkpoint !== undefined,
+  };
+}
+
+/** A note, metadata or progress is worth an event of its own, however recent the last one is. */
+function carriesMore({ body }: RunBeat): boolean {
+  return [body.note, body.metadata, body.progress, body.checkpoint].some((part) => part !== null && part !== undefined);
+}
+
+async function logBeats(tx: Tx, board: BoardRef, beats: readonly RunBeat[], rows: ReadonlyMap<Uuid, BeatRow>): Promise<void> {
+  const held = await recordBeats(
+    tx,
+    board.id,
+    beats.map(({ body, ...hold }) => ({
+      ...hold,
+      metadata: body.metadata ?? null,
+      checkpoint: body.checkpoint === null || body.checkpoint === undefined ? null : JSON.stringify(body.checkpoint),
+    })),
+  );
+  const events = beats.filter((beat) => held.has(beat.taskId)).map((beat) => beatEvent(beat, rows.get(beat.taskId)));
+  if (events.length > 0) await appendEvents(tx, board.id, { events });
+}
+
+function beatEvent({ claim, body, ...hold }: RunBeat, row: BeatRow | undefined): NewEvent {
+  const isProgress = (body.progress ?? body.checkpoint ?? null) !== null;
+  return {
+    kind: isProgress ? 'task.progress' : 'task.heartbeat',
+    taskId: hold.taskId,
+    runId: hold.runId,
+    lane: claim.lane,
+    worker: claim.worker,
+    attempt: hold.attempt,
+    actor: actorOfHold(claim),
+    data: {
+      lease_expires_at: row?.lease_expires_at ?? null,
+      ...(body.note ? { note: body.note } : {}),
+      ...(body.progress === null || body.progress === undefined ? {} : { progress: body.progress }),
+      ...(body.checkpoint === null || body.checkpoint === undefined ? {} : { has_checkpoint: true }),
+      ...(body.metadata ? { metadata: body.metadata } : {}),
+    },
+  };
+}
+

@@ -1,0 +1,130 @@
+/** The rarer ends: holds are locked and read, the pure state machine decides, and then everything is written at once. */
+import type { Outcome } from '../../../../contract/statuses.ts';
+import type { Runner, Tx } from '../../../db/client.ts';
+import { assert } from '../../../kernel/assert.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
+import type { ActorRef } from '../../../kernel/principal.ts';
+import type { LockedTask } from '../../tasks/service.ts';
+
+export interface HeldRow extends LockedTask {
+  readonly run_id: Uuid;
+  readonly claim_lane: string;
+  readonly worker: string;
+  readonly claimed_from: 'ready' | 'review';
+  readonly claimed_at: string;
+  readonly lease_expires_at: string;
+  readonly runtime_expires_at: string | null;
+  readonly no_progress_seconds: number | null;
+  readonly last_heartbeat_at: string | null;
+  readonly last_progress_at: string;
+  readonly is_cancel_requested: boolean;
+  readonly cancel_reason: string | null;
+  readonly backoff: { base_seconds?: number; factor?: number; cap_seconds?: number } | null;
+  /** Which limit has passed, by the database's clock, most telling first; null: none. */
+  readonly overdue: Overdue | null;
+}
+
+export type Overdue = 'cancel_deadline' | 'lease' | 'max_runtime' | 'no_progress';
+
+export interface HoldRef {
+  readonly taskId: Uuid;
+  readonly runId: Uuid;
+  readonly attempt: number;
+}
+
+/** A task whose cancel was not answered is cancelled, whatever else has passed; a dead worker is told before a slow one. */
+const OVERDUE = (sql: Runner) => sql`
+  CASE
+    WHEN c.cancel_deadline_at < clock_timestamp() THEN 'cancel_deadline'
+    WHEN c.lease_expires_at < clock_timestamp() THEN 'lease'
+    WHEN c.runtime_expires_at < clock_timestamp() THEN 'max_runtime'
+    WHEN c.last_progress_at + make_interval(secs => c.no_progress_seconds) < clock_timestamp() THEN 'no_progress'
+  END`;
+
+const HELD_COLUMNS = (sql: Runner) => sql`
+  t.id, t.lane, t.status, t.version, t.attempt, t.consecutive_failures, t.protocol_violations, t.max_failures, t.unmet_parents,
+  t.blocked_kind, t.blocked_reason, t.run_at, c.run_id, c.lane AS claim_lane, c.worker, c.claimed_from, c.claimed_at, c.lease_expires_at,
+  c.runtime_expires_at, c.no_progress_seconds, c.last_heartbeat_at, c.last_progress_at, c.is_cancel_requested, c.cancel_reason,
+  (SELECT d.backoff FROM task_details d WHERE d.board_id = t.board_id AND d.task_id = t.id) AS backoff`;
+
+/** Locks the holds that are still the named runs', in task order. What is missing from the answer is held no more. */
+export async function lockHolds(tx: Tx, boardId: number, refs: readonly HoldRef[]): Promise<HeldRow[]> {
+  return tx<HeldRow[]>`
+    /* claims.lock_holds */
+    SELECT hold.* FROM (
+      SELECT * FROM unnest(
+        ${refs.map((ref) => ref.taskId)}::uuid[], ${refs.map((ref) => ref.runId)}::uuid[], ${refs.map((ref) => ref.attempt)}::int[]
+      ) AS ref (task_id, run_id, attempt) ORDER BY task_id
+    ) AS ref
+    CROSS JOIN LATERAL (
+      SELECT ${HELD_COLUMNS(tx)}, ${OVERDUE(tx)} AS overdue
+      FROM claims c JOIN tasks t ON t.board_id = ${boardId} AND t.id = ref.task_id
+      WHERE c.board_id = ${boardId} AND c.task_id = ref.task_id AND c.run_id = ref.run_id AND c.attempt = ref.attempt
+        AND t.attempt = ref.attempt AND t.status = 'running'
+      FOR NO KEY UPDATE OF t, c
+    ) AS hold`;
+}
+
+/** Boards with a hold past one of its limits. The live set is small, so it is scanned: an index on the lease would make every heartbeat move. */
+export async function listOverdueBoards(sql: Runner, boardsMax: number): Promise<number[]> {
+  const rows = await sql<{ board_id: number }[]>`
+    /* claims.list_overdue_boards */
+    SELECT DISTINCT c.board_id FROM claims c WHERE ${OVERDUE(sql)} IS NOT NULL LIMIT ${boardsMax}`;
+  return rows.map((row) => row.board_id);
+}
+
+/** Locks overdue holds of a board; what another server or a worker has locked is left to it. */
+export async function lockOverdueHolds(tx: Tx, boardId: number, rowsMax: number): Promise<HeldRow[]> {
+  return tx<HeldRow[]>`
+    /* claims.lock_overdue */
+    SELECT ${HELD_COLUMNS(tx)}, ${OVERDUE(tx)} AS overdue
+    FROM claims c JOIN tasks t ON t.board_id = c.board_id AND t.id = c.task_id
+    WHERE c.board_id = ${boardId} AND ${OVERDUE(tx)} IS NOT NULL AND t.status = 'running' AND t.attempt = c.attempt
+    LIMIT ${rowsMax} FOR NO KEY UPDATE OF t, c SKIP LOCKED`;
+}
+
+export async function deleteClaims(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<void> {
+  const rows = await tx`
+    /* claims.delete */ DELETE FROM claims WHERE board_id = ${boardId} AND task_id = ANY(${taskIds as Uuid[]}::uuid[]) RETURNING 1`;
+  assert(rows.length === taskIds.length, 'a locked hold is there');
+}
+
+export interface RunClosing {
+  readonly taskId: Uuid;
+  readonly attempt: number;
+  readonly outcome: Outcome;
+  readonly endedBy: ActorRef;
+  readonly fingerprint: string | null;
+  readonly summary: string | null;
+  readonly error: string | null;
+  readonly result: unknown;
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+  readonly evidence: Readonly<Record<string, unknown>> | null;
+}
+
+export async function closeRuns(tx: Tx, boardId: number, closings: readonly RunClosing[]): Promise<void> {
+  const items = closings.map((closing) => ({
+    task_id: closing.taskId,
+    attempt: closing.attempt,
+    outcome: closing.outcome,
+    ended_by_type: closing.endedBy.type,
+    ended_by_id: closing.endedBy.id,
+    fingerprint: closing.fingerprint,
+    summary: closing.summary,
+    error: closing.error,
+    result: closing.result ?? null,
+    metadata: closing.metadata,
+    evidence: closing.evidence,
+  }));
+  const rows = await tx`
+    /* claims.close_runs */
+    UPDATE runs r SET outcome = item.outcome, ended_at = clock_timestamp(), ended_by_type = item.ended_by_type, ended_by_id = item.ended_by_id,
+      end_fingerprint = item.fingerprint, summary = item.summary, error = item.error, result = nullif(item.result, 'null'::jsonb),
+      metadata = CASE WHEN item.metadata IS NULL THEN r.metadata ELSE coalesce(r.metadata, '{}') || item.metadata END, evidence = item.evidence
+    FROM json_to_recordset(${JSON.stringify(items)}::text::json) AS item (
+      task_id uuid, attempt int, outcome text, ended_by_type text, ended_by_id text, fingerprint text, summary text, error text,
+      result jsonb, metadata jsonb, evidence jsonb)
+    WHERE r.board_id = ${boardId} AND r.task_id = item.task_id AND r.attempt = item.attempt AND r.outcome IS NULL
+    RETURNING 1`;
+  assert(rows.length === closings.length, 'a held run is open');
+}

@@ -1,0 +1,100 @@
+/** Heartbeats: a bare one changes one narrow row, in place (HOT), for any number of claims in one statement. */
+import type { Sql, Tx } from '../../../db/client.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
+
+export interface Beat {
+  readonly taskId: Uuid;
+  readonly runId: Uuid;
+  readonly attempt: number;
+  readonly leaseSeconds: number | null;
+  readonly progress: number | null;
+  readonly hasCheckpoint: boolean;
+}
+
+export interface BeatRow {
+  readonly task_id: Uuid;
+  readonly lane: string;
+  readonly worker: string;
+  readonly lease_expires_at: string;
+  readonly is_cancel_requested: boolean;
+  readonly runtime_seconds: number | null;
+  /** The log has not heard of this run for a while. */
+  readonly is_log_due: boolean;
+}
+
+/** Pinned by the domain: the log gets the first heartbeat of a run, and then one in this many seconds. */
+const LOG_INTERVAL_SECONDS = 30;
+
+/**
+ * Extends the leases of the runs that still hold their claims. An expired lease that nobody has reaped yet is still the holder's.
+ * Commits without waiting for the disk: what a crash takes back is a lease extension, and the next heartbeat repeats it. Nothing
+ * that writes an event may do so, because watchers would have seen a seq that is gone.
+ */
+export async function extendLeases(sql: Sql, boardId: number, beats: readonly Beat[]): Promise<BeatRow[]> {
+  return sql.begin(async (tx) => {
+    await tx`/* claims.heartbeat_commit */ SELECT set_config('synchronous_commit', 'off', true)`;
+    return updateLeases(tx, boardId, beats);
+  }) as Promise<BeatRow[]>;
+}
+
+async function updateLeases(tx: Tx, boardId: number, beats: readonly Beat[]): Promise<BeatRow[]> {
+  return tx<BeatRow[]>`
+    /* claims.heartbeat */
+    UPDATE claims c SET
+      lease_seconds = coalesce(beat.lease_seconds, c.lease_seconds),
+      lease_expires_at = clock_timestamp() + make_interval(secs => coalesce(beat.lease_seconds, c.lease_seconds)),
+      last_heartbeat_at = clock_timestamp(),
+      last_progress_at = CASE WHEN beat.has_checkpoint OR beat.progress > coalesce(c.progress, '-Infinity') THEN clock_timestamp()
+        ELSE c.last_progress_at END,
+      progress = greatest(c.progress, beat.progress)
+    FROM unnest(
+      ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[],
+      ${beats.map((beat) => beat.leaseSeconds)}::int[], ${beats.map((beat) => beat.progress)}::float8[],
+      ${beats.map((beat) => beat.hasCheckpoint)}::boolean[]
+    ) AS beat (task_id, run_id, attempt, lease_seconds, progress, has_checkpoint)
+    WHERE c.board_id = ${boardId} AND c.task_id = beat.task_id AND c.run_id = beat.run_id AND c.attempt = beat.attempt
+      AND c.task_id = ANY(${beats.map((beat) => beat.taskId)}::uuid[])
+    RETURNING c.task_id, c.lane, c.worker, c.lease_expires_at, c.is_cancel_requested,
+      extract(epoch FROM c.runtime_expires_at - c.claimed_at)::int AS runtime_seconds,
+      (c.heartbeat_logged_at IS NULL OR c.heartbeat_logged_at < clock_timestamp() - make_interval(secs => ${LOG_INTERVAL_SECONDS})) AS is_log_due`;
+}
+
+export interface LoggedBeat {
+  readonly taskId: Uuid;
+  readonly runId: Uuid;
+  readonly attempt: number;
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+  /** A JSON text, or null when there is none. */
+  readonly checkpoint: string | null;
+}
+
+/** Marks the beats as logged and keeps what they carry on their runs; the caller writes the events in the same transaction. */
+export async function recordBeats(tx: Tx, boardId: number, beats: readonly LoggedBeat[]): Promise<Set<Uuid>> {
+  const held = await tx<{ task_id: Uuid }[]>`
+    /* claims.log_heartbeat */
+    UPDATE claims c SET heartbeat_logged_at = clock_timestamp()
+    FROM unnest(
+      ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[]
+    ) AS beat (task_id, run_id, attempt)
+    WHERE c.board_id = ${boardId} AND c.task_id = beat.task_id AND c.run_id = beat.run_id AND c.attempt = beat.attempt
+      AND c.task_id = ANY(${beats.map((beat) => beat.taskId)}::uuid[])
+    RETURNING c.task_id`;
+  const heldIds = new Set(held.map((row) => row.task_id));
+  const carrying = beats.filter((beat) => heldIds.has(beat.taskId) && (beat.metadata !== null || beat.checkpoint !== null));
+  if (carrying.length > 0) await keepOnRuns(tx, boardId, carrying);
+  return heldIds;
+}
+
+async function keepOnRuns(tx: Tx, boardId: number, beats: readonly LoggedBeat[]): Promise<void> {
+  const metadata = beats.map((beat) => (beat.metadata === null ? null : JSON.stringify(beat.metadata)));
+  await tx`
+    /* claims.keep_heartbeat */
+    UPDATE runs r SET
+      metadata = CASE WHEN beat.metadata IS NULL THEN r.metadata ELSE coalesce(r.metadata, '{}') || beat.metadata::jsonb END,
+      checkpoint = CASE WHEN beat.checkpoint IS NULL THEN r.checkpoint ELSE beat.checkpoint::jsonb END
+    FROM unnest(
+      ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[], ${metadata}::text[],
+      ${beats.map((beat) => beat.checkpoint)}::text[]
+    ) AS beat (task_id, attempt, metadata, checkpoint)
+    WHERE r.board_id = ${boardId} AND r.task_id = beat.task_id AND r.attempt = beat.attempt AND r.outcome IS NULL`;
+}

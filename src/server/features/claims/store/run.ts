@@ -1,0 +1,41 @@
+/** Runs as they are read: by id, by task, and why a claim is no longer held. */
+import type { Outcome } from '../../../../contract/statuses.ts';
+import type { JsonParameter, Runner } from '../../../db/client.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
+
+export interface RunRow {
+  readonly id: Uuid;
+  readonly task_id: Uuid;
+  readonly attempt: number;
+  readonly lane: string | null;
+  readonly worker: string | null;
+  readonly outcome: Outcome | null;
+  readonly started_at: string;
+  readonly ended_at: string | null;
+  readonly ended_by_type: 'key' | 'claim' | 'system' | null;
+  readonly ended_by_id: string | null;
+  readonly end_fingerprint: string | null;
+  readonly summary: string | null;
+  readonly result: JsonParameter;
+  readonly metadata: Record<string, JsonParameter> | null;
+  readonly error: string | null;
+  readonly checkpoint: JsonParameter;
+  readonly evidence: Record<string, JsonParameter> | null;
+}
+
+export const RUN_COLUMNS = (sql: Runner) => sql`
+  r.id, r.task_id, r.attempt, r.lane, r.worker, r.outcome, r.started_at, r.ended_at, r.ended_by_type, r.ended_by_id, r.end_fingerprint,
+  r.summary, r.result, r.metadata, r.error, r.checkpoint, r.evidence`;
+
+export async function findRuns(sql: Runner, boardId: number, ids: readonly Uuid[]): Promise<Map<Uuid, RunRow>> {
+  const rows = await sql<RunRow[]>`
+    /* runs.find */ SELECT ${RUN_COLUMNS(sql)} FROM runs r WHERE r.board_id = ${boardId} AND r.id = ANY(${ids as Uuid[]}::uuid[])`;
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+export async function listTaskRuns(sql: Runner, boardId: number, taskId: Uuid, afterAttempt: number, rowsMax: number): Promise<RunRow[]> {
+  return sql<RunRow[]>`
+    /* runs.list_of_task */
+    SELECT ${RUN_COLUMNS(sql)} FROM runs r
+    WHERE r.board_id = ${boardId} AND r.task_id = ${taskId} AND r.attempt > ${afterAttempt} ORDER BY r.attempt LIMIT ${rowsMax}`;
+}

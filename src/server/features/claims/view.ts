@@ -1,0 +1,70 @@
+/** Runs and handoffs as the wire shows them. */
+import type { Handoff } from '../../../contract/claims.ts';
+import type { Run } from '../../../contract/runs.ts';
+import { formatId } from '../../kernel/ids.ts';
+import type { BoardRef } from '../boards/service.ts';
+import { commentOf } from '../tasks/service.ts';
+import type { AttemptRow } from './store/claim.ts';
+import type { RunRow } from './store/run.ts';
+
+export function runOf(board: BoardRef, row: RunRow): Run {
+  return {
+    run_id: formatId('run', row.id),
+    board: board.name,
+    task_id: formatId('task', row.task_id),
+    attempt: row.attempt,
+    lane: row.lane,
+    worker: row.worker,
+    outcome: row.outcome,
+    started_at: row.started_at,
+    ended_at: row.ended_at,
+    ended_by: row.ended_by_type && row.ended_by_id ? { type: row.ended_by_type, id: row.ended_by_id } : null,
+    summary: row.summary,
+    result: row.result as Run['result'],
+    metadata: (row.metadata ?? {}) as Run['metadata'],
+    error: row.error,
+    checkpoint: row.checkpoint as Run['checkpoint'],
+    evidence: row.evidence as Run['evidence'],
+  };
+}
+
+/** What a worker can take in at a glance; more is a request away. The numbers are those that users of such boards are used to. */
+export const HANDOFF_ATTEMPTS_MAX = 10;
+export const HANDOFF_COMMENTS_MAX = 30;
+const TEXT_CHARACTERS_MAX = 4096;
+
+export const EMPTY_HANDOFF: Handoff = { parents: [], comments: [], attempts: [], review: null, messages: [], truncated: [] };
+
+type CommentRows = Parameters<typeof commentOf>[0][];
+
+/** The lists hold one entry more than the caps when something is left out. */
+export function handoffOf(attempts: readonly AttemptRow[], comments: CommentRows): Handoff {
+  const truncated: string[] = [];
+  const capList = <T>(name: string, list: readonly T[], max: number): readonly T[] => {
+    if (list.length > max) truncated.push(name);
+    return list.slice(-max);
+  };
+  const capText = (name: string, text: string | null): string | null => {
+    if (text === null || text.length <= TEXT_CHARACTERS_MAX) return text;
+    if (!truncated.includes(name)) truncated.push(name);
+    return text.slice(0, TEXT_CHARACTERS_MAX);
+  };
+  return {
+    ...EMPTY_HANDOFF,
+    comments: capList('comments', comments, HANDOFF_COMMENTS_MAX).map((row) => ({ ...commentOf(row), body: capText('comments.body', row.body) ?? '' })),
+    attempts: capList('attempts', attempts, HANDOFF_ATTEMPTS_MAX).map((row) => ({
+      run_id: formatId('run', row.id),
+      attempt: row.attempt,
+      lane: row.lane,
+      worker: row.worker,
+      outcome: row.outcome,
+      started_at: row.started_at,
+      ended_at: row.ended_at,
+      summary: capText('attempts.summary', row.summary),
+      error: capText('attempts.error', row.error),
+      checkpoint: row.checkpoint as Handoff['attempts'][number]['checkpoint'],
+      metadata: (row.metadata ?? {}) as Handoff['attempts'][number]['metadata'],
+    })),
+    truncated,
+  };
+}

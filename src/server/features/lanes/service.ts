@@ -1,0 +1,242 @@
+/** Lanes: registered, changed, paused, resumed, drained, deregistered; shown with presence and backlog. */
+import type { Lane, LaneBody } from '../../../contract/lanes.ts';
+import type { EventKind } from '../../../contract/statuses.ts';
+import type { Runner, Sql, Tx } from '../../db/client.ts';
+import { appendEvents } from '../../db/event-log.ts';
+import { transaction, withinDeadline } from '../../db/tx.ts';
+import type { Wake } from '../../db/wake.ts';
+import { actorOf, type ActorRef, type Principal } from '../../kernel/principal.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import type { KeyService } from '../auth/service.ts';
+import { type BoardRef, versionMismatch } from '../boards/service.ts';
+import type { ConfigCache } from './config.ts';
+import type { PresenceTracker } from './presence.ts';
+import {
+  deleteLane,
+  findLane,
+  hasLaneClaims,
+  insertLane,
+  type LaneFields,
+  type LaneRow,
+  listDrainedLanes,
+  listLanes,
+  lockLane,
+  setLaneState,
+  updateLane,
+} from './store/lane.ts';
+import { readBacklogs, readWorkers } from './store/presence.ts';
+
+export { type BoardConfig, ConfigCache, type LaneConfig } from './config.ts';
+export { PresenceTracker } from './presence.ts';
+
+const DEFAULTS: LaneFields = {
+  kind: 'persistent',
+  claim_mode: 'pull-or-watch',
+  allowed_status_mutations: 'own-claimed-only',
+  max_concurrent_claims: null,
+  lease_seconds: 900,
+  no_progress_seconds: null,
+  max_runtime_seconds: null,
+  labels: {},
+  description: null,
+  spawn: null,
+};
+/** Lanes that one sweep moves from draining to paused. */
+const DRAINED_PER_SWEEP_MAX = 100;
+
+type Switch = 'pause' | 'resume' | 'drain';
+const SWITCHES: Record<Switch, { readonly kind: EventKind; readonly isPaused: boolean; readonly isDraining: boolean }> = {
+  pause: { kind: 'lane.paused', isPaused: true, isDraining: false },
+  resume: { kind: 'lane.resumed', isPaused: false, isDraining: false },
+  drain: { kind: 'lane.draining', isPaused: false, isDraining: true },
+};
+
+interface LaneServiceParts {
+  readonly sql: Sql;
+  readonly wake: Wake;
+  readonly presence: PresenceTracker;
+  readonly configs: ConfigCache;
+  readonly keys: KeyService;
+}
+
+export function laneNotFound(board: string, lane: string): ProblemError {
+  return new ProblemError(
+    'lane_not_found',
+    `There is no lane ${JSON.stringify(lane)} on board ${JSON.stringify(board)}. Register it: lanekeeper lanes register ${lane}`,
+    { extensions: { resource: 'lane' } },
+  );
+}
+
+export class LaneService {
+  readonly #parts: LaneServiceParts;
+
+  constructor(parts: LaneServiceParts) {
+    this.#parts = parts;
+  }
+
+  async get(board: BoardRef, name: string): Promise<Lane> {
+    const row = await withinDeadline(findLane(this.#parts.sql, board.id, name));
+    if (row === null) throw laneNotFound(board.name, name);
+    const [lane] = await this.#withPresence(this.#parts.sql, board, [row]);
+    if (lane === undefined) throw laneNotFound(board.name, name);
+    return lane;
+  }
+
+  async list(board: BoardRef, afterName: string | null, rowsMax: number, runner: Runner = this.#parts.sql): Promise<Lane[]> {
+    const rows = await withinDeadline(listLanes(runner, board.id, afterName, rowsMax));
+    return this.#withPresence(runner, board, rows);
+  }
+
+  async put(caller: Principal, board: BoardRef, name: string, body: LaneBody): Promise<{ lane: Lane; isNew: boolean }> {
+    const given = withoutNulls(body);
+    const isNew = await this.#change(board, async (tx) => {
+      const fields = checked({ ...DEFAULTS, ...given });
+      if (!(await insertLane(tx, board.id, name, fields))) return null;
+      await this.#log(tx, board, name, 'lane.registered', actorOf(caller), { ...fields });
+      return true;
+    });
+    if (isNew === null) await this.#update(caller, board, name, null, (row) => ({ ...fieldsOf(row), ...given }));
+    return { lane: await this.get(board, name), isNew: isNew !== null };
+  }
+
+  /** In a PATCH null sets a field back to its default. */
+  async patch(caller: Principal, board: BoardRef, name: string, version: number | null, body: LaneBody): Promise<Lane> {
+    const given = Object.fromEntries(
+      Object.entries(body).map(([key, value]) => [key, value === null ? DEFAULTS[key as keyof LaneFields] : value]),
+    );
+    await this.#update(caller, board, name, version, (row) => ({ ...fieldsOf(row), ...given }));
+    return this.get(board, name);
+  }
+
+  async #update(caller: Principal, board: BoardRef, name: string, version: number | null, change: (row: LaneRow) => LaneFields): Promise<void> {
+    await this.#change(board, async (tx) => {
+      const row = await this.#lock(tx, board, name);
+      if (version !== null && version !== row.version) throw versionMismatch(row.version);
+      const before = fieldsOf(row);
+      const after = checked(change(row));
+      const changed = Object.entries(after).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(before[key as keyof LaneFields]));
+      if (changed.length === 0) return;
+      await updateLane(tx, board.id, name, after);
+      await this.#log(tx, board, name, 'lane.updated', actorOf(caller), Object.fromEntries(changed));
+    });
+  }
+
+  async switch(caller: Principal, board: BoardRef, name: string, to: Switch): Promise<Lane> {
+    const { kind, isPaused, isDraining } = SWITCHES[to];
+    await this.#change(board, async (tx) => {
+      const row = await this.#lock(tx, board, name);
+      if (row.is_paused === isPaused && row.is_draining === isDraining) return;
+      if (to === 'drain' && row.is_paused) return; // Nothing is handed out already, and a pause is where a drain ends.
+      await setLaneState(tx, board.id, name, { isPaused, isDraining });
+      await this.#log(tx, board, name, kind, actorOf(caller), { paused: isPaused, draining: isDraining });
+      // The counter row is ours now: no claim of this board is under way that a fresh look could miss.
+      if (to === 'drain') await this.#pauseIfDrained(tx, board, name, actorOf(caller));
+    });
+    return this.get(board, name);
+  }
+
+  async delete(caller: Principal, board: BoardRef, name: string): Promise<void> {
+    await this.#change(board, async (tx) => {
+      await this.#lock(tx, board, name);
+      await this.#log(tx, board, name, 'lane.deregistered', actorOf(caller), {});
+      if (await hasLaneClaims(tx, board.id, name)) {
+        throw new ProblemError('lane_has_claims', `Lane ${JSON.stringify(name)} holds claims; drain it first.`);
+      }
+      await deleteLane(tx, board.id, name);
+      await this.#parts.keys.revokeLaneKeys(tx, board.name, name);
+    });
+  }
+
+  /** A draining lane whose last claim has ended becomes paused. */
+  async pauseDrainedLanes(resolveBoard: (id: number) => Promise<BoardRef | null>): Promise<void> {
+    for (const { board_id, name } of await withinDeadline(listDrainedLanes(this.#parts.sql, DRAINED_PER_SWEEP_MAX))) {
+      const board = await resolveBoard(board_id);
+      if (board === null) continue;
+      await this.#change(board, async (tx) => {
+        const row = await lockLane(tx, board.id, name);
+        if (row?.is_draining) await this.#pauseIfDrained(tx, board, name, { type: 'system', id: 'drain' });
+      });
+    }
+  }
+
+  async #pauseIfDrained(tx: Tx, board: BoardRef, name: string, actor: ActorRef): Promise<void> {
+    if (await hasLaneClaims(tx, board.id, name)) return;
+    await setLaneState(tx, board.id, name, { isPaused: true, isDraining: false });
+    await this.#log(tx, board, name, 'lane.paused', actor, { paused: true, draining: false });
+  }
+
+  /** Runs a change of configuration; the caches learn of it, and waiting claims are woken to decide again. */
+  async #change<T>(board: BoardRef, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const result = await transaction(this.#parts.sql, work);
+    this.#parts.configs.forget(board.id);
+    this.#parts.wake.ring(board.id);
+    return result;
+  }
+
+  async #lock(tx: Tx, board: BoardRef, name: string): Promise<LaneRow> {
+    const row = await lockLane(tx, board.id, name);
+    if (row === null) throw laneNotFound(board.name, name);
+    return row;
+  }
+
+  async #log(tx: Tx, board: BoardRef, lane: string, kind: EventKind, actor: ActorRef, data: Record<string, unknown>): Promise<void> {
+    await appendEvents(tx, board.id, { events: [{ kind, lane, actor, data }], isConfigChange: true });
+  }
+
+  async #withPresence(runner: Runner, board: BoardRef, rows: readonly LaneRow[]): Promise<Lane[]> {
+    if (rows.length === 0) return [];
+    await this.#parts.presence.flush();
+    const names = rows.map((row) => row.name);
+    const [workers, backlogs] = await withinDeadline(Promise.all([readWorkers(runner, board.id, names), readBacklogs(runner, board.id, names)]));
+    return rows.map((row) => {
+      const seen = workers.filter((worker) => worker.lane === row.name);
+      const backlog = backlogs.find((entry) => entry.lane === row.name);
+      return {
+        board: board.name,
+        name: row.name,
+        ...fieldsOf(row),
+        labels: { ...row.labels },
+        spawn: row.spawn as Lane['spawn'],
+        paused: row.is_paused,
+        draining: row.is_draining,
+        epoch: row.epoch,
+        version: row.version,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        presence: {
+          online: seen.some((worker) => worker.is_online),
+          workers: seen.map(({ worker, last_seen_at, in_flight, version, is_online }) => ({ worker, last_seen_at, in_flight, online: is_online, ...(version === null ? {} : { version }) })),
+        },
+        backlog: { ready: backlog?.ready ?? 0, running: backlog?.running ?? 0, oldest_ready_at: backlog?.oldest_ready_at ?? null },
+      };
+    });
+  }
+}
+
+function fieldsOf(row: LaneRow): LaneFields {
+  return {
+    kind: row.kind,
+    claim_mode: row.claim_mode,
+    allowed_status_mutations: row.allowed_status_mutations,
+    max_concurrent_claims: row.max_concurrent_claims,
+    lease_seconds: row.lease_seconds,
+    no_progress_seconds: row.no_progress_seconds,
+    max_runtime_seconds: row.max_runtime_seconds,
+    labels: row.labels,
+    description: row.description,
+    spawn: row.spawn,
+  };
+}
+
+function checked(fields: LaneFields): LaneFields {
+  if (fields.spawn !== null && fields.kind !== 'spawn') {
+    const errors = [{ pointer: '/spawn', detail: 'only with kind spawn' }];
+    throw new ProblemError('invalid_request', 'Only a lane of kind spawn has spawn settings; persistent and human lanes are never spawned.', { errors });
+  }
+  return fields;
+}
+
+/** In a PUT null means absent. */
+function withoutNulls(body: LaneBody): Partial<LaneFields> {
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null && value !== undefined));
+}

@@ -1,0 +1,120 @@
+/** Lanes in the database. */
+import type { ClaimMode, LaneKind, StatusMutations } from '../../../../contract/lanes.ts';
+import type { JsonParameter, Runner, Tx } from '../../../db/client.ts';
+
+/** What is stored of a lane and may be changed by its registration. */
+export interface LaneFields {
+  readonly kind: LaneKind;
+  readonly claim_mode: ClaimMode;
+  readonly allowed_status_mutations: StatusMutations;
+  readonly max_concurrent_claims: number | null;
+  readonly lease_seconds: number;
+  readonly no_progress_seconds: number | null;
+  readonly max_runtime_seconds: number | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly description: string | null;
+  readonly spawn: Readonly<Record<string, unknown>> | null;
+}
+
+export interface LaneRow extends LaneFields {
+  readonly name: string;
+  readonly is_paused: boolean;
+  readonly is_draining: boolean;
+  readonly epoch: number;
+  readonly version: number;
+  readonly created_at: string;
+  readonly updated_at: string;
+}
+
+const COLUMNS = (sql: Runner) => sql`
+  name, kind, claim_mode, allowed_status_mutations, max_concurrent_claims, lease_seconds, no_progress_seconds, max_runtime_seconds,
+  labels, description, spawn, is_paused, is_draining, epoch, version, created_at, updated_at`;
+
+export async function findLane(sql: Runner, boardId: number, name: string): Promise<LaneRow | null> {
+  const [row] = await sql<LaneRow[]>`
+    /* lanes.find */ SELECT ${COLUMNS(sql)} FROM lanes WHERE board_id = ${boardId} AND name = ${name}`;
+  return row ?? null;
+}
+
+export async function lockLane(tx: Tx, boardId: number, name: string): Promise<LaneRow | null> {
+  const [row] = await tx<LaneRow[]>`
+    /* lanes.lock */ SELECT ${COLUMNS(tx)} FROM lanes WHERE board_id = ${boardId} AND name = ${name} FOR NO KEY UPDATE`;
+  return row ?? null;
+}
+
+export async function listLanes(sql: Runner, boardId: number, afterName: string | null, rowsMax: number): Promise<LaneRow[]> {
+  return sql<LaneRow[]>`
+    /* lanes.list */
+    SELECT ${COLUMNS(sql)} FROM lanes
+    WHERE board_id = ${boardId} AND (${afterName}::text IS NULL OR name > ${afterName}::text) ORDER BY name LIMIT ${rowsMax}`;
+}
+
+/** False: the lane exists. */
+export async function insertLane(tx: Tx, boardId: number, name: string, fields: LaneFields): Promise<boolean> {
+  const rows = await tx`
+    /* lanes.insert */
+    INSERT INTO lanes (board_id, name, kind, claim_mode, allowed_status_mutations, max_concurrent_claims, lease_seconds,
+      no_progress_seconds, max_runtime_seconds, labels, description, spawn)
+    VALUES (${boardId}, ${name}, ${fields.kind}, ${fields.claim_mode}, ${fields.allowed_status_mutations}, ${fields.max_concurrent_claims},
+      ${fields.lease_seconds}, ${fields.no_progress_seconds}, ${fields.max_runtime_seconds}, ${tx.json(fields.labels)},
+      ${fields.description}, ${fields.spawn === null ? null : tx.json(fields.spawn as JsonParameter)})
+    ON CONFLICT (board_id, name) DO NOTHING RETURNING name`;
+  return rows.length > 0;
+}
+
+export async function updateLane(tx: Tx, boardId: number, name: string, fields: LaneFields): Promise<void> {
+  await tx`
+    /* lanes.update */
+    UPDATE lanes SET kind = ${fields.kind}, claim_mode = ${fields.claim_mode},
+      allowed_status_mutations = ${fields.allowed_status_mutations}, max_concurrent_claims = ${fields.max_concurrent_claims},
+      lease_seconds = ${fields.lease_seconds}, no_progress_seconds = ${fields.no_progress_seconds},
+      max_runtime_seconds = ${fields.max_runtime_seconds}, labels = ${tx.json(fields.labels)}, description = ${fields.description},
+      spawn = ${fields.spawn === null ? null : tx.json(fields.spawn as JsonParameter)},
+      version = version + 1, updated_at = clock_timestamp()
+    WHERE board_id = ${boardId} AND name = ${name}`;
+}
+
+export async function setLaneState(tx: Tx, boardId: number, name: string, state: { isPaused: boolean; isDraining: boolean }): Promise<void> {
+  await tx`
+    /* lanes.set_state */
+    UPDATE lanes SET is_paused = ${state.isPaused}, is_draining = ${state.isDraining}, version = version + 1, updated_at = clock_timestamp()
+    WHERE board_id = ${boardId} AND name = ${name}`;
+}
+
+export async function deleteLane(tx: Tx, boardId: number, name: string): Promise<void> {
+  await tx`/* lanes.delete_workers */ DELETE FROM workers WHERE board_id = ${boardId} AND lane = ${name}`;
+  await tx`/* lanes.delete */ DELETE FROM lanes WHERE board_id = ${boardId} AND name = ${name}`;
+}
+
+export async function hasLaneClaims(sql: Runner, boardId: number, name: string): Promise<boolean> {
+  const rows = await sql`/* lanes.has_claims */ SELECT FROM claims WHERE board_id = ${boardId} AND lane = ${name} LIMIT 1`;
+  return rows.length > 0;
+}
+
+/** Draining lanes of any board whose last claim has ended. */
+export async function listDrainedLanes(sql: Runner, rowsMax: number): Promise<{ board_id: number; name: string }[]> {
+  return sql<{ board_id: number; name: string }[]>`
+    /* lanes.list_drained */
+    SELECT l.board_id, l.name FROM lanes l
+    WHERE l.is_draining AND NOT EXISTS (SELECT FROM claims c WHERE c.board_id = l.board_id AND c.lane = l.name) LIMIT ${rowsMax}`;
+}
+
+export interface ConfigRow extends Pick<LaneRow, 'name' | 'kind' | 'claim_mode' | 'allowed_status_mutations' | 'max_concurrent_claims'> {
+  readonly config_version: number;
+  readonly settings: Record<string, unknown>;
+  readonly lease_seconds: number;
+  readonly no_progress_seconds: number | null;
+  readonly max_runtime_seconds: number | null;
+  readonly is_paused: boolean;
+  readonly is_draining: boolean;
+}
+
+/** All that a claim is decided on, of one instant. A board without lanes gives one row with a null name. */
+export async function readConfig(sql: Runner, boardId: number): Promise<(Omit<ConfigRow, 'name'> & { readonly name: string | null })[]> {
+  return sql<(Omit<ConfigRow, 'name'> & { readonly name: string | null })[]>`
+    /* lanes.read_config */
+    SELECT s.config_version, b.settings, l.name, l.kind, l.claim_mode, l.allowed_status_mutations, l.max_concurrent_claims,
+      l.lease_seconds, l.no_progress_seconds, l.max_runtime_seconds, l.is_paused, l.is_draining
+    FROM board_seq s JOIN boards b ON b.id = s.board_id LEFT JOIN lanes l ON l.board_id = s.board_id
+    WHERE s.board_id = ${boardId}`;
+}

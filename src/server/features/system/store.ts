@@ -1,0 +1,53 @@
+/** What health and metrics read. */
+import type { Runner } from '../../db/client.ts';
+
+export async function ping(sql: Runner): Promise<void> {
+  await sql`/* system.ping */ SELECT 1`;
+}
+
+/** Milliseconds since 1970 by the database's clock. */
+export async function readDatabaseMs(sql: Runner): Promise<number> {
+  const [row] = await sql<{ ms: number }[]>`/* system.clock */ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms`;
+  return row?.ms ?? Number.NaN;
+}
+
+export async function readServerVersion(sql: Runner): Promise<string> {
+  const [row] = await sql<{ version: string }[]>`/* system.version */ SELECT current_setting('server_version') AS version`;
+  return row?.version ?? 'unknown';
+}
+
+export async function countAppliedMigrations(sql: Runner): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`/* system.migrations */ SELECT count(*)::int AS count FROM drizzle.__drizzle_migrations`;
+  return row?.count ?? 0;
+}
+
+export interface Gauges {
+  readonly statuses: Readonly<Record<string, number>>;
+  readonly liveClaims: number;
+  readonly oldestReadySeconds: number;
+  readonly oldestTransactionSeconds: number;
+}
+
+/** Exact counts without counting tasks: every board's counter row has them. */
+export async function readGauges(sql: Runner): Promise<Gauges> {
+  const [counts] = await sql<Record<string, number>[]>`
+    /* system.counts */
+    SELECT coalesce(sum(triage), 0)::float8 AS triage, coalesce(sum(todo), 0)::float8 AS todo, coalesce(sum(scheduled), 0)::float8 AS scheduled,
+      coalesce(sum(ready), 0)::float8 AS ready, coalesce(sum(running), 0)::float8 AS running, coalesce(sum(blocked), 0)::float8 AS blocked,
+      coalesce(sum(review), 0)::float8 AS review, coalesce(sum(done), 0)::float8 AS done, coalesce(sum(cancelled), 0)::float8 AS cancelled,
+      coalesce(sum(archived), 0)::float8 AS archived
+    FROM board_seq`;
+  const [ages] = await sql<{ live_claims: number; oldest_ready: number | null; oldest_transaction: number | null }[]>`
+    /* system.ages */
+    SELECT (SELECT count(*)::int FROM claims) AS live_claims,
+      (SELECT extract(epoch FROM clock_timestamp() - min(oldest.status_since))::float8 FROM (
+        SELECT status_since FROM tasks WHERE status = 'ready' ORDER BY board_id, lane, priority DESC, id LIMIT 1000) AS oldest) AS oldest_ready,
+      (SELECT extract(epoch FROM clock_timestamp() - min(xact_start))::float8 FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()) AS oldest_transaction`;
+  return {
+    statuses: counts ?? {},
+    liveClaims: ages?.live_claims ?? 0,
+    oldestReadySeconds: ages?.oldest_ready ?? 0,
+    oldestTransactionSeconds: ages?.oldest_transaction ?? 0,
+  };
+}

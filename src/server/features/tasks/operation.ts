@@ -1,0 +1,179 @@
+/** What people do with a task: every verb locks the row, asks the table of transitions, writes the move and its events. */
+import type { Task } from '../../../contract/tasks.ts';
+import type { EventKind, TaskStatus } from '../../../contract/statuses.ts';
+import type { Tx } from '../../db/client.ts';
+import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
+import { violatedUnique } from '../../db/failures.ts';
+import type { IdSource, Uuid } from '../../kernel/ids.ts';
+import type { ActorRef } from '../../kernel/principal.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import { type BoardRef, versionMismatch } from '../boards/service.ts';
+import { mayMove, type Verb } from './state.ts';
+import {
+  insertComment,
+  insertOperatorRun,
+  type LockedTask,
+  lockTask,
+  moveTasks,
+  patchTask,
+  releaseIdempotencyKey,
+  requestCancel,
+  type TaskAfter,
+  type TaskPatch,
+} from './store/change.ts';
+import { findTask } from './store/read.ts';
+import { taskOf } from './view.ts';
+
+/** Pinned by the wire contract: how long a running claim may take to stop when the caller does not say. */
+const CANCEL_DEADLINE_SECONDS = 30;
+/** As the domain says: what an event carries of a longer text. */
+export const EVENT_TEXT_CHARACTERS_MAX = 400;
+
+export function taskNotFound(reference: string): ProblemError {
+  return new ProblemError('not_found', `There is no task ${JSON.stringify(reference)} on this board.`, { extensions: { resource: 'task' } });
+}
+
+function illegalTransition(from: TaskStatus, verb: Verb, to: TaskStatus): ProblemError {
+  return new ProblemError('illegal_transition', `A task that is ${from} cannot become ${to} by ${verb.replaceAll('_', ' ')}.`, {
+    extensions: { status: from, requested_status: to },
+  });
+}
+
+/** One operator's change of one task, in its transaction. */
+export class TaskOperation {
+  readonly #tx: Tx;
+  readonly #board: BoardRef;
+  readonly #actor: ActorRef;
+  readonly #ids: IdSource;
+  readonly #before: LockedTask;
+
+  private constructor(tx: Tx, board: BoardRef, actor: ActorRef, ids: IdSource, before: LockedTask) {
+    this.#tx = tx;
+    this.#board = board;
+    this.#actor = actor;
+    this.#ids = ids;
+    this.#before = before;
+  }
+
+  static async begin(tx: Tx, board: BoardRef, actor: ActorRef, ids: IdSource, id: Uuid, reference: string): Promise<TaskOperation> {
+    const before = await lockTask(tx, board.id, id);
+    if (before === null) throw taskNotFound(reference);
+    return new TaskOperation(tx, board, actor, ids, before);
+  }
+
+  async promote(): Promise<void> {
+    await this.#move('promote', { status: 'ready' }, 'task.ready', {});
+  }
+
+  async unblock(answer: string | null): Promise<void> {
+    const before = this.#before;
+    const comment = answer === null ? [] : [await this.#comment(answer)];
+    const data = { kind: before.blocked_kind, answer: answer?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null };
+    await this.#move('unblock', { status: 'ready', consecutiveFailures: 0, protocolViolations: 0 }, 'task.unblocked', data, comment);
+  }
+
+  async assign(lane: string | null, reason: string | null): Promise<void> {
+    const { status, lane: from } = this.#before;
+    await this.#move('assign', { status, lane, consecutiveFailures: 0, protocolViolations: 0 }, 'task.assigned', { from_lane: from, lane, reason });
+  }
+
+  async archive(): Promise<void> {
+    await this.#move('archive', { status: 'archived' }, 'task.archived', {}, [], () => releaseIdempotencyKey(this.#tx, this.#board.id, this.#before.id));
+  }
+
+  async reopen(): Promise<void> {
+    await this.#move('reopen', { status: 'ready', consecutiveFailures: 0, protocolViolations: 0 }, 'task.reopened', {});
+  }
+
+  async complete(body: { summary: string | null; result: unknown; metadata: Readonly<Record<string, unknown>> | null }): Promise<void> {
+    const before = this.#before;
+    const run = { id: this.#ids.next(this.#board.id), taskId: before.id, attempt: before.attempt + 1, lane: before.lane, actor: this.#actor, ...body };
+    const after = { status: 'done' as const, attempt: run.attempt, consecutiveFailures: 0, protocolViolations: 0 };
+    const data = { outcome: 'completed', summary: body.summary?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null, metadata: body.metadata };
+    const place = { runId: run.id, attempt: run.attempt };
+    await this.#move('operator_complete', after, 'task.completed', data, [], () => insertOperatorRun(this.#tx, this.#board.id, run), place);
+  }
+
+  async cancel(reason: string | null, deadlineSeconds: number | null): Promise<void> {
+    if (this.#before.status !== 'running') {
+      await this.#move('cancel', { status: 'cancelled' }, 'task.cancelled', { reason });
+      return;
+    }
+    const cancel = { reason, deadlineSeconds: deadlineSeconds ?? CANCEL_DEADLINE_SECONDS };
+    const claim = await requestCancel(this.#tx, this.#board.id, this.#before.id, cancel);
+    const data = { reason, deadline_at: claim?.cancel_deadline_at ?? null };
+    const place = claim === null ? {} : { runId: claim.run_id, worker: claim.worker };
+    await this.#move('cancel', { status: 'running' }, 'task.cancel_requested', data, [], undefined, place);
+  }
+
+  async patch(patch: TaskPatch, expectedVersion: number | null): Promise<void> {
+    const { id, version, lane } = this.#before;
+    if (expectedVersion !== null && expectedVersion !== version) throw versionMismatch(version);
+    const data = { ...patch.hot, ...patch.detail };
+    if (Object.keys(data).length === 0) return;
+    try {
+      await patchTask(this.#tx, this.#board.id, id, patch);
+    } catch (error) {
+      if (violatedUnique(error) === null) throw error;
+      throw new ProblemError('already_exists', 'Another task of this board has that external_ref.', { extensions: { resource: 'task' } });
+    }
+    // Bodies and payloads stay out of the log: it says that they changed.
+    const { body, payload, ...shown } = data;
+    const changed = [...('body' in data ? ['body'] : []), ...('payload' in data ? ['payload'] : [])];
+    const event = { kind: 'task.updated', taskId: id, lane, taskVersion: version + 1, actor: this.#actor, data: { ...shown, changed } } as const;
+    await appendEvents(this.#tx, this.#board.id, { events: [event] });
+  }
+
+  /** Comments change no status, so any task takes them. */
+  async comment(body: string): Promise<{ id: Uuid; at: string }> {
+    const id = this.#ids.next();
+    const at = await insertComment(this.#tx, this.#board.id, { id, taskId: this.#before.id, body, author: this.#actor });
+    await appendEvents(this.#tx, this.#board.id, { events: [this.#commentEvent(body)] });
+    return { id, at };
+  }
+
+  async #comment(body: string): Promise<NewEvent> {
+    await insertComment(this.#tx, this.#board.id, { id: this.#ids.next(), taskId: this.#before.id, body, author: this.#actor });
+    return this.#commentEvent(body);
+  }
+
+  #commentEvent(body: string): NewEvent {
+    const { id, lane, attempt } = this.#before;
+    const data = { body: body.slice(0, EVENT_TEXT_CHARACTERS_MAX) };
+    return { kind: 'task.commented', taskId: id, lane, attempt, actor: this.#actor, data };
+  }
+
+  async result(): Promise<Task> {
+    const row = await findTask(this.#tx, this.#board.id, this.#before.id);
+    if (row === null) throw taskNotFound('');
+    return taskOf(this.#board, row);
+  }
+
+  async #move(
+    verb: Verb,
+    after: TaskAfter,
+    kind: EventKind,
+    data: Record<string, unknown>,
+    otherEvents: readonly NewEvent[] = [],
+    alsoWrite?: () => Promise<void>,
+    place: Partial<Pick<NewEvent, 'runId' | 'worker' | 'attempt'>> = {},
+  ): Promise<void> {
+    const before = this.#before;
+    if (!mayMove(before.status, verb, after.status)) throw illegalTransition(before.status, verb, after.status);
+    await moveTasks(this.#tx, this.#board.id, [{ before, after }]);
+    await alsoWrite?.();
+    const event: NewEvent = {
+      kind,
+      taskId: before.id,
+      lane: after.lane === undefined ? before.lane : after.lane,
+      attempt: after.attempt ?? before.attempt,
+      taskVersion: before.version + 1,
+      actor: this.#actor,
+      data: { status_before: before.status, status_after: after.status, ...data },
+      ...place,
+    };
+    const counts: StatusCounts = {};
+    countMove(counts, before.status, after.status);
+    await appendEvents(this.#tx, this.#board.id, { events: [...otherEvents, event], counts });
+  }
+}

@@ -1,0 +1,165 @@
+/** Tasks: read, listed, and operated on. Creating them stands in creation.ts, the verbs in operation.ts. */
+import type { z } from 'zod';
+import type { Comment as CommentSchema, PatchTaskBody, TASK_ORDERS, Task } from '../../../contract/tasks.ts';
+import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
+import type { Runner, Sql, Tx } from '../../db/client.ts';
+import { appendEvents } from '../../db/event-log.ts';
+import { transaction, withinDeadline } from '../../db/tx.ts';
+import type { Wake } from '../../db/wake.ts';
+import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
+import { actorOf, type Principal } from '../../kernel/principal.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import type { BoardRef } from '../boards/service.ts';
+import { TaskOperation, taskNotFound } from './operation.ts';
+import { listBoardsWithDueTasks, lockDueTasks, moveTasks, type TaskPatch } from './store/change.ts';
+import { lockLiveClaim } from './store/create.ts';
+import { findIdByExternalRef, findTask, listComments, listTasks, type PagePosition, type TaskFilter } from './store/read.ts';
+import { commentOf, taskOf } from './view.ts';
+
+export { TaskCreation } from './creation.ts';
+export { EVENT_TEXT_CHARACTERS_MAX, taskNotFound } from './operation.ts';
+export { decideEnd, type End, type Held, mayMove, type Verdict } from './state.ts';
+export { moveTasks, type LockedTask, type TaskMove } from './store/change.ts';
+export {
+  findTask,
+  findTasks,
+  listNewestComments,
+  listUnfinishedTasks,
+  TASK_DETAIL_COLUMNS,
+  TASK_HOT_COLUMNS,
+  type TaskRow,
+} from './store/read.ts';
+export { commentOf, taskOf } from './view.ts';
+
+type Comment = z.infer<typeof CommentSchema>;
+
+interface TaskServiceParts {
+  readonly sql: Sql;
+  readonly wake: Wake;
+  readonly ids: IdSource;
+}
+
+/** Enough to catch up quickly after an outage, few enough for one short transaction. */
+const DUE_TASKS_PER_SWEEP_MAX = 500;
+const DUE_BOARDS_PER_SWEEP_MAX = 100;
+/** Fields of a patch that live in the hot row. */
+const HOT_FIELDS = ['priority', 'max_failures', 'max_runtime_seconds', 'no_progress_seconds'] as const;
+/** What null sets these fields back to; the others become null. */
+const CLEARED: Readonly<Record<string, unknown>> = { priority: 0, max_failures: 2, labels: {} };
+
+export class TaskService {
+  readonly #parts: TaskServiceParts;
+
+  constructor(parts: TaskServiceParts) {
+    this.#parts = parts;
+  }
+
+  /** The number of a task named by id or external_ref; a claim token finds only its own. */
+  async resolve(caller: Principal, board: BoardRef, reference: string, runner: Runner = this.#parts.sql): Promise<Uuid> {
+    const id = parseId('task', reference) ?? (await withinDeadline(findIdByExternalRef(runner, board.id, reference)));
+    if (id === null) throw taskNotFound(reference);
+    if (caller.kind === 'claim' && formatId('task', id) !== caller.taskId) throw taskNotFound(reference);
+    return id;
+  }
+
+  async get(caller: Principal, board: BoardRef, reference: string): Promise<Task> {
+    const id = await this.resolve(caller, board, reference);
+    const row = await withinDeadline(findTask(this.#parts.sql, board.id, id));
+    if (row === null) throw taskNotFound(reference);
+    return taskOf(board, row);
+  }
+
+  isFinished(task: Task): boolean {
+    return FINISHED_STATUSES.includes(task.status);
+  }
+
+  async list(
+    runner: Runner,
+    board: BoardRef,
+    filter: TaskFilter,
+    order: (typeof TASK_ORDERS)[number],
+    after: PagePosition | null,
+    rowsMax: number,
+  ): Promise<Task[]> {
+    return (await listTasks(runner, board.id, filter, order, after, rowsMax)).map((row) => taskOf(board, row));
+  }
+
+  async listComments(caller: Principal, board: BoardRef, reference: string, afterId: string | null, rowsMax: number): Promise<Comment[]> {
+    const id = await this.resolve(caller, board, reference);
+    await this.get(caller, board, reference);
+    const after = afterId === null ? null : parseId('cmt', afterId);
+    return (await withinDeadline(listComments(this.#parts.sql, board.id, id, after, rowsMax))).map(commentOf);
+  }
+
+  /** Runs one verb on one task; the answer is the task as the verb left it. */
+  async operate(caller: Principal, board: BoardRef, reference: string, verb: (operation: TaskOperation) => Promise<void>): Promise<Task> {
+    const task = await transaction(this.#parts.sql, async (tx) => {
+      const operation = await this.#begin(tx, caller, board, reference);
+      await verb(operation);
+      return operation.result();
+    });
+    this.#parts.wake.ring(board.id);
+    return task;
+  }
+
+  async patch(caller: Principal, board: BoardRef, reference: string, body: PatchTaskBody, version: number | null): Promise<Task> {
+    return this.operate(caller, board, reference, (operation) => operation.patch(patchOf(body), version));
+  }
+
+  /** Within the caller's transaction. Under a claim token only while the claim holds. */
+  async comment(tx: Tx, caller: Principal, board: BoardRef, reference: string, body: string): Promise<Comment> {
+    const operation = await this.#begin(tx, caller, board, reference);
+    if (caller.kind === 'claim') {
+      const task = parseId('task', caller.taskId);
+      const run = parseId('run', caller.runId);
+      if (task === null || run === null || !(await lockLiveClaim(tx, board.id, task, run))) {
+        throw new ProblemError('claim_lost', 'The claim of this token is over.', { extensions: { reason: 'ended' } });
+      }
+    }
+    const { id, at } = await operation.comment(body);
+    return { id: formatId('cmt', id), body, author: actorOf(caller), at };
+  }
+
+  async #begin(tx: Tx, caller: Principal, board: BoardRef, reference: string): Promise<TaskOperation> {
+    const id = await this.resolve(caller, board, reference, tx);
+    return TaskOperation.begin(tx, board, actorOf(caller), this.#parts.ids, id, reference);
+  }
+
+  /** Makes scheduled tasks ready whose time has come. Runs on every server; each takes what the others have not locked. */
+  async wakeDueTasks(): Promise<void> {
+    const boardIds = await withinDeadline(listBoardsWithDueTasks(this.#parts.sql, DUE_BOARDS_PER_SWEEP_MAX));
+    for (const boardId of boardIds) {
+      const count = await transaction(this.#parts.sql, (tx) => wakeDueTasksOf(tx, boardId));
+      if (count > 0) this.#parts.wake.ring(boardId);
+    }
+  }
+}
+
+async function wakeDueTasksOf(tx: Tx, boardId: number): Promise<number> {
+  const due = [...(await lockDueTasks(tx, boardId, DUE_TASKS_PER_SWEEP_MAX))].sort((left, right) => (left.id < right.id ? -1 : 1));
+  if (due.length === 0) return 0;
+  await moveTasks(tx, boardId, due.map((before) => ({ before, after: { status: 'ready' as const } })));
+  await appendEvents(tx, boardId, {
+    events: due.map((task) => ({
+      kind: 'task.ready' as const,
+      taskId: task.id,
+      lane: task.lane,
+      attempt: task.attempt,
+      taskVersion: task.version + 1,
+      actor: { type: 'system' as const, id: 'scheduler' },
+      data: { status_before: 'scheduled', status_after: 'ready' },
+    })),
+    counts: { scheduled: -due.length, ready: due.length },
+  });
+  return due.length;
+}
+
+/** In a PATCH null clears: to nothing, or to the default where there must be a value. */
+function patchOf(body: PatchTaskBody): TaskPatch {
+  const given = Object.entries(body).map(([name, value]) => [name, value === null ? (CLEARED[name] ?? null) : value] as const);
+  const isHot = (name: string): boolean => (HOT_FIELDS as readonly string[]).includes(name);
+  return {
+    hot: Object.fromEntries(given.filter(([name]) => isHot(name))),
+    detail: Object.fromEntries(given.filter(([name]) => !isHot(name))),
+  };
+}

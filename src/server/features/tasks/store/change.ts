@@ -1,0 +1,198 @@
+/** Changes tasks under their row locks: any number of transitions in one transaction, decided by the caller in between. */
+import type { BlockKind, TaskStatus } from '../../../../contract/statuses.ts';
+import type { JsonParameter, Runner, Tx } from '../../../db/client.ts';
+import { assert } from '../../../kernel/assert.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
+import type { ActorRef } from '../../../kernel/principal.ts';
+
+/** What a transition is decided on. */
+export interface LockedTask {
+  readonly id: Uuid;
+  readonly lane: string | null;
+  readonly status: TaskStatus;
+  readonly version: number;
+  readonly attempt: number;
+  readonly consecutive_failures: number;
+  readonly protocol_violations: number;
+  readonly max_failures: number;
+  readonly unmet_parents: number;
+  readonly blocked_kind: BlockKind | null;
+  readonly blocked_reason: string | null;
+  readonly run_at: string | null;
+}
+
+const LOCKED_COLUMNS = (tx: Tx) => tx`
+  t.id, t.lane, t.status, t.version, t.attempt, t.consecutive_failures, t.protocol_violations, t.max_failures, t.unmet_parents,
+  t.blocked_kind, t.blocked_reason, t.run_at`;
+
+export async function lockTask(tx: Tx, boardId: number, id: Uuid): Promise<LockedTask | null> {
+  const [row] = await tx<LockedTask[]>`
+    /* tasks.lock */ SELECT ${LOCKED_COLUMNS(tx)} FROM tasks t WHERE t.board_id = ${boardId} AND t.id = ${id} FOR NO KEY UPDATE`;
+  return row ?? null;
+}
+
+/** Scheduled tasks of a board whose time has come, oldest first; another server's are left to it. */
+export async function lockDueTasks(tx: Tx, boardId: number, rowsMax: number): Promise<LockedTask[]> {
+  return tx<LockedTask[]>`
+    /* tasks.lock_due */
+    SELECT ${LOCKED_COLUMNS(tx)} FROM tasks t
+    WHERE t.board_id = ${boardId} AND t.status = 'scheduled' AND t.run_at <= clock_timestamp()
+    ORDER BY t.run_at, t.id LIMIT ${rowsMax} FOR NO KEY UPDATE SKIP LOCKED`;
+}
+
+/** The state a transition leaves; what is not named stays. */
+export interface TaskAfter {
+  readonly status: TaskStatus;
+  readonly lane?: string | null;
+  readonly attempt?: number;
+  readonly consecutiveFailures?: number;
+  readonly protocolViolations?: number;
+  readonly blocked?: { readonly kind: BlockKind | null; readonly reason: string | null } | null;
+  /** With status scheduled: seconds from now. */
+  readonly delaySeconds?: number | null;
+}
+
+export interface TaskMove {
+  readonly before: LockedTask;
+  readonly after: TaskAfter;
+}
+
+/** Writes the moves of locked tasks. Every one of them must take: its row is locked and its version was just read. */
+export async function moveTasks(tx: Tx, boardId: number, moves: readonly TaskMove[]): Promise<void> {
+  const items = moves.map(({ before, after }) => ({
+    id: before.id,
+    version: before.version,
+    status: after.status,
+    lane: after.lane === undefined ? before.lane : after.lane,
+    attempt: after.attempt ?? before.attempt,
+    failures: after.consecutiveFailures ?? before.consecutive_failures,
+    violations: after.protocolViolations ?? before.protocol_violations,
+    blocked_kind: after.status === 'blocked' ? (after.blocked === undefined ? before.blocked_kind : (after.blocked?.kind ?? null)) : null,
+    blocked_reason: after.status === 'blocked' ? (after.blocked === undefined ? before.blocked_reason : (after.blocked?.reason ?? null)) : null,
+    delay_seconds: after.delaySeconds ?? null,
+    is_same_status: after.status === before.status,
+  }));
+  const moved = await tx`
+    /* tasks.move */
+    UPDATE tasks t SET
+      status = item.status, lane = item.lane, attempt = item.attempt, version = t.version + 1,
+      consecutive_failures = item.failures, protocol_violations = item.violations,
+      blocked_kind = item.blocked_kind, blocked_reason = item.blocked_reason,
+      run_at = CASE WHEN item.status <> 'scheduled' THEN NULL WHEN item.delay_seconds IS NULL THEN t.run_at
+        ELSE clock_timestamp() + make_interval(secs => item.delay_seconds) END,
+      status_since = CASE WHEN item.is_same_status THEN t.status_since ELSE clock_timestamp() END,
+      updated_at = clock_timestamp()
+    FROM json_to_recordset(${JSON.stringify(items)}::text::json) AS item (
+      id uuid, version int, status text, lane text, attempt int, failures int, violations int, blocked_kind text, blocked_reason text,
+      delay_seconds double precision, is_same_status boolean)
+    WHERE t.board_id = ${boardId} AND t.id = item.id AND t.version = item.version
+    RETURNING t.id`;
+  assert(moved.length === moves.length, 'a locked task keeps its version');
+}
+
+export async function requestCancel(
+  tx: Tx,
+  boardId: number,
+  taskId: Uuid,
+  cancel: { deadlineSeconds: number; reason: string | null },
+): Promise<{ run_id: Uuid; worker: string; cancel_deadline_at: string } | null> {
+  const [row] = await tx<{ run_id: Uuid; worker: string; cancel_deadline_at: string }[]>`
+    /* tasks.request_cancel */
+    UPDATE claims SET is_cancel_requested = true, cancel_reason = ${cancel.reason},
+      cancel_deadline_at = least(cancel_deadline_at, clock_timestamp() + make_interval(secs => ${cancel.deadlineSeconds}))
+    WHERE board_id = ${boardId} AND task_id = ${taskId}
+    RETURNING run_id, worker, cancel_deadline_at`;
+  return row ?? null;
+}
+
+/** The run of zero length that an operator's completion gets. */
+export async function insertOperatorRun(
+  tx: Tx,
+  boardId: number,
+  run: {
+    readonly id: Uuid;
+    readonly taskId: Uuid;
+    readonly attempt: number;
+    readonly lane: string | null;
+    readonly actor: ActorRef;
+    readonly summary: string | null;
+    readonly result: unknown;
+    readonly metadata: Readonly<Record<string, unknown>> | null;
+  },
+): Promise<void> {
+  await tx`
+    /* tasks.insert_operator_run */
+    INSERT INTO runs (board_id, task_id, attempt, id, lane, outcome, started_at, ended_at, ended_by_type, ended_by_id, summary, result, metadata)
+    SELECT ${boardId}, ${run.taskId}, ${run.attempt}, ${run.id}, ${run.lane}, 'completed', at, at, ${run.actor.type}, ${run.actor.id},
+      ${run.summary}, ${run.result === null || run.result === undefined ? null : tx.json(run.result as JsonParameter)},
+      ${run.metadata === null ? null : tx.json(run.metadata as JsonParameter)}
+    FROM clock_timestamp() AS at`;
+}
+
+export interface TaskPatch {
+  readonly hot: {
+    readonly priority?: number;
+    readonly max_failures?: number;
+    readonly max_runtime_seconds?: number | null;
+    readonly no_progress_seconds?: number | null;
+  };
+  readonly detail: {
+    readonly title?: string;
+    readonly body?: string | null;
+    readonly payload?: unknown;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly backoff?: Readonly<Record<string, unknown>> | null;
+    readonly tenant?: string | null;
+    readonly external_ref?: string | null;
+  };
+}
+
+export async function patchTask(tx: Tx, boardId: number, id: Uuid, { hot, detail }: TaskPatch): Promise<void> {
+  await tx`
+    /* tasks.patch */
+    UPDATE tasks SET ${Object.keys(hot).length === 0 ? tx`` : tx`${tx(hot as Record<string, number | null>)},`}
+      version = version + 1, updated_at = clock_timestamp()
+    WHERE board_id = ${boardId} AND id = ${id}`;
+  if (Object.keys(detail).length === 0) return;
+  const columns = Object.fromEntries(
+    Object.entries(detail).map(([name, value]) => [
+      name,
+      ['payload', 'labels', 'backoff'].includes(name) && value !== null ? tx.json(value as JsonParameter) : value,
+    ]),
+  );
+  await tx`/* tasks.patch_details */ UPDATE task_details SET ${tx(columns)} WHERE board_id = ${boardId} AND task_id = ${id}`;
+}
+
+export async function releaseIdempotencyKey(tx: Tx, boardId: number, id: Uuid): Promise<void> {
+  await tx`
+    /* tasks.release_idempotency_key */
+    UPDATE task_details SET is_idempotency_key_held = false WHERE board_id = ${boardId} AND task_id = ${id} AND idempotency_key IS NOT NULL`;
+}
+
+export interface NewComment {
+  readonly id: Uuid;
+  readonly taskId: Uuid;
+  readonly body: string;
+  readonly author: ActorRef;
+}
+
+export async function insertComment(tx: Tx, boardId: number, comment: NewComment): Promise<string> {
+  const [row] = await tx<{ at: string }[]>`
+    /* tasks.insert_comment */
+    WITH counted AS (
+      UPDATE task_details SET comment_count = comment_count + 1 WHERE board_id = ${boardId} AND task_id = ${comment.taskId}
+    )
+    INSERT INTO comments (board_id, task_id, id, body, author_type, author_id, at)
+    VALUES (${boardId}, ${comment.taskId}, ${comment.id}, ${comment.body}, ${comment.author.type}, ${comment.author.id}, clock_timestamp())
+    RETURNING at`;
+  assert(row !== undefined, 'an insert returns its row');
+  return row.at;
+}
+
+/** Boards that have scheduled tasks whose time has come. */
+export async function listBoardsWithDueTasks(sql: Runner, boardsMax: number): Promise<number[]> {
+  const rows = await sql<{ board_id: number }[]>`
+    /* tasks.list_boards_with_due */
+    SELECT DISTINCT board_id FROM tasks WHERE status = 'scheduled' AND run_at <= clock_timestamp() LIMIT ${boardsMax}`;
+  return rows.map((row) => row.board_id);
+}

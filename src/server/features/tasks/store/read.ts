@@ -1,0 +1,196 @@
+/** Tasks as they are read: the hot row, its details, the live claim, and the last run. */
+import type { TASK_ORDERS } from '../../../../contract/tasks.ts';
+import type { BlockKind, Outcome, TaskStatus } from '../../../../contract/statuses.ts';
+import type { Runner } from '../../../db/client.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
+
+import type { JsonParameter as Json } from '../../../db/client.ts';
+
+export interface TaskHotRow {
+  readonly id: Uuid;
+  readonly lane: string | null;
+  readonly status: TaskStatus;
+  readonly priority: number;
+  readonly version: number;
+  readonly attempt: number;
+  readonly consecutive_failures: number;
+  readonly max_failures: number;
+  readonly max_runtime_seconds: number | null;
+  readonly no_progress_seconds: number | null;
+  readonly run_at: string | null;
+  readonly blocked_kind: BlockKind | null;
+  readonly blocked_reason: string | null;
+  readonly status_since: string;
+  readonly created_at: string;
+  readonly updated_at: string;
+}
+
+export interface TaskDetailRow {
+  readonly title: string;
+  readonly body: string | null;
+  readonly payload: Json;
+  readonly labels: Record<string, string>;
+  readonly backoff: { base_seconds?: number; factor?: number; cap_seconds?: number } | null;
+  readonly tenant: string | null;
+  readonly external_ref: string | null;
+  readonly idempotency_key: string | null;
+  readonly traceparent: string | null;
+  readonly comment_count: number;
+  readonly created_by_type: 'key' | 'claim' | 'system';
+  readonly created_by_id: string;
+}
+
+export interface TaskClaimRow {
+  readonly run_id: Uuid;
+  readonly claim_lane: string;
+  readonly worker: string;
+  readonly claim_attempt: number;
+  readonly claimed_at: string;
+  readonly lease_expires_at: string;
+  readonly is_cancel_requested: boolean;
+}
+
+export interface TaskRunRow {
+  readonly outcome: Outcome | null;
+  readonly summary: string | null;
+  readonly result: Json;
+  readonly metadata: Record<string, Json> | null;
+  readonly ended_at: string | null;
+}
+
+export type TaskRow = TaskHotRow & TaskDetailRow & { [K in keyof TaskClaimRow]: TaskClaimRow[K] | null } & TaskRunRow;
+
+export const TASK_HOT_COLUMNS = (sql: Runner) => sql`
+  t.id, t.lane, t.status, t.priority, t.version, t.attempt, t.consecutive_failures, t.max_failures, t.max_runtime_seconds,
+  t.no_progress_seconds, t.run_at, t.blocked_kind, t.blocked_reason, t.status_since, t.created_at, t.updated_at`;
+
+export const TASK_DETAIL_COLUMNS = (sql: Runner) => sql`
+  d.title, d.body, d.payload, d.labels, d.backoff, d.tenant, d.external_ref, d.idempotency_key, d.traceparent, d.comment_count,
+  d.created_by_type, d.created_by_id`;
+
+const TASK_COLUMNS = (sql: Runner) => sql`
+  ${TASK_HOT_COLUMNS(sql)}, ${TASK_DETAIL_COLUMNS(sql)},
+  c.run_id, c.lane AS claim_lane, c.worker, c.attempt AS claim_attempt, c.claimed_at, c.lease_expires_at, c.is_cancel_requested,
+  r.outcome, r.summary, r.result, r.metadata, r.ended_at`;
+
+const TASK_TABLES = (sql: Runner) => sql`
+  tasks t
+  JOIN task_details d ON d.board_id = t.board_id AND d.task_id = t.id
+  LEFT JOIN claims c ON c.board_id = t.board_id AND c.task_id = t.id
+  LEFT JOIN runs r ON r.board_id = t.board_id AND r.task_id = t.id AND r.attempt = t.attempt`;
+
+export async function findTask(sql: Runner, boardId: number, id: Uuid): Promise<TaskRow | null> {
+  const [row] = await sql<TaskRow[]>`
+    /* tasks.find */ SELECT ${TASK_COLUMNS(sql)} FROM ${TASK_TABLES(sql)} WHERE t.board_id = ${boardId} AND t.id = ${id}`;
+  return row ?? null;
+}
+
+export async function findTasks(sql: Runner, boardId: number, ids: readonly Uuid[]): Promise<TaskRow[]> {
+  return sql<TaskRow[]>`
+    /* tasks.find_many */
+    SELECT ${TASK_COLUMNS(sql)} FROM ${TASK_TABLES(sql)} WHERE t.board_id = ${boardId} AND t.id = ANY(${ids as Uuid[]}::uuid[])`;
+}
+
+export async function findIdByExternalRef(sql: Runner, boardId: number, externalRef: string): Promise<Uuid | null> {
+  const [row] = await sql<{ task_id: Uuid }[]>`
+    /* tasks.find_by_external_ref */ SELECT task_id FROM task_details WHERE board_id = ${boardId} AND external_ref = ${externalRef}`;
+  return row?.task_id ?? null;
+}
+
+/** Ids of the tasks that hold these idempotency keys. */
+export async function findIdsByIdempotencyKey(sql: Runner, boardId: number, keys: readonly string[]): Promise<Map<string, Uuid>> {
+  const rows = await sql<{ task_id: Uuid; idempotency_key: string }[]>`
+    /* tasks.find_by_idempotency_key */
+    SELECT task_id, idempotency_key FROM task_details
+    WHERE board_id = ${boardId} AND idempotency_key = ANY(${keys as string[]}::text[]) AND is_idempotency_key_held`;
+  return new Map(rows.map((row) => [row.idempotency_key, row.task_id]));
+}
+
+export interface TaskFilter {
+  readonly statuses: readonly TaskStatus[] | null;
+  /** null stands for tasks without a lane. */
+  readonly lanes: readonly (string | null)[] | null;
+  readonly labels: Readonly<Record<string, string>> | null;
+  readonly tenants: readonly string[] | null;
+  readonly titlePart: string | null;
+}
+
+export interface PagePosition {
+  readonly id: Uuid;
+  readonly priority: number;
+}
+
+type TaskOrder = (typeof TASK_ORDERS)[number];
+
+function filterOf(sql: Runner, filter: TaskFilter) {
+  const { statuses, lanes, labels, tenants, titlePart } = filter;
+  const named = lanes?.filter((lane): lane is string => lane !== null) ?? null;
+  const title = titlePart === null ? null : `%${titlePart.replaceAll(/[\\%_]/g, '\\$&')}%`;
+  return sql`
+    ${statuses === null ? sql`AND t.status <> 'archived'` : sql`AND t.status = ANY(${statuses as TaskStatus[]}::text[])`}
+    ${named === null ? sql`` : sql`AND (t.lane = ANY(${named}::text[]) OR (${lanes?.includes(null) ?? false} AND t.lane IS NULL))`}
+    ${labels === null ? sql`` : sql`AND d.labels @> ${sql.json(labels)}`}
+    ${tenants === null ? sql`` : sql`AND d.tenant = ANY(${tenants as string[]}::text[])`}
+    ${title === null ? sql`` : sql`AND d.title ILIKE ${title}`}`;
+}
+
+/** One page in key order, after `after`. */
+export async function listTasks(
+  sql: Runner,
+  boardId: number,
+  filter: TaskFilter,
+  order: TaskOrder,
+  after: PagePosition | null,
+  rowsMax: number,
+): Promise<TaskRow[]> {
+  const { from, by } = {
+    created: { from: sql`t.id > ${after?.id ?? null}::uuid`, by: sql`t.id` },
+    '-created': { from: sql`t.id < ${after?.id ?? null}::uuid`, by: sql`t.id DESC` },
+    priority: {
+      from: sql`(t.priority < ${after?.priority ?? 0} OR (t.priority = ${after?.priority ?? 0} AND t.id > ${after?.id ?? null}::uuid))`,
+      by: sql`t.priority DESC, t.id`,
+    },
+  }[order];
+  return sql<TaskRow[]>`
+    /* tasks.list */
+    SELECT ${TASK_COLUMNS(sql)} FROM ${TASK_TABLES(sql)}
+    WHERE t.board_id = ${boardId} ${filterOf(sql, filter)} ${after === null ? sql`` : sql`AND ${from}`}
+    ORDER BY ${by} LIMIT ${rowsMax}`;
+}
+
+/** Everything that is not finished, oldest first. */
+export async function listUnfinishedTasks(sql: Runner, boardId: number, rowsMax: number): Promise<TaskRow[]> {
+  return sql<TaskRow[]>`
+    /* tasks.list_unfinished */
+    SELECT ${TASK_COLUMNS(sql)} FROM ${TASK_TABLES(sql)}
+    WHERE t.board_id = ${boardId} AND t.status NOT IN ('done', 'cancelled', 'archived') ORDER BY t.id LIMIT ${rowsMax}`;
+}
+
+export interface CommentRow {
+  readonly id: Uuid;
+  readonly task_id: Uuid;
+  readonly body: string;
+  readonly author_type: 'key' | 'claim' | 'system';
+  readonly author_id: string;
+  readonly at: string;
+}
+
+export async function listComments(sql: Runner, boardId: number, taskId: Uuid, afterId: Uuid | null, rowsMax: number): Promise<CommentRow[]> {
+  return sql<CommentRow[]>`
+    /* tasks.list_comments */
+    SELECT id, task_id, body, author_type, author_id, at FROM comments
+    WHERE board_id = ${boardId} AND task_id = ${taskId} AND (${afterId}::uuid IS NULL OR id > ${afterId}::uuid) ORDER BY id LIMIT ${rowsMax}`;
+}
+
+/** The newest comments of several tasks, each task's oldest first, for handoffs. */
+export async function listNewestComments(sql: Runner, boardId: number, taskIds: readonly Uuid[], perTaskMax: number): Promise<CommentRow[]> {
+  return sql<CommentRow[]>`
+    /* tasks.list_newest_comments */
+    SELECT newest.id, newest.task_id, newest.body, newest.author_type, newest.author_id, newest.at
+    FROM unnest(${taskIds as Uuid[]}::uuid[]) AS task (id)
+    CROSS JOIN LATERAL (
+      SELECT id, task_id, body, author_type, author_id, at FROM comments
+      WHERE board_id = ${boardId} AND task_id = task.id ORDER BY id DESC LIMIT ${perTaskMax}
+    ) AS newest
+    ORDER BY newest.task_id, newest.id`;
+}

@@ -1,0 +1,76 @@
+/** A task as the wire shows it. */
+import type { Comment as CommentSchema, Task } from '../../../contract/tasks.ts';
+import type { z } from 'zod';
+import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
+import { TASK_BACKOFF } from '../../kernel/backoff.ts';
+import { formatId } from '../../kernel/ids.ts';
+import type { BoardRef } from '../boards/service.ts';
+import type { CommentRow, TaskRow } from './store/read.ts';
+
+export function taskOf(board: BoardRef, row: TaskRow): Task {
+  return {
+    id: formatId('task', row.id),
+    board: board.name,
+    title: row.title,
+    body: row.body,
+    status: row.status,
+    lane: row.lane,
+    priority: row.priority,
+    payload: row.payload as Task['payload'],
+    result: row.result as Task['result'],
+    summary: row.summary,
+    metadata: (row.metadata ?? {}) as Task['metadata'],
+    labels: row.labels,
+    tenant: row.tenant,
+    external_ref: row.external_ref,
+    idempotency_key: row.idempotency_key,
+    version: row.version,
+    attempt: row.attempt,
+    consecutive_failures: row.consecutive_failures,
+    max_failures: row.max_failures,
+    max_runtime_seconds: row.max_runtime_seconds,
+    no_progress_seconds: row.no_progress_seconds,
+    backoff: backoffOf(row),
+    run_at: row.run_at,
+    blocked: row.status === 'blocked' ? { kind: row.blocked_kind, reason: row.blocked_reason } : null,
+    claim: claimOf(row),
+    comment_count: row.comment_count,
+    created_by: { type: row.created_by_type, id: row.created_by_id },
+    created_at: row.created_at,
+    updated_at: row.updated_at,
+    status_since: row.status_since,
+    finished_at: finishedAt(row),
+  };
+}
+
+function backoffOf({ backoff }: Pick<TaskRow, 'backoff'>): Task['backoff'] {
+  return {
+    base_seconds: backoff?.base_seconds ?? TASK_BACKOFF.baseSeconds,
+    factor: backoff?.factor ?? TASK_BACKOFF.factor,
+    cap_seconds: backoff?.cap_seconds ?? TASK_BACKOFF.capSeconds,
+  };
+}
+
+function claimOf(row: TaskRow): Task['claim'] {
+  const { run_id, claim_lane, worker, claim_attempt, claimed_at, lease_expires_at } = row;
+  if (!run_id || !claim_lane || !worker || !claim_attempt || !claimed_at || !lease_expires_at) return null;
+  return {
+    run_id: formatId('run', run_id),
+    lane: claim_lane,
+    worker,
+    attempt: claim_attempt,
+    claimed_at,
+    lease_expires_at,
+    cancel_requested: row.is_cancel_requested === true,
+  };
+}
+
+/** An archived task finished when its last run ended; one that never ran, when it was archived. */
+function finishedAt(row: TaskRow): string | null {
+  if (!FINISHED_STATUSES.includes(row.status)) return null;
+  return row.status === 'archived' ? (row.ended_at ?? row.status_since) : row.status_since;
+}
+
+export function commentOf(row: CommentRow): z.infer<typeof CommentSchema> {
+  return { id: formatId('cmt', row.id), body: row.body, author: { type: row.author_type, id: row.author_id }, at: row.at };
+}

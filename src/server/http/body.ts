@@ -1,0 +1,136 @@
+/** Reads and checks a JSON body: its media type, its size while it arrives, its text, and then its shape. */
+import type { IncomingMessage } from 'node:http';
+import type { z } from 'zod';
+import { LIMITS } from '../../contract/constants.ts';
+import type { Route } from '../../contract/route.ts';
+import { type FieldProblem, ProblemError } from '../kernel/problem-error.ts';
+
+/** Enough to see what is wrong; a body of a thousand bad tasks need not be answered by a thousand lines. */
+const FIELD_PROBLEMS_MAX = 20;
+/** A body that trickles in slower than this is given up. */
+const BODY_TIMEOUT_MS = 30_000;
+
+const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [...'"\\[]{}'].map((character) => character.charCodeAt(0));
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** Resolves to the bytes, or rejects with payload_too_large as soon as there are too many. */
+function readBytes(incoming: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const tooLarge = (): ProblemError =>
+    new ProblemError('payload_too_large', `The body exceeds ${bytesMax} bytes.`, { headers: { Connection: 'close' } });
+  if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) return Promise.reject(tooLarge());
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const timer = setTimeout(() => finish(new ProblemError('invalid_request', 'The body did not arrive in time.')), BODY_TIMEOUT_MS);
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      if (bytes > bytesMax) finish(tooLarge());
+      else chunks.push(chunk);
+    };
+    const onEnd = (): void => finish(null);
+    const onClose = (): void => finish(new ProblemError('invalid_request', 'The body was cut off.'));
+    const finish = (problem: ProblemError | null): void => {
+      clearTimeout(timer);
+      incoming.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
+      if (problem === null) resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
+      else reject(problem);
+    };
+    incoming.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+  });
+}
+
+export async function readJsonBody(incoming: IncomingMessage, route: Route): Promise<unknown> {
+  const bytes = await readBytes(incoming, route.bodyBytesMax ?? LIMITS.bodyBytesMax);
+  if (bytes.length === 0) {
+    if (route.isBodyOptional) return {};
+    throw new ProblemError('invalid_request', 'This request needs a JSON body.');
+  }
+  const mediaType = (incoming.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
+  if (mediaType !== 'application/json') {
+    throw new ProblemError('unsupported_media_type', 'Send the body with Content-Type: application/json.');
+  }
+  return parseJson(bytes);
+}
+
+export function parseJson(bytes: Uint8Array): unknown {
+  let text: string;
+  let value: unknown;
+  try {
+    text = decoder.decode(bytes);
+    // A body this short has no room for that many levels.
+    if (text.length > LIMITS.jsonDepthMax) assertShallow(text);
+    value = JSON.parse(text);
+  } catch (error) {
+    if (error instanceof ProblemError) throw error;
+    throw new ProblemError('invalid_json', `The body is not valid JSON: ${error instanceof Error ? error.message : 'unreadable'}.`);
+  }
+  // Only an escape can smuggle these in: well-formed UTF-8 holds no surrogates, and a raw NUL is not JSON.
+  if (text.includes('\\u') || text.includes('__proto__')) assertStorable(value, '');
+  return value;
+}
+
+/** Refused before it is parsed: everything that walks the value later recurses. */
+function assertShallow(text: string): void {
+  let depth = 0;
+  let isInString = false;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (isInString) {
+      if (code === BACKSLASH) index += 1;
+      else if (code === QUOTE) isInString = false;
+    } else if (code === QUOTE) isInString = true;
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      depth += 1;
+      if (depth > LIMITS.jsonDepthMax) throw new ProblemError('invalid_request', `The body is nested deeper than ${LIMITS.jsonDepthMax} levels.`);
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth -= 1;
+  }
+}
+
+/** Postgres can store neither NUL nor half a surrogate pair. */
+export function isStorable(text: string): boolean {
+  return !text.includes('\0') && text.isWellFormed();
+}
+
+function assertStorable(value: unknown, pointer: string): void {
+  if (typeof value === 'string') {
+    if (!isStorable(value)) {
+      const errors = [{ pointer, detail: 'must not contain NUL or lone surrogates' }];
+      throw new ProblemError('invalid_request', 'A text holds characters that cannot be stored.', { errors });
+    }
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, member] of Object.entries(value)) {
+      if (key === '__proto__') throw new ProblemError('invalid_request', 'A field must not be called __proto__.', { errors: [{ pointer, detail: 'holds a field called __proto__' }] });
+      assertStorable(key, pointer);
+      assertStorable(member, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`);
+    }
+  }
+}
+
+/** The value in its type, or a problem that names every offending field. */
+export function parseWith<S extends z.ZodType>(schema: S, value: unknown, where: 'body' | 'path' | 'query'): z.infer<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const errors = flattenIssues(parsed.error.issues).slice(0, FIELD_PROBLEMS_MAX);
+  const first = errors[0];
+  const named = first && first.pointer !== '' ? `${first.pointer.slice(1)}: ${first.detail}` : (first?.detail ?? 'it has the wrong shape');
+  throw new ProblemError('invalid_request', `The ${where} is not valid: ${named}.`, { errors });
+}
+
+function flattenIssues(issues: readonly z.core.$ZodIssue[], prefix: readonly PropertyKey[] = []): FieldProblem[] {
+  return issues.flatMap((issue): FieldProblem[] => {
+    const path = [...prefix, ...issue.path];
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({ pointer: pointerOf([...path, key]), detail: 'is not a field of this request' }));
+    }
+    if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+      const shortest = [...issue.errors].sort((left, right) => left.length - right.length)[0] ?? [];
+      if (shortest.length > 0) return flattenIssues(shortest, path);
+    }
+    return [{ pointer: pointerOf(path), detail: issue.message }];
+  });
+}
+
+function pointerOf(path: readonly PropertyKey[]): string {
+  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+}

@@ -1,0 +1,47 @@
+/**
+ * One request and its answer as handlers see them: parsed, typed by the route's descriptor, free of the HTTP framework.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { z } from 'zod';
+import type { Route } from '../../contract/route.ts';
+import type { Principal } from '../kernel/principal.ts';
+
+type Parsed<S> = S extends z.ZodType ? z.infer<S> : Record<string, never>;
+
+export interface Exchange<R extends Route = Route> {
+  readonly route: R;
+  readonly params: Parsed<R['params']>;
+  readonly query: Parsed<R['query']>;
+  readonly body: Parsed<R['body']>;
+  /** The authenticated caller; absent only on open routes without a credential. */
+  readonly caller: Principal | null;
+  readonly requestId: string;
+  readonly waitSeconds: number | null;
+  readonly idempotencyKey: string | null;
+  /** The version named by If-Match, or null. */
+  readonly ifMatchVersion: number | null;
+  readonly traceparent: string | null;
+  readonly remoteAddress: string;
+  /** Aborted when the client goes away or the server stops. */
+  readonly signal: AbortSignal;
+  /** False once the client has gone: nothing may be claimed for it any more. */
+  isConnected(): boolean;
+  /** Calls back when the answer could not be written out in full. */
+  onUndelivered(callback: () => void): void;
+  readonly headers: Headers;
+}
+
+/** A JSON answer; `body: undefined` sends none. */
+export interface Answer {
+  readonly status: number;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as it is, with this media type, instead of JSON. */
+  readonly raw?: { readonly body: string | Uint8Array; readonly contentType: string };
+}
+
+export type Handler<R extends Route> = (exchange: Exchange<R>) => Promise<Answer> | Answer;
+
+export interface NodeEnv {
+  readonly Bindings: { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse };
+}

@@ -1,0 +1,31 @@
+/** The one place where an error becomes an answer: problem+json, the code's status, and nothing internal. */
+import { PROBLEMS, type ProblemBody, problemType } from '../../contract/problems.ts';
+import { isDatabaseAway } from '../db/failures.ts';
+import { ProblemError } from '../kernel/problem-error.ts';
+
+/** Postgres restarts within seconds; a client that waits this long mostly finds it back. */
+const DATABASE_RETRY_SECONDS = '2';
+
+export function asProblem(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error;
+  if (isDatabaseAway(error)) {
+    return new ProblemError('database_unavailable', 'The database does not answer at the moment; retry shortly.', {
+      cause: error,
+      headers: { 'Retry-After': DATABASE_RETRY_SECONDS },
+    });
+  }
+  return new ProblemError('internal', 'The request failed for a reason that is in the server log under this request id.', { cause: error });
+}
+
+export function problemBody(problem: ProblemError, requestId: string): ProblemBody {
+  return {
+    type: problemType(problem.code),
+    title: PROBLEMS[problem.code].title,
+    status: problem.status,
+    detail: problem.message,
+    instance: `urn:uuid:${requestId}`,
+    code: problem.code,
+    ...(problem.errors === undefined ? {} : { errors: [...problem.errors] }),
+    ...problem.extensions,
+  };
+}

@@ -1,0 +1,40 @@
+/** The request headers that change what a route does. */
+import { LIMITS } from '../../contract/constants.ts';
+import { ProblemError } from '../kernel/problem-error.ts';
+
+const IDEMPOTENCY_KEY_CHARACTERS_MAX = 255;
+/** version 00 of W3C Trace Context; anything else is ignored, as that specification asks. */
+const TRACEPARENT_PATTERN = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Seconds of `Prefer: wait=N` (RFC 7240), clamped; null without one. Other preferences are ignored. */
+export function parseWaitSeconds(prefer: string | undefined): number | null {
+  const match = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?/i.exec(prefer ?? '');
+  return match?.[1] === undefined ? null : Math.min(Number(match[1]), LIMITS.waitSecondsMax);
+}
+
+export function parseIdempotencyKey(header: string | undefined): string | null {
+  if (header === undefined) return null;
+  if (header.length === 0 || header.length > IDEMPOTENCY_KEY_CHARACTERS_MAX || !/^[\x21-\x7e]+$/.test(header)) {
+    throw new ProblemError('invalid_request', `Idempotency-Key must be 1 to ${IDEMPOTENCY_KEY_CHARACTERS_MAX} printable ASCII characters.`);
+  }
+  return header;
+}
+
+/** `"7"` → 7. Versions are the only entity tags there are; `*` means whatever is there. */
+export function parseIfMatch(header: string | undefined): number | null {
+  if (header === undefined || header.trim() === '*') return null;
+  const match = /^\s*"(\d{1,10})"\s*$/.exec(header);
+  if (match?.[1] === undefined) throw new ProblemError('invalid_request', 'If-Match must be an ETag of this resource, such as "3", or *.');
+  return Number(match[1]);
+}
+
+export function parseTraceparent(header: string | undefined): string | null {
+  return header !== undefined && TRACEPARENT_PATTERN.test(header) ? header : null;
+}
+
+/** The caller's own request id when it is a UUID (it becomes the problem's instance), else undefined. */
+export function parseRequestId(header: string | undefined): string | undefined {
+  const id = header?.toLowerCase();
+  return id !== undefined && UUID_PATTERN.test(id) ? id : undefined;
+}

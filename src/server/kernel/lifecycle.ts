@@ -1,0 +1,69 @@
+/** Start, drain, stop: loops that end with a signal, and things closed in the reverse order of their start. */
+
+export interface Lifecycle {
+  /** Aborted when the server begins to stop. */
+  readonly signal: AbortSignal;
+  /** Runs at stop, last registered first. */
+  onStop(name: string, stop: () => Promise<void> | void): void;
+  /** Calls `tick` every `intervalMs` until stop, never two at once; an error is reported and the loop goes on. */
+  every(name: string, intervalMs: number, tick: (signal: AbortSignal) => Promise<void>): void;
+  stop(): Promise<void>;
+}
+
+export function createLifecycle(reportError: (name: string, error: unknown) => void): Lifecycle {
+  const controller = new AbortController();
+  const stops: { readonly name: string; readonly stop: () => Promise<void> | void }[] = [];
+  let stopping: Promise<void> | undefined;
+
+  const guard = async (name: string, work: () => Promise<void> | void): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      reportError(name, error);
+    }
+  };
+
+  const stopAll = async (): Promise<void> => {
+    controller.abort();
+    for (const entry of stops.reverse()) await guard(entry.name, entry.stop);
+  };
+
+  return {
+    signal: controller.signal,
+    onStop: (name, stop) => {
+      stops.push({ name, stop });
+    },
+    every: (name, intervalMs, tick) => {
+      const loop = runEvery(intervalMs, controller.signal, () => guard(name, () => tick(controller.signal)));
+      stops.push({ name, stop: () => loop });
+    },
+    stop: () => {
+      stopping ??= stopAll();
+      return stopping;
+    },
+  };
+}
+
+async function runEvery(intervalMs: number, signal: AbortSignal, tick: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    await tick();
+    await pause(intervalMs, signal);
+  }
+}
+
+/** Resolves after `ms`, or as soon as the signal is aborted. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done);
+  });
+}

@@ -1,0 +1,34 @@
+// Size and names of source files. Both rules stop what no review stops: the file that everything lands in.
+
+import { describe, expect, it } from 'vitest';
+import { readSourceFiles } from './source-files.ts';
+
+// The hard limit of docs/architecture.md; 300 is where a file should already have become a folder.
+const FILE_LINES_MAX = 500;
+
+// Names that say nothing about what is inside, so anything fits. `types` is one only when it stands alone.
+const VAGUE_NAMES = /(^|\/|-)(utils?|helpers?|common|managers?|misc|shared)(-|\.|\/)|\/types(\.|\/)/;
+
+describe('source files', () => {
+  it(`have at most ${FILE_LINES_MAX} lines`, () => {
+    const sizes = readSourceFiles().map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }));
+    expect(sizes.length).toBeGreaterThan(0);
+    expect(sizes.filter(({ lines }) => lines > FILE_LINES_MAX)).toEqual([]);
+  });
+
+  it('have names that say what is inside', () => {
+    const paths = readSourceFiles().map(({ path }) => path);
+    expect(paths.filter((path) => VAGUE_NAMES.test(path))).toEqual([]);
+  });
+
+  it('recognises a vague name, and leaves longer words alone', () => {
+    const names = [
+      'src/server/utils.ts',
+      'src/cli/helpers/print.ts',
+      'src/server/task-manager.ts',
+      'src/client/types.ts',
+    ];
+    expect(names.filter((name) => VAGUE_NAMES.test(name))).toEqual(names);
+    expect(VAGUE_NAMES.test('src/client/operation-types.ts')).toBe(false);
+  });
+});
