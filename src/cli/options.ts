@@ -36,7 +36,9 @@ export function timeFrom(nowMs: () => number): (value: string) => string {
   return (value) => {
     const relative = /^\+(\d{1,9})([smhd])$/.exec(value);
     const seconds = Number(relative?.[1]) * (UNIT_SECONDS[relative?.[2] ?? ''] ?? 0);
-    const atMs = relative === null ? Date.parse(value) : nowMs() + seconds * 1000;
+    // Date.parse alone would also take "+5" for a date.
+    const absoluteMs = /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : Number.NaN;
+    const atMs = relative === null ? absoluteMs : nowMs() + seconds * 1000;
     if (!Number.isFinite(atMs)) throw new InvalidArgumentError('It must be a time (RFC 3339) or like +10m.');
     return new Date(atMs).toISOString();
   };

@@ -3,9 +3,9 @@
  * this machine. A credential that was stored for one server is used for that server only.
  */
 import { readFile } from 'node:fs/promises';
+import type { Environment } from './environment.ts';
 import { UsageError } from './exit-codes.ts';
 import { dataDirectoryOf, findLocalServer, type LocalServer, readAdminKey } from './local-server.ts';
-import type { Environment } from './environment.ts';
 import { type Profile, profilesPath, readProfiles } from './profiles.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:7420';
@@ -41,32 +41,31 @@ interface Layer {
   readonly board?: string | undefined;
   /** Read only when this layer's credential is the one. */
   readonly token?: (() => Promise<string | undefined>) | undefined;
-  /** The credential was stored for this layer's URL and goes nowhere else. */
-  readonly isTokenBound?: boolean;
+  /** Credential and board were stored for this layer's URL and are used with no other. */
+  readonly isBound?: boolean;
   /** Asked for by name: not using it would be a surprise. */
   readonly isExplicit?: boolean;
 }
 
 export async function resolveSettings(flags: GlobalFlags, context: SettingsContext): Promise<Settings> {
-  const layers = await readLayers(flags, context);
-  const url = layers.find((layer) => layer.url !== undefined)?.url ?? DEFAULT_URL;
+  const all = await readLayers(flags, context);
+  const url = all.find((layer) => layer.url !== undefined)?.url ?? DEFAULT_URL;
   if (!URL.canParse(url)) throw new UsageError(`Not a URL: ${url}`);
+  const layers = all.filter((layer) => !layer.isBound || isSameServer(layer.url, url));
   const board = layers.find((layer) => layer.board !== undefined)?.board ?? DEFAULT_BOARD;
-  for (const layer of layers) {
-    if (layer.token === undefined) continue;
-    if (layer.isTokenBound && !isSameServer(layer.url, url)) {
-      if (layer.isExplicit) throw new UsageError(`The ${layer.source} is for ${layer.url}, not for ${url}`);
-      continue;
-    }
-    const token = await layer.token();
-    if (token !== undefined) return { url, board, token, tokenSource: layer.source };
+  for (const { token: read, source } of layers) {
+    const token = await read?.();
+    if (token !== undefined) return { url, board, token, tokenSource: source };
   }
+  const unused = all.find((layer) => layer.isExplicit && !layers.includes(layer));
+  if (unused !== undefined) throw new UsageError(`The ${unused.source} is for ${unused.url}, not for ${url}`);
   return { url, board, token: undefined, tokenSource: 'none' };
 }
 
 async function readLayers(flags: GlobalFlags, context: SettingsContext): Promise<Layer[]> {
   const { env } = context;
   const { tokenFile } = flags;
+  const named = env['LANEKEEPER_PROFILE'];
   const profiles = await readProfiles(profilesPath(env), context.warn);
   const layerOf = (name: string | undefined | null, isExplicit: boolean): Layer[] => {
     if (!name) return [];
@@ -88,8 +87,8 @@ async function readLayers(flags: GlobalFlags, context: SettingsContext): Promise
     },
     ...layerOf(flags.profile, true),
     environmentLayer(context),
-    ...(flags.profile ? [] : layerOf(env['LANEKEEPER_PROFILE'], true)),
-    ...layerOf(profiles.current, false),
+    ...(flags.profile ? [] : layerOf(named, true)),
+    ...(flags.profile || named ? [] : layerOf(profiles.current, false)),
     ...(local === undefined ? [] : [localLayer(local)]),
   ];
 }
@@ -116,7 +115,7 @@ function profileLayer(name: string, profile: Profile, isExplicit: boolean): Laye
     url,
     board,
     token: () => Promise.resolve(token),
-    isTokenBound: true,
+    isBound: true,
     isExplicit,
   };
 }
@@ -126,7 +125,7 @@ function localLayer(server: LocalServer): Layer {
     source: 'admin key of the local server',
     url: server.url,
     token: () => readAdminKey(server),
-    isTokenBound: true,
+    isBound: true,
   };
 }
 

@@ -1,14 +1,10 @@
 /** Files of the data dir that the server keeps for its owner: the admin key, and where the server can be reached. */
-import { randomInt } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const ADMIN_KEY_FILE = 'admin-key';
 const SERVER_FILE = 'server.json';
 const OWNER_ONLY = 0o600;
-const KEY_CHARACTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
-/** 43 of 62 characters are 256 bits. */
-const KEY_CHARACTER_COUNT = 43;
 
 export interface AdminKey {
   readonly secret: string;
@@ -17,13 +13,13 @@ export interface AdminKey {
 }
 
 /** The key of the environment, else the one in the data dir, else a new one that is kept there. */
-export async function loadAdminKey(dataDir: string, given: string | null): Promise<AdminKey> {
+export async function loadAdminKey(dataDir: string, given: string | null, makeKey: () => string): Promise<AdminKey> {
   if (given !== null) return { secret: given, file: null };
   await mkdir(dataDir, { recursive: true });
   const file = join(dataDir, ADMIN_KEY_FILE);
   const known = await readOrNull(file);
   if (known !== null) return { secret: known.trim(), file };
-  const secret = `lkadmin_${Array.from({ length: KEY_CHARACTER_COUNT }, () => KEY_CHARACTERS.charAt(randomInt(KEY_CHARACTERS.length))).join('')}`;
+  const secret = makeKey();
   await writeOwnerOnly(file, `${secret}\n`);
   return { secret, file };
 }

@@ -7,7 +7,7 @@ import { knownMigrationCount } from './db/migrate.ts';
 import { forgetOldAnswers } from './db/remembered-answers.ts';
 import { createWake } from './db/wake.ts';
 import { bindAuthRoutes } from './features/auth/routes.ts';
-import { Authenticator, authorise, ClaimTokens, createPrincipalLimit, KeyService, SecretBox, SigningKeys } from './features/auth/service.ts';
+import { Authenticator, authorise, ClaimTokens, createPrincipalLimit, KeyService, makeApiKey, SecretBox, SigningKeys } from './features/auth/service.ts';
 import { bindBoardRoutes } from './features/boards/routes.ts';
 import { BoardService } from './features/boards/service.ts';
 import { Claiming } from './features/claims/claiming.ts';
@@ -51,6 +51,11 @@ interface ServerParts {
   readonly migrationsDir: string;
   readonly version: string;
   readonly logger: Logger;
+}
+
+/** A new admin key in the form of all keys; its row is made when the server starts with it. */
+export function makeAdminKey(): string {
+  return makeApiKey('admin', new IdSource(new DatabaseClock()).next());
 }
 
 /** Sweeps: the scheduler's promise is a second, the reaper's two. */

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { announceServer, loadAdminKey } from './bootstrap.ts';
-import { type RunningServer, startServer } from './compose.ts';
+import { makeAdminKey, type RunningServer, startServer } from './compose.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { openDataSource } from './db/data-source.ts';
 import { migrateDatabase } from './db/migrate.ts';
@@ -38,7 +38,7 @@ async function serve(config: Config, logger: Logger): Promise<void> {
   const startedAt = performance.now();
   const stopping = new AbortController();
   const stopped = onStopSignal(stopping);
-  const adminKey = await loadAdminKey(config.dataDir, config.adminKey);
+  const adminKey = await loadAdminKey(config.dataDir, config.adminKey, makeAdminKey);
   const source = await openDataSource(config, logger, stopping.signal);
   let server: RunningServer | undefined;
   let withdraw = (): Promise<void> => Promise.resolve();

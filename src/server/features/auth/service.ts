@@ -11,6 +11,7 @@ import { hashApiKey, makeApiKey } from './api-key.ts';
 import { boardNotFound, maySeeBoard } from './permissions.ts';
 import { findKey, insertKey, type KeyRow, listKeys, revokeKey, revokeLaneKeys } from './store.ts';
 
+export { makeApiKey } from './api-key.ts';
 export { Authenticator, createPrincipalLimit } from './authenticator.ts';
 export { ClaimTokens } from './claim-tokens.ts';
 export { authorise, boardNotFound, maySeeBoard } from './permissions.ts';

@@ -22,6 +22,8 @@ export interface BeatRow {
   readonly is_log_due: boolean;
 }
 
+// Booleans travel as text: the driver takes the type of an array from its first element and would send a single boolean.
+
 /** Pinned by the domain: the log gets the first heartbeat of a run, and then one in this many seconds. */
 const LOG_INTERVAL_SECONDS = 30;
 
@@ -50,7 +52,7 @@ async function updateLeases(tx: Tx, boardId: number, beats: readonly Beat[]): Pr
     FROM unnest(
       ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[],
       ${beats.map((beat) => beat.leaseSeconds)}::int[], ${beats.map((beat) => beat.progress)}::float8[],
-      ${beats.map((beat) => beat.hasCheckpoint)}::boolean[]
+      ${beats.map((beat) => String(beat.hasCheckpoint))}::text[]::boolean[]
     ) AS beat (task_id, run_id, attempt, lease_seconds, progress, has_checkpoint)
     WHERE c.board_id = ${boardId} AND c.task_id = beat.task_id AND c.run_id = beat.run_id AND c.attempt = beat.attempt
       AND c.task_id = ANY(${beats.map((beat) => beat.taskId)}::uuid[])
