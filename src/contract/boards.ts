@@ -16,7 +16,12 @@ export type BoardSettings = z.infer<typeof BoardSettings>;
 const BoardSettingsPatch = z.strictObject({ paused: absent(settingsShape.paused) });
 
 export const BoardCounts = z
-  .object(Object.fromEntries(TASK_STATUSES.map((status) => [status, z.int()])) as Record<(typeof TASK_STATUSES)[number], z.ZodInt>)
+  .object(
+    Object.fromEntries(TASK_STATUSES.map((status) => [status, z.int()])) as Record<
+      (typeof TASK_STATUSES)[number],
+      z.ZodInt
+    >,
+  )
   .meta({ id: 'BoardCounts' });
 
 export const Board = z

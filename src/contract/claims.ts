@@ -11,7 +11,9 @@ import { absent } from './values.ts';
 /** What earlier attempts and people left for this one; lists are capped and `truncated` names what was left out. */
 export const Handoff = z
   .object({
-    parents: z.array(z.object({ task_id: TaskId, title: z.string(), summary: z.string().nullable(), result: z.json() })),
+    parents: z.array(
+      z.object({ task_id: TaskId, title: z.string(), summary: z.string().nullable(), result: z.json() }),
+    ),
     comments: z.array(Comment),
     attempts: z.array(
       z.object({
@@ -47,6 +49,7 @@ export const Claim = z
     lease_expires_at: Timestamp,
     heartbeat_interval_seconds: z.number().describe('A third of the lease.'),
     handoff: Handoff,
+    traceparent: z.string().nullable().describe('W3C Trace Context of the request that created the task.'),
   })
   .meta({ id: 'Claim' });
 export type Claim = z.infer<typeof Claim>;
@@ -63,7 +66,8 @@ export const claimTasks = defineRoute({
   operationId: 'claimTasks',
   method: 'post',
   path: '/v1/boards/{board}/lanes/{lane}/claims',
-  summary: 'Claim ready tasks of the lane, highest priority first, then oldest; with Prefer: wait, once there are some.',
+  summary:
+    'Claim ready tasks of the lane, highest priority first, then oldest; with Prefer: wait, once there are some.',
   tag: 'claims',
   access: 'authenticated',
   params: LaneParams,

@@ -32,7 +32,10 @@ export type Event = z.infer<typeof Event>;
 const LogLimit = z
   .string()
   .regex(/^\d{1,4}$/)
-  .refine((text) => Number(text) >= 1 && Number(text) <= LIMITS.eventPageRowsMax, `must be from 1 to ${LIMITS.eventPageRowsMax}`)
+  .refine(
+    (text) => Number(text) >= 1 && Number(text) <= LIMITS.eventPageRowsMax,
+    `must be from 1 to ${LIMITS.eventPageRowsMax}`,
+  )
   .optional();
 
 /** "start" is the oldest retained event. */
@@ -49,7 +52,9 @@ export const listEvents = defineRoute({
   query: z.strictObject({
     after: After,
     limit: LogLimit,
-    kinds: WordsParameter.optional().describe('Comma-separated event kinds; "task.*" stands for all of tasks.'),
+    kinds: WordsParameter.optional().describe(
+      'Comma-separated event kinds; "task.*" stands for all of tasks.',
+    ),
     lanes: WordsParameter.optional(),
     tasks: WordsParameter.optional(),
   }),
@@ -79,6 +84,8 @@ export const getSnapshot = defineRoute({
   tag: 'events',
   access: 'authenticated',
   params: BoardParams,
-  responses: { 200: z.object({ tasks: z.array(Task), lanes: z.array(Lane), cursor: Cursor, truncated: z.boolean() }) },
+  responses: {
+    200: z.object({ tasks: z.array(Task), lanes: z.array(Lane), cursor: Cursor, truncated: z.boolean() }),
+  },
   problems: ['not_found'],
 });

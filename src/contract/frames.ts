@@ -1,7 +1,7 @@
 /** Frames of the watch socket, `/v1/boards/{board}/watch`, subprotocol lanekeeper.v1: JSON text frames. */
 import { z } from 'zod';
-import { Cursor, LaneName, TaskId, WorkerName } from './identifiers.ts';
 import { Event } from './events.ts';
+import { Cursor, LaneName, TaskId, WorkerName } from './identifiers.ts';
 
 /** Chosen by the client and echoed in every answer. */
 const FrameId = z.string().min(1).max(64);

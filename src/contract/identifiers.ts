@@ -7,8 +7,14 @@ export const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 /** 26 characters of Crockford base32 in lower case: a UUIDv7 as TypeID writes it (github.com/jetify-com/typeid). */
 const TYPEID_SUFFIX = '[0-7][0-9a-hjkmnp-tv-z]{25}';
 
-export const BoardName = z.string().regex(NAME_PATTERN, 'must match ^[a-z0-9][a-z0-9._-]{0,63}$').meta({ id: 'BoardName' });
-export const LaneName = z.string().regex(NAME_PATTERN, 'must match ^[a-z0-9][a-z0-9._-]{0,63}$').meta({ id: 'LaneName' });
+export const BoardName = z
+  .string()
+  .regex(NAME_PATTERN, 'must match ^[a-z0-9][a-z0-9._-]{0,63}$')
+  .meta({ id: 'BoardName' });
+export const LaneName = z
+  .string()
+  .regex(NAME_PATTERN, 'must match ^[a-z0-9][a-z0-9._-]{0,63}$')
+  .meta({ id: 'LaneName' });
 
 /** A worker's name is chosen by the worker: printable, without spaces at the ends, at most 128 characters. */
 export const WorkerName = z
@@ -37,7 +43,10 @@ export const ExternalRef = z
   .string()
   .min(1)
   .max(255)
-  .regex(/^(?!task_)(?!\.{1,2}$)[^\s/?#%\\]+$/, 'must not begin with task_, be . or .., or contain white space or any of / ? # % \\')
+  .regex(
+    /^(?!task_)(?!\.{1,2}$)[^\s/?#%\\]+$/,
+    'must not begin with task_, be . or .., or contain white space or any of / ? # % \\',
+  )
   .meta({ id: 'ExternalRef' });
 
 /** Opaque position in a board's log. */

@@ -30,14 +30,21 @@ export const createKey = defineRoute({
   body: z.strictObject({
     role: Role,
     name: z.string().min(1).max(128),
-    boards: absent(z.array(z.union([BoardName, z.literal('*')])).min(1).max(100)),
+    boards: absent(
+      z
+        .array(z.union([BoardName, z.literal('*')]))
+        .min(1)
+        .max(100),
+    ),
     board: absent(BoardName),
     lane: absent(LaneName),
     owner: absent(z.string().min(1).max(128)),
     expires_at: absent(Timestamp),
   }),
   isIdempotent: true,
-  responses: { 201: z.object({ key: Key, secret: z.string().optional().describe('Left out of a replayed answer.') }) },
+  responses: {
+    201: z.object({ key: Key, secret: z.string().optional().describe('Left out of a replayed answer.') }),
+  },
   problems: ['not_found', 'lane_not_found', 'idempotency_in_flight', 'idempotency_mismatch'],
 });
 

@@ -199,4 +199,3 @@ export const createLaneKey = defineRoute({
   responses: { 201: z.object({ key: Key, secret: z.string().optional() }) },
   problems: ['not_found', 'lane_not_found', 'idempotency_in_flight', 'idempotency_mismatch'],
 });
-

@@ -253,7 +253,7 @@ function watchOperation(components: OpenApiComponents): JsonObject {
     access: 'authenticated',
     params: BoardParams,
     responses: {},
-    problems: ['not_found'],
+    problems: ['not_found', 'origin_not_allowed'],
   } as const satisfies Route;
   const subprotocols = {
     name: 'Sec-WebSocket-Protocol',

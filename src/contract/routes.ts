@@ -3,7 +3,17 @@ import { deleteBoard, getBoard, listBoards, patchBoard, putBoard } from './board
 import { claimTasks } from './claims.ts';
 import { getSnapshot, listEvents, listTaskEvents } from './events.ts';
 import { createKey, deleteKey, listKeys, rotateSigningKey, whoami } from './keys.ts';
-import { createLaneKey, deleteLane, drainLane, getLane, listLanes, patchLane, pauseLane, putLane, resumeLane } from './lanes.ts';
+import {
+  createLaneKey,
+  deleteLane,
+  drainLane,
+  getLane,
+  listLanes,
+  patchLane,
+  pauseLane,
+  putLane,
+  resumeLane,
+} from './lanes.ts';
 import type { Route } from './route.ts';
 import { batchRuns, blockRun, completeRun, failRun, getRun, heartbeatRun, releaseRun } from './runs.ts';
 import { docsPage, jwks, livez, metrics, openapiDocument, readyz } from './system.ts';

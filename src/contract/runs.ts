@@ -32,19 +32,30 @@ export type Run = z.infer<typeof Run>;
 
 export const RunParams = z.object({ run: RunId });
 
-const Seconds = z.int().min(0).max(86_400 * 30);
+const Seconds = z
+  .int()
+  .min(0)
+  .max(86_400 * 30);
 
 export const HeartbeatBody = z.strictObject({
   note: absent(z.string().min(1).max(LIMITS.reasonCharactersMax)),
-  progress: absent(z.number()).describe('Any rising number: counts as progress when it is higher than before.'),
-  checkpoint: absent(JsonValue).describe('Kept on the run and given to the next attempt; counts as progress when it is new.'),
+  progress: absent(z.number()).describe(
+    'Any rising number: counts as progress when it is higher than before.',
+  ),
+  checkpoint: absent(JsonValue).describe(
+    'Kept on the run and given to the next attempt; counts as progress when it is new.',
+  ),
   metadata: absent(Metadata),
   lease_seconds: absent(z.int().min(1).max(LIMITS.leaseSecondsMax)),
 });
 export type HeartbeatBody = z.infer<typeof HeartbeatBody>;
 
 const Artifact = z
-  .strictObject({ name: z.string().min(1).max(255), url: absent(z.url({ protocol: /^https?$/ }).max(4096)), text: absent(z.string().max(LIMITS.taskBodyBytesMax)) })
+  .strictObject({
+    name: z.string().min(1).max(255),
+    url: absent(z.url({ protocol: /^https?$/ }).max(4096)),
+    text: absent(z.string().max(LIMITS.taskBodyBytesMax)),
+  })
   .meta({ id: 'Artifact' });
 
 export const CompleteBody = z.strictObject({
@@ -62,7 +73,11 @@ export const BlockBody = z.strictObject({
 });
 export type BlockBody = z.infer<typeof BlockBody>;
 
-export const ReleaseBody = z.strictObject({ reason: absent(Reason), delay_seconds: absent(Seconds), metadata: absent(Metadata) });
+export const ReleaseBody = z.strictObject({
+  reason: absent(Reason),
+  delay_seconds: absent(Seconds),
+  metadata: absent(Metadata),
+});
 export type ReleaseBody = z.infer<typeof ReleaseBody>;
 
 export const FailBody = z.strictObject({
@@ -183,7 +198,8 @@ export const batchRuns = defineRoute({
   operationId: 'batchRuns',
   method: 'post',
   path: '/v1/runs/batch',
-  summary: 'Up to 500 heartbeats and ends in one request, each authorised by its own claim token; one bad one harms no other.',
+  summary:
+    'Up to 500 heartbeats and ends in one request, each authorised by its own claim token; one bad one harms no other.',
   tag: 'runs',
   access: 'authenticated',
   body: z.strictObject({ operations: z.array(RunOperation).min(1).max(LIMITS.batchOperationsMax) }),
@@ -191,4 +207,3 @@ export const batchRuns = defineRoute({
   responses: { 200: z.object({ results: z.array(RunOperationResult) }) },
   problems: [],
 });
-

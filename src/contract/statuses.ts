@@ -34,7 +34,14 @@ export const Outcome = z.enum(OUTCOMES).meta({ id: 'Outcome' });
 export type Outcome = z.infer<typeof Outcome>;
 
 /** Why a task is blocked. The first four may be given by a worker; gave_up is the breaker's; operator a person's. */
-export const BLOCK_KINDS = ['needs_input', 'dependency', 'capability', 'transient', 'gave_up', 'operator'] as const;
+export const BLOCK_KINDS = [
+  'needs_input',
+  'dependency',
+  'capability',
+  'transient',
+  'gave_up',
+  'operator',
+] as const;
 export const BlockKind = z.enum(BLOCK_KINDS).meta({ id: 'BlockKind' });
 export type BlockKind = z.infer<typeof BlockKind>;
 
@@ -106,33 +113,23 @@ export const Role = z.enum(ROLES).meta({ id: 'Role' });
 export type Role = z.infer<typeof Role>;
 
 /** Why an empty claim is empty. */
-export const EMPTY_CLAIM_REASONS = ['none_ready', 'board_paused', 'lane_paused', 'lane_draining', 'at_capacity'] as const;
+export const EMPTY_CLAIM_REASONS = [
+  'none_ready',
+  'board_paused',
+  'lane_paused',
+  'lane_draining',
+  'at_capacity',
+] as const;
 export type EmptyClaimReason = (typeof EMPTY_CLAIM_REASONS)[number];
 
 /** What became of a claim that a run no longer holds. */
-export const CLAIM_LOST_REASONS = ['superseded', 'crashed', 'timed_out', 'reclaimed', 'cancelled', 'released', 'ended'] as const;
-export type ClaimLostReason = (typeof CLAIM_LOST_REASONS)[number];
-
-export const WHY_CODES = [
-  'board_paused',
-  'lane_unknown',
-  'lane_offline',
-  'lane_paused',
-  'lane_draining',
-  'lane_at_capacity',
-  'lane_mutations_none',
-  'lane_human',
-  'unassigned',
-  'waiting_for_parents',
-  'parent_cancelled',
-  'scheduled',
-  'cooling_down',
-  'blocked',
-  'in_triage',
-  'in_review',
-  'running',
-  'behind',
-  'claimable',
-  'finished',
+export const CLAIM_LOST_REASONS = [
+  'superseded',
+  'crashed',
+  'timed_out',
+  'reclaimed',
+  'cancelled',
+  'released',
+  'ended',
 ] as const;
-export type WhyCode = (typeof WHY_CODES)[number];
+export type ClaimLostReason = (typeof CLAIM_LOST_REASONS)[number];

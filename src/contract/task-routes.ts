@@ -129,7 +129,8 @@ export const cancelTask = defineRoute({
   ...taskVerb,
   operationId: 'cancelTask',
   path: '/v1/boards/{board}/tasks/{task}/cancel',
-  summary: 'Cancel at once when nobody holds the task; else ask the holder, and take the claim after the deadline.',
+  summary:
+    'Cancel at once when nobody holds the task; else ask the holder, and take the claim after the deadline.',
   body: CancelBody,
   isBodyOptional: true,
 });

@@ -1,7 +1,16 @@
 /** Tasks: what is on a board, and what people and orchestrators do with it. */
 import { z } from 'zod';
 import { LIMITS } from './constants.ts';
-import { BoardName, CommentId, ExternalRef, LaneName, RunId, TaskId, TaskReference, Timestamp } from './identifiers.ts';
+import {
+  BoardName,
+  CommentId,
+  ExternalRef,
+  LaneName,
+  RunId,
+  TaskId,
+  TaskReference,
+  Timestamp,
+} from './identifiers.ts';
 import { BlockKind, TaskStatus } from './statuses.ts';
 import { Actor, absent, JsonValue, Labels, Metadata, Reason, Summary, textOfBytes } from './values.ts';
 
@@ -21,7 +30,12 @@ export const Backoff = z
   .strictObject({
     base_seconds: absent(z.number().min(0).max(86_400)),
     factor: absent(z.number().min(1).max(100)),
-    cap_seconds: absent(z.number().min(0).max(86_400 * 30)),
+    cap_seconds: absent(
+      z
+        .number()
+        .min(0)
+        .max(86_400 * 30),
+    ),
   })
   .meta({ id: 'Backoff' });
 
@@ -95,7 +109,9 @@ export const CreateTaskBody = z
   .meta({ id: 'CreateTaskBody' });
 export type CreateTaskBody = z.infer<typeof CreateTaskBody>;
 
-export const PatchTaskBody = z.strictObject({ title: Title.optional(), ...changeable }).meta({ id: 'PatchTaskBody' });
+export const PatchTaskBody = z
+  .strictObject({ title: Title.optional(), ...changeable })
+  .meta({ id: 'PatchTaskBody' });
 export type PatchTaskBody = z.infer<typeof PatchTaskBody>;
 
 export const TASK_ORDERS = ['-created', 'created', 'priority'] as const;
@@ -111,7 +127,9 @@ export const CommentBody = textOfBytes(LIMITS.commentBytesMax).min(1);
 
 export const CancelBody = z.strictObject({
   reason: absent(Reason),
-  deadline_seconds: absent(z.int().min(0).max(86_400)).describe('How long a running claim may take to stop. Default 30.'),
+  deadline_seconds: absent(z.int().min(0).max(86_400)).describe(
+    'How long a running claim may take to stop. Default 30.',
+  ),
 });
 
 export const OperatorCompleteBody = z.strictObject({
@@ -119,4 +137,3 @@ export const OperatorCompleteBody = z.strictObject({
   result: absent(JsonValue),
   metadata: absent(Metadata),
 });
-

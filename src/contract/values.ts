@@ -12,7 +12,10 @@ function jsonBytes(value: unknown): number {
 const jsonFits = (value: unknown): boolean => jsonBytes(value) <= LIMITS.jsonBytesMax;
 
 /** Any JSON value of at most 256 KiB. A body was parsed from JSON, so there is nothing else to check, and nothing to recurse into. */
-export const JsonValue = z.unknown().refine(jsonFits, 'must not exceed 256 KiB as JSON').meta({ id: 'JsonValue' });
+export const JsonValue = z
+  .unknown()
+  .refine(jsonFits, 'must not exceed 256 KiB as JSON')
+  .meta({ id: 'JsonValue' });
 
 /** A JSON object of at most 256 KiB. Keys of later ones are merged over earlier ones. */
 export const Metadata = z
@@ -22,7 +25,10 @@ export const Metadata = z
 
 export const Labels = z
   .record(z.string().min(1).max(100), z.string().max(255))
-  .refine((labels) => Object.keys(labels).length <= LIMITS.labelsMax, `must not have more than ${LIMITS.labelsMax} entries`)
+  .refine(
+    (labels) => Object.keys(labels).length <= LIMITS.labelsMax,
+    `must not have more than ${LIMITS.labelsMax} entries`,
+  )
   .meta({ id: 'Labels' });
 
 export const Reason = z.string().min(1).max(LIMITS.reasonCharactersMax);
@@ -33,7 +39,10 @@ export function textOfBytes(bytesMax: number) {
   return z
     .string()
     .max(bytesMax)
-    .refine((text) => text.length * 3 <= bytesMax || new TextEncoder().encode(text).length <= bytesMax, `must not exceed ${bytesMax} bytes`);
+    .refine(
+      (text) => text.length * 3 <= bytesMax || new TextEncoder().encode(text).length <= bytesMax,
+      `must not exceed ${bytesMax} bytes`,
+    );
 }
 
 /** Who did it: an API key, a claim, or the server itself (reaper, scheduler). */
@@ -46,7 +55,10 @@ export type Actor = z.infer<typeof Actor>;
 export const LimitParameter = z
   .string()
   .regex(/^\d{1,4}$/, `must be a whole number from 1 to ${LIMITS.pageRowsMax}`)
-  .refine((text) => Number(text) >= 1 && Number(text) <= LIMITS.pageRowsMax, `must be from 1 to ${LIMITS.pageRowsMax}`)
+  .refine(
+    (text) => Number(text) >= 1 && Number(text) <= LIMITS.pageRowsMax,
+    `must be from 1 to ${LIMITS.pageRowsMax}`,
+  )
   .optional();
 
 export const PageQuery = z.strictObject({ limit: LimitParameter, page_token: PageToken.optional() });

@@ -13,7 +13,11 @@ export interface AdminKey {
 }
 
 /** The key of the environment, else the one in the data dir, else a new one that is kept there. */
-export async function loadAdminKey(dataDir: string, given: string | null, makeKey: () => string): Promise<AdminKey> {
+export async function loadAdminKey(
+  dataDir: string,
+  given: string | null,
+  makeKey: () => string,
+): Promise<AdminKey> {
   if (given !== null) return { secret: given, file: null };
   await mkdir(dataDir, { recursive: true });
   const file = join(dataDir, ADMIN_KEY_FILE);
@@ -28,7 +32,10 @@ export async function loadAdminKey(dataDir: string, given: string | null, makeKe
 export async function announceServer(dataDir: string, url: string): Promise<() => Promise<void>> {
   await mkdir(dataDir, { recursive: true });
   const file = join(dataDir, SERVER_FILE);
-  await writeOwnerOnly(file, `${JSON.stringify({ url, pid: process.pid, started_at: new Date().toISOString() })}\n`);
+  await writeOwnerOnly(
+    file,
+    `${JSON.stringify({ url, pid: process.pid, started_at: new Date().toISOString() })}\n`,
+  );
   return () => rm(file, { force: true });
 }
 

@@ -5,7 +5,10 @@ import { z } from 'zod';
 /** An empty variable counts as unset: that is how compose files pass on what nobody set. */
 const text = z.preprocess((value) => (value === '' ? undefined : value), z.string().optional());
 const whole = (min: number, max: number) =>
-  text.refine((value) => value === undefined || (/^\d+$/.test(value) && Number(value) >= min && Number(value) <= max), `must be a whole number from ${min} to ${max}`);
+  text.refine(
+    (value) => value === undefined || (/^\d+$/.test(value) && Number(value) >= min && Number(value) <= max),
+    `must be a whole number from ${min} to ${max}`,
+  );
 
 /** Pinned by the wire contract. */
 const DEFAULT_PORT = 7420;
@@ -14,19 +17,32 @@ const ADMIN_KEY_CHARACTERS_MIN = 24;
 const Environment = z.object({
   PORT: whole(0, 65_535),
   HOST: text,
-  DATABASE_URL: text.refine((value) => value === undefined || /^postgres(ql)?:\/\//.test(value), 'must begin with postgres:// or postgresql://'),
+  DATABASE_URL: text.refine(
+    (value) => value === undefined || /^postgres(ql)?:\/\//.test(value),
+    'must begin with postgres:// or postgresql://',
+  ),
   LANEKEEPER_DATA_DIR: text,
   LANEKEEPER_ADMIN_KEY: text.refine(
-    (value) => value === undefined || (value.length >= ADMIN_KEY_CHARACTERS_MIN && /^[\x21-\x7e]+$/.test(value)),
+    (value) =>
+      value === undefined || (value.length >= ADMIN_KEY_CHARACTERS_MIN && /^[\x21-\x7e]+$/.test(value)),
     `must be at least ${ADMIN_KEY_CHARACTERS_MIN} printable characters without spaces`,
   ),
   LANEKEEPER_SECRET: text,
   LANEKEEPER_PUBLIC_URL: text.refine((value) => value === undefined || URL.canParse(value), 'must be a URL'),
   LANEKEEPER_ALLOWED_ORIGINS: text,
   LANEKEEPER_RATE_LIMIT: whole(1, 1_000_000_000),
-  LANEKEEPER_LOG_LEVEL: z.preprocess((value) => (value === '' ? undefined : value), z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).optional()),
-  LANEKEEPER_LOG_FORMAT: z.preprocess((value) => (value === '' ? undefined : value), z.enum(['json', 'pretty']).optional()),
-  LANEKEEPER_NOTIFY: z.preprocess((value) => (value === '' ? undefined : value), z.enum(['listen', 'poll']).optional()),
+  LANEKEEPER_LOG_LEVEL: z.preprocess(
+    (value) => (value === '' ? undefined : value),
+    z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).optional(),
+  ),
+  LANEKEEPER_LOG_FORMAT: z.preprocess(
+    (value) => (value === '' ? undefined : value),
+    z.enum(['json', 'pretty']).optional(),
+  ),
+  LANEKEEPER_NOTIFY: z.preprocess(
+    (value) => (value === '' ? undefined : value),
+    z.enum(['listen', 'poll']).optional(),
+  ),
 });
 
 export interface Config {
@@ -53,7 +69,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const parsed = Environment.safeParse(environment);
   if (!parsed.success) {
     // Values stay out of the message: some of these variables are secrets.
-    throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('\n'));
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('\n'),
+    );
   }
   const env = parsed.data;
   return Object.freeze({
@@ -64,7 +82,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     adminKey: env.LANEKEEPER_ADMIN_KEY ?? null,
     secret: env.LANEKEEPER_SECRET ?? null,
     publicUrl: env.LANEKEEPER_PUBLIC_URL?.replace(/\/+$/, '') ?? null,
-    allowedOrigins: (env.LANEKEEPER_ALLOWED_ORIGINS ?? '').split(',').map((origin) => origin.trim()).filter((origin) => origin !== ''),
+    allowedOrigins: (env.LANEKEEPER_ALLOWED_ORIGINS ?? '')
+      .split(',')
+      .map((origin) => origin.trim())
+      .filter((origin) => origin !== ''),
     rateLimitPerMinute: env.LANEKEEPER_RATE_LIMIT === undefined ? null : Number(env.LANEKEEPER_RATE_LIMIT),
     logLevel: env.LANEKEEPER_LOG_LEVEL ?? 'info',
     logFormat: env.LANEKEEPER_LOG_FORMAT ?? 'json',

@@ -28,7 +28,9 @@ function findPackageRoot(from: string): string {
 
 function packageVersion(): string {
   const parsed: unknown = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
-  return typeof parsed === 'object' && parsed !== null && 'version' in parsed ? String(parsed.version) : '0.0.0';
+  return typeof parsed === 'object' && parsed !== null && 'version' in parsed
+    ? String(parsed.version)
+    : '0.0.0';
 }
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -44,9 +46,23 @@ async function serve(config: Config, logger: Logger): Promise<void> {
   let withdraw = (): Promise<void> => Promise.resolve();
   try {
     await migrateDatabase(source.url, migrationsDir);
-    server = await startServer({ config, databaseUrl: source.url, adminKey: adminKey.secret, migrationsDir, version: packageVersion(), logger });
+    server = await startServer({
+      config,
+      databaseUrl: source.url,
+      adminKey: adminKey.secret,
+      migrationsDir,
+      version: packageVersion(),
+      logger,
+    });
     withdraw = await announceServer(config.dataDir, server.url);
-    say(readyBlock(server, source.describe(server.databaseVersion), adminKey.file, performance.now() - startedAt));
+    say(
+      readyBlock(
+        server,
+        source.describe(server.databaseVersion),
+        adminKey.file,
+        performance.now() - startedAt,
+      ),
+    );
     await stopped;
   } finally {
     const deadline = setTimeout(() => {
@@ -60,8 +76,16 @@ async function serve(config: Config, logger: Logger): Promise<void> {
   }
 }
 
-function readyBlock(server: RunningServer, database: string, adminKeyFile: string | null, elapsedMs: number): string {
-  const local = adminKeyFile === null ? ['Admin key   as given in LANEKEEPER_ADMIN_KEY'] : [`Admin key   in ${adminKeyFile} (readable by you only)`];
+function readyBlock(
+  server: RunningServer,
+  database: string,
+  adminKeyFile: string | null,
+  elapsedMs: number,
+): string {
+  const local =
+    adminKeyFile === null
+      ? ['Admin key   as given in LANEKEEPER_ADMIN_KEY']
+      : [`Admin key   in ${adminKeyFile} (readable by you only)`];
   return [
     '',
     `  lanekeeper ${packageVersion()} is ready at ${server.url}  (${(elapsedMs / 1000).toFixed(1)} s)`,
@@ -102,13 +126,18 @@ async function migrate(config: Config, logger: Logger): Promise<void> {
   const source = await openDataSource(config, logger, new AbortController().signal);
   try {
     const { applied, total } = await migrateDatabase(source.url, migrationsDir);
-    say(applied === 0 ? `The schema is current: ${total} migrations.` : `Applied ${applied} of ${total} migrations.`);
+    say(
+      applied === 0
+        ? `The schema is current: ${total} migrations.`
+        : `Applied ${applied} of ${total} migrations.`,
+    );
   } finally {
     await source.close();
   }
 }
 
-const USAGE = 'usage: lanekeeper serve | lanekeeper migrate   (settings come from the environment: see .env.example)';
+const USAGE =
+  'usage: lanekeeper serve | lanekeeper migrate   (settings come from the environment: see .env.example)';
 
 async function main(command: string | undefined, rest: readonly string[]): Promise<number> {
   if (rest.includes('--help') || rest.includes('-h')) {
@@ -131,6 +160,8 @@ async function main(command: string | undefined, rest: readonly string[]): Promi
 }
 
 // A rejection that nobody handles is a bug, but it must not take down the lanes of everyone else.
-process.on('unhandledRejection', (error) => complain(`unhandled rejection: ${error instanceof Error ? error.stack : String(error)}`));
+process.on('unhandledRejection', (error) =>
+  complain(`unhandled rejection: ${error instanceof Error ? error.stack : String(error)}`),
+);
 // Exits by itself once everything is closed; a timer that was forgotten would show here as a hang, so end it.
 process.exit(await main(process.argv[2], process.argv.slice(3)));

@@ -40,12 +40,36 @@ const COLD_CONNECTIONS_MAX = 8;
 const CLOSE_TIMEOUT_SECONDS = 3;
 
 /** `2026-11-21 03:48:32.123456+00` → RFC 3339 with milliseconds. The session's time zone is UTC. */
-export function parseMoment(text: string): string {
+function parseMoment(text: string): string {
   const fraction = text.charAt(19) === '.' ? text.slice(20, 23).replace(/[+-].*$/, '') : '';
   return `${text.slice(0, 10)}T${text.slice(11, 19)}.${fraction.padEnd(3, '0')}Z`;
 }
 
+/** Postgres's array literal. Quoting every element is always allowed, and spares looking at what is in it. */
+function serializeArray(values: readonly unknown[]): string {
+  const items = values.map((value) =>
+    value === null ? 'null' : `"${String(value).replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`,
+  );
+  return `{${items.join(',')}}`;
+}
+
+/** Array parameters by the oid of their type. Results hold no arrays: those columns are read as JSON. */
+const arrayOf = (oid: number) => ({
+  to: oid,
+  from: [] as number[],
+  serialize: serializeArray,
+  parse: (text: string) => text,
+});
+
+/**
+ * The types of our statements, named here so that the driver need not ask for them at every connection: that query is refused by
+ * some poolers, and nobody hears its failure when Postgres dies at that moment.
+ */
 const TYPES = {
+  text_array: arrayOf(1009),
+  uuid_array: arrayOf(2951),
+  int4_array: arrayOf(1007),
+  float8_array: arrayOf(1022),
   /** int8: every count and sequence number of ours stays far below 2^53. */
   bigint: { to: 20, from: [20], parse: Number, serialize: (value: number) => String(value) },
   /** timestamptz is kept as the text that the wire wants. */
@@ -56,13 +80,17 @@ const TYPES = {
 function addressesOf(sql: Sql): DatabaseAddress[] {
   const { host, port, path } = sql.options;
   const ports = ([] as number[]).concat(port);
-  if (typeof path === 'string' && path !== '') return [{ host: path.replace(/\/\.s\.PGSQL\.\d+$/, ''), port: ports[0] ?? 5432 }];
-  return ([] as string[]).concat(host).map((name, index) => ({ host: name, port: ports[index] ?? ports[0] ?? 5432 }));
+  if (typeof path === 'string' && path !== '')
+    return [{ host: path.replace(/\/\.s\.PGSQL\.\d+$/, ''), port: ports[0] ?? 5432 }];
+  return ([] as string[])
+    .concat(host)
+    .map((name, index) => ({ host: name, port: ports[index] ?? ports[0] ?? 5432 }));
 }
 
 export function openDatabase(options: DatabaseOptions): Database {
   const shared = {
     types: TYPES,
+    fetch_types: false,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     onnotice: () => undefined,
     // A dead server is noticed by the first query after its return, not by a timer that keeps the pool asleep.
@@ -74,7 +102,10 @@ export function openDatabase(options: DatabaseOptions): Database {
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
   };
-  const sockets = new DeadlineSockets(addressesOf(postgres(options.url, shared) as Sql), options.silenceDeadlineMs ?? SILENCE_DEADLINE_MS);
+  const sockets = new DeadlineSockets(
+    addressesOf(postgres(options.url, shared) as Sql),
+    options.silenceDeadlineMs ?? SILENCE_DEADLINE_MS,
+  );
   const open = (max: number, extra: Record<string, string>): Sql =>
     postgres(options.url, {
       ...shared,
@@ -100,7 +131,10 @@ export function openDatabase(options: DatabaseOptions): Database {
       await cold.listen(channel, onPayload, onListening);
     },
     close: async () => {
-      await Promise.all([hot.end({ timeout: CLOSE_TIMEOUT_SECONDS }), cold.end({ timeout: CLOSE_TIMEOUT_SECONDS })]);
+      await Promise.all([
+        hot.end({ timeout: CLOSE_TIMEOUT_SECONDS }),
+        cold.end({ timeout: CLOSE_TIMEOUT_SECONDS }),
+      ]);
       sockets.close();
     },
   };

@@ -1,9 +1,9 @@
 /** Which Postgres the server uses: the one of DATABASE_URL, or its own, which is started again when it dies. */
 import postgres from 'postgres';
 import type { Config } from '../config.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.ts';
 import { pause } from '../kernel/lifecycle.ts';
 import type { Logger } from '../observability/logger.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.ts';
 
 export interface DataSource {
   readonly url: string;
@@ -16,7 +16,11 @@ export interface DataSource {
 const REACHABLE_WITHIN_MS = 60_000;
 const RETRY_MS = 1000;
 
-export async function openDataSource(config: Config, logger: Logger, signal: AbortSignal): Promise<DataSource> {
+export async function openDataSource(
+  config: Config,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<DataSource> {
   if (config.databaseUrl !== null) return openExternal(config.databaseUrl, logger, signal);
   return openEmbedded(config.dataDir, logger, signal);
 }
@@ -29,10 +33,15 @@ async function openExternal(url: string, logger: Logger, signal: AbortSignal): P
     if (performance.now() > deadline || signal.aborted) {
       throw new Error(`The database of DATABASE_URL (${withoutCredentials(url)}) cannot be used: ${problem}`);
     }
-    if (attempt === 1) logger.warn({ database: withoutCredentials(url), problem }, 'waiting for the database');
+    if (attempt === 1)
+      logger.warn({ database: withoutCredentials(url), problem }, 'waiting for the database');
     await pause(RETRY_MS, signal);
   }
-  return { url, describe: (version) => `PostgreSQL ${version} at ${withoutCredentials(url)}`, close: () => Promise.resolve() };
+  return {
+    url,
+    describe: (version) => `PostgreSQL ${version} at ${withoutCredentials(url)}`,
+    close: () => Promise.resolve(),
+  };
 }
 
 /** null when it answers. */
@@ -42,7 +51,9 @@ async function tryConnect(url: string): Promise<string | null> {
     await sql`/* start.ping */ SELECT 1`;
     return null;
   } catch (error) {
-    return error instanceof Error ? error.message || String(('code' in error && error.code) || error.name) : String(error);
+    return error instanceof Error
+      ? error.message || String(('code' in error && error.code) || error.name)
+      : String(error);
   } finally {
     await sql.end({ timeout: 1 });
   }
@@ -66,10 +77,13 @@ async function openEmbedded(dataDir: string, logger: Logger, signal: AbortSignal
       logger.error({ ...ended }, 'the embedded Postgres ended; starting it again');
       while (!closing.signal.aborted) {
         try {
-          current = await startEmbeddedPostgres({ dataDir, log, signal: closing.signal});
+          current = await startEmbeddedPostgres({ dataDir, log, signal: closing.signal });
           break;
         } catch (error) {
-          logger.error({ error: error instanceof Error ? error.message : String(error) }, 'the embedded Postgres does not start');
+          logger.error(
+            { error: error instanceof Error ? error.message : String(error) },
+            'the embedded Postgres does not start',
+          );
           await pause(RETRY_MS, closing.signal);
         }
       }
@@ -79,7 +93,11 @@ async function openEmbedded(dataDir: string, logger: Logger, signal: AbortSignal
   return {
     url,
     describe: (version) => {
-      const details = [`embedded PostgreSQL ${version} in ${current.clusterDir}`, account === null ? '' : `run as ${account}`, notice ?? ''];
+      const details = [
+        `embedded PostgreSQL ${version} in ${current.clusterDir}`,
+        account === null ? '' : `run as ${account}`,
+        notice ?? '',
+      ];
       return `${details.filter((detail) => detail !== '').join(', ')}   (set DATABASE_URL to use your own)`;
     },
     close: async () => {

@@ -34,7 +34,10 @@ export class DeadlineSockets {
 
   /** Opens the next socket, taking the hosts in turn. It is returned while still connecting: writes wait in it. */
   open(): Socket {
-    const address = this.#addresses[this.#nextAddress % this.#addresses.length] ?? { host: '127.0.0.1', port: 5432 };
+    const address = this.#addresses[this.#nextAddress % this.#addresses.length] ?? {
+      host: '127.0.0.1',
+      port: 5432,
+    };
     this.#nextAddress += 1;
     const socket = address.host.startsWith('/')
       ? connect({ path: `${address.host}/.s.PGSQL.${address.port}` })

@@ -40,7 +40,8 @@ export async function appendEvents(tx: Tx, boardId: number, change: LogChange): 
   const { events } = change;
   const counts = change.counts ?? {};
   assert(events.length > 0, 'a change of a board is an event');
-  const column = <T>(read: (event: NewEvent) => T | null | undefined): (T | null)[] => events.map((event) => read(event) ?? null);
+  const column = <T>(read: (event: NewEvent) => T | null | undefined): (T | null)[] =>
+    events.map((event) => read(event) ?? null);
   const [row] = await tx<{ seq: number; config_version: number }[]>`
     /* log.append */
     WITH bumped AS (

@@ -47,7 +47,9 @@ export function isConflict(error: unknown): boolean {
 /** The name of the unique constraint or index that a statement ran into, or null. */
 export function violatedUnique(error: unknown): string | null {
   if (codeOf(error) !== UNIQUE_VIOLATION) return null;
-  return typeof error === 'object' && error !== null && 'constraint_name' in error ? String(error.constraint_name) : '';
+  return typeof error === 'object' && error !== null && 'constraint_name' in error
+    ? String(error.constraint_name)
+    : '';
 }
 
 /**
@@ -56,5 +58,10 @@ export function violatedUnique(error: unknown): string | null {
  */
 export function isStaleDecision(error: unknown): boolean {
   if (codeOf(error) !== NOT_NULL_VIOLATION || typeof error !== 'object' || error === null) return false;
-  return 'table_name' in error && error.table_name === 'events' && 'column_name' in error && error.column_name === 'seq';
+  return (
+    'table_name' in error &&
+    error.table_name === 'events' &&
+    'column_name' in error &&
+    error.column_name === 'seq'
+  );
 }

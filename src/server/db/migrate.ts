@@ -15,9 +15,11 @@ export interface MigrationResult {
 }
 
 async function appliedCount(sql: postgres.Sql): Promise<number> {
-  const [row] = await sql`/* migrate.count */ SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS exists`;
+  const [row] =
+    await sql`/* migrate.count */ SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS exists`;
   if (row?.['exists'] !== true) return 0;
-  const [count] = await sql`/* migrate.count */ SELECT count(*)::int AS count FROM drizzle.__drizzle_migrations`;
+  const [count] =
+    await sql`/* migrate.count */ SELECT count(*)::int AS count FROM drizzle.__drizzle_migrations`;
   return Number(count?.['count']);
 }
 
@@ -26,7 +28,12 @@ async function appliedCount(sql: postgres.Sql): Promise<number> {
  * crashed migrator loses it with its connection. It has a connection of its own: the lock must not outlive it in a pool.
  */
 export async function migrateDatabase(url: string, migrationsDir: string): Promise<MigrationResult> {
-  const sql = postgres(url, { max: 1, onnotice: () => undefined, connect_timeout: 10, connection: { application_name: 'lanekeeper migrate' } });
+  const sql = postgres(url, {
+    max: 1,
+    onnotice: () => undefined,
+    connect_timeout: 10,
+    connection: { application_name: 'lanekeeper migrate' },
+  });
   try {
     await sql`/* migrate.lock */ SELECT pg_advisory_lock(${MIGRATION_LOCK})`;
     await sql`/* migrate.lock_timeout */ SELECT set_config('lock_timeout', ${String(LOCK_TIMEOUT_MS)}, false)`;
@@ -42,6 +49,7 @@ export async function migrateDatabase(url: string, migrationsDir: string): Promi
 /** How many migrations this build knows; the database is current when it has applied at least as many. */
 export async function knownMigrationCount(migrationsDir: string): Promise<number> {
   const journal: unknown = JSON.parse(await readFile(`${migrationsDir}/meta/_journal.json`, 'utf8'));
-  const entries = typeof journal === 'object' && journal !== null && 'entries' in journal ? journal.entries : [];
+  const entries =
+    typeof journal === 'object' && journal !== null && 'entries' in journal ? journal.entries : [];
   return Array.isArray(entries) ? entries.length : 0;
 }

@@ -23,7 +23,9 @@ const FORGOTTEN_PER_SWEEP_MAX = 5000;
 
 /** False: another transaction holds this slot. The lock ends with the transaction. */
 export async function tryLockSlot(tx: Tx, slot: AnswerSlot): Promise<boolean> {
-  const digest = createHash('sha256').update(`${slot.boardId}\n${slot.principal}\n${slot.route}\n${slot.key}`).digest();
+  const digest = createHash('sha256')
+    .update(`${slot.boardId}\n${slot.principal}\n${slot.route}\n${slot.key}`)
+    .digest();
   const [row] = await tx<{ is_free: boolean }[]>`
     /* idempotency.lock */ SELECT pg_try_advisory_xact_lock(${digest.readBigInt64BE(0).toString()}::text::bigint) AS is_free`;
   return row?.is_free === true;

@@ -18,7 +18,10 @@ class DatabaseDeadlineError extends Error {
 export async function withinDeadline<T>(work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DatabaseDeadlineError(`no answer within ${DEADLINE_MS} ms`)), DEADLINE_MS);
+    timer = setTimeout(
+      () => reject(new DatabaseDeadlineError(`no answer within ${DEADLINE_MS} ms`)),
+      DEADLINE_MS,
+    );
   });
   try {
     return await Promise.race([work, deadline]);
@@ -41,4 +44,3 @@ export async function transaction<T>(sql: Sql, work: (tx: Tx) => Promise<T>): Pr
 export async function snapshotTransaction<T>(sql: Sql, work: (tx: Tx) => Promise<T>): Promise<T> {
   return (await withinDeadline(sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', work))) as T;
 }
-

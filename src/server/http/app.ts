@@ -6,12 +6,14 @@ import { ProblemError } from '../kernel/problem-error.ts';
 import type { NodeEnv } from './exchange.ts';
 import { asProblem, problemBody } from './on-error.ts';
 
+export type App = Hono<NodeEnv>;
+
 interface KnownPath {
   readonly pattern: RegExp;
   readonly method: string;
 }
 
-export function createApp(routes: readonly Route[], onBug: (error: unknown, requestId: string) => void): Hono<NodeEnv> {
+export function createApp(routes: readonly Route[], onBug: (error: unknown, requestId: string) => void): App {
   const app = new Hono<NodeEnv>();
   const paths: KnownPath[] = routes.map((route) => ({
     pattern: new RegExp(`^${route.path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`),
@@ -23,8 +25,12 @@ export function createApp(routes: readonly Route[], onBug: (error: unknown, requ
     const allowed = paths.filter(({ pattern }) => pattern.test(context.req.path)).map(({ method }) => method);
     const problem =
       allowed.length > 0
-        ? new ProblemError('method_not_allowed', `This resource offers ${allowed.join(', ')}.`, { headers: { Allow: allowed.join(', ') } })
-        : new ProblemError('not_found', 'There is nothing at this path.', { extensions: { resource: 'route' } });
+        ? new ProblemError('method_not_allowed', `This resource offers ${allowed.join(', ')}.`, {
+            headers: { Allow: allowed.join(', ') },
+          })
+        : new ProblemError('not_found', 'There is nothing at this path.', {
+            extensions: { resource: 'route' },
+          });
     return problemResponse(problem, requestId);
   });
   // Handlers answer their own failures; what arrives here is the framework's, or a bug in the binding.

@@ -11,7 +11,13 @@ import { ProblemError } from '../kernel/problem-error.ts';
 import { isStorable, parseWith, readJsonBody } from './body.ts';
 import type { Answer, Exchange, Handler, NodeEnv } from './exchange.ts';
 import { asProblem, problemBody } from './on-error.ts';
-import { parseIdempotencyKey, parseIfMatch, parseRequestId, parseTraceparent, parseWaitSeconds } from './request-headers.ts';
+import {
+  parseIdempotencyKey,
+  parseIfMatch,
+  parseRequestId,
+  parseTraceparent,
+  parseWaitSeconds,
+} from './request-headers.ts';
 
 export interface Gate {
   /** The caller behind an Authorization header; rejects with unauthenticated or token_expired. */
@@ -59,9 +65,17 @@ async function respond(
   try {
     const remoteAddress = context.env.incoming.socket.remoteAddress ?? '';
     const params = route.params ? parseWith(route.params, storableParams(context), 'path') : {};
-    const { caller, headers } = await admit(binder, route, context, params as Record<string, string>, remoteAddress);
+    const { caller, headers } = await admit(
+      binder,
+      route,
+      context,
+      params as Record<string, string>,
+      remoteAddress,
+    );
     const query = route.query ? parseWith(route.query, queryOf(context), 'query') : {};
-    const body = route.body ? parseWith(route.body, await readJsonBody(context.env.incoming, route), 'body') : {};
+    const body = route.body
+      ? parseWith(route.body, await readJsonBody(context.env.incoming, route), 'body')
+      : {};
     const waitSeconds = route.isWaitable ? parseWaitSeconds(context.req.header(HEADERS.prefer)) : null;
     const answer = await handler({
       route,
@@ -71,7 +85,9 @@ async function respond(
       caller,
       requestId,
       waitSeconds,
-      idempotencyKey: route.isIdempotent ? parseIdempotencyKey(context.req.header(HEADERS.idempotencyKey)) : null,
+      idempotencyKey: route.isIdempotent
+        ? parseIdempotencyKey(context.req.header(HEADERS.idempotencyKey))
+        : null,
       ifMatchVersion: route.isConditional ? parseIfMatch(context.req.header('If-Match')) : null,
       traceparent: parseTraceparent(context.req.header(HEADERS.traceparent)),
       remoteAddress,
@@ -136,7 +152,11 @@ function queryOf(context: Context<NodeEnv>): Record<string, string> {
   const query: Record<string, string> = {};
   for (const [name, values] of Object.entries(context.req.queries())) {
     const [value = ''] = values;
-    if (values.length > 1) throw new ProblemError('invalid_request', `The query parameter ${JSON.stringify(name)} is given twice.`);
+    if (values.length > 1)
+      throw new ProblemError(
+        'invalid_request',
+        `The query parameter ${JSON.stringify(name)} is given twice.`,
+      );
     assertStorableParameter(value);
     query[name] = value;
   }
@@ -144,7 +164,8 @@ function queryOf(context: Context<NodeEnv>): Record<string, string> {
 }
 
 function assertStorableParameter(value: string): void {
-  if (!isStorable(value)) throw new ProblemError('invalid_request', 'A parameter holds characters that cannot be stored.');
+  if (!isStorable(value))
+    throw new ProblemError('invalid_request', 'A parameter holds characters that cannot be stored.');
 }
 
 function write(context: Context<NodeEnv>, requestId: string, answer: Answer): Response {
@@ -154,9 +175,16 @@ function write(context: Context<NodeEnv>, requestId: string, answer: Answer): Re
     'X-Content-Type-Options': 'nosniff',
     ...answer.headers,
   };
-  if (answer.raw) return context.body(answer.raw.body as string, answer.status as 200, { ...headers, 'Content-Type': answer.raw.contentType });
+  if (answer.raw)
+    return context.body(answer.raw.body as string, answer.status as 200, {
+      ...headers,
+      'Content-Type': answer.raw.contentType,
+    });
   if (answer.body === undefined) return context.body(null, answer.status as 204, headers);
-  return context.body(JSON.stringify(answer.body), answer.status as 200, { ...headers, 'Content-Type': 'application/json' });
+  return context.body(JSON.stringify(answer.body), answer.status as 200, {
+    ...headers,
+    'Content-Type': 'application/json',
+  });
 }
 
 /** What a list may return at once, from its query. */

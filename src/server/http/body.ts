@@ -10,19 +10,26 @@ const FIELD_PROBLEMS_MAX = 20;
 /** A body that trickles in slower than this is given up. */
 const BODY_TIMEOUT_MS = 30_000;
 
-const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [...'"\\[]{}'].map((character) => character.charCodeAt(0));
+const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [...'"\\[]{}'].map(
+  (character) => character.charCodeAt(0),
+);
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /** Resolves to the bytes, or rejects with payload_too_large as soon as there are too many. */
 function readBytes(incoming: IncomingMessage, bytesMax: number): Promise<Buffer> {
   const tooLarge = (): ProblemError =>
-    new ProblemError('payload_too_large', `The body exceeds ${bytesMax} bytes.`, { headers: { Connection: 'close' } });
+    new ProblemError('payload_too_large', `The body exceeds ${bytesMax} bytes.`, {
+      headers: { Connection: 'close' },
+    });
   if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) return Promise.reject(tooLarge());
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    const timer = setTimeout(() => finish(new ProblemError('invalid_request', 'The body did not arrive in time.')), BODY_TIMEOUT_MS);
+    const timer = setTimeout(
+      () => finish(new ProblemError('invalid_request', 'The body did not arrive in time.')),
+      BODY_TIMEOUT_MS,
+    );
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length;
       if (bytes > bytesMax) finish(tooLarge());
@@ -63,7 +70,11 @@ export function parseJson(bytes: Uint8Array): unknown {
     value = JSON.parse(text);
   } catch (error) {
     if (error instanceof ProblemError) throw error;
-    throw new ProblemError('invalid_json', `The body is not valid JSON: ${error instanceof Error ? error.message : 'unreadable'}.`);
+    throw new ProblemError(
+      'invalid_json',
+      `The body is not valid JSON: ${error instanceof Error ? error.message : 'unreadable'}.`,
+      { cause: error },
+    );
   }
   // Only an escape can smuggle these in: well-formed UTF-8 holds no surrogates, and a raw NUL is not JSON.
   if (text.includes('\\u') || text.includes('__proto__')) assertStorable(value, '');
@@ -82,7 +93,11 @@ function assertShallow(text: string): void {
     } else if (code === QUOTE) isInString = true;
     else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
       depth += 1;
-      if (depth > LIMITS.jsonDepthMax) throw new ProblemError('invalid_request', `The body is nested deeper than ${LIMITS.jsonDepthMax} levels.`);
+      if (depth > LIMITS.jsonDepthMax)
+        throw new ProblemError(
+          'invalid_request',
+          `The body is nested deeper than ${LIMITS.jsonDepthMax} levels.`,
+        );
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth -= 1;
   }
 }
@@ -100,7 +115,10 @@ function assertStorable(value: unknown, pointer: string): void {
     }
   } else if (typeof value === 'object' && value !== null) {
     for (const [key, member] of Object.entries(value)) {
-      if (key === '__proto__') throw new ProblemError('invalid_request', 'A field must not be called __proto__.', { errors: [{ pointer, detail: 'holds a field called __proto__' }] });
+      if (key === '__proto__')
+        throw new ProblemError('invalid_request', 'A field must not be called __proto__.', {
+          errors: [{ pointer, detail: 'holds a field called __proto__' }],
+        });
       assertStorable(key, pointer);
       assertStorable(member, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`);
     }
@@ -108,20 +126,33 @@ function assertStorable(value: unknown, pointer: string): void {
 }
 
 /** The value in its type, or a problem that names every offending field. */
-export function parseWith<S extends z.ZodType>(schema: S, value: unknown, where: 'body' | 'path' | 'query'): z.infer<S> {
+export function parseWith<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  where: 'body' | 'path' | 'query',
+): z.infer<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const errors = flattenIssues(parsed.error.issues).slice(0, FIELD_PROBLEMS_MAX);
   const first = errors[0];
-  const named = first && first.pointer !== '' ? `${first.pointer.slice(1)}: ${first.detail}` : (first?.detail ?? 'it has the wrong shape');
+  const named =
+    first && first.pointer !== ''
+      ? `${first.pointer.slice(1)}: ${first.detail}`
+      : (first?.detail ?? 'it has the wrong shape');
   throw new ProblemError('invalid_request', `The ${where} is not valid: ${named}.`, { errors });
 }
 
-function flattenIssues(issues: readonly z.core.$ZodIssue[], prefix: readonly PropertyKey[] = []): FieldProblem[] {
+function flattenIssues(
+  issues: readonly z.core.$ZodIssue[],
+  prefix: readonly PropertyKey[] = [],
+): FieldProblem[] {
   return issues.flatMap((issue): FieldProblem[] => {
     const path = [...prefix, ...issue.path];
     if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({ pointer: pointerOf([...path, key]), detail: 'is not a field of this request' }));
+      return issue.keys.map((key) => ({
+        pointer: pointerOf([...path, key]),
+        detail: 'is not a field of this request',
+      }));
     }
     if (issue.code === 'invalid_union' && issue.errors.length > 0) {
       const shortest = [...issue.errors].sort((left, right) => left.length - right.length)[0] ?? [];

@@ -31,32 +31,51 @@ export class Idempotency {
   }
 
   /** Runs `work` in a transaction, once per key. `replay` rebuilds the body of a remembered answer. */
-  async run(exchange: IdempotentExchange, boardId: number | null, work: Work, replay?: Replay): Promise<Answer> {
+  async run(
+    exchange: IdempotentExchange,
+    boardId: number | null,
+    work: Work,
+    replay?: Replay,
+  ): Promise<Answer> {
     const slot = slotOf(exchange, boardId);
     if (slot === null) return transaction(this.#sql, work);
     const outcome = await transaction(this.#sql, (tx) => runInSlot(tx, slot, work));
     if (!outcome.isReplay) return outcome.answer;
-    const body = replay ? await replay(outcome.answer.body) : outcome.answer.body;
-    return { ...outcome.answer, body, headers: { [HEADERS.idempotentReplayed]: 'true' } };
+    const { answer } = outcome;
+    const body = replay === undefined ? answer.body : await replay(answer.body);
+    return { ...answer, body, headers: { [HEADERS.idempotentReplayed]: 'true' } };
   }
 }
 
-async function runInSlot(tx: Tx, slot: AnswerSlot, work: Work): Promise<{ isReplay: boolean; answer: Answer }> {
+async function runInSlot(
+  tx: Tx,
+  slot: AnswerSlot,
+  work: Work,
+): Promise<{ isReplay: boolean; answer: Answer }> {
   if (!(await tryLockSlot(tx, slot))) {
     const headers = { 'Retry-After': '1' };
-    throw new ProblemError('idempotency_in_flight', 'The first request with this Idempotency-Key is still running.', { headers });
+    throw new ProblemError(
+      'idempotency_in_flight',
+      'The first request with this Idempotency-Key is still running.',
+      { headers },
+    );
   }
   const found = await findRemembered(tx, slot);
   if (found !== null) {
-    if (found.fingerprint === slot.fingerprint) return { isReplay: true, answer: { status: found.status, body: found.answer } };
+    if (found.fingerprint === slot.fingerprint)
+      return { isReplay: true, answer: { status: found.status, body: found.answer } };
     throw new ProblemError('idempotency_mismatch', 'This Idempotency-Key was used with another body.');
   }
   const { remembered, ...answer } = await work(tx);
-  if (remembered !== null) await remember(tx, slot, answer.status, remembered === undefined ? answer.body : remembered);
+  if (remembered !== null)
+    await remember(tx, slot, answer.status, remembered === undefined ? answer.body : remembered);
   return { isReplay: false, answer };
 }
 
-function slotOf({ idempotencyKey, caller, body, params, route }: IdempotentExchange, boardId: number | null): AnswerSlot | null {
+function slotOf(
+  { idempotencyKey, caller, body, params, route }: IdempotentExchange,
+  boardId: number | null,
+): AnswerSlot | null {
   if (idempotencyKey === null) return null;
   if (caller === null) throw new ProblemError('unauthenticated', 'This request needs a credential.');
   return {

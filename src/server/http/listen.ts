@@ -32,9 +32,12 @@ export class ListenError extends Error {
 
 export async function listen({ app, host, port, onUpgrade }: ListenOptions): Promise<Listening> {
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
-  const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX, keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS }, (incoming, outgoing) => {
-    void listener(incoming, outgoing);
-  });
+  const server = createServer(
+    { maxHeaderSize: HEADER_BYTES_MAX, keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS },
+    (incoming, outgoing) => {
+      void listener(incoming, outgoing);
+    },
+  );
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = 0; // Bodies have their own limit; a long poll is not a slow request.
   server.on('upgrade', onUpgrade);
@@ -60,8 +63,13 @@ export async function listen({ app, host, port, onUpgrade }: ListenOptions): Pro
 
 function explain(error: NodeJS.ErrnoException, host: string, port: number): Error {
   if (error.code === 'EADDRINUSE') {
-    return new ListenError(`Port ${port} on ${host} is in use. Stop what uses it, or choose another: PORT=7421 npm start (PORT=0 takes any free one).`);
+    return new ListenError(
+      `Port ${port} on ${host} is in use. Stop what uses it, or choose another: PORT=7421 npm start (PORT=0 takes any free one).`,
+    );
   }
-  if (error.code === 'EACCES') return new ListenError(`Port ${port} needs privileges this process does not have. Choose one above 1023: PORT=7420.`);
+  if (error.code === 'EACCES')
+    return new ListenError(
+      `Port ${port} needs privileges this process does not have. Choose one above 1023: PORT=7420.`,
+    );
   return new ListenError(`Cannot listen on ${host}:${port}: ${error.message}`, { cause: error });
 }

@@ -9,12 +9,20 @@ const DATABASE_RETRY_SECONDS = '2';
 export function asProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
   if (isDatabaseAway(error)) {
-    return new ProblemError('database_unavailable', 'The database does not answer at the moment; retry shortly.', {
-      cause: error,
-      headers: { 'Retry-After': DATABASE_RETRY_SECONDS },
-    });
+    return new ProblemError(
+      'database_unavailable',
+      'The database does not answer at the moment; retry shortly.',
+      {
+        cause: error,
+        headers: { 'Retry-After': DATABASE_RETRY_SECONDS },
+      },
+    );
   }
-  return new ProblemError('internal', 'The request failed for a reason that is in the server log under this request id.', { cause: error });
+  return new ProblemError(
+    'internal',
+    'The request failed for a reason that is in the server log under this request id.',
+    { cause: error },
+  );
 }
 
 export function problemBody(problem: ProblemError, requestId: string): ProblemBody {

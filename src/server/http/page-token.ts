@@ -12,15 +12,26 @@ export function makePageToken(scope: string, key: readonly string[]): string {
 export function readPageToken(token: string | undefined, scope: string, parts: number): string[] | null {
   if (token === undefined) return null;
   const decoded = decode(token);
-  const isValid = Array.isArray(decoded) && decoded.length === parts + 1 && decoded.every((part) => typeof part === 'string');
+  const isValid =
+    Array.isArray(decoded) &&
+    decoded.length === parts + 1 &&
+    decoded.every((part) => typeof part === 'string');
   if (!isValid || decoded[0] !== fingerprint(scope)) {
-    throw new ProblemError('invalid_cursor', 'The page token is not from a list with this address and these filters.');
+    throw new ProblemError(
+      'invalid_cursor',
+      'The page token is not from a list with this address and these filters.',
+    );
   }
   return decoded.slice(1) as string[];
 }
 
 /** The token after the first `rows` of `found`, which was read with one row more than that; null at the end. */
-export function nextPageToken<T>(found: readonly T[], rows: number, scope: string, keyOf: (row: T) => readonly string[]): string | null {
+export function nextPageToken<T>(
+  found: readonly T[],
+  rows: number,
+  scope: string,
+  keyOf: (row: T) => readonly string[],
+): string | null {
   const last = found[rows - 1];
   return found.length > rows && last !== undefined ? makePageToken(scope, keyOf(last)) : null;
 }

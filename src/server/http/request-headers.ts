@@ -15,8 +15,15 @@ export function parseWaitSeconds(prefer: string | undefined): number | null {
 
 export function parseIdempotencyKey(header: string | undefined): string | null {
   if (header === undefined) return null;
-  if (header.length === 0 || header.length > IDEMPOTENCY_KEY_CHARACTERS_MAX || !/^[\x21-\x7e]+$/.test(header)) {
-    throw new ProblemError('invalid_request', `Idempotency-Key must be 1 to ${IDEMPOTENCY_KEY_CHARACTERS_MAX} printable ASCII characters.`);
+  if (
+    header.length === 0 ||
+    header.length > IDEMPOTENCY_KEY_CHARACTERS_MAX ||
+    !/^[\x21-\x7e]+$/.test(header)
+  ) {
+    throw new ProblemError(
+      'invalid_request',
+      `Idempotency-Key must be 1 to ${IDEMPOTENCY_KEY_CHARACTERS_MAX} printable ASCII characters.`,
+    );
   }
   return header;
 }
@@ -25,7 +32,11 @@ export function parseIdempotencyKey(header: string | undefined): string | null {
 export function parseIfMatch(header: string | undefined): number | null {
   if (header === undefined || header.trim() === '*') return null;
   const match = /^\s*"(\d{1,10})"\s*$/.exec(header);
-  if (match?.[1] === undefined) throw new ProblemError('invalid_request', 'If-Match must be an ETag of this resource, such as "3", or *.');
+  if (match?.[1] === undefined)
+    throw new ProblemError(
+      'invalid_request',
+      'If-Match must be an ETag of this resource, such as "3", or *.',
+    );
   return Number(match[1]);
 }
 

@@ -10,7 +10,14 @@ export interface BackoffPolicy {
 export const TASK_BACKOFF: BackoffPolicy = { baseSeconds: 1, factor: 2, capSeconds: 300 };
 
 /** Seconds to wait before the retry that follows failure number `failures` (1 is the first). */
-export function backoffSeconds(policy: BackoffPolicy, failures: number, random: () => number = Math.random): number {
-  const ceiling = Math.min(policy.capSeconds, policy.baseSeconds * policy.factor ** Math.max(0, failures - 1));
+export function backoffSeconds(
+  policy: BackoffPolicy,
+  failures: number,
+  random: () => number = Math.random,
+): number {
+  const ceiling = Math.min(
+    policy.capSeconds,
+    policy.baseSeconds * policy.factor ** Math.max(0, failures - 1),
+  );
   return ceiling * random();
 }

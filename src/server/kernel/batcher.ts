@@ -7,7 +7,9 @@
 import { assert } from './assert.ts';
 import { ProblemError } from './problem-error.ts';
 
-export type Settled<R> = { readonly ok: true; readonly value: R } | { readonly ok: false; readonly error: unknown };
+export type Settled<R> =
+  | { readonly ok: true; readonly value: R }
+  | { readonly ok: false; readonly error: unknown };
 
 export interface BatcherOptions<K, Op, R> {
   /** Operations in one batch. */
@@ -46,7 +48,11 @@ export class Batcher<K, Op, R> {
         this.#queues.set(key, fresh);
         this.#start(key, fresh);
       } else if (queue.length >= this.#options.waitingMax) {
-        reject(new ProblemError('rate_limited', 'Too many requests of this kind are waiting; retry shortly.', { headers: { 'Retry-After': '1' } }));
+        reject(
+          new ProblemError('rate_limited', 'Too many requests of this kind are waiting; retry shortly.', {
+            headers: { 'Retry-After': '1' },
+          }),
+        );
       } else {
         queue.push(entry);
       }
@@ -96,7 +102,8 @@ export class Batcher<K, Op, R> {
         else entry.reject(result.error);
       });
     } catch (error) {
-      if (batch.length > 1 && this.#options.mayRunAlone?.(error)) for (const entry of batch) await this.#runBatch(key, [entry]);
+      if (batch.length > 1 && this.#options.mayRunAlone?.(error))
+        for (const entry of batch) await this.#runBatch(key, [entry]);
       else for (const entry of batch) entry.reject(error);
     }
   }

@@ -35,5 +35,7 @@ export interface ActorRef {
 }
 
 export function actorOf(principal: Principal): ActorRef {
-  return principal.kind === 'key' ? { type: 'key', id: principal.keyId } : { type: 'claim', id: principal.runId };
+  return principal.kind === 'key'
+    ? { type: 'key', id: principal.keyId }
+    : { type: 'claim', id: principal.runId };
 }

@@ -5,9 +5,26 @@ import { PinoPretty } from 'pino-pretty';
 export type { Logger } from 'pino';
 
 /** Fields that must never be written, wherever they turn up. The driver hangs parameters and SQL on its errors. */
-const REDACTED = ['authorization', 'token', 'secret', 'password', 'parameters', 'args', 'query'].flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
+const REDACTED = ['authorization', 'token', 'secret', 'password', 'parameters', 'args', 'query'].flatMap(
+  (name) => [name, `*.${name}`, `*.*.${name}`],
+);
 
 export function createLogger(level: string, format: 'json' | 'pretty'): Logger {
-  const options = { level, base: null, redact: { paths: REDACTED, remove: true }, timestamp: pino.stdTimeFunctions.isoTime };
-  return format === 'pretty' ? pino(options, PinoPretty({ destination: 2, sync: true })) : pino(options, pino.destination({ dest: 2, sync: true }));
+  const options = {
+    level,
+    base: null,
+    redact: { paths: REDACTED, remove: true },
+    timestamp: pino.stdTimeFunctions.isoTime,
+  };
+  return format === 'pretty'
+    ? pino(options, PinoPretty({ destination: 2, sync: true }))
+    : pino(options, pino.destination({ dest: 2, sync: true }));
+}
+
+/** What the log may know of an error: never SQL parameters, which the driver hangs on it. */
+export function describeError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const code = 'code' in error ? error.code : undefined;
+  const cause = error.cause === undefined ? undefined : describeError(error.cause);
+  return { name: error.name, message: error.message, code, stack: error.stack, cause };
 }

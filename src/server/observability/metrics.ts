@@ -1,5 +1,5 @@
 /** Metrics in one place. Labels come from closed lists only: never a task, a lane or a board, whose number nobody bounds. */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** From a loopback round trip to a long poll. */
 const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -9,9 +9,16 @@ export type Metrics = ReturnType<typeof createMetrics>;
 export function createMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'lanekeeper_' });
-  const registers = [registry];
   return {
     registry,
+    ...createRequestMetrics([registry]),
+    ...createWorkMetrics([registry]),
+    ...createGauges([registry]),
+  };
+}
+
+function createRequestMetrics(registers: Registry[]) {
+  return {
     requests: new Histogram({
       name: 'lanekeeper_http_request_seconds',
       help: 'Duration of HTTP requests by operation and status; long polls include their wait.',
@@ -19,34 +26,67 @@ export function createMetrics() {
       buckets: SECONDS_BUCKETS,
       registers,
     }),
-    problems: new Counter({ name: 'lanekeeper_problems_total', help: 'Problems answered, by code.', labelNames: ['code'], registers }),
-    claims: new Counter({ name: 'lanekeeper_claims_total', help: 'Tasks claimed through this server.', registers }),
-    emptyClaims: new Counter({ name: 'lanekeeper_empty_claims_total', help: 'Claims that got nothing, by reason.', labelNames: ['reason'], registers }),
+    problems: new Counter({
+      name: 'lanekeeper_problems_total',
+      help: 'Problems answered, by code.',
+      labelNames: ['code'],
+      registers,
+    }),
+    watchLagSeconds: new Histogram({
+      name: 'lanekeeper_watch_lag_seconds',
+      help: 'From the time of an event to its arrival at the followers on this server.',
+      buckets: SECONDS_BUCKETS,
+      registers,
+    }),
+  };
+}
+
+function createWorkMetrics(registers: Registry[]) {
+  const counter = (name: string, help: string) => new Counter({ name, help, registers });
+  const labelled = (name: string, help: string, label: string) =>
+    new Counter({ name, help, labelNames: [label], registers });
+  return {
+    claims: counter('lanekeeper_claims_total', 'Tasks claimed through this server.'),
+    emptyClaims: labelled('lanekeeper_empty_claims_total', 'Claims that got nothing, by reason.', 'reason'),
     claimWaitSeconds: new Histogram({
       name: 'lanekeeper_claim_queue_seconds',
       help: 'How long claimed tasks had been ready.',
       buckets: [...SECONDS_BUCKETS, 300, 1800, 7200, 86_400],
       registers,
     }),
-    ends: new Counter({ name: 'lanekeeper_run_ends_total', help: 'Runs ended through this server, by outcome.', labelNames: ['outcome'], registers }),
-    reaped: new Counter({ name: 'lanekeeper_reaped_total', help: 'Holds taken back by this server, by the limit that passed.', labelNames: ['limit'], registers }),
-    heartbeats: new Counter({ name: 'lanekeeper_heartbeats_total', help: 'Heartbeats accepted by this server.', registers }),
-    tasks: new Gauge({ name: 'lanekeeper_tasks', help: 'Tasks in the database, by status.', labelNames: ['status'], registers }),
-    liveClaims: new Gauge({ name: 'lanekeeper_live_claims', help: 'Claims held in the database.', registers }),
-    oldestReadySeconds: new Gauge({ name: 'lanekeeper_oldest_ready_seconds', help: 'Age of the task that has been ready longest.', registers }),
-    watchSockets: new Gauge({ name: 'lanekeeper_watch_sockets', help: 'Watch sockets open on this server.', registers }),
-    claimWaiters: new Gauge({ name: 'lanekeeper_claim_waiters', help: 'Long polls waiting for work on this server.', registers }),
-    watchLagSeconds: new Histogram({
-      name: 'lanekeeper_watch_lag_seconds',
-      help: 'From the time of an event to its arrival at this server’s followers.',
-      buckets: SECONDS_BUCKETS,
+    ends: labelled('lanekeeper_run_ends_total', 'Runs ended through this server, by outcome.', 'outcome'),
+    reaped: labelled(
+      'lanekeeper_reaped_total',
+      'Holds taken back by this server, by the limit that passed.',
+      'limit',
+    ),
+    heartbeats: counter('lanekeeper_heartbeats_total', 'Heartbeats accepted by this server.'),
+  };
+}
+
+function createGauges(registers: Registry[]) {
+  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
+  return {
+    tasks: new Gauge({
+      name: 'lanekeeper_tasks',
+      help: 'Tasks in the database, by status.',
+      labelNames: ['status'],
       registers,
     }),
-    pollAgeSeconds: new Gauge({ name: 'lanekeeper_poll_age_seconds', help: 'Time since the floor poll of the log last succeeded.', registers }),
-    oldestTransactionSeconds: new Gauge({
-      name: 'lanekeeper_oldest_transaction_seconds',
-      help: 'Age of the oldest transaction on the database: long ones keep dead rows of the queue from being removed.',
-      registers,
-    }),
+    liveClaims: gauge('lanekeeper_live_claims', 'Claims held in the database.'),
+    oldestReadySeconds: gauge(
+      'lanekeeper_oldest_ready_seconds',
+      'Age of the task that has been ready longest.',
+    ),
+    watchSockets: gauge('lanekeeper_watch_sockets', 'Watch sockets open on this server.'),
+    claimWaiters: gauge('lanekeeper_claim_waiters', 'Long polls waiting for work on this server.'),
+    pollAgeSeconds: gauge(
+      'lanekeeper_poll_age_seconds',
+      'Time since the floor poll of the log last succeeded.',
+    ),
+    oldestTransactionSeconds: gauge(
+      'lanekeeper_oldest_transaction_seconds',
+      'Age of the oldest transaction on the database: long ones keep dead rows of the queue from being removed.',
+    ),
   };
 }

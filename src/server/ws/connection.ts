@@ -71,7 +71,9 @@ export function createConnection(socket: WebSocket): Connection {
       return true;
     },
     onMessage: (listener) => {
-      socket.on('message', (data: Buffer, isBinary: boolean) => listener(isBinary ? '' : data.toString('utf8')));
+      socket.on('message', (data: Buffer, isBinary: boolean) =>
+        listener(isBinary ? '' : data.toString('utf8')),
+      );
     },
     onWritable: (listener) => {
       onWritable = listener;
@@ -79,6 +81,7 @@ export function createConnection(socket: WebSocket): Connection {
     onClose: (listener) => {
       socket.once('close', listener);
     },
-    close: (code, reason) => socket.close(code, Buffer.from(reason).subarray(0, CLOSE_REASON_BYTES_MAX).toString()),
+    close: (code, reason) =>
+      socket.close(code, Buffer.from(reason).subarray(0, CLOSE_REASON_BYTES_MAX).toString()),
   };
 }

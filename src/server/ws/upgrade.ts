@@ -64,18 +64,35 @@ export function createUpgrade({ admit, isOriginAllowed, onError }: UpgradeOption
   };
 }
 
-function readRequest(incoming: IncomingMessage, isOriginAllowed: UpgradeOptions['isOriginAllowed']): UpgradeRequest {
+function readRequest(
+  incoming: IncomingMessage,
+  isOriginAllowed: UpgradeOptions['isOriginAllowed'],
+): UpgradeRequest {
   const path = (incoming.url ?? '').split('?', 1)[0] ?? '';
   const board = WATCH_PATH.exec(path)?.[1];
-  if (board === undefined) throw new ProblemError('not_found', 'There is no WebSocket at this path.', { extensions: { resource: 'route' } });
+  if (board === undefined)
+    throw new ProblemError('not_found', 'There is no WebSocket at this path.', {
+      extensions: { resource: 'route' },
+    });
   const { origin, host } = incoming.headers;
   if (origin !== undefined && !isOriginAllowed(origin, host)) {
-    throw new ProblemError('origin_not_allowed', 'This Origin may not open a WebSocket here. Add it to LANEKEEPER_ALLOWED_ORIGINS.');
+    throw new ProblemError(
+      'origin_not_allowed',
+      'This Origin may not open a WebSocket here. Add it to LANEKEEPER_ALLOWED_ORIGINS.',
+    );
   }
-  const offered = (incoming.headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim());
-  if (!offered.includes(WATCH_SUBPROTOCOL)) throw new ProblemError('invalid_request', `Offer the subprotocol ${WATCH_SUBPROTOCOL}.`);
-  const bearer = offered.find((protocol) => protocol.startsWith(BEARER_SUBPROTOCOL_PREFIX))?.slice(BEARER_SUBPROTOCOL_PREFIX.length);
-  const authorization = bearer === undefined ? incoming.headers.authorization : `Bearer ${Buffer.from(bearer, 'base64url').toString('utf8')}`;
+  const offered = (incoming.headers['sec-websocket-protocol'] ?? '')
+    .split(',')
+    .map((protocol) => protocol.trim());
+  if (!offered.includes(WATCH_SUBPROTOCOL))
+    throw new ProblemError('invalid_request', `Offer the subprotocol ${WATCH_SUBPROTOCOL}.`);
+  const bearer = offered
+    .find((protocol) => protocol.startsWith(BEARER_SUBPROTOCOL_PREFIX))
+    ?.slice(BEARER_SUBPROTOCOL_PREFIX.length);
+  const authorization =
+    bearer === undefined
+      ? incoming.headers.authorization
+      : `Bearer ${Buffer.from(bearer, 'base64url').toString('utf8')}`;
   return { board, authorization, remoteAddress: incoming.socket.remoteAddress ?? '' };
 }
 
@@ -90,7 +107,9 @@ function refuse(socket: Duplex, problem: ProblemError): void {
     Connection: 'close',
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_TEXTS[problem.status] ?? 'Error'}\r\n${lines.join('')}\r\n${body}`);
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${STATUS_TEXTS[problem.status] ?? 'Error'}\r\n${lines.join('')}\r\n${body}`,
+  );
 }
 
 const STATUS_TEXTS: Readonly<Record<number, string>> = {

@@ -1,6 +1,16 @@
 /** API keys and signing keys (global: they exist before any board), and remembered answers. */
 import { sql } from 'drizzle-orm';
-import { check, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/pg-core';
+import {
+  check,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
 
 const at = (name: string) => timestamp(name, { withTimezone: true });
 
@@ -52,5 +62,10 @@ export const idempotencyKeys = pgTable(
     answer: jsonb('answer').notNull(),
     createdAt: at('created_at').notNull().defaultNow(),
   },
-  (table) => [primaryKey({ name: 'idempotency_keys_pkey', columns: [table.boardId, table.principal, table.route, table.key] })],
+  (table) => [
+    primaryKey({
+      name: 'idempotency_keys_pkey',
+      columns: [table.boardId, table.principal, table.route, table.key],
+    }),
+  ],
 );

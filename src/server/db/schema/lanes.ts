@@ -31,7 +31,10 @@ export const lanes = pgTable(
     check('lanes_name_check', sql`${table.name} ~ '^[a-z0-9][a-z0-9._-]{0,63}$'`),
     check('lanes_kind_check', sql`${table.kind} IN ('persistent', 'spawn', 'human')`),
     check('lanes_claim_mode_check', sql`${table.claimMode} IN ('pull-or-watch', 'pull', 'watch', 'push')`),
-    check('lanes_allowed_status_mutations_check', sql`${table.allowedStatusMutations} IN ('own-claimed-only', 'none')`),
+    check(
+      'lanes_allowed_status_mutations_check',
+      sql`${table.allowedStatusMutations} IN ('own-claimed-only', 'none')`,
+    ),
     check('lanes_lease_seconds_check', sql`${table.leaseSeconds} BETWEEN 1 AND 86400`),
     check('lanes_max_concurrent_claims_check', sql`${table.maxConcurrentClaims} >= 1`),
   ],

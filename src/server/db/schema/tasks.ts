@@ -1,6 +1,19 @@
 /** Tasks, split in two: the narrow row that a claim touches, and the details that it only reads. */
 import { sql } from 'drizzle-orm';
-import { boolean, check, index, integer, jsonb, pgTable, primaryKey, smallint, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/pg-core';
+import {
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
 
 const at = (name: string) => timestamp(name, { withTimezone: true });
 
@@ -44,13 +57,19 @@ export const tasks = pgTable(
       sql`${table.status} IN ('triage', 'todo', 'scheduled', 'ready', 'running', 'blocked', 'review', 'done', 'cancelled', 'archived')`,
     ),
     check('tasks_scheduled_check', sql`${table.status} <> 'scheduled' OR ${table.runAt} IS NOT NULL`),
-    check('tasks_blocked_check', sql`${table.status} = 'blocked' OR (${table.blockedKind} IS NULL AND ${table.blockedReason} IS NULL)`),
+    check(
+      'tasks_blocked_check',
+      sql`${table.status} = 'blocked' OR (${table.blockedKind} IS NULL AND ${table.blockedReason} IS NULL)`,
+    ),
     check(
       'tasks_blocked_kind_check',
       sql`${table.blockedKind} IN ('needs_input', 'dependency', 'capability', 'transient', 'gave_up', 'operator')`,
     ),
     check('tasks_ready_check', sql`${table.status} <> 'ready' OR ${table.unmetParents} = 0`),
-    check('tasks_running_check', sql`${table.status} <> 'running' OR (${table.lane} IS NOT NULL AND ${table.attempt} >= 1)`),
+    check(
+      'tasks_running_check',
+      sql`${table.status} <> 'running' OR (${table.lane} IS NOT NULL AND ${table.attempt} >= 1)`,
+    ),
     check('tasks_max_failures_check', sql`${table.maxFailures} >= 1`),
   ],
 );
@@ -79,9 +98,15 @@ export const taskDetails = pgTable(
   },
   (table) => [
     primaryKey({ name: 'task_details_pkey', columns: [table.boardId, table.taskId] }),
-    uniqueIndex('task_details_idempotency_key').on(table.boardId, table.idempotencyKey).where(sql`idempotency_key IS NOT NULL AND is_idempotency_key_held`),
-    uniqueIndex('task_details_external_ref_key').on(table.boardId, table.externalRef).where(sql`external_ref IS NOT NULL`),
-    index('task_details_created_by_run_index').on(table.boardId, table.createdByRun).where(sql`created_by_run IS NOT NULL`),
+    uniqueIndex('task_details_idempotency_key')
+      .on(table.boardId, table.idempotencyKey)
+      .where(sql`idempotency_key IS NOT NULL AND is_idempotency_key_held`),
+    uniqueIndex('task_details_external_ref_key')
+      .on(table.boardId, table.externalRef)
+      .where(sql`external_ref IS NOT NULL`),
+    index('task_details_created_by_run_index')
+      .on(table.boardId, table.createdByRun)
+      .where(sql`created_by_run IS NOT NULL`),
     check('task_details_created_by_type_check', sql`${table.createdByType} IN ('key', 'claim', 'system')`),
   ],
 );

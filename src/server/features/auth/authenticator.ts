@@ -29,7 +29,7 @@ interface CachedKey {
   touchedAt: number;
 }
 
-export function principalOfKey(row: KeyRow): KeyPrincipal {
+function principalOfKey(row: KeyRow): KeyPrincipal {
   return {
     kind: 'key',
     keyId: formatId('key', row.id),
@@ -42,7 +42,9 @@ export function principalOfKey(row: KeyRow): KeyPrincipal {
 }
 
 function unauthenticated(detail: string): ProblemError {
-  return new ProblemError('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="lanekeeper"' } });
+  return new ProblemError('unauthenticated', detail, {
+    headers: { 'WWW-Authenticate': 'Bearer realm="lanekeeper"' },
+  });
 }
 
 export class Authenticator {
@@ -61,7 +63,8 @@ export class Authenticator {
     try {
       return await this.verify(authorization);
     } catch (error) {
-      if (error instanceof ProblemError && error.code === 'unauthenticated') await this.#countFailure(remoteAddress);
+      if (error instanceof ProblemError && error.code === 'unauthenticated')
+        await this.#countFailure(remoteAddress);
       throw error;
     }
   }
@@ -77,8 +80,10 @@ export class Authenticator {
     if (credential.length > CREDENTIAL_CHARACTERS_MAX) throw unauthenticated('The credential is too long.');
     const key = this.#keys.get(credential);
     if (key !== undefined && performance.now() - key.checkedAt < KEY_FRESH_MS) return key.principal;
-    if (credential.startsWith('eyJ') && credential.split('.').length === 3) return this.#tokens.verify(credential);
-    if (credential.startsWith('lk_') && !isWellFormedApiKey(credential)) throw unauthenticated('The API key is mistyped or was not made here.');
+    if (credential.startsWith('eyJ') && credential.split('.').length === 3)
+      return this.#tokens.verify(credential);
+    if (credential.startsWith('lk_') && !isWellFormedApiKey(credential))
+      throw unauthenticated('The API key is mistyped or was not made here.');
     const fresh = await this.#lookUp(credential);
     if (fresh === null) throw unauthenticated('There is no such API key, or it was revoked or has expired.');
     return fresh.principal;
@@ -103,7 +108,11 @@ export class Authenticator {
     }
     const touchedAt = this.#keys.get(credential)?.touchedAt ?? Number.NEGATIVE_INFINITY;
     const isTouchDue = checkedAt - touchedAt > TOUCH_INTERVAL_MS;
-    const cached = { principal: principalOfKey(row), checkedAt, touchedAt: isTouchDue ? checkedAt : touchedAt };
+    const cached = {
+      principal: principalOfKey(row),
+      checkedAt,
+      touchedAt: isTouchDue ? checkedAt : touchedAt,
+    };
     this.#keys.set(credential, cached);
     // Lost when the database goes away: the next use writes it again.
     if (isTouchDue) touchKey(this.#sql, row.id).catch(() => undefined);
@@ -116,14 +125,23 @@ export class Authenticator {
     } catch (rejection) {
       const seconds = Math.ceil((rejection as RateLimiterRes).msBeforeNext / 1000);
       throw new ProblemError('rate_limited', 'Too many failed authentications from this address.', {
-        headers: { ...rateLimitHeaders('failed-auth', FAILED_AUTHENTICATIONS_PER_MINUTE, 0, seconds), 'Retry-After': String(seconds) },
+        headers: {
+          ...rateLimitHeaders('failed-auth', FAILED_AUTHENTICATIONS_PER_MINUTE, 0, seconds),
+          'Retry-After': String(seconds),
+        },
+        cause: rejection,
       });
     }
   }
 }
 
 /** The RateLimit header fields of the IETF draft, version 11. */
-function rateLimitHeaders(policy: string, perMinute: number, remaining: number, resetSeconds: number): Record<string, string> {
+function rateLimitHeaders(
+  policy: string,
+  perMinute: number,
+  remaining: number,
+  resetSeconds: number,
+): Record<string, string> {
   return {
     RateLimit: `"${policy}";r=${remaining};t=${resetSeconds}`,
     'RateLimit-Policy': `"${policy}";q=${perMinute};w=60`,
@@ -131,19 +149,34 @@ function rateLimitHeaders(policy: string, perMinute: number, remaining: number, 
 }
 
 /** Per principal, only where the operator asked for it. */
-export function createPrincipalLimit(requestsPerMinute: number | null): (caller: Principal) => Promise<Record<string, string>> {
+export function createPrincipalLimit(
+  requestsPerMinute: number | null,
+): (caller: Principal) => Promise<Record<string, string>> {
   if (requestsPerMinute === null) return () => Promise.resolve({});
   const limiter = new RateLimiterMemory({ points: requestsPerMinute, duration: 60 });
   return async (caller) => {
     const key = caller.kind === 'key' ? caller.keyId : caller.runId;
     try {
       const used = await limiter.consume(key);
-      return rateLimitHeaders('principal', requestsPerMinute, used.remainingPoints, Math.ceil(used.msBeforeNext / 1000));
+      return rateLimitHeaders(
+        'principal',
+        requestsPerMinute,
+        used.remainingPoints,
+        Math.ceil(used.msBeforeNext / 1000),
+      );
     } catch (rejection) {
       const seconds = Math.ceil((rejection as RateLimiterRes).msBeforeNext / 1000);
-      throw new ProblemError('rate_limited', `This principal may send ${requestsPerMinute} requests a minute.`, {
-        headers: { ...rateLimitHeaders('principal', requestsPerMinute, 0, seconds), 'Retry-After': String(seconds) },
-      });
+      throw new ProblemError(
+        'rate_limited',
+        `This principal may send ${requestsPerMinute} requests a minute.`,
+        {
+          headers: {
+            ...rateLimitHeaders('principal', requestsPerMinute, 0, seconds),
+            'Retry-After': String(seconds),
+          },
+          cause: rejection,
+        },
+      );
     }
   };
 }

@@ -61,7 +61,10 @@ export class ClaimTokens {
   async sign(claim: NewToken): Promise<string> {
     const { kid, privateKey } = this.#keys.signer();
     const issuedAtSeconds = Math.floor(this.#clock.now() / 1000);
-    const expiresAtSeconds = issuedAtSeconds + Math.min(claim.maxRuntimeSeconds ?? CLAIM_SECONDS_MAX, CLAIM_SECONDS_MAX) + GRACE_SECONDS;
+    const expiresAtSeconds =
+      issuedAtSeconds +
+      Math.min(claim.maxRuntimeSeconds ?? CLAIM_SECONDS_MAX, CLAIM_SECONDS_MAX) +
+      GRACE_SECONDS;
     const token = await new SignJWT({
       board: claim.board,
       lane: claim.lane,
@@ -80,14 +83,26 @@ export class ClaimTokens {
       .setExpirationTime(expiresAtSeconds)
       .sign(privateKey);
     const { runId, taskId, board, lane, worker, attempt } = claim;
-    this.#verified.set(token, { kind: 'claim', runId, taskId, board, lane, worker, attempt, scope: CLAIM_SCOPE, issuedAtSeconds, expiresAtSeconds });
+    this.#verified.set(token, {
+      kind: 'claim',
+      runId,
+      taskId,
+      board,
+      lane,
+      worker,
+      attempt,
+      scope: CLAIM_SCOPE,
+      issuedAtSeconds,
+      expiresAtSeconds,
+    });
     return token;
   }
 
   async verify(token: string): Promise<ClaimPrincipal> {
     const known = this.#verified.get(token);
     if (known === undefined) return this.#verifySignature(token);
-    if (known.expiresAtSeconds + CLOCK_TOLERANCE_SECONDS < this.#clock.now() / 1000) throw tokenExpired(known);
+    if (known.expiresAtSeconds + CLOCK_TOLERANCE_SECONDS < this.#clock.now() / 1000)
+      throw tokenExpired(known);
     return known;
   }
 
@@ -152,8 +167,12 @@ function tokenExpired(principal: ClaimPrincipal): ProblemError {
 }
 
 function badToken(cause: unknown): ProblemError {
-  return new ProblemError('unauthenticated', 'The token was not issued by this server, or has been changed.', {
-    cause,
-    headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
-  });
+  return new ProblemError(
+    'unauthenticated',
+    'The token was not issued by this server, or has been changed.',
+    {
+      cause,
+      headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+    },
+  );
 }

@@ -103,7 +103,9 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
 
 /** The same answer for a board that does not exist and one the caller may not see. */
 export function boardNotFound(name: string): ProblemError {
-  return new ProblemError('not_found', `There is no board ${JSON.stringify(name)}.`, { extensions: { resource: 'board' } });
+  return new ProblemError('not_found', `There is no board ${JSON.stringify(name)}.`, {
+    extensions: { resource: 'board' },
+  });
 }
 
 export function maySeeBoard(caller: Principal, board: string): boolean {
@@ -111,9 +113,14 @@ export function maySeeBoard(caller: Principal, board: string): boolean {
   return caller.boards === '*' || caller.boards.has(board);
 }
 
-export function authorise(caller: Principal, operationId: string, params: Readonly<Record<string, string>>): void {
+export function authorise(
+  caller: Principal,
+  operationId: string,
+  params: Readonly<Record<string, string>>,
+): void {
   const rule = PERMISSIONS[operationId];
-  if (rule === undefined) throw new ProblemError('forbidden', 'This operation is not in the permission table.');
+  if (rule === undefined)
+    throw new ProblemError('forbidden', 'This operation is not in the permission table.');
   const { board } = params;
   if (board !== undefined && !maySeeBoard(caller, board)) throw boardNotFound(board);
   if (caller.kind === 'key') authoriseKey(caller, rule, params);
@@ -122,15 +129,22 @@ export function authorise(caller: Principal, operationId: string, params: Readon
 
 function authoriseKey(caller: KeyPrincipal, rule: Rule, params: Readonly<Record<string, string>>): void {
   if (rule.isClaimVerb) {
-    throw new ProblemError('claim_token_required', 'An API key cannot act on a run. Use the token that came with the claim.');
+    throw new ProblemError(
+      'claim_token_required',
+      'An API key cannot act on a run. Use the token that came with the claim.',
+    );
   }
   if (!rule.roles.includes(caller.role)) {
-    throw new ProblemError('forbidden', `A key with role ${caller.role} may not do this; it takes ${rule.roles.join(' or ')}.`);
+    throw new ProblemError(
+      'forbidden',
+      `A key with role ${caller.role} may not do this; it takes ${rule.roles.join(' or ')}.`,
+    );
   }
   if (rule.isOwnLaneOnly && caller.role === 'lane' && caller.lane !== params['lane']) {
     throw new ProblemError('forbidden', `This key is bound to lane ${JSON.stringify(caller.lane)}.`);
   }
-  if (rule.isGlobal && caller.boards !== '*') throw new ProblemError('forbidden', 'This takes a key for every board.');
+  if (rule.isGlobal && caller.boards !== '*')
+    throw new ProblemError('forbidden', 'This takes a key for every board.');
 }
 
 function authoriseClaim(caller: ClaimPrincipal, rule: Rule, params: Readonly<Record<string, string>>): void {
@@ -143,7 +157,10 @@ function authoriseClaim(caller: ClaimPrincipal, rule: Rule, params: Readonly<Rec
       if (caller.runId === params['run']) return;
       throw new ProblemError('not_your_claim', 'This claim token speaks for another run.');
     case 'never':
-      throw new ProblemError('forbidden', 'A claim token speaks for its own claim only; this takes an API key.');
+      throw new ProblemError(
+        'forbidden',
+        'A claim token speaks for its own claim only; this takes an API key.',
+      );
     default:
       unreachable(rule.claim);
   }

@@ -1,6 +1,7 @@
 /** Binds the routes of keys and of the caller's identity. */
-import { jwks } from '../../../contract/system.ts';
+
 import { createKey, deleteKey, listKeys, rotateSigningKey, whoami } from '../../../contract/keys.ts';
+import { jwks } from '../../../contract/system.ts';
 import { type Bind, pageRows } from '../../http/bind-route.ts';
 import type { Idempotency } from '../../http/idempotency.ts';
 import { nextPageToken, readPageToken } from '../../http/page-token.ts';
@@ -26,7 +27,13 @@ export function bindAuthRoutes(bind: Bind, { keys, signingKeys, idempotency }: A
     const rows = pageRows(query);
     const after = readPageToken(query.page_token, 'keys', 1)?.[0] ?? null;
     const found = await keys.list(caller, after, rows + 1);
-    return { status: 200, body: { keys: found.slice(0, rows), next_page_token: nextPageToken(found, rows, 'keys', (key) => [key.id]) } };
+    return {
+      status: 200,
+      body: {
+        keys: found.slice(0, rows),
+        next_page_token: nextPageToken(found, rows, 'keys', (key) => [key.id]),
+      },
+    };
   });
 
   bind(deleteKey, async ({ caller, params }) => {
@@ -47,7 +54,8 @@ export function bindAuthRoutes(bind: Bind, { keys, signingKeys, idempotency }: A
 
   bind(whoami, async ({ caller }) => {
     const principal = present(caller, 'whoami is not an open route');
-    if (principal.kind === 'key') return { status: 200, body: { principal: { type: 'key', key: await keys.get(principal) } } };
+    if (principal.kind === 'key')
+      return { status: 200, body: { principal: { type: 'key', key: await keys.get(principal) } } };
     return {
       status: 200,
       body: {

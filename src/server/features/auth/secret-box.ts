@@ -16,7 +16,10 @@ export class SecretBox {
   readonly #key: Uint8Array | null;
 
   constructor(secret: string | null) {
-    this.#key = secret === null ? null : new Uint8Array(hkdfSync('sha256', secret, '', 'lanekeeper signing keys', KEY_BYTES));
+    this.#key =
+      secret === null
+        ? null
+        : new Uint8Array(hkdfSync('sha256', secret, '', 'lanekeeper signing keys', KEY_BYTES));
   }
 
   /** Without a secret the text is kept as it is. */
@@ -31,16 +34,23 @@ export class SecretBox {
   open(stored: string): string {
     if (!stored.startsWith(PREFIX)) return stored;
     if (this.#key === null) {
-      throw new SecretBoxError('The signing keys in this database are encrypted. Start with the LANEKEEPER_SECRET they were made with.');
+      throw new SecretBoxError(
+        'The signing keys in this database are encrypted. Start with the LANEKEEPER_SECRET they were made with.',
+      );
     }
     const bytes = Buffer.from(stored.slice(PREFIX.length), 'base64url');
     assert(bytes.length > NONCE_BYTES + TAG_BYTES, 'a sealed key holds a nonce and a tag');
     const decipher = createDecipheriv('aes-256-gcm', this.#key, bytes.subarray(0, NONCE_BYTES));
     decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
     try {
-      return decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
+      return (
+        decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')
+      );
     } catch (error) {
-      throw new SecretBoxError('LANEKEEPER_SECRET is not the one the signing keys in this database were encrypted with.', { cause: error });
+      throw new SecretBoxError(
+        'LANEKEEPER_SECRET is not the one the signing keys in this database were encrypted with.',
+        { cause: error },
+      );
     }
   }
 }

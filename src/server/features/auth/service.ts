@@ -15,7 +15,7 @@ export { makeApiKey } from './api-key.ts';
 export { Authenticator, createPrincipalLimit } from './authenticator.ts';
 export { ClaimTokens } from './claim-tokens.ts';
 export { authorise, boardNotFound, maySeeBoard } from './permissions.ts';
-export { SecretBox, SecretBoxError } from './secret-box.ts';
+export { SecretBox } from './secret-box.ts';
 export { SigningKeys } from './signing-keys.ts';
 
 type KeyRequest = z.infer<(typeof createKey)['body']>;
@@ -25,7 +25,7 @@ export interface IssuedKey {
   readonly secret: string;
 }
 
-export function keyOf(row: KeyRow): Key {
+function keyOf(row: KeyRow): Key {
   return {
     id: formatId('key', row.id),
     role: row.role,
@@ -67,10 +67,14 @@ export class KeyService {
     const boards = grantedBoards(keyCaller(caller), request);
     const isLane = request.role === 'lane';
     if (isLane && (boards === null || boards.length !== 1 || !request.lane)) {
-      throw new ProblemError('invalid_request', 'A lane key needs one board and a lane.', { errors: [{ pointer: '/lane', detail: 'is required with role lane' }] });
+      throw new ProblemError('invalid_request', 'A lane key needs one board and a lane.', {
+        errors: [{ pointer: '/lane', detail: 'is required with role lane' }],
+      });
     }
     if (!isLane && request.lane) {
-      throw new ProblemError('invalid_request', 'Only a lane key is bound to a lane.', { errors: [{ pointer: '/lane', detail: 'only with role lane' }] });
+      throw new ProblemError('invalid_request', 'Only a lane key is bound to a lane.', {
+        errors: [{ pointer: '/lane', detail: 'only with role lane' }],
+      });
     }
     return this.issueGrant(runner, {
       role: request.role,
@@ -94,13 +98,24 @@ export class KeyService {
   /** Makes the given text an admin key for every board, unless it is a key already. */
   async ensureAdminKey(secret: string, name: string): Promise<void> {
     const id = this.#ids.next();
-    await insertKey(this.#sql, { id, hash: hashApiKey(secret), role: 'admin', name, boards: null, lane: null, owner: null, expiresAt: null });
+    await insertKey(this.#sql, {
+      id,
+      hash: hashApiKey(secret),
+      role: 'admin',
+      name,
+      boards: null,
+      lane: null,
+      owner: null,
+      expiresAt: null,
+    });
   }
 
   async list(caller: Principal | null, afterId: string | null, rowsMax: number): Promise<Key[]> {
     const { boards } = keyCaller(caller);
     const after = afterId === null ? null : parseId('key', afterId);
-    const rows = await withinDeadline(listKeys(this.#sql, boards === '*' ? null : [...boards], after, rowsMax));
+    const rows = await withinDeadline(
+      listKeys(this.#sql, boards === '*' ? null : [...boards], after, rowsMax),
+    );
     return rows.map(keyOf);
   }
 
@@ -123,23 +138,28 @@ export class KeyService {
 }
 
 function keyNotFound(id: string): ProblemError {
-  return new ProblemError('not_found', `There is no key ${JSON.stringify(id)}.`, { extensions: { resource: 'key' } });
+  return new ProblemError('not_found', `There is no key ${JSON.stringify(id)}.`, {
+    extensions: { resource: 'key' },
+  });
 }
 
 function isWithin(caller: KeyPrincipal, boards: readonly string[] | null): boolean {
   if (caller.boards === '*') return true;
-  return boards !== null && boards.every((board) => maySeeBoard(caller, board));
+  return boards?.every((board) => maySeeBoard(caller, board)) ?? false;
 }
 
 /** The boards a new key gets: the ones asked for when the caller has them, else the caller's own. null: every board. */
 function grantedBoards(caller: KeyPrincipal, request: KeyRequest): readonly string[] | null {
   if (request.boards && request.board) {
-    throw new ProblemError('invalid_request', 'Give board or boards, not both.', { errors: [{ pointer: '/board', detail: 'not together with boards' }] });
+    throw new ProblemError('invalid_request', 'Give board or boards, not both.', {
+      errors: [{ pointer: '/board', detail: 'not together with boards' }],
+    });
   }
   const asked = request.boards ?? (request.board ? [request.board] : null);
   if (asked === null) return caller.boards === '*' ? null : [...caller.boards];
   if (asked.includes('*')) {
-    if (caller.boards !== '*') throw new ProblemError('forbidden', 'Only a key for every board may grant every board.');
+    if (caller.boards !== '*')
+      throw new ProblemError('forbidden', 'Only a key for every board may grant every board.');
     return null;
   }
   for (const board of asked) if (!maySeeBoard(caller, board)) throw boardNotFound(board);

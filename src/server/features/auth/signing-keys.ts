@@ -3,7 +3,14 @@
  * A new key is published first and signs only after verifiers have had time to fetch it; an old one verifies until its last
  * token has expired.
  */
-import { calculateJwkThumbprint, type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import {
+  type CryptoKey,
+  calculateJwkThumbprint,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+} from 'jose';
 import type { Sql } from '../../db/client.ts';
 import { assert, present } from '../../kernel/assert.ts';
 import type { Clock } from '../../kernel/clock.ts';
@@ -51,7 +58,8 @@ export class SigningKeys {
 
   async #rotateWhenDue(): Promise<void> {
     const newestMs = Math.max(...[...this.#keys.values()].map((key) => key.signsFromMs));
-    if (this.#clock.now() - newestMs > ROTATION_SECONDS * 1000) await this.#insert(JWKS_MAX_AGE_SECONDS, ROTATION_SECONDS);
+    if (this.#clock.now() - newestMs > ROTATION_SECONDS * 1000)
+      await this.#insert(JWKS_MAX_AGE_SECONDS, ROTATION_SECONDS);
   }
 
   /** Publishes a new key now; it signs when the JWKS has had time to spread. */
@@ -79,7 +87,9 @@ export class SigningKeys {
   async load(): Promise<void> {
     this.#loadedAt = performance.now();
     const rows = await listSigningKeys(this.#sql);
-    const keys = await Promise.all(rows.map(async (row) => this.#keys.get(row.kid) ?? (await this.#import(row))));
+    const keys = await Promise.all(
+      rows.map(async (row) => this.#keys.get(row.kid) ?? (await this.#import(row))),
+    );
     this.#keys = new Map(keys.map((key) => [key.kid, key]));
   }
 
@@ -89,7 +99,10 @@ export class SigningKeys {
       importJWK(publicJwk, 'EdDSA'),
       importJWK(JSON.parse(this.#box.open(row.private_jwk)) as JWK, 'EdDSA'),
     ]);
-    assert(!(publicKey instanceof Uint8Array) && !(privateKey instanceof Uint8Array), 'Ed25519 keys are asymmetric');
+    assert(
+      !(publicKey instanceof Uint8Array) && !(privateKey instanceof Uint8Array),
+      'Ed25519 keys are asymmetric',
+    );
     return { kid: row.kid, publicJwk, publicKey, privateKey, signsFromMs: Date.parse(row.signs_from) };
   }
 
@@ -98,7 +111,10 @@ export class SigningKeys {
     const now = this.#clock.now();
     const keys = [...this.#keys.values()].sort((left, right) => right.signsFromMs - left.signsFromMs);
     // A first key whose moment lies a clock's error ahead is still the only one there is.
-    return present(keys.find((key) => key.signsFromMs <= now) ?? keys.at(-1), 'maintain() made a key before anything is signed');
+    return present(
+      keys.find((key) => key.signsFromMs <= now) ?? keys.at(-1),
+      'maintain() made a key before anything is signed',
+    );
   }
 
   async verifier(kid: string | undefined): Promise<CryptoKey | null> {

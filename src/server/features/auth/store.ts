@@ -26,7 +26,8 @@ interface NewKey {
   readonly expiresAt: string | null;
 }
 
-const KEY_COLUMNS = (sql: Runner) => sql`id, role, name, boards, lane, owner, created_at, expires_at, last_used_at`;
+const KEY_COLUMNS = (sql: Runner) =>
+  sql`id, role, name, to_json(boards) AS boards, lane, owner, created_at, expires_at, last_used_at`;
 
 /** The live key with this hash. Expiry is the database's time, revocation is immediate. */
 export async function findLiveKey(sql: Runner, hash: string): Promise<KeyRow | null> {
@@ -55,7 +56,12 @@ export async function findKey(sql: Runner, id: Uuid): Promise<KeyRow | null> {
 }
 
 /** Live keys whose boards all lie within `boards` (null: any), after `afterId`, oldest first. */
-export async function listKeys(sql: Runner, boards: readonly string[] | null, afterId: Uuid | null, rowsMax: number): Promise<KeyRow[]> {
+export async function listKeys(
+  sql: Runner,
+  boards: readonly string[] | null,
+  afterId: Uuid | null,
+  rowsMax: number,
+): Promise<KeyRow[]> {
   return sql<KeyRow[]>`
     /* auth.list_keys */
     SELECT ${KEY_COLUMNS(sql)} FROM api_keys

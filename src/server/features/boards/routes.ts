@@ -1,5 +1,12 @@
 /** Binds the routes of boards. */
-import { type Board, deleteBoard, getBoard, listBoards, patchBoard, putBoard } from '../../../contract/boards.ts';
+import {
+  type Board,
+  deleteBoard,
+  getBoard,
+  listBoards,
+  patchBoard,
+  putBoard,
+} from '../../../contract/boards.ts';
 import { type Bind, pageRows } from '../../http/bind-route.ts';
 import { nextPageToken, readPageToken } from '../../http/page-token.ts';
 import { present } from '../../kernel/assert.ts';
@@ -7,7 +14,11 @@ import type { BoardService } from './service.ts';
 
 const CALLER = 'routes of boards are not open';
 
-const withTag = (status: number, board: Board) => ({ status, body: { board }, headers: { ETag: `"${board.version}"` } });
+const withTag = (status: number, board: Board) => ({
+  status,
+  body: { board },
+  headers: { ETag: `"${board.version}"` },
+});
 
 export function bindBoardRoutes(bind: Bind, boards: BoardService): void {
   bind(putBoard, async ({ caller, params, body }) => {
@@ -18,7 +29,13 @@ export function bindBoardRoutes(bind: Bind, boards: BoardService): void {
     const rows = pageRows(query);
     const after = readPageToken(query.page_token, 'boards', 1)?.[0] ?? null;
     const found = await boards.list(present(caller, CALLER), after, rows + 1);
-    return { status: 200, body: { boards: found.slice(0, rows), next_page_token: nextPageToken(found, rows, 'boards', (board) => [board.name]) } };
+    return {
+      status: 200,
+      body: {
+        boards: found.slice(0, rows),
+        next_page_token: nextPageToken(found, rows, 'boards', (board) => [board.name]),
+      },
+    };
   });
   bind(getBoard, async ({ params }) => withTag(200, await boards.get(params.board)));
   bind(patchBoard, async ({ caller, params, body, ifMatchVersion }) =>

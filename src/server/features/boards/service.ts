@@ -9,7 +9,7 @@ import { appendEvents } from '../../db/event-log.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { formatCursor } from '../../kernel/cursor.ts';
-import { actorOf, type ActorRef, type Principal } from '../../kernel/principal.ts';
+import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { boardNotFound } from '../auth/service.ts';
 import {
@@ -34,7 +34,7 @@ export interface BoardRef {
   readonly incarnation: string;
 }
 
-export const DEFAULT_BOARD = 'default';
+const DEFAULT_BOARD = 'default';
 const DEFAULT_SETTINGS: BoardSettings = { paused: false };
 /** Boards are few; a deleted one is forgotten by this server within the age, and no write to it can succeed meanwhile. */
 const DIRECTORY_BOARDS_MAX = 10_000;
@@ -56,7 +56,10 @@ function boardOf(row: BoardRow): Board {
     title: row.title,
     description: row.description,
     settings: settingsOf(row),
-    counts: Object.fromEntries(TASK_STATUSES.map((status) => [status, row[status]])) as Record<TaskStatus, number>,
+    counts: Object.fromEntries(TASK_STATUSES.map((status) => [status, row[status]])) as Record<
+      TaskStatus,
+      number
+    >,
     cursor: formatCursor({ boardId: row.id, incarnation: row.log_incarnation, seq: row.seq }),
     version: row.version,
     created_at: row.created_at,
@@ -107,8 +110,9 @@ export class BoardService {
   }
 
   async list(caller: Principal, afterName: string | null, rowsMax: number): Promise<Board[]> {
-    const names = caller.kind === 'claim' ? [caller.board] : caller.boards === '*' ? null : [...caller.boards];
-    return (await withinDeadline(listBoards(this.#sql, names, afterName, rowsMax))).map(boardOf);
+    return (await withinDeadline(listBoards(this.#sql, visibleNames(caller), afterName, rowsMax))).map(
+      boardOf,
+    );
   }
 
   async put(caller: Principal, name: string, body: PutBody): Promise<{ board: Board; isNew: boolean }> {
@@ -144,10 +148,19 @@ export class BoardService {
       if (row === null) throw boardNotFound(name);
       if (version !== null && version !== row.version) throw versionMismatch(row.version);
       if (Object.keys(body).length === 0) return row.id;
-      const settings = body.settings === undefined ? undefined : { ...(body.settings === null ? DEFAULT_SETTINGS : row.settings), ...namedSettings(body.settings) };
+      const settings =
+        body.settings === undefined
+          ? undefined
+          : {
+              ...(body.settings === null ? DEFAULT_SETTINGS : row.settings),
+              ...namedSettings(body.settings),
+            };
       const fields = { ...body, ...(settings === undefined ? {} : { settings }) };
       await updateBoard(tx, row.id, fields as Parameters<typeof updateBoard>[2]);
-      await appendEvents(tx, row.id, { events: [{ kind: 'board.updated', actor, data: fields }], isConfigChange: settings !== undefined });
+      await appendEvents(tx, row.id, {
+        events: [{ kind: 'board.updated', actor, data: fields }],
+        isConfigChange: settings !== undefined,
+      });
       return row.id;
     });
     this.#wake.ring(id);
@@ -158,7 +171,11 @@ export class BoardService {
     const id = await transaction(this.#sql, async (tx) => {
       const row = await lockBoard(tx, name);
       if (row === null) throw boardNotFound(name);
-      if (await hasClaims(tx, row.id)) throw new ProblemError('lane_has_claims', 'Tasks of this board are being worked on; drain its lanes first.');
+      if (await hasClaims(tx, row.id))
+        throw new ProblemError(
+          'lane_has_claims',
+          'Tasks of this board are being worked on; drain its lanes first.',
+        );
       await deleteBoardRows(tx, row.id, name);
       return row.id;
     });
@@ -168,15 +185,29 @@ export class BoardService {
 }
 
 export function versionMismatch(current: number): ProblemError {
-  return new ProblemError('version_mismatch', `The resource is at version ${current} by now; read it again.`, { extensions: { version: current } });
+  return new ProblemError(
+    'version_mismatch',
+    `The resource is at version ${current} by now; read it again.`,
+    { extensions: { version: current } },
+  );
+}
+
+/** null: every board. */
+function visibleNames(caller: Principal): string[] | null {
+  if (caller.kind === 'claim') return [caller.board];
+  return caller.boards === '*' ? null : [...caller.boards];
 }
 
 /** A setting that is null or left out keeps its value. */
 function namedSettings(settings: PutBody['settings']): Partial<BoardSettings> {
-  return Object.fromEntries(Object.entries(settings ?? {}).filter(([, value]) => value !== null && value !== undefined));
+  return Object.fromEntries(
+    Object.entries(settings ?? {}).filter(([, value]) => value !== null && value !== undefined),
+  );
 }
 
 /** In a PUT null means absent. */
 function withoutNulls(body: PutBody): PatchBody {
-  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null && value !== undefined));
+  return Object.fromEntries(
+    Object.entries(body).filter(([, value]) => value !== null && value !== undefined),
+  );
 }

@@ -42,13 +42,21 @@ export async function findBoardById(sql: Runner, id: number): Promise<BoardRow |
 }
 
 /** Until the end of the transaction nobody else changes or deletes the board. */
-export async function lockBoard(tx: Tx, name: string): Promise<{ id: number; version: number; settings: Record<string, unknown> } | null> {
+export async function lockBoard(
+  tx: Tx,
+  name: string,
+): Promise<{ id: number; version: number; settings: Record<string, unknown> } | null> {
   const [row] = await tx<{ id: number; version: number; settings: Record<string, unknown> }[]>`
     /* boards.lock */ SELECT id, version, settings FROM boards WHERE name = ${name} FOR NO KEY UPDATE`;
   return row ?? null;
 }
 
-export async function listBoards(sql: Runner, names: readonly string[] | null, afterName: string | null, rowsMax: number): Promise<BoardRow[]> {
+export async function listBoards(
+  sql: Runner,
+  names: readonly string[] | null,
+  afterName: string | null,
+  rowsMax: number,
+): Promise<BoardRow[]> {
   return sql<BoardRow[]>`
     /* boards.list */
     SELECT ${COLUMNS(sql)} FROM boards b JOIN board_seq s ON s.board_id = b.id
@@ -63,7 +71,12 @@ interface BoardFields {
 }
 
 /** null: the name is taken. */
-export async function insertBoard(tx: Tx, name: string, incarnation: string, fields: BoardFields): Promise<number | null> {
+export async function insertBoard(
+  tx: Tx,
+  name: string,
+  incarnation: string,
+  fields: BoardFields,
+): Promise<number | null> {
   const [row] = await tx<{ id: number }[]>`
     /* boards.insert */
     WITH made AS (
@@ -100,7 +113,17 @@ export async function deleteBoardRows(tx: Tx, boardId: number, name: string): Pr
   await tx`/* boards.delete_timeout */ SELECT set_config('statement_timeout', ${String(DELETE_TIMEOUT_MS)}, true)`;
   // The counter row first: from here on no transaction can write an event of this board, so none can add rows to it.
   await tx`/* boards.delete */ DELETE FROM board_seq WHERE board_id = ${boardId}`;
-  for (const table of ['claims', 'tasks', 'task_details', 'runs', 'comments', 'events', 'workers', 'lanes', 'idempotency_keys']) {
+  for (const table of [
+    'claims',
+    'tasks',
+    'task_details',
+    'runs',
+    'comments',
+    'events',
+    'workers',
+    'lanes',
+    'idempotency_keys',
+  ]) {
     await tx`/* boards.delete */ DELETE FROM ${tx(table)} WHERE board_id = ${boardId}`;
   }
   // Keys of this board alone die with it; keys of several lose it.

@@ -12,9 +12,17 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import { boardNotFound, type ClaimTokens } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { BoardConfig, ConfigCache, PresenceTracker } from '../lanes/service.ts';
-import { listNewestComments, taskOf, type TaskService } from '../tasks/service.ts';
+import { listNewestComments, type TaskService, taskOf } from '../tasks/service.ts';
 import { gateOf } from './gate.ts';
-import { type ClaimedRow, claimReady, countLaneClaims, findLiveClaims, listNewestAttempts, lockLanes, type Slot } from './store/claim.ts';
+import {
+  type ClaimedRow,
+  claimReady,
+  countLaneClaims,
+  findLiveClaims,
+  listNewestAttempts,
+  lockLanes,
+  type Slot,
+} from './store/claim.ts';
 import { EMPTY_HANDOFF, HANDOFF_ATTEMPTS_MAX, HANDOFF_COMMENTS_MAX, handoffOf } from './view.ts';
 
 export interface ClaimRequest {
@@ -69,7 +77,14 @@ export class Claiming {
 
   requestOf(caller: Principal, lane: string, body: ClaimTasksBody, isWaiting: boolean): ClaimRequest {
     const keyId = actorOf(caller).id;
-    return { lane, keyId, worker: body.worker ?? keyId, max: body.max ?? 1, leaseSeconds: body.lease_seconds ?? null, isWaiting };
+    return {
+      lane,
+      keyId,
+      worker: body.worker ?? keyId,
+      max: body.max ?? 1,
+      leaseSeconds: body.lease_seconds ?? null,
+      isWaiting,
+    };
   }
 
   /** One try: what is ready now, or why nothing is handed out. */
@@ -85,31 +100,56 @@ export class Claiming {
   /** In a transaction of the caller's, which remembers the answer under an Idempotency-Key. */
   async claimWithin(tx: Tx, board: BoardRef, request: ClaimRequest): Promise<ClaimedTasks> {
     this.#see(board, request);
-    const [result] = await this.#decide(board, [request], (config, slots) => this.#fill(tx, board, config, slots, null));
+    const [result] = await this.#decide(board, [request], (config, slots) =>
+      this.#fill(tx, board, config, slots, null),
+    );
     return unwrap(result);
   }
 
   /** Exactly this task, or the reasons why it cannot be claimed. */
-  async claimNamed(caller: Principal, board: BoardRef, request: ClaimRequest, reference: string): Promise<ClaimedTasks> {
+  async claimNamed(
+    caller: Principal,
+    board: BoardRef,
+    request: ClaimRequest,
+    reference: string,
+  ): Promise<ClaimedTasks> {
     this.#see(board, request);
     const taskId = await this.#parts.tasks.resolve(caller, board, reference);
     const [result] = await this.#decide(board, [{ ...request, max: 1 }], (config, slots) =>
       transaction(this.#parts.hot, (tx) => this.#fill(tx, board, config, slots, taskId)),
     );
     const claimed = unwrap(result);
-    if (claimed.rows.length === 0) throw await this.#notClaimable(caller, board, request.lane, reference, claimed.reason);
+    if (claimed.rows.length === 0)
+      throw await this.#notClaimable(caller, board, request.lane, reference, claimed.reason);
     this.#parts.wake.ring(board.id);
     return claimed;
   }
 
-  async #notClaimable(caller: Principal, board: BoardRef, lane: string, reference: string, reason: EmptyClaimReason | null): Promise<ProblemError> {
+  async #notClaimable(
+    caller: Principal,
+    board: BoardRef,
+    lane: string,
+    reference: string,
+    reason: EmptyClaimReason | null,
+  ): Promise<ProblemError> {
     const task = await this.#parts.tasks.get(caller, board, reference);
     const reasons: { code: string; detail: string }[] = [];
-    if (reason !== null && reason !== 'none_ready') reasons.push({ code: reason, detail: `The lane is given nothing: ${reason.replaceAll('_', ' ')}.` });
+    if (reason !== null && reason !== 'none_ready')
+      reasons.push({ code: reason, detail: `The lane is given nothing: ${reason.replaceAll('_', ' ')}.` });
     if (task.status !== 'ready') reasons.push({ code: task.status, detail: `The task is ${task.status}.` });
-    if (task.lane !== lane) reasons.push({ code: task.lane === null ? 'unassigned' : 'other_lane', detail: `The task is assigned to ${task.lane ?? 'no lane'}.` });
-    if (reasons.length === 0) reasons.push({ code: 'claimable', detail: 'It became claimable a moment after this request; try again.' });
-    return new ProblemError('task_not_claimable', reasons.map((entry) => entry.detail).join(' '), { extensions: { reasons } });
+    if (task.lane !== lane)
+      reasons.push({
+        code: task.lane === null ? 'unassigned' : 'other_lane',
+        detail: `The task is assigned to ${task.lane ?? 'no lane'}.`,
+      });
+    if (reasons.length === 0)
+      reasons.push({
+        code: 'claimable',
+        detail: 'It became claimable a moment after this request; try again.',
+      });
+    return new ProblemError('task_not_claimable', reasons.map((entry) => entry.detail).join(' '), {
+      extensions: { reasons },
+    });
   }
 
   #see(board: BoardRef, { lane, worker }: ClaimRequest): void {
@@ -121,23 +161,31 @@ export class Claiming {
       const isCapped = slots.some((slot) => config.lanes.get(slot.lane)?.max_concurrent_claims != null);
       // One statement is its own transaction; counting under a cap takes a lock and a second look.
       if (isCapped) return transaction(this.#parts.hot, (tx) => this.#fill(tx, board, config, slots, null));
-      return withinDeadline(claimReady(this.#parts.hot, board.id, config.version, slots, null)).then((rows) => ({ rows, full: new Set<string>() }));
+      return withinDeadline(claimReady(this.#parts.hot, board.id, config.version, slots, null)).then(
+        (rows) => ({ rows, full: new Set<string>() }),
+      );
     });
     if (results.some((result) => result.ok && result.value.rows.length > 0)) this.#parts.wake.ring(board.id);
     return results;
   }
 
   /** Decides on the known configuration, and again on a fresh one when the statement finds that it has changed. */
-  async #decide(board: BoardRef, requests: readonly ClaimRequest[], fill: (config: BoardConfig, slots: readonly Slot[]) => Promise<Filled>): Promise<Settled<ClaimedTasks>[]> {
+  async #decide(
+    board: BoardRef,
+    requests: readonly ClaimRequest[],
+    fill: (config: BoardConfig, slots: readonly Slot[]) => Promise<Filled>,
+  ): Promise<Settled<ClaimedTasks>[]> {
     let config = await this.#parts.configs.get(board.id);
-    const isOpenForAll = (known: BoardConfig): boolean => requests.every((request) => gateOf(known, { ...request, board: board.name }).kind === 'open');
+    const isOpenForAll = (known: BoardConfig): boolean =>
+      requests.every((request) => gateOf(known, { ...request, board: board.name }).kind === 'open');
     // A "no" from memory may be out of date; only a fresh one is given.
     if (config === null || !isOpenForAll(config)) config = await this.#parts.configs.refresh(board.id);
     for (let decision = 1; ; decision += 1) {
       if (config === null) throw boardNotFound(board.name);
       const plan = this.#plan(board, config, requests);
       try {
-        const filled = plan.slots.length === 0 ? { rows: [], full: new Set<string>() } : await fill(config, plan.slots);
+        const filled =
+          plan.slots.length === 0 ? { rows: [], full: new Set<string>() } : await fill(config, plan.slots);
         return this.#counted(plan.settle(filled));
       } catch (error) {
         if (!isStaleDecision(error) || decision >= DECISIONS_MAX) throw error;
@@ -158,7 +206,12 @@ export class Claiming {
   /** Slots lane by lane; within a lane the requests take turns, so that one asking for a hundred leaves some for the others. */
   #plan(board: BoardRef, config: BoardConfig, requests: readonly ClaimRequest[]): Plan {
     const gates = requests.map((request) => gateOf(config, { ...request, board: board.name }));
-    const turns: { readonly lane: string; readonly turn: number; readonly request: number; readonly slot: Slot }[] = [];
+    const turns: {
+      readonly lane: string;
+      readonly turn: number;
+      readonly request: number;
+      readonly slot: Slot;
+    }[] = [];
     requests.forEach((request, index) => {
       const gate = gates[index];
       if (gate?.kind !== 'open') return;
@@ -175,7 +228,7 @@ export class Claiming {
         turns.push({ lane: request.lane, turn, request: index, slot });
       }
     });
-    turns.sort((left, right) => (left.lane === right.lane ? left.turn - right.turn || left.request - right.request : left.lane < right.lane ? -1 : 1));
+    turns.sort(byLaneAndTurn);
     const requestOfRun = new Map(turns.map((turn) => [turn.slot.runId, turn.request]));
     return {
       slots: turns.map((turn) => turn.slot),
@@ -185,14 +238,23 @@ export class Claiming {
           if (gate?.kind === 'refused') return { ok: false, error: gate.problem };
           if (gate?.kind === 'closed') return { ok: true, value: { rows: [], reason: gate.reason } };
           const mine = rows.filter((row) => requestOfRun.get(row.run_id) === index);
-          const reason = mine.length > 0 ? null : full.has(request.lane) ? 'at_capacity' : 'none_ready';
-          return { ok: true, value: { rows: mine, reason } };
+          if (mine.length > 0) return { ok: true, value: { rows: mine, reason: null } };
+          return {
+            ok: true,
+            value: { rows: [], reason: full.has(request.lane) ? 'at_capacity' : 'none_ready' },
+          };
         }),
     };
   }
 
   /** Fills the slots under the caps: the lanes' rows are locked, then counted in a statement that sees every earlier claim. */
-  async #fill(tx: Tx, board: BoardRef, config: BoardConfig, slots: readonly Slot[], namedTaskId: Uuid | null): Promise<Filled> {
+  async #fill(
+    tx: Tx,
+    board: BoardRef,
+    config: BoardConfig,
+    slots: readonly Slot[],
+    namedTaskId: Uuid | null,
+  ): Promise<Filled> {
     const capOf = (lane: string): number | null => config.lanes.get(lane)?.max_concurrent_claims ?? null;
     const capped = [...new Set(slots.map((slot) => slot.lane))].filter((lane) => capOf(lane) !== null);
     const left = new Map<string, number>();
@@ -209,7 +271,8 @@ export class Claiming {
       if (room <= 0) full.add(slot.lane);
       return room > 0;
     });
-    const rows = allowed.length === 0 ? [] : await claimReady(tx, board.id, config.version, allowed, namedTaskId);
+    const rows =
+      allowed.length === 0 ? [] : await claimReady(tx, board.id, config.version, allowed, namedTaskId);
     return { rows, full };
   }
 
@@ -224,7 +287,14 @@ export class Claiming {
         const leaseSeconds = (Date.parse(row.lease_expires_at) - Date.parse(row.claimed_at)) / 1000;
         return {
           run_id: runId,
-          task: taskOf(board, { ...row, outcome: null, summary: null, result: null, metadata: null, ended_at: null }),
+          task: taskOf(board, {
+            ...row,
+            outcome: null,
+            summary: null,
+            result: null,
+            metadata: null,
+            ended_at: null,
+          }),
           lane,
           worker: row.worker,
           attempt,
@@ -241,13 +311,16 @@ export class Claiming {
           lease_expires_at: row.lease_expires_at,
           heartbeat_interval_seconds: leaseSeconds / HEARTBEATS_PER_LEASE,
           handoff: handoffs.get(row.id) ?? EMPTY_HANDOFF,
+          traceparent: row.traceparent,
         };
       }),
     );
   }
 
   async #handoffs(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Map<Uuid, Handoff>> {
-    const withPast = rows.filter((row) => (row.claim_attempt ?? 0) > 1 || row.comment_count > 0).map((row) => row.id);
+    const withPast = rows
+      .filter((row) => (row.claim_attempt ?? 0) > 1 || row.comment_count > 0)
+      .map((row) => row.id);
     if (withPast.length === 0) return new Map();
     const [attempts, comments] = await withinDeadline(
       Promise.all([
@@ -256,7 +329,13 @@ export class Claiming {
       ]),
     );
     return new Map(
-      withPast.map((id) => [id, handoffOf(attempts.filter((row) => row.task_id === id), comments.filter((row) => row.task_id === id))]),
+      withPast.map((id) => [
+        id,
+        handoffOf(
+          attempts.filter((row) => row.task_id === id),
+          comments.filter((row) => row.task_id === id),
+        ),
+      ]),
     );
   }
 
@@ -265,6 +344,19 @@ export class Claiming {
     const ids = runIds.map((id) => parseId('run', id)).filter((id): id is Uuid => id !== null);
     return this.present(board, await withinDeadline(findLiveClaims(this.#parts.cold, board.id, ids)));
   }
+}
+
+/** One slot of one request: its first, its second, … */
+interface Turn {
+  readonly lane: string;
+  readonly turn: number;
+  readonly request: number;
+  readonly slot: Slot;
+}
+
+function byLaneAndTurn(left: Turn, right: Turn): number {
+  if (left.lane !== right.lane) return left.lane < right.lane ? -1 : 1;
+  return left.turn - right.turn || left.request - right.request;
 }
 
 interface Filled {

@@ -20,7 +20,10 @@ export function gateOf(config: BoardConfig, ask: ClaimAsk): Gate {
   const lane = config.lanes.get(ask.lane);
   if (lane === undefined) {
     const detail = `There is no lane ${JSON.stringify(ask.lane)} on board ${JSON.stringify(ask.board)}.`;
-    return { kind: 'refused', problem: new ProblemError('lane_not_found', detail, { extensions: { resource: 'lane' } }) };
+    return {
+      kind: 'refused',
+      problem: new ProblemError('lane_not_found', detail, { extensions: { resource: 'lane' } }),
+    };
   }
   const problem = refusalOf(lane, ask);
   if (problem !== null) return { kind: 'refused', problem };
@@ -32,14 +35,27 @@ export function gateOf(config: BoardConfig, ask: ClaimAsk): Gate {
 
 function refusalOf(lane: LaneConfig, ask: ClaimAsk): ProblemError | null {
   if (lane.allowed_status_mutations === 'none') {
-    return new ProblemError('lane_may_not_claim', 'This lane may watch but not claim: its allowed_status_mutations is none.');
+    return new ProblemError(
+      'lane_may_not_claim',
+      'This lane may watch but not claim: its allowed_status_mutations is none.',
+    );
   }
-  if (lane.kind === 'human') return new ProblemError('lane_may_not_claim', 'People work on this lane, by the operator actions of its tasks.');
+  if (lane.kind === 'human')
+    return new ProblemError(
+      'lane_may_not_claim',
+      'People work on this lane, by the operator actions of its tasks.',
+    );
   if (lane.claim_mode === 'push') {
-    return new ProblemError('claim_mode_mismatch', 'The server hands work to this lane over its socket (claim_mode push).');
+    return new ProblemError(
+      'claim_mode_mismatch',
+      'The server hands work to this lane over its socket (claim_mode push).',
+    );
   }
   if (lane.claim_mode === 'watch' && ask.isWaiting) {
-    return new ProblemError('claim_mode_mismatch', 'This lane (claim_mode watch) hears of work on its socket: claim without Prefer: wait.');
+    return new ProblemError(
+      'claim_mode_mismatch',
+      'This lane (claim_mode watch) hears of work on its socket: claim without Prefer: wait.',
+    );
   }
   return null;
 }

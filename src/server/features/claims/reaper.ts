@@ -29,7 +29,9 @@ export class Reaper {
     for (const boardId of await withinDeadline(listOverdueBoards(this.#sql, BOARDS_PER_SWEEP_MAX))) {
       const taken = await transaction(this.#sql, async (tx) => {
         const holds = await lockOverdueHolds(tx, boardId, HOLDS_PER_SWEEP_MAX);
-        const endings = holds.flatMap((held) => (held.overdue === null ? [] : [endingOf(held, held.overdue)]));
+        const endings = holds.flatMap((held) =>
+          held.overdue === null ? [] : [endingOf(held, held.overdue)],
+        );
         await settleEndings(tx, boardId, endings);
         return holds;
       });

@@ -1,7 +1,16 @@
 /** Binds the routes of claims and runs. */
 import { claimTasks } from '../../../contract/claims.ts';
+import {
+  batchRuns,
+  blockRun,
+  completeRun,
+  failRun,
+  getRun,
+  heartbeatRun,
+  type RunOperation,
+  releaseRun,
+} from '../../../contract/runs.ts';
 import type { EmptyClaimReason } from '../../../contract/statuses.ts';
-import { batchRuns, blockRun, completeRun, failRun, getRun, heartbeatRun, releaseRun, type RunOperation } from '../../../contract/runs.ts';
 import { listTaskRuns } from '../../../contract/task-routes.ts';
 import type { Wake } from '../../db/wake.ts';
 import { type Bind, pageRows } from '../../http/bind-route.ts';
@@ -60,15 +69,25 @@ function bindClaiming(bind: Bind, parts: ClaimRoutes): void {
 }
 
 /** Where to watch from: the position of the claim itself, or the newest when there is none. */
-async function cursorOf(feeds: BoardFeeds, board: BoardRef, rows: ClaimedTasks['rows'] | undefined): Promise<string> {
+async function cursorOf(
+  feeds: BoardFeeds,
+  board: BoardRef,
+  rows: ClaimedTasks['rows'] | undefined,
+): Promise<string> {
   const [first] = rows ?? [];
   return first === undefined ? feeds.cursor(undefined, board) : cursorAt(board, first.log_seq);
 }
 
-async function claimNow({ claiming }: ClaimRoutes, board: BoardRef, { caller, params, body, waitSeconds }: ClaimExchange): Promise<ClaimedTasks> {
+async function claimNow(
+  { claiming }: ClaimRoutes,
+  board: BoardRef,
+  { caller, params, body, waitSeconds }: ClaimExchange,
+): Promise<ClaimedTasks> {
   const principal = present(caller, CALLER);
   const request = claiming.requestOf(principal, params.lane, body, waitSeconds !== null);
-  return body.task_id ? claiming.claimNamed(principal, board, request, body.task_id) : claiming.claim(board, request);
+  return body.task_id
+    ? claiming.claimNamed(principal, board, request, body.task_id)
+    : claiming.claim(board, request);
 }
 
 /** Tries at once, and then whenever there may be work; never for a client that has gone. */
@@ -89,11 +108,18 @@ async function claimWaiting(
 }
 
 /** What the client never received is ready again at once, instead of after its lease. */
-function returnWhenUndelivered({ running, onUndelivered }: ClaimRoutes, board: BoardRef, exchange: ClaimExchange, { rows }: ClaimedTasks): void {
+function returnWhenUndelivered(
+  { running, onUndelivered }: ClaimRoutes,
+  board: BoardRef,
+  exchange: ClaimExchange,
+  { rows }: ClaimedTasks,
+): void {
   exchange.onUndelivered(() => {
     for (const row of rows) {
       const hold = { taskId: row.id, runId: row.run_id, attempt: row.claim_attempt ?? row.attempt };
-      running.end(board, undeliveredEnd(hold, 'The client was gone before the claim could be delivered.')).catch(onUndelivered);
+      running
+        .end(board, undeliveredEnd(hold, 'The client was gone before the claim could be delivered.'))
+        .catch(onUndelivered);
     }
   });
 }
@@ -102,8 +128,17 @@ function returnWhenUndelivered({ running, onUndelivered }: ClaimRoutes, board: B
 async function claimOnce(parts: ClaimRoutes, board: BoardRef, exchange: ClaimExchange) {
   const { claiming, feeds, idempotency } = parts;
   const { caller, params, body } = exchange;
-  const request = claiming.requestOf(present(caller, CALLER), params.lane, body, exchange.waitSeconds !== null);
-  if (body.task_id) throw new ProblemError('invalid_request', 'Name a task or give an Idempotency-Key, not both: a named claim is already exact.');
+  const request = claiming.requestOf(
+    present(caller, CALLER),
+    params.lane,
+    body,
+    exchange.waitSeconds !== null,
+  );
+  if (body.task_id)
+    throw new ProblemError(
+      'invalid_request',
+      'Name a task or give an Idempotency-Key, not both: a named claim is already exact.',
+    );
   let reason: EmptyClaimReason | null = null;
   const answerOnce = () =>
     idempotency.run(
@@ -128,13 +163,21 @@ async function claimOnce(parts: ClaimRoutes, board: BoardRef, exchange: ClaimExc
   }
   const again = (answer.body as { again?: string[] }).again;
   if (!again && !isEmpty()) parts.wake.ring(board.id);
-  const claims = again ? await claiming.presentAgain(board, again) : await claiming.present(board, (answer.body as ClaimedTasks).rows);
+  const claims = again
+    ? await claiming.presentAgain(board, again)
+    : await claiming.present(board, (answer.body as ClaimedTasks).rows);
   const why = claims.length === 0 ? { reason: reason ?? ('none_ready' as const) } : {};
-  return { ...answer, body: { claims, cursor: await cursorOf(feeds, board, (answer.body as ClaimedTasks).rows), ...why } };
+  return {
+    ...answer,
+    body: { claims, cursor: await cursorOf(feeds, board, (answer.body as ClaimedTasks).rows), ...why },
+  };
 }
 
 /** The board of a claim token; a board that is gone took the claim with it. */
-async function boardOfClaim({ boards }: Pick<ClaimRoutes, 'boards'>, claim: ClaimPrincipal): Promise<BoardRef> {
+async function boardOfClaim(
+  { boards }: Pick<ClaimRoutes, 'boards'>,
+  claim: ClaimPrincipal,
+): Promise<BoardRef> {
   return boards.resolve(claim.board);
 }
 
@@ -147,11 +190,17 @@ function bindRunVerbs(bind: Bind, parts: ClaimRoutes): void {
   const { running } = parts;
   bind(heartbeatRun, async ({ caller, body }) => {
     const claim = claimOf(caller);
-    return { status: 200, body: await running.heartbeat(await boardOfClaim(parts, claim), { ...holdOf(claim), claim, body }) };
+    return {
+      status: 200,
+      body: await running.heartbeat(await boardOfClaim(parts, claim), { ...holdOf(claim), claim, body }),
+    };
   });
   bind(completeRun, async ({ caller, body }) => {
     const claim = claimOf(caller);
-    return { status: 200, body: await running.end(await boardOfClaim(parts, claim), completeEnd(claim, body)) };
+    return {
+      status: 200,
+      body: await running.end(await boardOfClaim(parts, claim), completeEnd(claim, body)),
+    };
   });
   bind(blockRun, async ({ caller, body }) => {
     const claim = claimOf(caller);
@@ -159,7 +208,10 @@ function bindRunVerbs(bind: Bind, parts: ClaimRoutes): void {
   });
   bind(releaseRun, async ({ caller, body }) => {
     const claim = claimOf(caller);
-    return { status: 200, body: await running.end(await boardOfClaim(parts, claim), releaseEnd(claim, body)) };
+    return {
+      status: 200,
+      body: await running.end(await boardOfClaim(parts, claim), releaseEnd(claim, body)),
+    };
   });
   bind(failRun, async ({ caller, body }) => {
     const claim = claimOf(caller);
@@ -204,14 +256,22 @@ async function runOperation(parts: ClaimRoutes, operation: RunOperation) {
 }
 
 /** The body alone, so that an end over the batch and over its own route are known as the same. */
-function bodyOf<T extends { readonly op: string; readonly token: string }>({ op: _op, token: _token, ...body }: T): Omit<T, 'op' | 'token'> {
+function bodyOf<T extends { readonly op: string; readonly token: string }>({
+  op: _op,
+  token: _token,
+  ...body
+}: T): Omit<T, 'op' | 'token'> {
   return body;
 }
 
 function bindRunReading(bind: Bind, { running, boards, tasks }: ClaimRoutes): void {
   bind(getRun, async ({ caller, params }) => {
     const principal = present(caller, CALLER);
-    const run = await running.get((id) => boards.resolveId(id), (board) => maySeeBoard(principal, board.name), params.run);
+    const run = await running.get(
+      (id) => boards.resolveId(id),
+      (board) => maySeeBoard(principal, board.name),
+      params.run,
+    );
     return { status: 200, body: { run } };
   });
   bind(listTaskRuns, async ({ caller, params, query }) => {
@@ -222,8 +282,15 @@ function bindRunReading(bind: Bind, { running, boards, tasks }: ClaimRoutes): vo
     await tasks.get(principal, board, params.task);
     const scope = `runs ${board.id} ${params.task}`;
     const after = Number(readPageToken(query.page_token, scope, 1)?.[0] ?? 0);
-    if (!Number.isSafeInteger(after)) throw new ProblemError('invalid_cursor', 'The page token is not from this list.');
+    if (!Number.isSafeInteger(after))
+      throw new ProblemError('invalid_cursor', 'The page token is not from this list.');
     const found = await running.listOfTask(board, id, after, rows + 1);
-    return { status: 200, body: { runs: found.slice(0, rows), next_page_token: nextPageToken(found, rows, scope, (run) => [String(run.attempt)]) } };
+    return {
+      status: 200,
+      body: {
+        runs: found.slice(0, rows),
+        next_page_token: nextPageToken(found, rows, scope, (run) => [String(run.attempt)]),
+      },
+    };
   });
 }

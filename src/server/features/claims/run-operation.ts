@@ -1,6 +1,12 @@
 /** What a holder may ask of its run, whoever carried it in: a route, a batch, or the server itself. Pure. */
 import { createHash } from 'node:crypto';
-import type { BlockBody, CompleteBody, FailBody, HeartbeatBody, ReleaseBody } from '../../../contract/runs.ts';
+import type {
+  BlockBody,
+  CompleteBody,
+  FailBody,
+  HeartbeatBody,
+  ReleaseBody,
+} from '../../../contract/runs.ts';
 import { present } from '../../kernel/assert.ts';
 import { parseId } from '../../kernel/ids.ts';
 import type { ActorRef, ClaimPrincipal } from '../../kernel/principal.ts';
@@ -37,23 +43,44 @@ export function actorOfHold(claim: ClaimPrincipal): ActorRef {
 
 function fingerprintOf(verb: string, body: Readonly<Record<string, unknown>>): string {
   const given = Object.entries(body).filter(([, value]) => value !== null && value !== undefined);
-  return `${verb}:${createHash('sha256').update(JSON.stringify(given.sort(([left], [right]) => (left < right ? -1 : 1)))).digest('base64url')}`;
+  return `${verb}:${createHash('sha256')
+    .update(JSON.stringify(given.sort(([left], [right]) => (left < right ? -1 : 1))))
+    .digest('base64url')}`;
 }
 
-function endOf(claim: ClaimPrincipal, end: End, body: Readonly<Record<string, unknown>>, parts: Partial<Pick<RunEnd, 'summary' | 'result' | 'error' | 'metadata'>>): RunEnd {
+function endOf(
+  claim: ClaimPrincipal,
+  end: End,
+  body: Readonly<Record<string, unknown>>,
+  parts: Partial<Pick<RunEnd, 'summary' | 'result' | 'error' | 'metadata'>>,
+): RunEnd {
   const none = { summary: null, result: null, error: null, metadata: null };
-  return { ...holdOf(claim), end, actor: actorOfHold(claim), fingerprint: fingerprintOf(end.verb, body), ...none, ...parts };
+  return {
+    ...holdOf(claim),
+    end,
+    actor: actorOfHold(claim),
+    fingerprint: fingerprintOf(end.verb, body),
+    ...none,
+    ...parts,
+  };
 }
 
 export function completeEnd(claim: ClaimPrincipal, body: CompleteBody): RunEnd {
   // Artifacts are part of what the run leaves behind; they ride with its metadata.
   const artifacts = body.artifacts ? { artifacts: body.artifacts } : null;
   const metadata = body.metadata || artifacts ? { ...body.metadata, ...artifacts } : null;
-  return endOf(claim, { verb: 'complete' }, body, { summary: body.summary ?? null, result: body.result ?? null, metadata });
+  return endOf(claim, { verb: 'complete' }, body, {
+    summary: body.summary ?? null,
+    result: body.result ?? null,
+    metadata,
+  });
 }
 
 export function blockEnd(claim: ClaimPrincipal, body: BlockBody): RunEnd {
-  return endOf(claim, { verb: 'block', kind: body.kind ?? null, reason: body.reason }, body, { error: body.reason, metadata: body.metadata ?? null });
+  return endOf(claim, { verb: 'block', kind: body.kind ?? null, reason: body.reason }, body, {
+    error: body.reason,
+    metadata: body.metadata ?? null,
+  });
 }
 
 export function releaseEnd(claim: ClaimPrincipal, body: ReleaseBody): RunEnd {

@@ -12,7 +12,7 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import type { ClaimTokens } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { PresenceTracker } from '../lanes/service.ts';
-import { findTasks, taskOf, type TaskRow } from '../tasks/service.ts';
+import { findTasks, type TaskRow, taskOf } from '../tasks/service.ts';
 import { actorOfHold, type RunBeat, type RunEnd } from './run-operation.ts';
 import { settleEndings } from './settle.ts';
 import { completeRuns } from './store/complete.ts';
@@ -57,8 +57,18 @@ export class Running {
   constructor(parts: RunningParts) {
     this.#parts = parts;
     const mayRunAlone = (error: unknown): boolean => !isDatabaseAway(error);
-    this.#ends = new Batcher({ sizeMax: GATHERED_ENDS_MAX, waitingMax: WAITING_MAX, mayRunAlone, run: (board, ends) => this.#endGathered(board, ends) });
-    this.#beats = new Batcher({ sizeMax: GATHERED_BEATS_MAX, waitingMax: WAITING_MAX, mayRunAlone, run: (board, beats) => this.#beatGathered(board, beats) });
+    this.#ends = new Batcher({
+      sizeMax: GATHERED_ENDS_MAX,
+      waitingMax: WAITING_MAX,
+      mayRunAlone,
+      run: (board, ends) => this.#endGathered(board, ends),
+    });
+    this.#beats = new Batcher({
+      sizeMax: GATHERED_BEATS_MAX,
+      waitingMax: WAITING_MAX,
+      mayRunAlone,
+      run: (board, beats) => this.#beatGathered(board, beats),
+    });
   }
 
   end(board: BoardRef, end: RunEnd): Promise<EndReply> {
@@ -73,18 +83,29 @@ export class Running {
     await Promise.all([this.#ends.drain(), this.#beats.drain()]);
   }
 
-  async get(resolveBoard: (id: number) => Promise<BoardRef | null>, isVisible: (board: BoardRef) => boolean, runId: string): Promise<Run> {
+  async get(
+    resolveBoard: (id: number) => Promise<BoardRef | null>,
+    isVisible: (board: BoardRef) => boolean,
+    runId: string,
+  ): Promise<Run> {
     const id = parseId('run', runId);
     const board = id === null ? null : await resolveBoard(boardIdOf(id));
-    const row = id === null || board === null || !isVisible(board) ? undefined : (await withinDeadline(findRuns(this.#parts.cold, board.id, [id]))).get(id);
+    const row =
+      id === null || board === null || !isVisible(board)
+        ? undefined
+        : (await withinDeadline(findRuns(this.#parts.cold, board.id, [id]))).get(id);
     if (board === null || row === undefined) {
-      throw new ProblemError('not_found', `There is no run ${JSON.stringify(runId)}.`, { extensions: { resource: 'run' } });
+      throw new ProblemError('not_found', `There is no run ${JSON.stringify(runId)}.`, {
+        extensions: { resource: 'run' },
+      });
     }
     return runOf(board, row);
   }
 
   async listOfTask(board: BoardRef, taskId: Uuid, afterAttempt: number, rowsMax: number): Promise<Run[]> {
-    return (await withinDeadline(listTaskRuns(this.#parts.cold, board.id, taskId, afterAttempt, rowsMax))).map((row) => runOf(board, row));
+    return (
+      await withinDeadline(listTaskRuns(this.#parts.cold, board.id, taskId, afterAttempt, rowsMax))
+    ).map((row) => runOf(board, row));
   }
 
   /** Completions go first, all in one statement; what is left is decided one by one under its locks. */
@@ -97,32 +118,64 @@ export class Running {
       const settled = await transaction(this.#parts.hot, (tx) => endUnderLocks(tx, board, rest));
       for (const [end, result] of settled) results.set(end, result);
     }
-    for (const result of results.values()) if (result.ok && result.value.run.outcome) this.#parts.onEnded(result.value.run.outcome);
+    for (const result of results.values())
+      if (result.ok && result.value.run.outcome) this.#parts.onEnded(result.value.run.outcome);
     if ([...results.values()].some((result) => result.ok)) this.#parts.wake.ring(board.id);
     return ends.map((end) => results.get(end) ?? { ok: false, error: new Error('an end was not answered') });
   }
 
-  async #complete(board: BoardRef, completions: readonly RunEnd[], results: Map<RunEnd, Settled<EndReply>>): Promise<void> {
-    const operations = completions.map((end) => ({ ...end, actorId: end.actor.id, fingerprint: end.fingerprint ?? '' }));
-    const rows = new Map((await withinDeadline(completeRuns(this.#parts.hot, board.id, operations))).map((row) => [row.run.id, row]));
+  async #complete(
+    board: BoardRef,
+    completions: readonly RunEnd[],
+    results: Map<RunEnd, Settled<EndReply>>,
+  ): Promise<void> {
+    const operations = completions.map((end) => ({
+      ...end,
+      actorId: end.actor.id,
+      fingerprint: end.fingerprint ?? '',
+    }));
+    const rows = new Map(
+      (await withinDeadline(completeRuns(this.#parts.hot, board.id, operations))).map((row) => [
+        row.run.id,
+        row,
+      ]),
+    );
     for (const end of completions) {
       const row = rows.get(end.runId);
-      if (row !== undefined) results.set(end, { ok: true, value: { task: taskOf(board, row), run: runOf(board, row.run) } });
+      if (row !== undefined)
+        results.set(end, { ok: true, value: { task: taskOf(board, row), run: runOf(board, row.run) } });
     }
   }
 
   async #beatGathered(board: BoardRef, beats: readonly RunBeat[]): Promise<Settled<HeartbeatReply>[]> {
     const distinct = firstOfEachTask(beats);
-    const rows = new Map((await withinDeadline(extendLeases(this.#parts.hot, board.id, distinct.map(beatOf)))).map((row) => [row.task_id, row]));
+    const rows = new Map(
+      (await withinDeadline(extendLeases(this.#parts.hot, board.id, distinct.map(beatOf)))).map((row) => [
+        row.task_id,
+        row,
+      ]),
+    );
     this.#parts.onBeats(rows.size);
-    const held = (beat: RunBeat): BeatRow | undefined => (distinct.some((entry) => entry.runId === beat.runId) ? rows.get(beat.taskId) : undefined);
-    const logged = distinct.filter((beat) => rows.has(beat.taskId) && (carriesMore(beat) || rows.get(beat.taskId)?.is_log_due));
+    const held = (beat: RunBeat): BeatRow | undefined =>
+      distinct.some((entry) => entry.runId === beat.runId) ? rows.get(beat.taskId) : undefined;
+    const logged = distinct.filter(
+      (beat) => rows.has(beat.taskId) && (carriesMore(beat) || rows.get(beat.taskId)?.is_log_due),
+    );
     if (logged.length > 0) {
       await transaction(this.#parts.hot, (tx) => logBeats(tx, board, logged, rows));
       this.#parts.wake.ring(board.id);
     }
     const lost = beats.filter((beat) => held(beat) === undefined);
-    const runs = lost.length === 0 ? new Map<Uuid, RunRow>() : await withinDeadline(findRuns(this.#parts.cold, board.id, lost.map((beat) => beat.runId)));
+    const runs =
+      lost.length === 0
+        ? new Map<Uuid, RunRow>()
+        : await withinDeadline(
+            findRuns(
+              this.#parts.cold,
+              board.id,
+              lost.map((beat) => beat.runId),
+            ),
+          );
     return Promise.all(
       beats.map(async (beat): Promise<Settled<HeartbeatReply>> => {
         const row = held(beat);
@@ -134,7 +187,11 @@ export class Running {
   }
 
   async #replyTo(beat: RunBeat, row: BeatRow): Promise<HeartbeatReply> {
-    const reply = { lease_expires_at: row.lease_expires_at, cancel_requested: row.is_cancel_requested, messages: [] };
+    const reply = {
+      lease_expires_at: row.lease_expires_at,
+      cancel_requested: row.is_cancel_requested,
+      messages: [],
+    };
     if (!this.#parts.tokens.isDueForRenewal(beat.claim)) return reply;
     const token = await this.#parts.tokens.sign({ ...beat.claim, maxRuntimeSeconds: row.runtime_seconds });
     return { ...reply, token };
@@ -144,11 +201,16 @@ export class Running {
 /** In task order, so that two batches lock alike; a second operation on a task waits for the slower path. */
 function firstOfEachTask<T extends { readonly taskId: Uuid }>(operations: readonly T[]): T[] {
   const first = new Map<Uuid, T>();
-  for (const operation of operations) if (!first.has(operation.taskId)) first.set(operation.taskId, operation);
+  for (const operation of operations)
+    if (!first.has(operation.taskId)) first.set(operation.taskId, operation);
   return [...first.values()].sort((left, right) => (left.taskId < right.taskId ? -1 : 1));
 }
 
-async function endUnderLocks(tx: Tx, board: BoardRef, ends: readonly RunEnd[]): Promise<Map<RunEnd, Settled<EndReply>>> {
+async function endUnderLocks(
+  tx: Tx,
+  board: BoardRef,
+  ends: readonly RunEnd[],
+): Promise<Map<RunEnd, Settled<EndReply>>> {
   const distinct = firstOfEachTask(ends);
   const held = new Map((await lockHolds(tx, board.id, distinct)).map((row) => [row.run_id, row]));
   const winning = distinct.flatMap((end) => {
@@ -163,7 +225,8 @@ async function endUnderLocks(tx: Tx, board: BoardRef, ends: readonly RunEnd[]): 
       const run = runs.get(end.runId);
       const task = tasks.get(end.taskId);
       const isAnswered = run !== undefined && task !== undefined && (winners.has(end) || isSameEnd(run, end));
-      if (isAnswered) return [end, { ok: true, value: { task: taskOf(board, task), run: runOf(board, run) } }];
+      if (isAnswered)
+        return [end, { ok: true, value: { task: taskOf(board, task), run: runOf(board, run) } }];
       return [end, { ok: false, error: claimLost(board, run) }];
     }),
   );
@@ -171,18 +234,33 @@ async function endUnderLocks(tx: Tx, board: BoardRef, ends: readonly RunEnd[]): 
 
 /** The same end with the same body gets the same answer again. */
 function isSameEnd(run: RunRow, end: RunEnd): boolean {
-  return run.attempt === end.attempt && run.outcome !== null && run.end_fingerprint !== null && run.end_fingerprint === end.fingerprint;
+  return (
+    run.attempt === end.attempt &&
+    run.outcome !== null &&
+    run.end_fingerprint !== null &&
+    run.end_fingerprint === end.fingerprint
+  );
 }
 
-async function readReplies(runner: Runner, board: BoardRef, ends: readonly RunEnd[]): Promise<{ runs: Map<Uuid, RunRow>; tasks: Map<Uuid, TaskRow> }> {
-  const runs = await findRuns(runner, board.id, ends.map((end) => end.runId));
+async function readReplies(
+  runner: Runner,
+  board: BoardRef,
+  ends: readonly RunEnd[],
+): Promise<{ runs: Map<Uuid, RunRow>; tasks: Map<Uuid, TaskRow> }> {
+  const runs = await findRuns(
+    runner,
+    board.id,
+    ends.map((end) => end.runId),
+  );
   const tasks = await findTasks(runner, board.id, [...new Set(ends.map((end) => end.taskId))]);
   return { runs, tasks: new Map(tasks.map((task) => [task.id, task])) };
 }
 
-export function claimLost(board: BoardRef, run: RunRow | undefined): ProblemError {
+function claimLost(board: BoardRef, run: RunRow | undefined): ProblemError {
   if (run?.outcome == null) {
-    return new ProblemError('claim_lost', 'This claim is over: the run or its task is no longer there.', { extensions: { reason: 'ended', at: null, by: null, outcome: null } });
+    return new ProblemError('claim_lost', 'This claim is over: the run or its task is no longer there.', {
+      extensions: { reason: 'ended', at: null, by: null, outcome: null },
+    });
   }
   const { outcome, ended_at, ended_by } = runOf(board, run);
   const by = ended_by === null ? '' : ` by ${ended_by.type} ${ended_by.id}`;
@@ -202,20 +280,30 @@ function beatOf({ body, ...hold }: RunBeat) {
 
 /** A note, metadata or progress is worth an event of its own, however recent the last one is. */
 function carriesMore({ body }: RunBeat): boolean {
-  return [body.note, body.metadata, body.progress, body.checkpoint].some((part) => part !== null && part !== undefined);
+  return [body.note, body.metadata, body.progress, body.checkpoint].some(
+    (part) => part !== null && part !== undefined,
+  );
 }
 
-async function logBeats(tx: Tx, board: BoardRef, beats: readonly RunBeat[], rows: ReadonlyMap<Uuid, BeatRow>): Promise<void> {
+async function logBeats(
+  tx: Tx,
+  board: BoardRef,
+  beats: readonly RunBeat[],
+  rows: ReadonlyMap<Uuid, BeatRow>,
+): Promise<void> {
   const held = await recordBeats(
     tx,
     board.id,
     beats.map(({ body, ...hold }) => ({
       ...hold,
       metadata: body.metadata ?? null,
-      checkpoint: body.checkpoint === null || body.checkpoint === undefined ? null : JSON.stringify(body.checkpoint),
+      checkpoint:
+        body.checkpoint === null || body.checkpoint === undefined ? null : JSON.stringify(body.checkpoint),
     })),
   );
-  const events = beats.filter((beat) => held.has(beat.taskId)).map((beat) => beatEvent(beat, rows.get(beat.taskId)));
+  const events = beats
+    .filter((beat) => held.has(beat.taskId))
+    .map((beat) => beatEvent(beat, rows.get(beat.taskId)));
   if (events.length > 0) await appendEvents(tx, board.id, { events });
 }
 
@@ -238,4 +326,3 @@ function beatEvent({ claim, body, ...hold }: RunBeat, row: BeatRow | undefined):
     },
   };
 }
-

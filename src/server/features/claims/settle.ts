@@ -2,10 +2,17 @@
 import type { EventKind, Outcome } from '../../../contract/statuses.ts';
 import type { Tx } from '../../db/client.ts';
 import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
+import { assert } from '../../kernel/assert.ts';
 import { TASK_BACKOFF } from '../../kernel/backoff.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
-import { assert } from '../../kernel/assert.ts';
-import { decideEnd, type End, EVENT_TEXT_CHARACTERS_MAX, mayMove, moveTasks, type Verdict } from '../tasks/service.ts';
+import {
+  decideEnd,
+  type End,
+  EVENT_TEXT_CHARACTERS_MAX,
+  mayMove,
+  moveTasks,
+  type Verdict,
+} from '../tasks/service.ts';
 import { closeRuns, deleteClaims, type HeldRow } from './store/end.ts';
 
 /** One end of one locked hold. */
@@ -37,7 +44,11 @@ const EVENT_KINDS_BY_OUTCOME: Readonly<Record<Outcome, EventKind>> = {
 export async function settleEndings(tx: Tx, boardId: number, endings: readonly Ending[]): Promise<void> {
   if (endings.length === 0) return;
   const settled = endings.map((ending) => ({ ...ending, verdict: verdictOf(ending) }));
-  await deleteClaims(tx, boardId, settled.map(({ held }) => held.id));
+  await deleteClaims(
+    tx,
+    boardId,
+    settled.map(({ held }) => held.id),
+  );
   await moveTasks(
     tx,
     boardId,
@@ -101,7 +112,9 @@ function eventsOf(settled: Ending & { readonly verdict: Verdict }): NewEvent[] {
     status_after: verdict.status,
     outcome: verdict.outcome,
     ...(verdict.outcome === 'cancelled' ? { ended_by_verb: end.verb, reason: held.cancel_reason } : {}),
-    ...(end.verb === 'block' ? { kind: end.kind, reason: end.reason.slice(0, EVENT_TEXT_CHARACTERS_MAX) } : {}),
+    ...(end.verb === 'block'
+      ? { kind: end.kind, reason: end.reason.slice(0, EVENT_TEXT_CHARACTERS_MAX) }
+      : {}),
     ...(end.verb === 'fail' ? { kind: end.kind } : {}),
     summary: settled.summary?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null,
     error: settled.error?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null,
@@ -115,6 +128,15 @@ function eventsOf(settled: Ending & { readonly verdict: Verdict }): NewEvent[] {
   const reason = verdict.blocked?.reason.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null;
   return [
     ended,
-    { ...place, kind: 'task.gave_up', data: { status_before: verdict.status, status_after: verdict.status, failures: verdict.consecutiveFailures, reason } },
+    {
+      ...place,
+      kind: 'task.gave_up',
+      data: {
+        status_before: verdict.status,
+        status_after: verdict.status,
+        failures: verdict.consecutiveFailures,
+        reason,
+      },
+    },
   ];
 }

@@ -33,7 +33,14 @@ export const HANDOFF_ATTEMPTS_MAX = 10;
 export const HANDOFF_COMMENTS_MAX = 30;
 const TEXT_CHARACTERS_MAX = 4096;
 
-export const EMPTY_HANDOFF: Handoff = { parents: [], comments: [], attempts: [], review: null, messages: [], truncated: [] };
+export const EMPTY_HANDOFF: Handoff = {
+  parents: [],
+  comments: [],
+  attempts: [],
+  review: null,
+  messages: [],
+  truncated: [],
+};
 
 type CommentRows = Parameters<typeof commentOf>[0][];
 
@@ -51,7 +58,10 @@ export function handoffOf(attempts: readonly AttemptRow[], comments: CommentRows
   };
   return {
     ...EMPTY_HANDOFF,
-    comments: capList('comments', comments, HANDOFF_COMMENTS_MAX).map((row) => ({ ...commentOf(row), body: capText('comments.body', row.body) ?? '' })),
+    comments: capList('comments', comments, HANDOFF_COMMENTS_MAX).map((row) => ({
+      ...commentOf(row),
+      body: capText('comments.body', row.body) ?? '',
+    })),
     attempts: capList('attempts', attempts, HANDOFF_ATTEMPTS_MAX).map((row) => ({
       run_id: formatId('run', row.id),
       attempt: row.attempt,

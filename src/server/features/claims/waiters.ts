@@ -4,13 +4,14 @@
  */
 import type { Event } from '../../../contract/events.ts';
 import { pause } from '../../kernel/lifecycle.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { BoardFeeds, Follower } from '../watch/service.ts';
 
 /** However well wake-ups work, a waiter looks for itself this often. */
 const LOOK_INTERVAL_MS = 5000;
 /** Open long polls of one server; each is a connection of its own anyway. */
-export const WAITERS_MAX = 10_000;
+const WAITERS_MAX = 10_000;
 
 interface Waiter {
   readonly lane: string;
@@ -30,7 +31,8 @@ class BoardWaiters implements Follower {
       if (event.lane === undefined) continue;
       // An end makes room under a lane's cap; a task that became ready is work.
       const makesRoom = event.data['status_before'] === 'running' && event.data['status_after'] !== 'running';
-      if (makesRoom || event.data['status_after'] === 'ready') ready.set(event.lane, (ready.get(event.lane) ?? 0) + 1);
+      if (makesRoom || event.data['status_after'] === 'ready')
+        ready.set(event.lane, (ready.get(event.lane) ?? 0) + 1);
     }
     for (const [lane, count] of ready) this.#wakeFirst(lane, count);
   }
@@ -73,7 +75,17 @@ export class ClaimWaiters {
   }
 
   /** Calls `look` whenever there may be work, until it returns a result, the time is over (null), or the signal ends it (null). */
-  async wait<T>(board: BoardRef, lane: string, waitSeconds: number, signal: AbortSignal, look: () => Promise<T | null>): Promise<T | null> {
+  async wait<T>(
+    board: BoardRef,
+    lane: string,
+    waitSeconds: number,
+    signal: AbortSignal,
+    look: () => Promise<T | null>,
+  ): Promise<T | null> {
+    if (this.#count >= WAITERS_MAX)
+      throw new ProblemError('rate_limited', 'This server has all the long polls it can serve.', {
+        headers: { 'Retry-After': '5' },
+      });
     const deadline = performance.now() + waitSeconds * 1000;
     const group = this.#groupOf(board);
     const waiter: Waiter = { lane, isDue: true, wake: () => undefined };

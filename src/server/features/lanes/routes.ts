@@ -21,7 +21,11 @@ import type { LaneService } from './service.ts';
 
 const CALLER = 'routes of lanes are not open';
 
-const withTag = (status: number, lane: Lane) => ({ status, body: { lane }, headers: { ETag: `"${lane.version}"` } });
+const withTag = (status: number, lane: Lane) => ({
+  status,
+  body: { lane },
+  headers: { ETag: `"${lane.version}"` },
+});
 
 interface LaneRoutes {
   readonly lanes: LaneService;
@@ -32,7 +36,12 @@ interface LaneRoutes {
 
 export function bindLaneRoutes(bind: Bind, { lanes, boards, keys, idempotency }: LaneRoutes): void {
   bind(putLane, async ({ caller, params, body }) => {
-    const { lane, isNew } = await lanes.put(present(caller, CALLER), await boards.resolve(params.board), params.lane, body);
+    const { lane, isNew } = await lanes.put(
+      present(caller, CALLER),
+      await boards.resolve(params.board),
+      params.lane,
+      body,
+    );
     return withTag(isNew ? 201 : 200, lane);
   });
   bind(listLanes, async ({ params, query }) => {
@@ -40,11 +49,28 @@ export function bindLaneRoutes(bind: Bind, { lanes, boards, keys, idempotency }:
     const scope = `lanes ${params.board}`;
     const after = readPageToken(query.page_token, scope, 1)?.[0] ?? null;
     const found = await lanes.list(await boards.resolve(params.board), after, rows + 1);
-    return { status: 200, body: { lanes: found.slice(0, rows), next_page_token: nextPageToken(found, rows, scope, (lane) => [lane.name]) } };
+    return {
+      status: 200,
+      body: {
+        lanes: found.slice(0, rows),
+        next_page_token: nextPageToken(found, rows, scope, (lane) => [lane.name]),
+      },
+    };
   });
-  bind(getLane, async ({ params }) => withTag(200, await lanes.get(await boards.resolve(params.board), params.lane)));
+  bind(getLane, async ({ params }) =>
+    withTag(200, await lanes.get(await boards.resolve(params.board), params.lane)),
+  );
   bind(patchLane, async ({ caller, params, body, ifMatchVersion }) =>
-    withTag(200, await lanes.patch(present(caller, CALLER), await boards.resolve(params.board), params.lane, ifMatchVersion, body)),
+    withTag(
+      200,
+      await lanes.patch(
+        present(caller, CALLER),
+        await boards.resolve(params.board),
+        params.lane,
+        ifMatchVersion,
+        body,
+      ),
+    ),
   );
   bind(deleteLane, async ({ caller, params }) => {
     await lanes.delete(present(caller, CALLER), await boards.resolve(params.board), params.lane);
@@ -56,7 +82,10 @@ export function bindLaneRoutes(bind: Bind, { lanes, boards, keys, idempotency }:
     [drainLane, 'drain'],
   ] as const) {
     bind(route, async ({ caller, params }) =>
-      withTag(200, await lanes.switch(present(caller, CALLER), await boards.resolve(params.board), params.lane, to)),
+      withTag(
+        200,
+        await lanes.switch(present(caller, CALLER), await boards.resolve(params.board), params.lane, to),
+      ),
     );
   }
   bind(createLaneKey, async (exchange) => {

@@ -2,10 +2,10 @@
 import type { Lane, LaneBody } from '../../../contract/lanes.ts';
 import type { EventKind } from '../../../contract/statuses.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
-import { appendEvents } from '../../db/event-log.ts';
+import { appendEvents, type NewEvent } from '../../db/event-log.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
-import { actorOf, type ActorRef, type Principal } from '../../kernel/principal.ts';
+import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { KeyService } from '../auth/service.ts';
 import { type BoardRef, versionMismatch } from '../boards/service.ts';
@@ -45,7 +45,10 @@ const DEFAULTS: LaneFields = {
 const DRAINED_PER_SWEEP_MAX = 100;
 
 type Switch = 'pause' | 'resume' | 'drain';
-const SWITCHES: Record<Switch, { readonly kind: EventKind; readonly isPaused: boolean; readonly isDraining: boolean }> = {
+const SWITCHES: Record<
+  Switch,
+  { readonly kind: EventKind; readonly isPaused: boolean; readonly isDraining: boolean }
+> = {
   pause: { kind: 'lane.paused', isPaused: true, isDraining: false },
   resume: { kind: 'lane.resumed', isPaused: false, isDraining: false },
   drain: { kind: 'lane.draining', isPaused: false, isDraining: true },
@@ -59,7 +62,7 @@ interface LaneServiceParts {
   readonly keys: KeyService;
 }
 
-export function laneNotFound(board: string, lane: string): ProblemError {
+function laneNotFound(board: string, lane: string): ProblemError {
   return new ProblemError(
     'lane_not_found',
     `There is no lane ${JSON.stringify(lane)} on board ${JSON.stringify(board)}. Register it: lanekeeper lanes register ${lane}`,
@@ -82,42 +85,80 @@ export class LaneService {
     return lane;
   }
 
-  async list(board: BoardRef, afterName: string | null, rowsMax: number, runner: Runner = this.#parts.sql): Promise<Lane[]> {
+  async list(
+    board: BoardRef,
+    afterName: string | null,
+    rowsMax: number,
+    runner: Runner = this.#parts.sql,
+  ): Promise<Lane[]> {
     const rows = await withinDeadline(listLanes(runner, board.id, afterName, rowsMax));
     return this.#withPresence(runner, board, rows);
   }
 
-  async put(caller: Principal, board: BoardRef, name: string, body: LaneBody): Promise<{ lane: Lane; isNew: boolean }> {
+  async put(
+    caller: Principal,
+    board: BoardRef,
+    name: string,
+    body: LaneBody,
+  ): Promise<{ lane: Lane; isNew: boolean }> {
     const given = withoutNulls(body);
     const isNew = await this.#change(board, async (tx) => {
       const fields = checked({ ...DEFAULTS, ...given });
       if (!(await insertLane(tx, board.id, name, fields))) return null;
-      await this.#log(tx, board, name, 'lane.registered', actorOf(caller), { ...fields });
+      await this.#log(tx, board, {
+        kind: 'lane.registered',
+        lane: name,
+        actor: actorOf(caller),
+        data: { ...fields },
+      });
       return true;
     });
-    if (isNew === null) await this.#update(caller, board, name, null, (row) => ({ ...fieldsOf(row), ...given }));
+    if (isNew === null)
+      await this.#update(caller, board, name, null, (row) => ({ ...fieldsOf(row), ...given }));
     return { lane: await this.get(board, name), isNew: isNew !== null };
   }
 
   /** In a PATCH null sets a field back to its default. */
-  async patch(caller: Principal, board: BoardRef, name: string, version: number | null, body: LaneBody): Promise<Lane> {
+  async patch(
+    caller: Principal,
+    board: BoardRef,
+    name: string,
+    version: number | null,
+    body: LaneBody,
+  ): Promise<Lane> {
     const given = Object.fromEntries(
-      Object.entries(body).map(([key, value]) => [key, value === null ? DEFAULTS[key as keyof LaneFields] : value]),
+      Object.entries(body).map(([key, value]) => [
+        key,
+        value === null ? DEFAULTS[key as keyof LaneFields] : value,
+      ]),
     );
     await this.#update(caller, board, name, version, (row) => ({ ...fieldsOf(row), ...given }));
     return this.get(board, name);
   }
 
-  async #update(caller: Principal, board: BoardRef, name: string, version: number | null, change: (row: LaneRow) => LaneFields): Promise<void> {
+  async #update(
+    caller: Principal,
+    board: BoardRef,
+    name: string,
+    version: number | null,
+    change: (row: LaneRow) => LaneFields,
+  ): Promise<void> {
     await this.#change(board, async (tx) => {
       const row = await this.#lock(tx, board, name);
       if (version !== null && version !== row.version) throw versionMismatch(row.version);
       const before = fieldsOf(row);
       const after = checked(change(row));
-      const changed = Object.entries(after).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(before[key as keyof LaneFields]));
+      const changed = Object.entries(after).filter(
+        ([key, value]) => JSON.stringify(value) !== JSON.stringify(before[key as keyof LaneFields]),
+      );
       if (changed.length === 0) return;
       await updateLane(tx, board.id, name, after);
-      await this.#log(tx, board, name, 'lane.updated', actorOf(caller), Object.fromEntries(changed));
+      await this.#log(tx, board, {
+        kind: 'lane.updated',
+        lane: name,
+        actor: actorOf(caller),
+        data: Object.fromEntries(changed),
+      });
     });
   }
 
@@ -128,7 +169,12 @@ export class LaneService {
       if (row.is_paused === isPaused && row.is_draining === isDraining) return;
       if (to === 'drain' && row.is_paused) return; // Nothing is handed out already, and a pause is where a drain ends.
       await setLaneState(tx, board.id, name, { isPaused, isDraining });
-      await this.#log(tx, board, name, kind, actorOf(caller), { paused: isPaused, draining: isDraining });
+      await this.#log(tx, board, {
+        kind,
+        lane: name,
+        actor: actorOf(caller),
+        data: { paused: isPaused, draining: isDraining },
+      });
       // The counter row is ours now: no claim of this board is under way that a fresh look could miss.
       if (to === 'drain') await this.#pauseIfDrained(tx, board, name, actorOf(caller));
     });
@@ -138,9 +184,12 @@ export class LaneService {
   async delete(caller: Principal, board: BoardRef, name: string): Promise<void> {
     await this.#change(board, async (tx) => {
       await this.#lock(tx, board, name);
-      await this.#log(tx, board, name, 'lane.deregistered', actorOf(caller), {});
+      await this.#log(tx, board, { kind: 'lane.deregistered', lane: name, actor: actorOf(caller), data: {} });
       if (await hasLaneClaims(tx, board.id, name)) {
-        throw new ProblemError('lane_has_claims', `Lane ${JSON.stringify(name)} holds claims; drain it first.`);
+        throw new ProblemError(
+          'lane_has_claims',
+          `Lane ${JSON.stringify(name)} holds claims; drain it first.`,
+        );
       }
       await deleteLane(tx, board.id, name);
       await this.#parts.keys.revokeLaneKeys(tx, board.name, name);
@@ -149,7 +198,9 @@ export class LaneService {
 
   /** A draining lane whose last claim has ended becomes paused. */
   async pauseDrainedLanes(resolveBoard: (id: number) => Promise<BoardRef | null>): Promise<void> {
-    for (const { board_id, name } of await withinDeadline(listDrainedLanes(this.#parts.sql, DRAINED_PER_SWEEP_MAX))) {
+    for (const { board_id, name } of await withinDeadline(
+      listDrainedLanes(this.#parts.sql, DRAINED_PER_SWEEP_MAX),
+    )) {
       const board = await resolveBoard(board_id);
       if (board === null) continue;
       await this.#change(board, async (tx) => {
@@ -162,7 +213,12 @@ export class LaneService {
   async #pauseIfDrained(tx: Tx, board: BoardRef, name: string, actor: ActorRef): Promise<void> {
     if (await hasLaneClaims(tx, board.id, name)) return;
     await setLaneState(tx, board.id, name, { isPaused: true, isDraining: false });
-    await this.#log(tx, board, name, 'lane.paused', actor, { paused: true, draining: false });
+    await this.#log(tx, board, {
+      kind: 'lane.paused',
+      lane: name,
+      actor,
+      data: { paused: true, draining: false },
+    });
   }
 
   /** Runs a change of configuration; the caches learn of it, and waiting claims are woken to decide again. */
@@ -179,15 +235,17 @@ export class LaneService {
     return row;
   }
 
-  async #log(tx: Tx, board: BoardRef, lane: string, kind: EventKind, actor: ActorRef, data: Record<string, unknown>): Promise<void> {
-    await appendEvents(tx, board.id, { events: [{ kind, lane, actor, data }], isConfigChange: true });
+  async #log(tx: Tx, board: BoardRef, event: NewEvent): Promise<void> {
+    await appendEvents(tx, board.id, { events: [event], isConfigChange: true });
   }
 
   async #withPresence(runner: Runner, board: BoardRef, rows: readonly LaneRow[]): Promise<Lane[]> {
     if (rows.length === 0) return [];
     await this.#parts.presence.flush();
     const names = rows.map((row) => row.name);
-    const [workers, backlogs] = await withinDeadline(Promise.all([readWorkers(runner, board.id, names), readBacklogs(runner, board.id, names)]));
+    const [workers, backlogs] = await withinDeadline(
+      Promise.all([readWorkers(runner, board.id, names), readBacklogs(runner, board.id, names)]),
+    );
     return rows.map((row) => {
       const seen = workers.filter((worker) => worker.lane === row.name);
       const backlog = backlogs.find((entry) => entry.lane === row.name);
@@ -205,9 +263,19 @@ export class LaneService {
         updated_at: row.updated_at,
         presence: {
           online: seen.some((worker) => worker.is_online),
-          workers: seen.map(({ worker, last_seen_at, in_flight, version, is_online }) => ({ worker, last_seen_at, in_flight, online: is_online, ...(version === null ? {} : { version }) })),
+          workers: seen.map(({ worker, last_seen_at, in_flight, version, is_online }) => ({
+            worker,
+            last_seen_at,
+            in_flight,
+            online: is_online,
+            ...(version === null ? {} : { version }),
+          })),
         },
-        backlog: { ready: backlog?.ready ?? 0, running: backlog?.running ?? 0, oldest_ready_at: backlog?.oldest_ready_at ?? null },
+        backlog: {
+          ready: backlog?.ready ?? 0,
+          running: backlog?.running ?? 0,
+          oldest_ready_at: backlog?.oldest_ready_at ?? null,
+        },
       };
     });
   }
@@ -231,12 +299,18 @@ function fieldsOf(row: LaneRow): LaneFields {
 function checked(fields: LaneFields): LaneFields {
   if (fields.spawn !== null && fields.kind !== 'spawn') {
     const errors = [{ pointer: '/spawn', detail: 'only with kind spawn' }];
-    throw new ProblemError('invalid_request', 'Only a lane of kind spawn has spawn settings; persistent and human lanes are never spawned.', { errors });
+    throw new ProblemError(
+      'invalid_request',
+      'Only a lane of kind spawn has spawn settings; persistent and human lanes are never spawned.',
+      { errors },
+    );
   }
   return fields;
 }
 
 /** In a PUT null means absent. */
 function withoutNulls(body: LaneBody): Partial<LaneFields> {
-  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null && value !== undefined));
+  return Object.fromEntries(
+    Object.entries(body).filter(([, value]) => value !== null && value !== undefined),
+  );
 }

@@ -1,23 +1,25 @@
 /** What health and metrics read. */
 import type { Runner } from '../../db/client.ts';
 
-export async function ping(sql: Runner): Promise<void> {
-  await sql`/* system.ping */ SELECT 1`;
-}
-
 /** Milliseconds since 1970 by the database's clock. */
 export async function readDatabaseMs(sql: Runner): Promise<number> {
-  const [row] = await sql<{ ms: number }[]>`/* system.clock */ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms`;
+  const [row] = await sql<
+    { ms: number }[]
+  >`/* system.clock */ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms`;
   return row?.ms ?? Number.NaN;
 }
 
 export async function readServerVersion(sql: Runner): Promise<string> {
-  const [row] = await sql<{ version: string }[]>`/* system.version */ SELECT current_setting('server_version') AS version`;
+  const [row] = await sql<
+    { version: string }[]
+  >`/* system.version */ SELECT current_setting('server_version') AS version`;
   return row?.version ?? 'unknown';
 }
 
 export async function countAppliedMigrations(sql: Runner): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`/* system.migrations */ SELECT count(*)::int AS count FROM drizzle.__drizzle_migrations`;
+  const [row] = await sql<
+    { count: number }[]
+  >`/* system.migrations */ SELECT count(*)::int AS count FROM drizzle.__drizzle_migrations`;
   return row?.count ?? 0;
 }
 
@@ -37,7 +39,9 @@ export async function readGauges(sql: Runner): Promise<Gauges> {
       coalesce(sum(review), 0)::float8 AS review, coalesce(sum(done), 0)::float8 AS done, coalesce(sum(cancelled), 0)::float8 AS cancelled,
       coalesce(sum(archived), 0)::float8 AS archived
     FROM board_seq`;
-  const [ages] = await sql<{ live_claims: number; oldest_ready: number | null; oldest_transaction: number | null }[]>`
+  const [ages] = await sql<
+    { live_claims: number; oldest_ready: number | null; oldest_transaction: number | null }[]
+  >`
     /* system.ages */
     SELECT (SELECT count(*)::int FROM claims) AS live_claims,
       (SELECT extract(epoch FROM clock_timestamp() - min(oldest.status_since))::float8 FROM (

@@ -43,11 +43,20 @@ export class TaskCreation {
 
   constructor(parts: CreationParts) {
     this.#parts = parts;
-    this.#batcher = new Batcher({ sizeMax: GATHERED_TASKS_MAX, waitingMax: WAITING_TASKS_MAX, run: (board, tasks) => this.#createGathered(board, tasks) });
+    this.#batcher = new Batcher({
+      sizeMax: GATHERED_TASKS_MAX,
+      waitingMax: WAITING_TASKS_MAX,
+      run: (board, tasks) => this.#createGathered(board, tasks),
+    });
   }
 
   /** One task of an API key, gathered with others of its board. */
-  createOne(caller: Principal, board: BoardRef, body: CreateTaskBody, traceparent: string | null): Promise<Created> {
+  createOne(
+    caller: Principal,
+    board: BoardRef,
+    body: CreateTaskBody,
+    traceparent: string | null,
+  ): Promise<Created> {
     return this.#batcher.submit(board, this.#newTask(caller, body, traceparent));
   }
 
@@ -56,8 +65,15 @@ export class TaskCreation {
   }
 
   /** All or none, within the caller's transaction. */
-  async createAll(tx: Tx, caller: Principal, board: BoardRef, bodies: readonly CreateTaskBody[], traceparent: string | null): Promise<Created[]> {
-    if (caller.kind === 'claim') await this.#assertWithinClaim(tx, board, caller.runId, caller.taskId, bodies.length);
+  async createAll(
+    tx: Tx,
+    caller: Principal,
+    board: BoardRef,
+    bodies: readonly CreateTaskBody[],
+    traceparent: string | null,
+  ): Promise<Created[]> {
+    if (caller.kind === 'claim')
+      await this.#assertWithinClaim(tx, board, caller.runId, caller.taskId, bodies.length);
     const tasks = bodies.map((body) => this.#newTask(caller, body, traceparent));
     const results = await this.#insert(tx, board, tasks);
     return results.map((result) => {
@@ -66,11 +82,21 @@ export class TaskCreation {
     });
   }
 
-  async #assertWithinClaim(tx: Tx, board: BoardRef, runId: string, taskId: string, count: number): Promise<void> {
+  async #assertWithinClaim(
+    tx: Tx,
+    board: BoardRef,
+    runId: string,
+    taskId: string,
+    count: number,
+  ): Promise<void> {
     const run = present(parseId('run', runId), 'a verified token names a run');
     const task = present(parseId('task', taskId), 'a verified token names a task');
     if (!(await lockLiveClaim(tx, board.id, task, run))) {
-      throw new ProblemError('claim_lost', 'The claim of this token is over; it can create nothing any more.', { extensions: { reason: 'ended' } });
+      throw new ProblemError(
+        'claim_lost',
+        'The claim of this token is over; it can create nothing any more.',
+        { extensions: { reason: 'ended' } },
+      );
     }
     if ((await countTasksOfRun(tx, board.id, run)) + count > LIMITS.tasksPerRunMax) {
       throw new ProblemError('forbidden', `A run may create at most ${LIMITS.tasksPerRunMax} tasks.`);
@@ -90,10 +116,12 @@ export class TaskCreation {
   async #insert(runner: Sql | Tx, board: BoardRef, tasks: readonly NewTask[]): Promise<Settled<Created>[]> {
     const rows = new Map((await insertTasks(runner, board.id, tasks)).map((row) => [row.id, row]));
     const missing = tasks.filter((task) => !rows.has(task.id));
-    const existing = missing.length === 0 ? new Map<string, TaskRow>() : await this.#findExisting(runner, board, missing);
+    const existing =
+      missing.length === 0 ? new Map<string, TaskRow>() : await this.#findExisting(runner, board, missing);
     return tasks.map((task): Settled<Created> => {
       const row = rows.get(task.id);
-      if (row !== undefined) return { ok: true, value: { task: taskOf(board, freshRow(task, row)), isNew: true } };
+      if (row !== undefined)
+        return { ok: true, value: { task: taskOf(board, freshRow(task, row)), isNew: true } };
       const found = task.idempotency_key === null ? undefined : existing.get(task.idempotency_key);
       if (found !== undefined) return { ok: true, value: { task: taskOf(board, found), isNew: false } };
       return { ok: false, error: collision(task) };
@@ -101,7 +129,11 @@ export class TaskCreation {
   }
 
   /** The tasks whose idempotency keys were taken, by key. */
-  async #findExisting(runner: Sql | Tx, board: BoardRef, tasks: readonly NewTask[]): Promise<Map<string, TaskRow>> {
+  async #findExisting(
+    runner: Sql | Tx,
+    board: BoardRef,
+    tasks: readonly NewTask[],
+  ): Promise<Map<string, TaskRow>> {
     const keys = tasks.flatMap((task) => (task.idempotency_key === null ? [] : [task.idempotency_key]));
     const ids = await findIdsByIdempotencyKey(runner, board.id, keys);
     const rows = new Map((await findTasks(runner, board.id, [...ids.values()])).map((row) => [row.id, row]));
@@ -143,7 +175,11 @@ export class TaskCreation {
     const runAt = body.run_at ?? null;
     if (runAt !== null && body.status && body.status !== 'ready') {
       const errors = [{ pointer: '/run_at', detail: `not together with status ${body.status}` }];
-      throw new ProblemError('invalid_request', 'A task that is scheduled becomes ready by itself; it cannot start in another status.', { errors });
+      throw new ProblemError(
+        'invalid_request',
+        'A task that is scheduled becomes ready by itself; it cannot start in another status.',
+        { errors },
+      );
     }
     if (runAt !== null && Date.parse(runAt) > this.#parts.clock.now()) return { status: 'scheduled', runAt };
     return { status: body.status ?? 'ready', runAt: null };
@@ -151,9 +187,13 @@ export class TaskCreation {
 }
 
 function collision(task: NewTask): ProblemError {
-  return new ProblemError('already_exists', `Another task of this board has the external_ref ${JSON.stringify(task.external_ref)}.`, {
-    extensions: { resource: 'task' },
-  });
+  return new ProblemError(
+    'already_exists',
+    `Another task of this board has the external_ref ${JSON.stringify(task.external_ref)}.`,
+    {
+      extensions: { resource: 'task' },
+    },
+  );
 }
 
 /** The row as a read would give it: nobody has claimed, commented on or run it yet. */

@@ -1,6 +1,7 @@
 /** What people do with a task: every verb locks the row, asks the table of transitions, writes the move and its events. */
-import type { Task } from '../../../contract/tasks.ts';
+
 import type { EventKind, TaskStatus } from '../../../contract/statuses.ts';
+import type { Task } from '../../../contract/tasks.ts';
 import type { Tx } from '../../db/client.ts';
 import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
 import { violatedUnique } from '../../db/failures.ts';
@@ -30,13 +31,34 @@ const CANCEL_DEADLINE_SECONDS = 30;
 export const EVENT_TEXT_CHARACTERS_MAX = 400;
 
 export function taskNotFound(reference: string): ProblemError {
-  return new ProblemError('not_found', `There is no task ${JSON.stringify(reference)} on this board.`, { extensions: { resource: 'task' } });
+  return new ProblemError('not_found', `There is no task ${JSON.stringify(reference)} on this board.`, {
+    extensions: { resource: 'task' },
+  });
 }
 
 function illegalTransition(from: TaskStatus, verb: Verb, to: TaskStatus): ProblemError {
-  return new ProblemError('illegal_transition', `A task that is ${from} cannot become ${to} by ${verb.replaceAll('_', ' ')}.`, {
-    extensions: { status: from, requested_status: to },
-  });
+  return new ProblemError(
+    'illegal_transition',
+    `A task that is ${from} cannot become ${to} by ${verb.replaceAll('_', ' ')}.`,
+    {
+      extensions: { status: from, requested_status: to },
+    },
+  );
+}
+
+interface OperationParts {
+  readonly tx: Tx;
+  readonly board: BoardRef;
+  readonly actor: ActorRef;
+  readonly ids: IdSource;
+}
+
+/** What a move writes beyond the task's row and its own event. */
+interface MoveExtras {
+  readonly otherEvents?: readonly NewEvent[];
+  readonly alsoWrite?: () => Promise<void>;
+  /** Where the event happened, beyond the task. */
+  readonly place?: Partial<Pick<NewEvent, 'runId' | 'worker' | 'attempt'>>;
 }
 
 /** One operator's change of one task, in its transaction. */
@@ -47,7 +69,7 @@ export class TaskOperation {
   readonly #ids: IdSource;
   readonly #before: LockedTask;
 
-  private constructor(tx: Tx, board: BoardRef, actor: ActorRef, ids: IdSource, before: LockedTask) {
+  private constructor({ tx, board, actor, ids }: OperationParts, before: LockedTask) {
     this.#tx = tx;
     this.#board = board;
     this.#actor = actor;
@@ -55,10 +77,10 @@ export class TaskOperation {
     this.#before = before;
   }
 
-  static async begin(tx: Tx, board: BoardRef, actor: ActorRef, ids: IdSource, id: Uuid, reference: string): Promise<TaskOperation> {
-    const before = await lockTask(tx, board.id, id);
-    if (before === null) throw taskNotFound(reference);
-    return new TaskOperation(tx, board, actor, ids, before);
+  /** Locks the task for the rest of the transaction; null when it is not there. */
+  static async begin(parts: OperationParts, id: Uuid): Promise<TaskOperation | null> {
+    const before = await lockTask(parts.tx, parts.board.id, id);
+    return before === null ? null : new TaskOperation(parts, before);
   }
 
   async promote(): Promise<void> {
@@ -69,29 +91,67 @@ export class TaskOperation {
     const before = this.#before;
     const comment = answer === null ? [] : [await this.#comment(answer)];
     const data = { kind: before.blocked_kind, answer: answer?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null };
-    await this.#move('unblock', { status: 'ready', consecutiveFailures: 0, protocolViolations: 0 }, 'task.unblocked', data, comment);
+    await this.#move(
+      'unblock',
+      { status: 'ready', consecutiveFailures: 0, protocolViolations: 0 },
+      'task.unblocked',
+      data,
+      { otherEvents: comment },
+    );
   }
 
   async assign(lane: string | null, reason: string | null): Promise<void> {
     const { status, lane: from } = this.#before;
-    await this.#move('assign', { status, lane, consecutiveFailures: 0, protocolViolations: 0 }, 'task.assigned', { from_lane: from, lane, reason });
+    await this.#move(
+      'assign',
+      { status, lane, consecutiveFailures: 0, protocolViolations: 0 },
+      'task.assigned',
+      { from_lane: from, lane, reason },
+    );
   }
 
   async archive(): Promise<void> {
-    await this.#move('archive', { status: 'archived' }, 'task.archived', {}, [], () => releaseIdempotencyKey(this.#tx, this.#board.id, this.#before.id));
+    const alsoWrite = () => releaseIdempotencyKey(this.#tx, this.#board.id, this.#before.id);
+    await this.#move('archive', { status: 'archived' }, 'task.archived', {}, { alsoWrite });
   }
 
   async reopen(): Promise<void> {
-    await this.#move('reopen', { status: 'ready', consecutiveFailures: 0, protocolViolations: 0 }, 'task.reopened', {});
+    await this.#move(
+      'reopen',
+      { status: 'ready', consecutiveFailures: 0, protocolViolations: 0 },
+      'task.reopened',
+      {},
+    );
   }
 
-  async complete(body: { summary: string | null; result: unknown; metadata: Readonly<Record<string, unknown>> | null }): Promise<void> {
+  async complete(body: {
+    summary: string | null;
+    result: unknown;
+    metadata: Readonly<Record<string, unknown>> | null;
+  }): Promise<void> {
     const before = this.#before;
-    const run = { id: this.#ids.next(this.#board.id), taskId: before.id, attempt: before.attempt + 1, lane: before.lane, actor: this.#actor, ...body };
-    const after = { status: 'done' as const, attempt: run.attempt, consecutiveFailures: 0, protocolViolations: 0 };
-    const data = { outcome: 'completed', summary: body.summary?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null, metadata: body.metadata };
+    const run = {
+      id: this.#ids.next(this.#board.id),
+      taskId: before.id,
+      attempt: before.attempt + 1,
+      lane: before.lane,
+      actor: this.#actor,
+      ...body,
+    };
+    const after = {
+      status: 'done' as const,
+      attempt: run.attempt,
+      consecutiveFailures: 0,
+      protocolViolations: 0,
+    };
+    const data = {
+      outcome: 'completed',
+      summary: body.summary?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null,
+      metadata: body.metadata,
+    };
+    const alsoWrite = () => insertOperatorRun(this.#tx, this.#board.id, run);
     const place = { runId: run.id, attempt: run.attempt };
-    await this.#move('operator_complete', after, 'task.completed', data, [], () => insertOperatorRun(this.#tx, this.#board.id, run), place);
+    await this.#move('operator_complete', after, 'task.completed', data, { alsoWrite, place });
   }
 
   async cancel(reason: string | null, deadlineSeconds: number | null): Promise<void> {
@@ -103,7 +163,7 @@ export class TaskOperation {
     const claim = await requestCancel(this.#tx, this.#board.id, this.#before.id, cancel);
     const data = { reason, deadline_at: claim?.cancel_deadline_at ?? null };
     const place = claim === null ? {} : { runId: claim.run_id, worker: claim.worker };
-    await this.#move('cancel', { status: 'running' }, 'task.cancel_requested', data, [], undefined, place);
+    await this.#move('cancel', { status: 'running' }, 'task.cancel_requested', data, { place });
   }
 
   async patch(patch: TaskPatch, expectedVersion: number | null): Promise<void> {
@@ -115,25 +175,45 @@ export class TaskOperation {
       await patchTask(this.#tx, this.#board.id, id, patch);
     } catch (error) {
       if (violatedUnique(error) === null) throw error;
-      throw new ProblemError('already_exists', 'Another task of this board has that external_ref.', { extensions: { resource: 'task' } });
+      throw new ProblemError('already_exists', 'Another task of this board has that external_ref.', {
+        extensions: { resource: 'task' },
+        cause: error,
+      });
     }
     // Bodies and payloads stay out of the log: it says that they changed.
     const { body, payload, ...shown } = data;
     const changed = [...('body' in data ? ['body'] : []), ...('payload' in data ? ['payload'] : [])];
-    const event = { kind: 'task.updated', taskId: id, lane, taskVersion: version + 1, actor: this.#actor, data: { ...shown, changed } } as const;
+    const event = {
+      kind: 'task.updated',
+      taskId: id,
+      lane,
+      taskVersion: version + 1,
+      actor: this.#actor,
+      data: { ...shown, changed },
+    } as const;
     await appendEvents(this.#tx, this.#board.id, { events: [event] });
   }
 
   /** Comments change no status, so any task takes them. */
   async comment(body: string): Promise<{ id: Uuid; at: string }> {
     const id = this.#ids.next();
-    const at = await insertComment(this.#tx, this.#board.id, { id, taskId: this.#before.id, body, author: this.#actor });
+    const at = await insertComment(this.#tx, this.#board.id, {
+      id,
+      taskId: this.#before.id,
+      body,
+      author: this.#actor,
+    });
     await appendEvents(this.#tx, this.#board.id, { events: [this.#commentEvent(body)] });
     return { id, at };
   }
 
   async #comment(body: string): Promise<NewEvent> {
-    await insertComment(this.#tx, this.#board.id, { id: this.#ids.next(), taskId: this.#before.id, body, author: this.#actor });
+    await insertComment(this.#tx, this.#board.id, {
+      id: this.#ids.next(),
+      taskId: this.#before.id,
+      body,
+      author: this.#actor,
+    });
     return this.#commentEvent(body);
   }
 
@@ -154,12 +234,11 @@ export class TaskOperation {
     after: TaskAfter,
     kind: EventKind,
     data: Record<string, unknown>,
-    otherEvents: readonly NewEvent[] = [],
-    alsoWrite?: () => Promise<void>,
-    place: Partial<Pick<NewEvent, 'runId' | 'worker' | 'attempt'>> = {},
+    { otherEvents = [], alsoWrite, place = {} }: MoveExtras = {},
   ): Promise<void> {
     const before = this.#before;
-    if (!mayMove(before.status, verb, after.status)) throw illegalTransition(before.status, verb, after.status);
+    if (!mayMove(before.status, verb, after.status))
+      throw illegalTransition(before.status, verb, after.status);
     await moveTasks(this.#tx, this.#board.id, [{ before, after }]);
     await alsoWrite?.();
     const event: NewEvent = {

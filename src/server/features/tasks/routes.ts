@@ -1,4 +1,6 @@
 /** Binds the routes of tasks. */
+
+import { NAME_PATTERN } from '../../../contract/identifiers.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import {
   addComment,
@@ -17,7 +19,6 @@ import {
   unblockTask,
 } from '../../../contract/task-routes.ts';
 import type { Task } from '../../../contract/tasks.ts';
-import { NAME_PATTERN } from '../../../contract/identifiers.ts';
 import type { Sql } from '../../db/client.ts';
 import { snapshotTransaction } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
@@ -28,10 +29,9 @@ import { present } from '../../kernel/assert.ts';
 import { parseId, type Uuid } from '../../kernel/ids.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardService } from '../boards/service.ts';
-import { waitForChange } from '../watch/service.ts';
 import type { BoardFeeds } from '../watch/service.ts';
-import type { TaskCreation, TaskService } from './service.ts';
-import type { PagePosition, TaskFilter } from './store/read.ts';
+import { waitForChange } from '../watch/service.ts';
+import type { PagePosition, TaskCreation, TaskFilter, TaskService } from './service.ts';
 
 const CALLER = 'routes of tasks are not open';
 /** A filter with more words than this is a mistake. */
@@ -47,7 +47,11 @@ interface TaskRoutes {
   readonly sql: Sql;
 }
 
-const withTag = (status: number, task: Task) => ({ status, body: { task }, headers: { ETag: `"${task.version}"` } });
+const withTag = (status: number, task: Task) => ({
+  status,
+  body: { task },
+  headers: { ETag: `"${task.version}"` },
+});
 
 export function bindTaskRoutes(bind: Bind, parts: TaskRoutes): void {
   bindCreation(bind, parts);
@@ -91,7 +95,18 @@ function bindReading(bind: Bind, { tasks, boards, feeds, sql }: TaskRoutes): voi
     const read = () => tasks.get(principal, board, params.task);
     if (waitSeconds === null) return withTag(200, await read());
     const id = await tasks.resolve(principal, board, params.task);
-    return withTag(200, await waitForChange({ feeds, board, taskId: id, waitSeconds, signal, read, isDone: (task) => tasks.isFinished(task) }));
+    return withTag(
+      200,
+      await waitForChange({
+        feeds,
+        board,
+        taskId: id,
+        waitSeconds,
+        signal,
+        read,
+        isDone: (task) => tasks.isFinished(task),
+      }),
+    );
   });
 
   bind(listTasks, async ({ params, query }) => {
@@ -103,7 +118,7 @@ function bindReading(bind: Bind, { tasks, boards, feeds, sql }: TaskRoutes): voi
     const after = positionOf(readPageToken(query.page_token, scope, 2));
     const { found, cursor } = await snapshotTransaction(sql, async (tx) => ({
       cursor: await feeds.cursor(tx, board),
-      found: await tasks.list(tx, board, filter, order, after, rows + 1),
+      found: await tasks.list(tx, board, { filter, order, after, rowsMax: rows + 1 }),
     }));
     const next = nextPageToken(found, rows, scope, (task) => [task.id, String(task.priority)]);
     return { status: 200, body: { tasks: found.slice(0, rows), next_page_token: next, cursor } };
@@ -115,23 +130,49 @@ function bindReading(bind: Bind, { tasks, boards, feeds, sql }: TaskRoutes): voi
     const scope = `comments ${board.id} ${params.task}`;
     const after = readPageToken(query.page_token, scope, 1)?.[0] ?? null;
     const found = await tasks.listComments(present(caller, CALLER), board, params.task, after, rows + 1);
-    return { status: 200, body: { comments: found.slice(0, rows), next_page_token: nextPageToken(found, rows, scope, (comment) => [comment.id]) } };
+    return {
+      status: 200,
+      body: {
+        comments: found.slice(0, rows),
+        next_page_token: nextPageToken(found, rows, scope, (comment) => [comment.id]),
+      },
+    };
   });
 }
 
 function bindVerbs(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes): void {
   bind(patchTask, async ({ caller, params, body, ifMatchVersion }) =>
-    withTag(200, await tasks.patch(present(caller, CALLER), await boards.resolve(params.board), params.task, body, ifMatchVersion)),
+    withTag(
+      200,
+      await tasks.patch(
+        present(caller, CALLER),
+        await boards.resolve(params.board),
+        params.task,
+        body,
+        ifMatchVersion,
+      ),
+    ),
   );
   const operate = async (
-    { caller, params }: { caller: Parameters<TaskService['operate']>[0] | null; params: { board: string; task: string } },
+    {
+      caller,
+      params,
+    }: { caller: Parameters<TaskService['operate']>[0] | null; params: { board: string; task: string } },
     verb: Parameters<TaskService['operate']>[3],
-  ) => withTag(200, await tasks.operate(present(caller, CALLER), await boards.resolve(params.board), params.task, verb));
+  ) =>
+    withTag(
+      200,
+      await tasks.operate(present(caller, CALLER), await boards.resolve(params.board), params.task, verb),
+    );
 
   bind(promoteTask, (exchange) => operate(exchange, (operation) => operation.promote()));
-  bind(unblockTask, (exchange) => operate(exchange, (operation) => operation.unblock(exchange.body.answer ?? null)));
+  bind(unblockTask, (exchange) =>
+    operate(exchange, (operation) => operation.unblock(exchange.body.answer ?? null)),
+  );
   bind(cancelTask, (exchange) =>
-    operate(exchange, (operation) => operation.cancel(exchange.body.reason ?? null, exchange.body.deadline_seconds ?? null)),
+    operate(exchange, (operation) =>
+      operation.cancel(exchange.body.reason ?? null, exchange.body.deadline_seconds ?? null),
+    ),
   );
   bind(completeTask, (exchange) =>
     operate(exchange, (operation) =>
@@ -142,7 +183,9 @@ function bindVerbs(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes)
       }),
     ),
   );
-  bind(assignTask, (exchange) => operate(exchange, (operation) => operation.assign(exchange.body.lane, exchange.body.reason ?? null)));
+  bind(assignTask, (exchange) =>
+    operate(exchange, (operation) => operation.assign(exchange.body.lane, exchange.body.reason ?? null)),
+  );
   bind(archiveTask, (exchange) => operate(exchange, (operation) => operation.archive()));
   bind(reopenTask, (exchange) => operate(exchange, (operation) => operation.reopen()));
 
@@ -150,7 +193,15 @@ function bindVerbs(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes)
     const board = await boards.resolve(exchange.params.board);
     const answer = await idempotency.run(exchange, board.id, async (tx) => ({
       status: 201,
-      body: { comment: await tasks.comment(tx, present(exchange.caller, CALLER), board, exchange.params.task, exchange.body.body) },
+      body: {
+        comment: await tasks.comment(
+          tx,
+          present(exchange.caller, CALLER),
+          board,
+          exchange.params.task,
+          exchange.body.body,
+        ),
+      },
     }));
     wake.ring(board.id);
     return answer;
@@ -167,31 +218,50 @@ interface FilterQuery {
 
 function filterOf(query: FilterQuery): TaskFilter {
   return {
-    statuses: wordsOf('status', query.status, (word) => (TASK_STATUSES as readonly string[]).includes(word)) as TaskStatus[] | null,
-    lanes: wordsOf('lane', query.lane, (word) => word === '-' || NAME_PATTERN.test(word))?.map((word) => (word === '-' ? null : word)) ?? null,
+    statuses: wordsOf('status', query.status, (word) =>
+      (TASK_STATUSES as readonly string[]).includes(word),
+    ) as TaskStatus[] | null,
+    lanes:
+      wordsOf('lane', query.lane, (word) => word === '-' || NAME_PATTERN.test(word))?.map((word) =>
+        word === '-' ? null : word,
+      ) ?? null,
     labels: labelsOf(query.label),
     tenants: wordsOf('tenant', query.tenant, (word) => word.length > 0),
     titlePart: query.q ?? null,
   };
 }
 
-function wordsOf(name: string, text: string | undefined, isValid: (word: string) => boolean): string[] | null {
+function wordsOf(
+  name: string,
+  text: string | undefined,
+  isValid: (word: string) => boolean,
+): string[] | null {
   if (text === undefined) return null;
   const words = text.split(',');
-  const bad = words.length > FILTER_WORDS_MAX ? `more than ${FILTER_WORDS_MAX} words` : words.find((word) => !isValid(word));
+  const bad =
+    words.length > FILTER_WORDS_MAX
+      ? `more than ${FILTER_WORDS_MAX} words`
+      : words.find((word) => !isValid(word));
   if (bad === undefined) return words;
-  throw new ProblemError('invalid_request', `The query parameter ${name} is not valid: ${bad}.`, { errors: [{ pointer: `/${name}`, detail: 'is not valid' }] });
+  throw new ProblemError('invalid_request', `The query parameter ${name} is not valid: ${bad}.`, {
+    errors: [{ pointer: `/${name}`, detail: 'is not valid' }],
+  });
 }
 
 function labelsOf(text: string | undefined): Record<string, string> | null {
   const pairs = wordsOf('label', text, (word) => word.indexOf(':') > 0);
-  return pairs === null ? null : Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf(':')), pair.slice(pair.indexOf(':') + 1)]));
+  return pairs === null
+    ? null
+    : Object.fromEntries(
+        pairs.map((pair) => [pair.slice(0, pair.indexOf(':')), pair.slice(pair.indexOf(':') + 1)]),
+      );
 }
 
 function positionOf(parts: readonly string[] | null): PagePosition | null {
   if (parts === null) return null;
   const id: Uuid | null = parseId('task', parts[0] ?? '');
   const priority = Number(parts[1]);
-  if (id === null || !Number.isInteger(priority)) throw new ProblemError('invalid_cursor', 'The page token is not from this list.');
+  if (id === null || !Number.isInteger(priority))
+    throw new ProblemError('invalid_cursor', 'The page token is not from this list.');
   return { id, priority };
 }

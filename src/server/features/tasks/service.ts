@@ -1,7 +1,7 @@
 /** Tasks: read, listed, and operated on. Creating them stands in creation.ts, the verbs in operation.ts. */
 import type { z } from 'zod';
-import type { Comment as CommentSchema, PatchTaskBody, TASK_ORDERS, Task } from '../../../contract/tasks.ts';
 import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
+import type { Comment as CommentSchema, PatchTaskBody, Task } from '../../../contract/tasks.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
 import { appendEvents } from '../../db/event-log.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
@@ -13,20 +13,20 @@ import type { BoardRef } from '../boards/service.ts';
 import { TaskOperation, taskNotFound } from './operation.ts';
 import { listBoardsWithDueTasks, lockDueTasks, moveTasks, type TaskPatch } from './store/change.ts';
 import { lockLiveClaim } from './store/create.ts';
-import { findIdByExternalRef, findTask, listComments, listTasks, type PagePosition, type TaskFilter } from './store/read.ts';
+import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage } from './store/read.ts';
 import { commentOf, taskOf } from './view.ts';
 
 export { TaskCreation } from './creation.ts';
-export { EVENT_TEXT_CHARACTERS_MAX, taskNotFound } from './operation.ts';
+export { EVENT_TEXT_CHARACTERS_MAX } from './operation.ts';
 export { decideEnd, type End, type Held, mayMove, type Verdict } from './state.ts';
-export { moveTasks, type LockedTask, type TaskMove } from './store/change.ts';
+export { type LockedTask, moveTasks, type TaskMove } from './store/change.ts';
 export {
   findTask,
   findTasks,
   listNewestComments,
   listUnfinishedTasks,
-  TASK_DETAIL_COLUMNS,
-  TASK_HOT_COLUMNS,
+  type PagePosition,
+  type TaskFilter,
   type TaskRow,
 } from './store/read.ts';
 export { commentOf, taskOf } from './view.ts';
@@ -55,8 +55,14 @@ export class TaskService {
   }
 
   /** The number of a task named by id or external_ref; a claim token finds only its own. */
-  async resolve(caller: Principal, board: BoardRef, reference: string, runner: Runner = this.#parts.sql): Promise<Uuid> {
-    const id = parseId('task', reference) ?? (await withinDeadline(findIdByExternalRef(runner, board.id, reference)));
+  async resolve(
+    caller: Principal,
+    board: BoardRef,
+    reference: string,
+    runner: Runner = this.#parts.sql,
+  ): Promise<Uuid> {
+    const id =
+      parseId('task', reference) ?? (await withinDeadline(findIdByExternalRef(runner, board.id, reference)));
     if (id === null) throw taskNotFound(reference);
     if (caller.kind === 'claim' && formatId('task', id) !== caller.taskId) throw taskNotFound(reference);
     return id;
@@ -73,18 +79,17 @@ export class TaskService {
     return FINISHED_STATUSES.includes(task.status);
   }
 
-  async list(
-    runner: Runner,
-    board: BoardRef,
-    filter: TaskFilter,
-    order: (typeof TASK_ORDERS)[number],
-    after: PagePosition | null,
-    rowsMax: number,
-  ): Promise<Task[]> {
-    return (await listTasks(runner, board.id, filter, order, after, rowsMax)).map((row) => taskOf(board, row));
+  async list(runner: Runner, board: BoardRef, page: TaskPage): Promise<Task[]> {
+    return (await listTasks(runner, board.id, page)).map((row) => taskOf(board, row));
   }
 
-  async listComments(caller: Principal, board: BoardRef, reference: string, afterId: string | null, rowsMax: number): Promise<Comment[]> {
+  async listComments(
+    caller: Principal,
+    board: BoardRef,
+    reference: string,
+    afterId: string | null,
+    rowsMax: number,
+  ): Promise<Comment[]> {
     const id = await this.resolve(caller, board, reference);
     await this.get(caller, board, reference);
     const after = afterId === null ? null : parseId('cmt', afterId);
@@ -92,7 +97,12 @@ export class TaskService {
   }
 
   /** Runs one verb on one task; the answer is the task as the verb left it. */
-  async operate(caller: Principal, board: BoardRef, reference: string, verb: (operation: TaskOperation) => Promise<void>): Promise<Task> {
+  async operate(
+    caller: Principal,
+    board: BoardRef,
+    reference: string,
+    verb: (operation: TaskOperation) => Promise<void>,
+  ): Promise<Task> {
     const task = await transaction(this.#parts.sql, async (tx) => {
       const operation = await this.#begin(tx, caller, board, reference);
       await verb(operation);
@@ -102,18 +112,32 @@ export class TaskService {
     return task;
   }
 
-  async patch(caller: Principal, board: BoardRef, reference: string, body: PatchTaskBody, version: number | null): Promise<Task> {
+  async patch(
+    caller: Principal,
+    board: BoardRef,
+    reference: string,
+    body: PatchTaskBody,
+    version: number | null,
+  ): Promise<Task> {
     return this.operate(caller, board, reference, (operation) => operation.patch(patchOf(body), version));
   }
 
   /** Within the caller's transaction. Under a claim token only while the claim holds. */
-  async comment(tx: Tx, caller: Principal, board: BoardRef, reference: string, body: string): Promise<Comment> {
+  async comment(
+    tx: Tx,
+    caller: Principal,
+    board: BoardRef,
+    reference: string,
+    body: string,
+  ): Promise<Comment> {
     const operation = await this.#begin(tx, caller, board, reference);
     if (caller.kind === 'claim') {
       const task = parseId('task', caller.taskId);
       const run = parseId('run', caller.runId);
       if (task === null || run === null || !(await lockLiveClaim(tx, board.id, task, run))) {
-        throw new ProblemError('claim_lost', 'The claim of this token is over.', { extensions: { reason: 'ended' } });
+        throw new ProblemError('claim_lost', 'The claim of this token is over.', {
+          extensions: { reason: 'ended' },
+        });
       }
     }
     const { id, at } = await operation.comment(body);
@@ -122,7 +146,12 @@ export class TaskService {
 
   async #begin(tx: Tx, caller: Principal, board: BoardRef, reference: string): Promise<TaskOperation> {
     const id = await this.resolve(caller, board, reference, tx);
-    return TaskOperation.begin(tx, board, actorOf(caller), this.#parts.ids, id, reference);
+    const operation = await TaskOperation.begin(
+      { tx, board, actor: actorOf(caller), ids: this.#parts.ids },
+      id,
+    );
+    if (operation === null) throw taskNotFound(reference);
+    return operation;
   }
 
   /** Makes scheduled tasks ready whose time has come. Runs on every server; each takes what the others have not locked. */
@@ -136,9 +165,15 @@ export class TaskService {
 }
 
 async function wakeDueTasksOf(tx: Tx, boardId: number): Promise<number> {
-  const due = [...(await lockDueTasks(tx, boardId, DUE_TASKS_PER_SWEEP_MAX))].sort((left, right) => (left.id < right.id ? -1 : 1));
+  const due = [...(await lockDueTasks(tx, boardId, DUE_TASKS_PER_SWEEP_MAX))].sort((left, right) =>
+    left.id < right.id ? -1 : 1,
+  );
   if (due.length === 0) return 0;
-  await moveTasks(tx, boardId, due.map((before) => ({ before, after: { status: 'ready' as const } })));
+  await moveTasks(
+    tx,
+    boardId,
+    due.map((before) => ({ before, after: { status: 'ready' as const } })),
+  );
   await appendEvents(tx, boardId, {
     events: due.map((task) => ({
       kind: 'task.ready' as const,
@@ -156,7 +191,9 @@ async function wakeDueTasksOf(tx: Tx, boardId: number): Promise<number> {
 
 /** In a PATCH null clears: to nothing, or to the default where there must be a value. */
 function patchOf(body: PatchTaskBody): TaskPatch {
-  const given = Object.entries(body).map(([name, value]) => [name, value === null ? (CLEARED[name] ?? null) : value] as const);
+  const given = Object.entries(body).map(
+    ([name, value]) => [name, value === null ? (CLEARED[name] ?? null) : value] as const,
+  );
   const isHot = (name: string): boolean => (HOT_FIELDS as readonly string[]).includes(name);
   return {
     hot: Object.fromEntries(given.filter(([name]) => isHot(name))),

@@ -83,7 +83,13 @@ export type End =
   | { readonly verb: 'complete' }
   | { readonly verb: 'block'; readonly kind: BlockKind | null; readonly reason: string }
   | { readonly verb: 'release'; readonly delaySeconds: number | null }
-  | { readonly verb: 'fail'; readonly kind: FailKind; readonly error: string; readonly retryAfterSeconds: number | null; readonly isPermanent: boolean }
+  | {
+      readonly verb: 'fail';
+      readonly kind: FailKind;
+      readonly error: string;
+      readonly retryAfterSeconds: number | null;
+      readonly isPermanent: boolean;
+    }
   | { readonly verb: 'crash'; readonly reason: string }
   | { readonly verb: 'time_out'; readonly reason: string }
   | { readonly verb: 'cancel' };
@@ -107,15 +113,28 @@ const PROTOCOL_VIOLATIONS_MAX = 3;
 /** Where an ended claim leaves its task. */
 export function decideEnd(held: Held, end: End, random: () => number = Math.random): Verdict {
   const { consecutiveFailures, protocolViolations } = held;
-  const same = { delaySeconds: null, consecutiveFailures, protocolViolations, blocked: null, hasGivenUp: false };
-  if (end.verb === 'cancel' || (end.verb !== 'complete' && held.isCancelRequested)) return { ...same, status: 'cancelled', outcome: 'cancelled' };
+  const same = {
+    delaySeconds: null,
+    consecutiveFailures,
+    protocolViolations,
+    blocked: null,
+    hasGivenUp: false,
+  };
+  if (end.verb === 'cancel' || (end.verb !== 'complete' && held.isCancelRequested))
+    return { ...same, status: 'cancelled', outcome: 'cancelled' };
   switch (end.verb) {
     case 'complete':
       return { ...same, status: 'done', outcome: 'completed', consecutiveFailures: 0, protocolViolations: 0 };
     case 'block':
-      return { ...same, status: 'blocked', outcome: 'blocked', blocked: { kind: end.kind, reason: end.reason } };
+      return {
+        ...same,
+        status: 'blocked',
+        outcome: 'blocked',
+        blocked: { kind: end.kind, reason: end.reason },
+      };
     case 'release':
-      if (end.delaySeconds) return { ...same, status: 'scheduled', outcome: 'released', delaySeconds: end.delaySeconds };
+      if (end.delaySeconds)
+        return { ...same, status: 'scheduled', outcome: 'released', delaySeconds: end.delaySeconds };
       return { ...same, status: held.claimedFrom, outcome: 'released' };
     case 'fail':
       return decideFailure(held, end, random);
@@ -135,12 +154,21 @@ function decideFailure(held: Held, end: Extract<End, { verb: 'fail' }>, random: 
   switch (end.kind) {
     case 'rate_limited': {
       const delaySeconds = end.retryAfterSeconds ?? RATE_LIMIT_SECONDS;
-      return { ...retry(held, outcome, delaySeconds), consecutiveFailures, protocolViolations: held.protocolViolations };
+      return {
+        ...retry(held, outcome, delaySeconds),
+        consecutiveFailures,
+        protocolViolations: held.protocolViolations,
+      };
     }
     case 'protocol_violation': {
       const protocolViolations = held.protocolViolations + 1;
-      if (protocolViolations >= PROTOCOL_VIOLATIONS_MAX) return { ...giveUp(held, outcome, end.error, consecutiveFailures), protocolViolations };
-      return { ...retry(held, outcome, backoffSeconds(held.backoff, protocolViolations, random)), consecutiveFailures, protocolViolations };
+      if (protocolViolations >= PROTOCOL_VIOLATIONS_MAX)
+        return { ...giveUp(held, outcome, end.error, consecutiveFailures), protocolViolations };
+      return {
+        ...retry(held, outcome, backoffSeconds(held.backoff, protocolViolations, random)),
+        consecutiveFailures,
+        protocolViolations,
+      };
     }
     case 'error':
       return countFailure(held, outcome, end.error, random, end.retryAfterSeconds);
@@ -149,10 +177,19 @@ function decideFailure(held: Held, end: Extract<End, { verb: 'fail' }>, random: 
   }
 }
 
-function countFailure(held: Held, outcome: Outcome, reason: string, random: () => number, delaySeconds: number | null = null): Verdict {
+function countFailure(
+  held: Held,
+  outcome: Outcome,
+  reason: string,
+  random: () => number,
+  delaySeconds: number | null = null,
+): Verdict {
   const failures = held.consecutiveFailures + 1;
   if (failures >= held.maxFailures) return giveUp(held, outcome, reason, failures);
-  return { ...retry(held, outcome, delaySeconds ?? backoffSeconds(held.backoff, failures, random)), consecutiveFailures: failures };
+  return {
+    ...retry(held, outcome, delaySeconds ?? backoffSeconds(held.backoff, failures, random)),
+    consecutiveFailures: failures,
+  };
 }
 
 /** A reviewer's task waits in review for another reviewer: the work itself has not failed. */
@@ -171,5 +208,13 @@ function retry(held: Held, outcome: Outcome, delaySeconds: number): Verdict {
 
 function giveUp(held: Held, outcome: Outcome, reason: string, consecutiveFailures: number): Verdict {
   const blocked = { kind: 'gave_up' as const, reason };
-  return { status: 'blocked', outcome, delaySeconds: null, consecutiveFailures, protocolViolations: held.protocolViolations, blocked, hasGivenUp: true };
+  return {
+    status: 'blocked',
+    outcome,
+    delaySeconds: null,
+    consecutiveFailures,
+    protocolViolations: held.protocolViolations,
+    blocked,
+    hasGivenUp: true,
+  };
 }

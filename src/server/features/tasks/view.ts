@@ -1,7 +1,8 @@
 /** A task as the wire shows it. */
-import type { Comment as CommentSchema, Task } from '../../../contract/tasks.ts';
+
 import type { z } from 'zod';
 import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
+import type { Comment as CommentSchema, Task } from '../../../contract/tasks.ts';
 import { TASK_BACKOFF } from '../../kernel/backoff.ts';
 import { formatId } from '../../kernel/ids.ts';
 import type { BoardRef } from '../boards/service.ts';
@@ -72,5 +73,10 @@ function finishedAt(row: TaskRow): string | null {
 }
 
 export function commentOf(row: CommentRow): z.infer<typeof CommentSchema> {
-  return { id: formatId('cmt', row.id), body: row.body, author: { type: row.author_type, id: row.author_id }, at: row.at };
+  return {
+    id: formatId('cmt', row.id),
+    body: row.body,
+    author: { type: row.author_type, id: row.author_id },
+    at: row.at,
+  };
 }

@@ -8,7 +8,7 @@ import { present } from '../../kernel/assert.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardService } from '../boards/service.ts';
 import type { LaneService } from '../lanes/service.ts';
-import { listUnfinishedTasks, taskOf, type TaskService } from '../tasks/service.ts';
+import { listUnfinishedTasks, type TaskService, taskOf } from '../tasks/service.ts';
 import type { BoardFeeds } from './service.ts';
 import { kindsOf, setOf, visibleTo } from './view.ts';
 
@@ -75,7 +75,8 @@ function words(name: string, text: string | undefined): string[] | null {
   if (text === undefined) return null;
   const list = text.split(',');
   if (list.length <= FILTER_WORDS_MAX && list.every((word) => word.length > 0)) return list;
-  const errors = [{ pointer: `/${name}`, detail: `must be 1 to ${FILTER_WORDS_MAX} words with commas between them` }];
+  const errors = [
+    { pointer: `/${name}`, detail: `must be 1 to ${FILTER_WORDS_MAX} words with commas between them` },
+  ];
   throw new ProblemError('invalid_request', `The query parameter ${name} is not valid.`, { errors });
 }
-

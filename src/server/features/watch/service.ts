@@ -15,7 +15,6 @@ import { type LogEnds, readEvents, readLogEnds, readTaskEvents } from './store.t
 import { type EventFilter, eventOf, passes } from './view.ts';
 
 export type { Follower } from './feed.ts';
-export { countReady } from './store.ts';
 
 export interface LogPage {
   readonly events: Event[];
@@ -80,17 +79,28 @@ export class BoardFeeds {
     if (after === 'now') return ends.seq;
     if (after === null || after === 'start') return ends.pruned_seq;
     const position = parseCursor(after);
-    if (position === null) throw new ProblemError('invalid_cursor', 'The cursor was not made by this server.');
-    if (position.boardId !== board.id) throw new ProblemError('invalid_cursor', 'The cursor belongs to another board.');
+    if (position === null)
+      throw new ProblemError('invalid_cursor', 'The cursor was not made by this server.');
+    if (position.boardId !== board.id)
+      throw new ProblemError('invalid_cursor', 'The cursor belongs to another board.');
     if (position.incarnation !== board.incarnation || position.seq < ends.pruned_seq) {
-      throw new ProblemError('cursor_expired', 'The log no longer reaches back to this cursor. Read the snapshot and watch from its cursor.');
+      throw new ProblemError(
+        'cursor_expired',
+        'The log no longer reaches back to this cursor. Read the snapshot and watch from its cursor.',
+      );
     }
-    if (position.seq > ends.seq) throw new ProblemError('invalid_cursor', 'The cursor lies beyond the end of the log.');
+    if (position.seq > ends.seq)
+      throw new ProblemError('invalid_cursor', 'The cursor lies beyond the end of the log.');
     return position.seq;
   }
 
   /** Matching events after `seq`, at most `rowsMax`; reads on while a sparse filter finds nothing. */
-  async read(board: BoardRef, afterSeq: number, filter: EventFilter, rowsMax: number): Promise<LogPage & { readonly seq: number }> {
+  async read(
+    board: BoardRef,
+    afterSeq: number,
+    filter: EventFilter,
+    rowsMax: number,
+  ): Promise<LogPage & { readonly seq: number }> {
     const found: Event[] = [];
     let seq = afterSeq;
     for (let page = 0; page < PAGES_PER_REQUEST_MAX && found.length < rowsMax; page += 1) {
@@ -108,13 +118,21 @@ export class BoardFeeds {
 
   async readTask(board: BoardRef, taskId: Uuid, afterSeq: number, rowsMax: number): Promise<LogPage> {
     const { seq: upToSeq } = await this.ends(board);
-    const rows = await withinDeadline(readTaskEvents(this.#parts.sql, board.id, taskId, { afterSeq, upToSeq }, rowsMax));
+    const rows = await withinDeadline(
+      readTaskEvents(this.#parts.sql, board.id, taskId, { afterSeq, upToSeq }, rowsMax),
+    );
     const seq = rows.length === rowsMax ? (rows.at(-1)?.seq ?? upToSeq) : upToSeq;
     return { events: rows.map((row) => eventOf(board, row)), cursor: cursorAt(board, seq) };
   }
 
   /** Resolves when an event passes the filter, when the wait is over, or when the client has gone. */
-  async waitForEvent(board: BoardRef, afterSeq: number, filter: EventFilter, waitSeconds: number, signal: AbortSignal): Promise<void> {
+  async waitForEvent(
+    board: BoardRef,
+    afterSeq: number,
+    filter: EventFilter,
+    waitSeconds: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     const waiter = new Waiter(filter, afterSeq);
     const { seq, leave } = await this.follow(board, waiter);
     try {
@@ -180,7 +198,15 @@ interface ChangeWait<T> {
 }
 
 /** Reads again after every event of the task until it is done; at the end of the wait, as it is then. */
-export async function waitForChange<T>({ feeds, board, taskId, waitSeconds, signal, read, isDone }: ChangeWait<T>): Promise<T> {
+export async function waitForChange<T>({
+  feeds,
+  board,
+  taskId,
+  waitSeconds,
+  signal,
+  read,
+  isDone,
+}: ChangeWait<T>): Promise<T> {
   const deadline = performance.now() + waitSeconds * 1000;
   const filter: EventFilter = { kinds: null, lanes: null, tasks: new Set([formatId('task', taskId)]) };
   for (;;) {

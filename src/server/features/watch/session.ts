@@ -50,7 +50,11 @@ export class WatchSession {
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
-    this.#hints = new Hints({ countReady: parts.countReady, send: (frame) => this.#send(frame), onError: parts.onError });
+    this.#hints = new Hints({
+      countReady: parts.countReady,
+      send: (frame) => this.#send(frame),
+      onError: parts.onError,
+    });
     this.#timer = setInterval(() => this.#tick(), BOOKMARK_INTERVAL_MS);
     const { connection } = parts;
     connection.onMessage((text) => this.#receive(text));
@@ -84,9 +88,11 @@ export class WatchSession {
       return;
     }
     // One after the other: a watch that is still being set up is there before its unwatch.
-    this.#handled = this.#handled.then(() => this.#handle(text)).finally(() => {
-      this.#pendingFrames -= 1;
-    });
+    this.#handled = this.#handled
+      .then(() => this.#handle(text))
+      .finally(() => {
+        this.#pendingFrames -= 1;
+      });
   }
 
   async #handle(text: string): Promise<void> {
@@ -118,13 +124,25 @@ export class WatchSession {
 
   async #watch(frame: WatchFrame): Promise<void> {
     const { board, caller, feeds } = this.#parts;
-    if (this.#subscriptions.has(frame.id)) throw new ProblemError('invalid_request', `This socket has a watch ${JSON.stringify(frame.id)} already.`);
-    if (this.#subscriptions.size >= SUBSCRIPTIONS_MAX) throw new ProblemError('invalid_request', `A socket has at most ${SUBSCRIPTIONS_MAX} watches.`);
-    const filter = visibleTo(caller, { kinds: kindsOf(frame.kinds), lanes: setOf(frame.lanes), tasks: setOf(frame.tasks) });
+    if (this.#subscriptions.has(frame.id))
+      throw new ProblemError(
+        'invalid_request',
+        `This socket has a watch ${JSON.stringify(frame.id)} already.`,
+      );
+    if (this.#subscriptions.size >= SUBSCRIPTIONS_MAX)
+      throw new ProblemError('invalid_request', `A socket has at most ${SUBSCRIPTIONS_MAX} watches.`);
+    const filter = visibleTo(caller, {
+      kinds: kindsOf(frame.kinds),
+      lanes: setOf(frame.lanes),
+      tasks: setOf(frame.tasks),
+    });
     await this.#follow();
     const seq = await feeds.position(board, frame.after ?? 'now');
     if (this.#isClosed) return;
-    const subscription = new Subscription({ id: frame.id, filter, feeds, board, send: (out) => this.#send(out), onError: this.#parts.onError }, seq);
+    const subscription = new Subscription(
+      { id: frame.id, filter, feeds, board, send: (out) => this.#send(out), onError: this.#parts.onError },
+      seq,
+    );
     this.#subscriptions.set(frame.id, subscription);
     this.#send({ type: 'watching', id: frame.id, cursor: cursorAt(board, seq) });
     subscription.resume();
@@ -133,7 +151,10 @@ export class WatchSession {
 
   #unwatch(id: string): void {
     const subscription = this.#subscriptions.get(id);
-    if (subscription === undefined) throw new ProblemError('not_found', `This socket has no watch ${JSON.stringify(id)}.`, { extensions: { resource: 'watch' } });
+    if (subscription === undefined)
+      throw new ProblemError('not_found', `This socket has no watch ${JSON.stringify(id)}.`, {
+        extensions: { resource: 'watch' },
+      });
     subscription.stop();
     this.#subscriptions.delete(id);
     this.#send({ type: 'reply', id, ok: true });
@@ -141,8 +162,14 @@ export class WatchSession {
 
   #greet(frame: HelloFrame): void {
     const { caller, onHello } = this.#parts;
-    const mayGreet = caller.kind === 'key' && (caller.role === 'admin' || (caller.role === 'lane' && caller.lane === frame.lane));
-    if (!mayGreet) throw new ProblemError('forbidden', 'Only a key of that lane, or an admin, may say hello as one of its workers.');
+    const mayGreet =
+      caller.kind === 'key' &&
+      (caller.role === 'admin' || (caller.role === 'lane' && caller.lane === frame.lane));
+    if (!mayGreet)
+      throw new ProblemError(
+        'forbidden',
+        'Only a key of that lane, or an admin, may say hello as one of its workers.',
+      );
     this.#hello = { lane: frame.lane, worker: frame.worker, version: frame.version ?? null };
     onHello(frame.lane, frame.worker, frame.version ?? null);
     this.#send({ type: 'reply', id: frame.id, ok: true });
@@ -192,7 +219,14 @@ export class WatchSession {
 
   #sendError(id: string | undefined, problem: ProblemError, isFatal: boolean): void {
     const { code } = problem;
-    this.#send({ type: 'error', ...(id === undefined ? {} : { id }), code, title: PROBLEMS[code].title, detail: problem.message, fatal: isFatal });
+    this.#send({
+      type: 'error',
+      ...(id === undefined ? {} : { id }),
+      code,
+      title: PROBLEMS[code].title,
+      detail: problem.message,
+      fatal: isFatal,
+    });
   }
 
   #close(): void {
@@ -218,7 +252,14 @@ function parseFrame(text: string): ParsedFrame {
   }
   const parsed = ClientFrame.safeParse(value);
   if (parsed.success) return { ok: true, value: parsed.data };
-  const id = typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string' ? value.id.slice(0, 64) : undefined;
+  const id =
+    typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string'
+      ? value.id.slice(0, 64)
+      : undefined;
   const [issue] = parsed.error.issues;
-  return { ok: false, id, detail: `the frame is not valid: ${[...(issue?.path ?? []), issue?.message ?? 'wrong shape'].join(' ')}` };
+  return {
+    ok: false,
+    id,
+    detail: `the frame is not valid: ${[...(issue?.path ?? []), issue?.message ?? 'wrong shape'].join(' ')}`,
+  };
 }

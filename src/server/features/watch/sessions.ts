@@ -52,14 +52,23 @@ export class WatchSessions {
     const caller = await this.#parts.authenticate(authorization, remoteAddress);
     authorise(caller, 'watch', { board: name });
     const board = await boards.resolve(name);
-    if (this.#open.size >= SOCKETS_MAX) throw new ProblemError('rate_limited', 'This server has all the sockets it can serve.', { headers: { 'Retry-After': '5' } });
+    if (this.#open.size >= SOCKETS_MAX)
+      throw new ProblemError('rate_limited', 'This server has all the sockets it can serve.', {
+        headers: { 'Retry-After': '5' },
+      });
     return (connection) => {
       const session = new WatchSession({
         board,
         caller,
         connection,
         feeds,
-        countReady: async (lanes) => new Map((await withinDeadline(countReady(sql, board.id, lanes, HINT_COUNT_MAX))).map((row) => [row.lane, row.ready])),
+        countReady: async (lanes) =>
+          new Map(
+            (await withinDeadline(countReady(sql, board.id, lanes, HINT_COUNT_MAX))).map((row) => [
+              row.lane,
+              row.ready,
+            ]),
+          ),
         onHello: (lane, worker, version) => presence.see({ boardId: board.id, lane, worker, version }),
         onError,
       });
@@ -76,8 +85,11 @@ export class WatchSessions {
         try {
           await this.#parts.verify(authorization);
         } catch (error) {
-          const isRefused = error instanceof ProblemError && (error.code === 'unauthenticated' || error.code === 'token_expired');
-          if (isRefused) session.end(CLOSE_CODES.unauthenticated, 'the credential was revoked or has expired');
+          const isRefused =
+            error instanceof ProblemError &&
+            (error.code === 'unauthenticated' || error.code === 'token_expired');
+          if (isRefused)
+            session.end(CLOSE_CODES.unauthenticated, 'the credential was revoked or has expired');
           else this.#parts.onError(error); // The database is away: nothing is known, so nothing is closed.
         }
       }),

@@ -28,12 +28,19 @@ export interface LogEnds {
 
 /** Where a board's log begins and ends; null when the board is gone. */
 export async function readLogEnds(sql: Runner, boardId: number): Promise<LogEnds | null> {
-  const [row] = await sql<LogEnds[]>`/* watch.log_ends */ SELECT seq, pruned_seq FROM board_seq WHERE board_id = ${boardId}`;
+  const [row] = await sql<
+    LogEnds[]
+  >`/* watch.log_ends */ SELECT seq, pruned_seq FROM board_seq WHERE board_id = ${boardId}`;
   return row ?? null;
 }
 
 /** Events after `seq` in order. Dense: what is missing between two of them does not exist. */
-export async function readEvents(sql: Runner, boardId: number, afterSeq: number, rowsMax: number): Promise<EventRow[]> {
+export async function readEvents(
+  sql: Runner,
+  boardId: number,
+  afterSeq: number,
+  rowsMax: number,
+): Promise<EventRow[]> {
   return sql<EventRow[]>`
     /* watch.events */
     SELECT ${COLUMNS(sql)} FROM events WHERE board_id = ${boardId} AND seq > ${afterSeq} ORDER BY seq LIMIT ${rowsMax}`;
@@ -55,7 +62,12 @@ export async function readTaskEvents(
 }
 
 /** How many tasks wait for each of these lanes; counted no further than the cap, because it is only a hint. */
-export async function countReady(sql: Runner, boardId: number, lanes: readonly string[], cap: number): Promise<{ lane: string; ready: number }[]> {
+export async function countReady(
+  sql: Runner,
+  boardId: number,
+  lanes: readonly string[],
+  cap: number,
+): Promise<{ lane: string; ready: number }[]> {
   return sql<{ lane: string; ready: number }[]>`
     /* watch.count_ready */
     SELECT lane.name AS lane, (

@@ -43,7 +43,11 @@ export class Subscription {
     const isNext = this.#seq === this.#endSeq && first <= this.#seq + 1;
     this.#endSeq = Math.max(this.#endSeq, seq);
     if (this.#isStopped || this.#isReading || this.#stalledSince !== null) return;
-    if (isNext) this.#deliver(events.filter((event) => event.seq > this.#seq && passes(this.#parts.filter, event)), Math.max(this.#seq, seq));
+    if (isNext)
+      this.#deliver(
+        events.filter((event) => event.seq > this.#seq && passes(this.#parts.filter, event)),
+        Math.max(this.#seq, seq),
+      );
     else this.resume();
   }
 
@@ -58,7 +62,12 @@ export class Subscription {
     try {
       let isMore = true;
       while (isMore && !this.#isStopped && this.#stalledSince === null) {
-        const page = await this.#parts.feeds.read(this.#parts.board, this.#seq, this.#parts.filter, CATCH_UP_EVENTS_MAX);
+        const page = await this.#parts.feeds.read(
+          this.#parts.board,
+          this.#seq,
+          this.#parts.filter,
+          CATCH_UP_EVENTS_MAX,
+        );
         if (this.#isStopped) return;
         isMore = page.seq > this.#seq;
         if (isMore) this.#deliver(page.events, page.seq);
@@ -76,7 +85,12 @@ export class Subscription {
   }
 
   #deliver(events: readonly Event[], seq: number): void {
-    const frame = { type: 'events' as const, id: this.#parts.id, events: [...events], cursor: cursorAt(this.#parts.board, seq) };
+    const frame = {
+      type: 'events' as const,
+      id: this.#parts.id,
+      events: [...events],
+      cursor: cursorAt(this.#parts.board, seq),
+    };
     if (events.length > 0 && !this.#parts.send(frame)) {
       this.#stalledSince ??= performance.now();
       return;
@@ -87,7 +101,11 @@ export class Subscription {
   /** Moves the client's cursor along where its filter let nothing through, and keeps idle ones fresh. */
   bookmark(): void {
     if (this.#isStopped || this.#isReading || this.#stalledSince !== null) return;
-    this.#parts.send({ type: 'bookmark', id: this.#parts.id, cursor: cursorAt(this.#parts.board, this.#seq) });
+    this.#parts.send({
+      type: 'bookmark',
+      id: this.#parts.id,
+      cursor: cursorAt(this.#parts.board, this.#seq),
+    });
   }
 
   stalledMs(): number {

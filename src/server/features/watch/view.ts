@@ -45,9 +45,13 @@ export function passes(filter: EventFilter, event: Event): boolean {
 export function kindsOf(words: readonly string[] | null | undefined): ReadonlySet<string> | null {
   if (!words) return null;
   const kinds = words.flatMap((word) => {
-    const matching = word.endsWith('.*') ? EVENT_KINDS.filter((kind) => kind.startsWith(word.slice(0, -1))) : EVENT_KINDS.filter((kind) => kind === word);
+    const matching = word.endsWith('.*')
+      ? EVENT_KINDS.filter((kind) => kind.startsWith(word.slice(0, -1)))
+      : EVENT_KINDS.filter((kind) => kind === word);
     if (matching.length > 0) return matching;
-    throw new ProblemError('invalid_request', `There is no event kind ${JSON.stringify(word)}.`, { errors: [{ pointer: '/kinds', detail: 'names no event kind' }] });
+    throw new ProblemError('invalid_request', `There is no event kind ${JSON.stringify(word)}.`, {
+      errors: [{ pointer: '/kinds', detail: 'names no event kind' }],
+    });
   });
   return new Set(kinds);
 }

@@ -105,13 +105,16 @@ describe.each(identities)('the embedded Postgres of $label', ({ runAs }) => {
     // Of the same account as Postgres: the one case in which Postgres itself takes it for its predecessor.
     const stranger = spawn('sleep', ['600'], spawnIdentity(runAs ?? (await chooseAccount())));
     await once(stranger, 'spawn');
-    const path = join(clusterDir, 'postmaster.pid');
-    const [, ...rest] = (await readFile(path, 'utf8')).split('\n');
-    await writeFile(path, [String(stranger.pid), ...rest].join('\n'));
-    await expectRestart(dataDir, runAs);
-    expect(stranger.exitCode).toBeNull();
-    expect(stranger.signalCode).toBeNull();
-    stranger.kill('SIGKILL');
+    try {
+      const path = join(clusterDir, 'postmaster.pid');
+      const [, ...rest] = (await readFile(path, 'utf8')).split('\n');
+      await writeFile(path, [String(stranger.pid), ...rest].join('\n'));
+      await expectRestart(dataDir, runAs);
+      expect(stranger.exitCode).toBeNull();
+      expect(stranger.signalCode).toBeNull();
+    } finally {
+      stranger.kill('SIGKILL');
+    }
   });
 
   it('stops an orphan that lost both its server and its supervisors, and starts anew', async () => {

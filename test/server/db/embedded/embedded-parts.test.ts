@@ -23,6 +23,7 @@ import {
   isAlive,
   isPostmasterOf,
 } from '../../../../src/server/db/embedded/process-identity.ts';
+import { runToCompletion } from '../../../../src/server/db/embedded/run-to-completion.ts';
 import { sayLeftOut } from './test-bench.ts';
 
 let directory: string;
@@ -108,6 +109,62 @@ describe('a copy of the programs', () => {
     expect(await readFile(join(destination, 'postgres'), 'utf8')).toBe('program');
     const left = await readdir(directory);
     expect(left.map((name) => join(directory, name)).sort()).toEqual([destination, recent, source].sort());
+  });
+});
+
+describe('a program under supervision', () => {
+  const shell = { file: '/bin/sh', runAs: null, signal: undefined };
+
+  it('gets its input and tells its output and its exit', async () => {
+    const script = 'read word; echo "got $word"; echo "also said" >&2; exit $1';
+    const inputs = { input: 'hello\n', ...shell };
+    expect(await runToCompletion({ ...inputs, arguments: ['-c', script, 'sh', '0'] })).toEqual({
+      kind: 'succeeded',
+      output: 'got hello\nalso said\n',
+    });
+    expect(await runToCompletion({ ...inputs, arguments: ['-c', script, 'sh', '7'] })).toEqual({
+      kind: 'failed',
+      reason: 'got hello\nalso said (exit 7)',
+    });
+    expect(await runToCompletion({ ...shell, arguments: ['-c', 'kill -ABRT $$'] })).toMatchObject({
+      kind: 'failed',
+      reason: expect.stringContaining('(exit SIGABRT)') as string,
+    });
+  });
+
+  it('sees nothing of our environment', async () => {
+    process.env['LANEKEEPER_TEST_SECRET'] = 'secret';
+    const result = await runToCompletion({ ...shell, file: '/usr/bin/env', arguments: [] });
+    delete process.env['LANEKEEPER_TEST_SECRET'];
+    expect(result.kind).toBe('succeeded');
+    const names = (result.kind === 'succeeded' ? result.output : '')
+      .split('\n')
+      .map((line) => line.split('=')[0]);
+    expect(names.filter((name) => name !== '' && name !== 'PWD').sort()).toEqual([
+      'HOME',
+      'LC_ALL',
+      'PATH',
+      'TZ',
+    ]);
+  });
+
+  it('is ended when the start is cancelled, even when it ignores every signal that can be ignored', async () => {
+    const cancel = new AbortController();
+    const startedAt = performance.now();
+    const result = runToCompletion({
+      file: '/bin/sh',
+      arguments: ['-c', 'trap "" INT QUIT TERM; while :; do sleep 0.1; done'],
+      runAs: null,
+      signal: cancel.signal,
+    });
+    cancel.abort();
+    expect((await result).kind).toBe('failed');
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+  });
+
+  it('is not started in vain: a program that does not exist says so', async () => {
+    const result = await runToCompletion({ ...shell, file: join(directory, 'missing'), arguments: [] });
+    expect(result).toMatchObject({ kind: 'failed', reason: expect.stringContaining('missing') as string });
   });
 });
 

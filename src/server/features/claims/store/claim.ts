@@ -139,7 +139,11 @@ export async function lockLanes(tx: Tx, boardId: number, lanes: readonly string[
 }
 
 /** Live claims of these lanes. Run after the lock, as a statement of its own: it then sees everything that was committed before. */
-export async function countLaneClaims(sql: Runner, boardId: number, lanes: readonly string[]): Promise<Map<string, number>> {
+export async function countLaneClaims(
+  sql: Runner,
+  boardId: number,
+  lanes: readonly string[],
+): Promise<Map<string, number>> {
   const rows = await sql<{ lane: string; count: number }[]>`
     /* claims.count_lane_claims */
     SELECT lane, count(*)::int AS count FROM claims WHERE board_id = ${boardId} AND lane = ANY(${lanes as string[]}::text[]) GROUP BY lane`;
@@ -147,7 +151,11 @@ export async function countLaneClaims(sql: Runner, boardId: number, lanes: reado
 }
 
 /** Live claims with their tasks, by run, as claimReady returns them: for answers that are given again. */
-export async function findLiveClaims(sql: Runner, boardId: number, runIds: readonly Uuid[]): Promise<ClaimedRow[]> {
+export async function findLiveClaims(
+  sql: Runner,
+  boardId: number,
+  runIds: readonly Uuid[],
+): Promise<ClaimedRow[]> {
   return sql<ClaimedRow[]>`
     /* claims.find_live */
     SELECT (SELECT seq FROM board_seq WHERE board_id = ${boardId}) AS log_seq, c.run_id, c.worker, c.attempt AS claim_attempt, c.lane AS claim_lane, c.claimed_at, c.lease_expires_at,
@@ -179,7 +187,12 @@ export interface AttemptRow {
 }
 
 /** The newest ended attempts of several tasks, each task's oldest first, for handoffs. */
-export async function listNewestAttempts(sql: Runner, boardId: number, taskIds: readonly Uuid[], perTaskMax: number): Promise<AttemptRow[]> {
+export async function listNewestAttempts(
+  sql: Runner,
+  boardId: number,
+  taskIds: readonly Uuid[],
+  perTaskMax: number,
+): Promise<AttemptRow[]> {
   return sql<AttemptRow[]>`
     /* claims.list_newest_attempts */
     SELECT newest.task_id, newest.id, newest.attempt, newest.lane, newest.worker, newest.outcome, newest.started_at, newest.ended_at,

@@ -34,7 +34,8 @@ interface RawRow extends Omit<TaskRow, 'run_id'> {
   readonly evidence: RunRow['evidence'];
 }
 
-const jsonOrNull = (value: unknown): string | null => (value === null || value === undefined ? null : JSON.stringify(value));
+const jsonOrNull = (value: unknown): string | null =>
+  value === null || value === undefined ? null : JSON.stringify(value);
 
 /**
  * Completes the runs that still hold their claims: run, attempt and status are checked on locked rows. Returns one row for each
@@ -43,7 +44,11 @@ const jsonOrNull = (value: unknown): string | null => (value === null || value =
  * Operations must name each task once and come in task order, so that two batches lock alike. Plans are pinned as in claim.ts;
  * values of an operation are found by its place in the arrays.
  */
-export async function completeRuns(sql: Runner, boardId: number, operations: readonly Completion[]): Promise<CompletedRow[]> {
+export async function completeRuns(
+  sql: Runner,
+  boardId: number,
+  operations: readonly Completion[],
+): Promise<CompletedRow[]> {
   const column = <T>(read: (operation: Completion) => T): T[] => operations.map(read);
   const rows = await sql<RawRow[]>`
     /* claims.complete */

@@ -82,7 +82,9 @@ export async function recordBeats(tx: Tx, boardId: number, beats: readonly Logge
       AND c.task_id = ANY(${beats.map((beat) => beat.taskId)}::uuid[])
     RETURNING c.task_id`;
   const heldIds = new Set(held.map((row) => row.task_id));
-  const carrying = beats.filter((beat) => heldIds.has(beat.taskId) && (beat.metadata !== null || beat.checkpoint !== null));
+  const carrying = beats.filter(
+    (beat) => heldIds.has(beat.taskId) && (beat.metadata !== null || beat.checkpoint !== null),
+  );
   if (carrying.length > 0) await keepOnRuns(tx, boardId, carrying);
   return heldIds;
 }

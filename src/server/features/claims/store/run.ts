@@ -23,17 +23,27 @@ export interface RunRow {
   readonly evidence: Record<string, JsonParameter> | null;
 }
 
-export const RUN_COLUMNS = (sql: Runner) => sql`
+const RUN_COLUMNS = (sql: Runner) => sql`
   r.id, r.task_id, r.attempt, r.lane, r.worker, r.outcome, r.started_at, r.ended_at, r.ended_by_type, r.ended_by_id, r.end_fingerprint,
   r.summary, r.result, r.metadata, r.error, r.checkpoint, r.evidence`;
 
-export async function findRuns(sql: Runner, boardId: number, ids: readonly Uuid[]): Promise<Map<Uuid, RunRow>> {
+export async function findRuns(
+  sql: Runner,
+  boardId: number,
+  ids: readonly Uuid[],
+): Promise<Map<Uuid, RunRow>> {
   const rows = await sql<RunRow[]>`
     /* runs.find */ SELECT ${RUN_COLUMNS(sql)} FROM runs r WHERE r.board_id = ${boardId} AND r.id = ANY(${ids as Uuid[]}::uuid[])`;
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-export async function listTaskRuns(sql: Runner, boardId: number, taskId: Uuid, afterAttempt: number, rowsMax: number): Promise<RunRow[]> {
+export async function listTaskRuns(
+  sql: Runner,
+  boardId: number,
+  taskId: Uuid,
+  afterAttempt: number,
+  rowsMax: number,
+): Promise<RunRow[]> {
   return sql<RunRow[]>`
     /* runs.list_of_task */
     SELECT ${RUN_COLUMNS(sql)} FROM runs r

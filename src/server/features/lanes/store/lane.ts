@@ -42,7 +42,12 @@ export async function lockLane(tx: Tx, boardId: number, name: string): Promise<L
   return row ?? null;
 }
 
-export async function listLanes(sql: Runner, boardId: number, afterName: string | null, rowsMax: number): Promise<LaneRow[]> {
+export async function listLanes(
+  sql: Runner,
+  boardId: number,
+  afterName: string | null,
+  rowsMax: number,
+): Promise<LaneRow[]> {
   return sql<LaneRow[]>`
     /* lanes.list */
     SELECT ${COLUMNS(sql)} FROM lanes
@@ -50,7 +55,12 @@ export async function listLanes(sql: Runner, boardId: number, afterName: string 
 }
 
 /** False: the lane exists. */
-export async function insertLane(tx: Tx, boardId: number, name: string, fields: LaneFields): Promise<boolean> {
+export async function insertLane(
+  tx: Tx,
+  boardId: number,
+  name: string,
+  fields: LaneFields,
+): Promise<boolean> {
   const rows = await tx`
     /* lanes.insert */
     INSERT INTO lanes (board_id, name, kind, claim_mode, allowed_status_mutations, max_concurrent_claims, lease_seconds,
@@ -74,7 +84,12 @@ export async function updateLane(tx: Tx, boardId: number, name: string, fields: 
     WHERE board_id = ${boardId} AND name = ${name}`;
 }
 
-export async function setLaneState(tx: Tx, boardId: number, name: string, state: { isPaused: boolean; isDraining: boolean }): Promise<void> {
+export async function setLaneState(
+  tx: Tx,
+  boardId: number,
+  name: string,
+  state: { isPaused: boolean; isDraining: boolean },
+): Promise<void> {
   await tx`
     /* lanes.set_state */
     UPDATE lanes SET is_paused = ${state.isPaused}, is_draining = ${state.isDraining}, version = version + 1, updated_at = clock_timestamp()
@@ -87,19 +102,27 @@ export async function deleteLane(tx: Tx, boardId: number, name: string): Promise
 }
 
 export async function hasLaneClaims(sql: Runner, boardId: number, name: string): Promise<boolean> {
-  const rows = await sql`/* lanes.has_claims */ SELECT FROM claims WHERE board_id = ${boardId} AND lane = ${name} LIMIT 1`;
+  const rows =
+    await sql`/* lanes.has_claims */ SELECT FROM claims WHERE board_id = ${boardId} AND lane = ${name} LIMIT 1`;
   return rows.length > 0;
 }
 
 /** Draining lanes of any board whose last claim has ended. */
-export async function listDrainedLanes(sql: Runner, rowsMax: number): Promise<{ board_id: number; name: string }[]> {
+export async function listDrainedLanes(
+  sql: Runner,
+  rowsMax: number,
+): Promise<{ board_id: number; name: string }[]> {
   return sql<{ board_id: number; name: string }[]>`
     /* lanes.list_drained */
     SELECT l.board_id, l.name FROM lanes l
     WHERE l.is_draining AND NOT EXISTS (SELECT FROM claims c WHERE c.board_id = l.board_id AND c.lane = l.name) LIMIT ${rowsMax}`;
 }
 
-export interface ConfigRow extends Pick<LaneRow, 'name' | 'kind' | 'claim_mode' | 'allowed_status_mutations' | 'max_concurrent_claims'> {
+export interface ConfigRow
+  extends Pick<
+    LaneRow,
+    'name' | 'kind' | 'claim_mode' | 'allowed_status_mutations' | 'max_concurrent_claims'
+  > {
   readonly config_version: number;
   readonly settings: Record<string, unknown>;
   readonly lease_seconds: number;
@@ -110,7 +133,10 @@ export interface ConfigRow extends Pick<LaneRow, 'name' | 'kind' | 'claim_mode' 
 }
 
 /** All that a claim is decided on, of one instant. A board without lanes gives one row with a null name. */
-export async function readConfig(sql: Runner, boardId: number): Promise<(Omit<ConfigRow, 'name'> & { readonly name: string | null })[]> {
+export async function readConfig(
+  sql: Runner,
+  boardId: number,
+): Promise<(Omit<ConfigRow, 'name'> & { readonly name: string | null })[]> {
   return sql<(Omit<ConfigRow, 'name'> & { readonly name: string | null })[]>`
     /* lanes.read_config */
     SELECT s.config_version, b.settings, l.name, l.kind, l.claim_mode, l.allowed_status_mutations, l.max_concurrent_claims,

@@ -39,7 +39,11 @@ const ONLINE_SECONDS = 90;
 const LISTED_SECONDS = 86_400;
 const WORKERS_PER_LANE_MAX = 200;
 
-export async function readWorkers(sql: Runner, boardId: number, lanes: readonly string[]): Promise<WorkerRow[]> {
+export async function readWorkers(
+  sql: Runner,
+  boardId: number,
+  lanes: readonly string[],
+): Promise<WorkerRow[]> {
   return sql<WorkerRow[]>`
     /* presence.workers */
     SELECT lane.name AS lane, seen.worker, seen.version, seen.last_seen_at, seen.in_flight, seen.is_online
@@ -67,7 +71,11 @@ export interface BacklogRow {
   readonly oldest_ready_at: string | null;
 }
 
-export async function readBacklogs(sql: Runner, boardId: number, lanes: readonly string[]): Promise<BacklogRow[]> {
+export async function readBacklogs(
+  sql: Runner,
+  boardId: number,
+  lanes: readonly string[],
+): Promise<BacklogRow[]> {
   return sql<BacklogRow[]>`
     /* presence.backlogs */
     SELECT lane.name AS lane, waiting.ready, waiting.oldest_ready_at,

@@ -57,9 +57,18 @@ export interface TaskMove {
   readonly after: TaskAfter;
 }
 
+/** Only a blocked task has a kind and a reason; one that stays blocked keeps them unless the move names others. */
+function blockOf(before: LockedTask, after: TaskAfter): Pick<LockedTask, 'blocked_kind' | 'blocked_reason'> {
+  if (after.status !== 'blocked') return { blocked_kind: null, blocked_reason: null };
+  if (after.blocked === undefined)
+    return { blocked_kind: before.blocked_kind, blocked_reason: before.blocked_reason };
+  return { blocked_kind: after.blocked?.kind ?? null, blocked_reason: after.blocked?.reason ?? null };
+}
+
 /** Writes the moves of locked tasks. Every one of them must take: its row is locked and its version was just read. */
 export async function moveTasks(tx: Tx, boardId: number, moves: readonly TaskMove[]): Promise<void> {
   const items = moves.map(({ before, after }) => ({
+    ...blockOf(before, after),
     id: before.id,
     version: before.version,
     status: after.status,
@@ -67,8 +76,6 @@ export async function moveTasks(tx: Tx, boardId: number, moves: readonly TaskMov
     attempt: after.attempt ?? before.attempt,
     failures: after.consecutiveFailures ?? before.consecutive_failures,
     violations: after.protocolViolations ?? before.protocol_violations,
-    blocked_kind: after.status === 'blocked' ? (after.blocked === undefined ? before.blocked_kind : (after.blocked?.kind ?? null)) : null,
-    blocked_reason: after.status === 'blocked' ? (after.blocked === undefined ? before.blocked_reason : (after.blocked?.reason ?? null)) : null,
     delay_seconds: after.delaySeconds ?? null,
     is_same_status: after.status === before.status,
   }));
@@ -147,7 +154,12 @@ export interface TaskPatch {
   };
 }
 
-export async function patchTask(tx: Tx, boardId: number, id: Uuid, { hot, detail }: TaskPatch): Promise<void> {
+export async function patchTask(
+  tx: Tx,
+  boardId: number,
+  id: Uuid,
+  { hot, detail }: TaskPatch,
+): Promise<void> {
   await tx`
     /* tasks.patch */
     UPDATE tasks SET ${Object.keys(hot).length === 0 ? tx`` : tx`${tx(hot as Record<string, number | null>)},`}
@@ -157,7 +169,9 @@ export async function patchTask(tx: Tx, boardId: number, id: Uuid, { hot, detail
   const columns = Object.fromEntries(
     Object.entries(detail).map(([name, value]) => [
       name,
-      ['payload', 'labels', 'backoff'].includes(name) && value !== null ? tx.json(value as JsonParameter) : value,
+      ['payload', 'labels', 'backoff'].includes(name) && value !== null
+        ? tx.json(value as JsonParameter)
+        : value,
     ]),
   );
   await tx`/* tasks.patch_details */ UPDATE task_details SET ${tx(columns)} WHERE board_id = ${boardId} AND task_id = ${id}`;

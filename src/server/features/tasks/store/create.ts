@@ -35,7 +35,11 @@ export interface NewTask {
  * Keys are inserted in key order, so that two batches with keys in common wait for each other one way only. The counter row is
  * a scalar subselect: without a row (the board is gone) the events lack a seq, which rolls everything back.
  */
-export async function insertTasks(sql: Runner, boardId: number, tasks: readonly NewTask[]): Promise<TaskHotRow[]> {
+export async function insertTasks(
+  sql: Runner,
+  boardId: number,
+  tasks: readonly NewTask[],
+): Promise<TaskHotRow[]> {
   const items = tasks.map(({ actor, payload, ...task }, index) => ({
     ...task,
     ordinal: index,
@@ -110,7 +114,12 @@ export async function countTasksOfRun(sql: Runner, boardId: number, runId: Uuid)
 }
 
 /** Locks the live claim of a run against ending, so that what is done under its token is done while it holds. */
-export async function lockLiveClaim(sql: Runner, boardId: number, taskId: Uuid, runId: Uuid): Promise<boolean> {
+export async function lockLiveClaim(
+  sql: Runner,
+  boardId: number,
+  taskId: Uuid,
+  runId: Uuid,
+): Promise<boolean> {
   const rows = await sql`
     /* tasks.lock_live_claim */
     SELECT FROM claims WHERE board_id = ${boardId} AND task_id = ${taskId} AND run_id = ${runId} FOR NO KEY UPDATE`;

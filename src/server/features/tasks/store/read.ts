@@ -1,10 +1,9 @@
 /** Tasks as they are read: the hot row, its details, the live claim, and the last run. */
-import type { TASK_ORDERS } from '../../../../contract/tasks.ts';
-import type { BlockKind, Outcome, TaskStatus } from '../../../../contract/statuses.ts';
-import type { Runner } from '../../../db/client.ts';
-import type { Uuid } from '../../../kernel/ids.ts';
 
-import type { JsonParameter as Json } from '../../../db/client.ts';
+import type { BlockKind, Outcome, TaskStatus } from '../../../../contract/statuses.ts';
+import type { TASK_ORDERS } from '../../../../contract/tasks.ts';
+import type { JsonParameter as Json, Runner } from '../../../db/client.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
 
 export interface TaskHotRow {
   readonly id: Uuid;
@@ -58,13 +57,14 @@ export interface TaskRunRow {
   readonly ended_at: string | null;
 }
 
-export type TaskRow = TaskHotRow & TaskDetailRow & { [K in keyof TaskClaimRow]: TaskClaimRow[K] | null } & TaskRunRow;
+export type TaskRow = TaskHotRow &
+  TaskDetailRow & { [K in keyof TaskClaimRow]: TaskClaimRow[K] | null } & TaskRunRow;
 
 export const TASK_HOT_COLUMNS = (sql: Runner) => sql`
   t.id, t.lane, t.status, t.priority, t.version, t.attempt, t.consecutive_failures, t.max_failures, t.max_runtime_seconds,
   t.no_progress_seconds, t.run_at, t.blocked_kind, t.blocked_reason, t.status_since, t.created_at, t.updated_at`;
 
-export const TASK_DETAIL_COLUMNS = (sql: Runner) => sql`
+const TASK_DETAIL_COLUMNS = (sql: Runner) => sql`
   d.title, d.body, d.payload, d.labels, d.backoff, d.tenant, d.external_ref, d.idempotency_key, d.traceparent, d.comment_count,
   d.created_by_type, d.created_by_id`;
 
@@ -91,14 +91,22 @@ export async function findTasks(sql: Runner, boardId: number, ids: readonly Uuid
     SELECT ${TASK_COLUMNS(sql)} FROM ${TASK_TABLES(sql)} WHERE t.board_id = ${boardId} AND t.id = ANY(${ids as Uuid[]}::uuid[])`;
 }
 
-export async function findIdByExternalRef(sql: Runner, boardId: number, externalRef: string): Promise<Uuid | null> {
+export async function findIdByExternalRef(
+  sql: Runner,
+  boardId: number,
+  externalRef: string,
+): Promise<Uuid | null> {
   const [row] = await sql<{ task_id: Uuid }[]>`
     /* tasks.find_by_external_ref */ SELECT task_id FROM task_details WHERE board_id = ${boardId} AND external_ref = ${externalRef}`;
   return row?.task_id ?? null;
 }
 
 /** Ids of the tasks that hold these idempotency keys. */
-export async function findIdsByIdempotencyKey(sql: Runner, boardId: number, keys: readonly string[]): Promise<Map<string, Uuid>> {
+export async function findIdsByIdempotencyKey(
+  sql: Runner,
+  boardId: number,
+  keys: readonly string[],
+): Promise<Map<string, Uuid>> {
   const rows = await sql<{ task_id: Uuid; idempotency_key: string }[]>`
     /* tasks.find_by_idempotency_key */
     SELECT task_id, idempotency_key FROM task_details
@@ -134,14 +142,18 @@ function filterOf(sql: Runner, filter: TaskFilter) {
     ${title === null ? sql`` : sql`AND d.title ILIKE ${title}`}`;
 }
 
+export interface TaskPage {
+  readonly filter: TaskFilter;
+  readonly order: TaskOrder;
+  readonly after: PagePosition | null;
+  readonly rowsMax: number;
+}
+
 /** One page in key order, after `after`. */
 export async function listTasks(
   sql: Runner,
   boardId: number,
-  filter: TaskFilter,
-  order: TaskOrder,
-  after: PagePosition | null,
-  rowsMax: number,
+  { filter, order, after, rowsMax }: TaskPage,
 ): Promise<TaskRow[]> {
   const { from, by } = {
     created: { from: sql`t.id > ${after?.id ?? null}::uuid`, by: sql`t.id` },
@@ -175,7 +187,13 @@ export interface CommentRow {
   readonly at: string;
 }
 
-export async function listComments(sql: Runner, boardId: number, taskId: Uuid, afterId: Uuid | null, rowsMax: number): Promise<CommentRow[]> {
+export async function listComments(
+  sql: Runner,
+  boardId: number,
+  taskId: Uuid,
+  afterId: Uuid | null,
+  rowsMax: number,
+): Promise<CommentRow[]> {
   return sql<CommentRow[]>`
     /* tasks.list_comments */
     SELECT id, task_id, body, author_type, author_id, at FROM comments
@@ -183,7 +201,12 @@ export async function listComments(sql: Runner, boardId: number, taskId: Uuid, a
 }
 
 /** The newest comments of several tasks, each task's oldest first, for handoffs. */
-export async function listNewestComments(sql: Runner, boardId: number, taskIds: readonly Uuid[], perTaskMax: number): Promise<CommentRow[]> {
+export async function listNewestComments(
+  sql: Runner,
+  boardId: number,
+  taskIds: readonly Uuid[],
+  perTaskMax: number,
+): Promise<CommentRow[]> {
   return sql<CommentRow[]>`
     /* tasks.list_newest_comments */
     SELECT newest.id, newest.task_id, newest.body, newest.author_type, newest.author_id, newest.at

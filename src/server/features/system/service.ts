@@ -1,0 +1,75 @@
+/** Whether the server can do its work, and the figures that only the database knows. */
+import { TASK_STATUSES } from '../../../contract/statuses.ts';
+import type { Sql } from '../../db/client.ts';
+import { withinDeadline } from '../../db/tx.ts';
+import type { Metrics } from '../../observability/metrics.ts';
+import { countAppliedMigrations, readGauges } from './store.ts';
+
+export { readDatabaseMs, readServerVersion } from './store.ts';
+
+interface SystemParts {
+  readonly sql: Sql;
+  readonly metrics: Metrics;
+  readonly knownMigrations: number;
+  readonly isDraining: () => boolean;
+  readonly pollAgeMs: () => number;
+  readonly watchSockets: () => number;
+  readonly claimWaiters: () => number;
+}
+
+interface Check {
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** Several missed floor polls in a row: followers of this server would be late. */
+const POLL_AGE_MAX_MS = 5000;
+
+export class SystemService {
+  readonly #parts: SystemParts;
+
+  constructor(parts: SystemParts) {
+    this.#parts = parts;
+  }
+
+  async readiness(): Promise<Record<string, Check>> {
+    const { sql, knownMigrations, isDraining, pollAgeMs } = this.#parts;
+    const pollAge = pollAgeMs();
+    const checks: Record<string, Check> = {
+      draining: isDraining()
+        ? { ok: false, detail: 'the server is shutting down' }
+        : { ok: true, detail: 'accepting work' },
+      log_poll: { ok: pollAge < POLL_AGE_MAX_MS, detail: `last looked ${Math.round(pollAge)} ms ago` },
+    };
+    try {
+      const applied = await withinDeadline(countAppliedMigrations(sql));
+      checks['database'] = { ok: true, detail: 'reachable' };
+      checks['schema'] = {
+        ok: applied >= knownMigrations,
+        detail: `${applied} of ${knownMigrations} migrations applied`,
+      };
+    } catch {
+      // Why is in the log of the requests that failed; here it only matters that it did.
+      checks['database'] = { ok: false, detail: 'does not answer' };
+    }
+    return checks;
+  }
+
+  /** All metrics in the text format of Prometheus, with the gauges read now. */
+  async scrape(): Promise<{ body: string; contentType: string }> {
+    const { sql, metrics, pollAgeMs, watchSockets, claimWaiters } = this.#parts;
+    metrics.watchSockets.set(watchSockets());
+    metrics.claimWaiters.set(claimWaiters());
+    metrics.pollAgeSeconds.set(pollAgeMs() / 1000);
+    try {
+      const gauges = await withinDeadline(readGauges(sql));
+      for (const status of TASK_STATUSES) metrics.tasks.set({ status }, gauges.statuses[status] ?? 0);
+      metrics.liveClaims.set(gauges.liveClaims);
+      metrics.oldestReadySeconds.set(gauges.oldestReadySeconds);
+      metrics.oldestTransactionSeconds.set(gauges.oldestTransactionSeconds);
+    } catch {
+      // A scrape while the database is away still shows the process's own figures.
+    }
+    return { body: await metrics.registry.metrics(), contentType: metrics.registry.contentType };
+  }
+}
