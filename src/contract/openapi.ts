@@ -243,18 +243,21 @@ function problemsByStatus(route: Pick<Route, 'access' | 'body' | 'problems'>): [
 }
 
 /** The watch socket is a protocol of its own, so only its upgrade is described here. */
+/** The upgrade of the watch socket: described like a route, but bound by the WebSocket server. */
+export const WATCH_UPGRADE = {
+  operationId: 'watchBoard',
+  method: 'get',
+  path: '/v1/boards/{board}/watch',
+  summary: 'Open the watch socket of a board (WebSocket).',
+  tag: 'events',
+  access: 'authenticated',
+  params: BoardParams,
+  responses: {},
+  problems: ['not_found', 'origin_not_allowed'],
+} as const satisfies Route;
+
 function watchOperation(components: OpenApiComponents): JsonObject {
-  const route = {
-    operationId: 'watchBoard',
-    method: 'get',
-    path: '/v1/boards/{board}/watch',
-    summary: 'Open the watch socket of a board (WebSocket).',
-    tag: 'events',
-    access: 'authenticated',
-    params: BoardParams,
-    responses: {},
-    problems: ['not_found', 'origin_not_allowed'],
-  } as const satisfies Route;
+  const route = WATCH_UPGRADE;
   const subprotocols = {
     name: 'Sec-WebSocket-Protocol',
     in: 'header',
