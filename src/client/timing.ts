@@ -3,6 +3,8 @@
  * derived signal alive as long as a long-lived source on Node 20, which a worker that runs for weeks would feel.
  */
 
+import { onAbort } from './abort-hub.ts';
+
 /** Clock, dice and sleep of the client; tests bring their own. */
 export interface Timing {
   /** Milliseconds that only rise; not a time of day. */
@@ -25,15 +27,16 @@ function waitFor(ms: number, signal?: AbortSignal): Promise<void> {
       reject(reasonOf(signal));
       return;
     }
-    const abort = (): void => {
-      clearTimeout(timer);
-      reject(reasonOf(signal));
-    };
     const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', abort);
+      stopListening?.();
       resolve();
     }, ms);
-    signal?.addEventListener('abort', abort, { once: true });
+    const stopListening =
+      signal &&
+      onAbort(signal, () => {
+        clearTimeout(timer);
+        reject(reasonOf(signal));
+      });
   });
 }
 
@@ -67,8 +70,7 @@ export function joinSignals(sources: readonly (AbortSignal | undefined)[]): Join
     if (source === undefined) continue;
     const abort = (): void => controller.abort(reasonOf(source));
     if (source.aborted) abort();
-    source.addEventListener('abort', abort, { once: true });
-    undo.push(() => source.removeEventListener('abort', abort));
+    else undo.push(onAbort(source, abort));
   }
   const release = (): void => {
     for (const step of undo) step();

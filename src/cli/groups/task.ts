@@ -1,5 +1,6 @@
 /** task …: reading tasks and operating them. Adding them is in task-add.ts. */
 import { type Command, Option } from 'commander';
+import type { Client } from '../../client/client.ts';
 import type { QueryOf } from '../../client/operation-types.ts';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Task } from '../../contract/tasks.ts';
@@ -16,7 +17,8 @@ import { addVerbCommands } from './task-verbs.ts';
 /** When no time is given: an hour, after which a script should rather say how long it means. */
 const WAIT_SECONDS_DEFAULT = 3600;
 
-type Order = NonNullable<QueryOf<'listTasks'>>['order'];
+type TaskQuery = NonNullable<QueryOf<'listTasks'>>;
+type Order = TaskQuery['order'];
 
 interface ListFlags {
   readonly status?: string[];
@@ -87,19 +89,29 @@ async function listTasks(context: Context, flags: ListFlags): Promise<void> {
   const { output } = context;
   const { search, pageToken, all, label, ...rest } = flags;
   const labels = label?.map((pair) => pair.replace('=', ':'));
-  const query = { ...rest, q: search, label: labels, page_token: pageToken };
+  const limit = all ? LIMITS.pageRowsMax : rest.limit;
+  const query: TaskQuery = { ...rest, limit, q: search, label: labels, page_token: pageToken };
   const client = await context.client();
-  for await (const page of client.tasks.pages({
-    limit: all ? LIMITS.pageRowsMax : undefined,
-    ...given(query),
-  })) {
-    if (output.isJson) output.json(page);
-    else writeTasks(output, page.tasks);
-    if (all) continue;
-    if (page.next_page_token !== null) output.note(`More: --page-token ${page.next_page_token}`);
-    if (page.tasks.length === 0) output.note('No tasks. Next: lanekeeper task add TITLE --lane LANE');
+  const page = await client.tasks.list(given(query));
+  if (all) page.tasks.push(...(await restOf(client, query, page.next_page_token)));
+  const next = all ? null : page.next_page_token;
+  if (output.isJson) {
+    output.json({ ...page, next_page_token: next });
     return;
   }
+  writeTasks(output, page.tasks);
+  if (next !== null) output.note(`More: --page-token ${next}`);
+  if (page.tasks.length === 0) output.note('No tasks. Next: lanekeeper task add TITLE --lane LANE');
+}
+
+async function restOf(client: Client, query: TaskQuery, pageToken: string | null): Promise<Task[]> {
+  const rest: Task[] = [];
+  for (let token = pageToken; token !== null; ) {
+    const page = await client.tasks.list({ ...given(query), page_token: token });
+    rest.push(...page.tasks);
+    token = page.next_page_token;
+  }
+  return rest;
 }
 
 async function getTask(context: Context, id: string, wait: number | true | undefined): Promise<void> {

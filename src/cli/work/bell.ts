@@ -1,4 +1,6 @@
 /** Wakes one waiting loop. A ring before the wait is not lost; many rings are one. */
+import { onAbort } from '../../client/abort-hub.ts';
+
 export class Bell {
   #isRung = false;
   #wake: (() => void) | undefined;
@@ -11,15 +13,16 @@ export class Bell {
   /** Returns when rung, after `ms`, or when the signal fires; the caller looks at the world itself. */
   async wait(ms: number, signal: AbortSignal): Promise<void> {
     if (!this.#isRung && !signal.aborted) {
+      let stopListening = (): void => undefined;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms);
         this.#wake = () => {
           clearTimeout(timer);
           resolve();
         };
-        signal.addEventListener('abort', this.#wake, { once: true });
+        stopListening = onAbort(signal, this.#wake);
       });
-      if (this.#wake !== undefined) signal.removeEventListener('abort', this.#wake);
+      stopListening();
       this.#wake = undefined;
     }
     this.#isRung = false;

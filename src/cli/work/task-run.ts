@@ -22,6 +22,8 @@ export interface TaskRunContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly leaseSeconds: number;
   readonly timeoutSeconds: number | null;
+  /** A request will be repeated until the server answers. */
+  readonly onAway: (error: unknown) => void;
   /** Ends retries at once: the person does not want to wait. */
   readonly hardStop: AbortSignal;
 }
@@ -117,8 +119,7 @@ export class TaskRun {
       client,
       leaseSeconds,
       signal: hardStop,
-      onRetry: (error) =>
-        reporter.warn(`cannot report the end of ${title} yet, trying again: ${messageOf(error)}`),
+      onRetry: this.#context.onAway,
     });
     reporter.ended(this.#record(end, processEnd, delivery));
     if (delivery.kind === 'undelivered') {

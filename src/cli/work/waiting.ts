@@ -1,11 +1,13 @@
 /** Waits that end early and leave nothing behind: no timer that keeps the process up, no listener that piles up. */
 
+import { onAbort } from '../../client/abort-hub.ts';
+
 /** Resolves when one of the signals fires. One call per signal and lifetime: each leaves a listener until it fires. */
 export function firstAborted(...signals: readonly AbortSignal[]): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of signals) {
       if (signal.aborted) resolve();
-      else signal.addEventListener('abort', () => resolve(), { once: true });
+      else onAbort(signal, resolve);
     }
   });
 }

@@ -233,7 +233,12 @@ export class Worker {
 
   #start(claim: Claim): void {
     this.#started += 1;
-    const run = new TaskRun(claim, { ...this.#options, heartbeats: this.#heartbeats, guard: this.#guard });
+    const run = new TaskRun(claim, {
+      ...this.#options,
+      heartbeats: this.#heartbeats,
+      guard: this.#guard,
+      onAway: (error) => this.#isGone(error),
+    });
     this.#running.set(claim.run_id, run);
     void run.ended.then((isKnown) => {
       this.#running.delete(claim.run_id);
@@ -253,12 +258,17 @@ export class Worker {
   }
 
   async #pauseAfter(error: unknown, failures: number): Promise<void> {
-    const { client, reporter } = this.#options;
-    if (!this.#isAway) reporter.warn(`${messageOf(error)}; trying again until it answers`);
-    this.#isAway = true;
+    const { client } = this.#options;
+    this.#isGone(error);
     const askedMs = error instanceof LanekeeperError ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
     const delayMs = Math.max(askedMs, fullJitterMs(failures, RETRY_BOUNDS, Math.random));
     await client.transport.timing.wait(delayMs, this.#leave.signal).catch(() => undefined);
+  }
+
+  /** Said once per absence, however many requests meet it. */
+  #isGone(error: unknown): void {
+    if (!this.#isAway) this.#options.reporter.warn(`${messageOf(error)}; trying again until it answers`);
+    this.#isAway = true;
   }
 
   #isBack(): void {

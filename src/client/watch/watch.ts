@@ -5,6 +5,7 @@
  */
 import type { Event as LogEvent } from '../../contract/events.ts';
 import type { ServerFrame } from '../../contract/frames.ts';
+import { onAbort } from '../abort-hub.ts';
 import { errorOfProblem, isObject, LanekeeperError, parseObject } from '../errors.ts';
 import { fullJitterMs } from '../timing.ts';
 import type { Transport } from '../transport.ts';
@@ -108,9 +109,9 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
   #listenForAborts(signal: AbortSignal | undefined): void {
     const sources = [signal, this.#transport.signal].filter((source) => source !== undefined);
     const abort = (): void => this.#dispatch({ type: 'abort' });
-    for (const source of sources) source.addEventListener('abort', abort, { once: true });
+    const undo = sources.map((source) => onAbort(source, abort));
     this.#detach = () => {
-      for (const source of sources) source.removeEventListener('abort', abort);
+      for (const step of undo) step();
     };
     if (sources.some((source) => source.aborted)) queueMicrotask(abort);
   }

@@ -255,6 +255,48 @@ describe('a worker', () => {
     expect(task.status).toBe('done');
   });
 
+  test('stops a command when no heartbeat has got through for a whole lease', async () => {
+    const task = fake.addTask('a');
+    const worker = work(['--once', '--verbose'], node(STAYS));
+    await poll(() => worker.stdout()).toContain('here');
+    fake.override = () => 'reset';
+    expect(await worker.ended).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('for a whole lease'),
+    });
+    expect(fake.endOf(task)).toBeNull();
+  });
+
+  test('that was frozen until its claim was taken stops the command when it wakes up', async () => {
+    const task = fake.addTask('a');
+    const worker = work(['--once', '--verbose'], node(STAYS));
+    await poll(() => worker.stdout()).toContain('here');
+    worker.child.kill('SIGSTOP');
+    fake.take(task);
+    task.status = 'done';
+    worker.child.kill('SIGCONT');
+    expect(await worker.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('lost') });
+    expect(fake.endOf(task)).toBeNull();
+  });
+
+  test('reports an end again when the answer was lost', async () => {
+    const task = fake.addTask('a');
+    let lost = 0;
+    const { respond } = fake.server;
+    fake.server.respond = async (request) => {
+      const answer = await respond(request);
+      if (!request.path.endsWith('/complete') || lost > 2) return answer;
+      lost += 1;
+      return 'reset';
+    };
+    expect(await work(['--once', '--json'], ['true']).ended).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('"outcome":"completed"'),
+    });
+    expect(task.status).toBe('done');
+    expect(fake.requestsTo('/complete')).toHaveLength(4);
+  });
+
   test('asks for a claim again under the same key when its answer was lost', async () => {
     const task = fake.addTask('a');
     let lost = 0;
