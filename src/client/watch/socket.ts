@@ -31,17 +31,16 @@ export async function loadSocketFactory(given: WebSocketConstructor | undefined)
   if (given !== undefined) return { constructor: given, canSetHeaders: false };
   const native: unknown = Reflect.get(globalThis, 'WebSocket');
   if (isConstructor(native)) return { constructor: native, canSetHeaders: false };
-  nodeFactory ??= { constructor: await loadNodeConstructor(), canSetHeaders: true };
+  nodeFactory ??= { constructor: await loadNodeConstructor('ws'), canSetHeaders: true };
   return nodeFactory;
 }
 
-async function loadNodeConstructor(): Promise<WebSocketConstructor> {
-  // In a variable, so that bundlers for browsers leave it alone: it is loaded on Node only.
-  const moduleName = 'ws';
+/** The name is a parameter so that bundlers for browsers do not follow it: it is loaded on Node only. */
+async function loadNodeConstructor(moduleName: string): Promise<WebSocketConstructor> {
   const loaded: unknown = await import(/* @vite-ignore */ moduleName);
   const found: unknown =
     typeof loaded === 'object' && loaded !== null ? Reflect.get(loaded, 'WebSocket') : null;
-  if (!isConstructor(found)) throw new TypeError('The module "ws" has no WebSocket');
+  if (!isConstructor(found)) throw new TypeError('The module has no WebSocket');
   return found;
 }
 

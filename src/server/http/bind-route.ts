@@ -3,6 +3,7 @@
  * wrong about HTTP is decided here, once.
  */
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { Context, Hono } from 'hono';
 import { HEADERS, LIMITS } from '../../contract/constants.ts';
 import type { Route } from '../../contract/route.ts';
@@ -47,7 +48,7 @@ export function createBind(binder: Binder): Bind {
     const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1');
     binder.app.on(route.method.toUpperCase(), path, async (context) => {
       const startedAt = performance.now();
-      const requestId = parseRequestId(context.req.header(HEADERS.requestId)) ?? randomUUID();
+      const requestId = parseRequestId(headerOf(context.env.incoming, HEADERS.requestId)) ?? randomUUID();
       const answer = await respond(binder, route, handler as Handler<Route>, context, requestId);
       binder.observer.observe(route, answer.status, (performance.now() - startedAt) / 1000);
       return write(context, requestId, answer);
@@ -63,37 +64,11 @@ async function respond(
   requestId: string,
 ): Promise<Answer> {
   try {
-    const remoteAddress = context.env.incoming.socket.remoteAddress ?? '';
-    const params = route.params ? parseWith(route.params, storableParams(context), 'path') : {};
-    const { caller, headers } = await admit(
-      binder,
-      route,
-      context,
-      params as Record<string, string>,
-      remoteAddress,
-    );
-    const query = route.query ? parseWith(route.query, queryOf(context), 'query') : {};
-    const body = route.body
-      ? parseWith(route.body, await readJsonBody(context.env.incoming, route), 'body')
-      : {};
-    const waitSeconds = route.isWaitable ? parseWaitSeconds(context.req.header(HEADERS.prefer)) : null;
-    const answer = await handler({
-      route,
-      params,
-      query,
-      body,
-      caller,
-      requestId,
-      waitSeconds,
-      idempotencyKey: route.isIdempotent
-        ? parseIdempotencyKey(context.req.header(HEADERS.idempotencyKey))
-        : null,
-      ifMatchVersion: route.isConditional ? parseIfMatch(context.req.header('If-Match')) : null,
-      traceparent: parseTraceparent(context.req.header(HEADERS.traceparent)),
-      remoteAddress,
-      headers: context.req.raw.headers,
-      ...connectionOf(binder, context, waitSeconds),
-    } as Exchange);
+    // Health answers to the very end; everything else is told to come back, to another server.
+    if (binder.signal.aborted && route.access !== 'open') throw draining();
+    const { exchange, headers } = await admit(binder, route, context, requestId);
+    const answer = await handler(exchange);
+    const { waitSeconds } = exchange;
     const applied = waitSeconds === null ? {} : { [HEADERS.preferenceApplied]: `wait=${waitSeconds}` };
     return { ...answer, headers: { ...headers, ...applied, ...answer.headers } };
   } catch (error) {
@@ -107,19 +82,52 @@ async function respond(
   }
 }
 
+function draining(): ProblemError {
+  return new ProblemError('draining', 'This server is shutting down; retry.', {
+    headers: { 'Retry-After': '1', Connection: 'close' },
+  });
+}
+
+/** Who is calling comes first, then whether they may, and only then what they sent. */
 async function admit(
-  { gate }: Binder,
+  binder: Binder,
   route: Route,
   context: Context<NodeEnv>,
-  params: Readonly<Record<string, string>>,
-  remoteAddress: string,
-): Promise<{ caller: Principal | null; headers: Readonly<Record<string, string>> }> {
-  const authorization = context.req.header('Authorization');
-  if (route.access === 'open' && authorization === undefined) return { caller: null, headers: {} };
-  const caller = await gate.authenticate(authorization, remoteAddress);
-  const headers = await gate.limit(caller);
-  gate.authorise(caller, route, params);
-  return { caller, headers };
+  requestId: string,
+): Promise<{ exchange: Exchange; headers: Readonly<Record<string, string>> }> {
+  const { gate } = binder;
+  const { incoming } = context.env;
+  const remoteAddress = incoming.socket.remoteAddress ?? '';
+  const { authorization } = incoming.headers;
+  const isAnonymous = route.access === 'open' && authorization === undefined;
+  const caller = isAnonymous ? null : await gate.authenticate(authorization, remoteAddress);
+  const headers = caller === null ? {} : await gate.limit(caller);
+  const params = route.params ? parseWith(route.params, storableParams(context), 'path') : {};
+  if (caller !== null) gate.authorise(caller, route, params as Record<string, string>);
+  const waitSeconds = route.isWaitable ? parseWaitSeconds(headerOf(incoming, HEADERS.prefer)) : null;
+  const exchange = {
+    route,
+    params,
+    query: route.query ? parseWith(route.query, queryOf(context), 'query') : {},
+    body: route.body ? parseWith(route.body, await readJsonBody(incoming, route), 'body') : {},
+    caller,
+    requestId,
+    waitSeconds,
+    idempotencyKey: route.isIdempotent
+      ? parseIdempotencyKey(headerOf(incoming, HEADERS.idempotencyKey))
+      : null,
+    ifMatchVersion: route.isConditional ? parseIfMatch(incoming.headers['if-match']) : null,
+    traceparent: parseTraceparent(headerOf(incoming, HEADERS.traceparent)),
+    remoteAddress,
+    ...connectionOf(binder, context, waitSeconds),
+  };
+  return { exchange: exchange as Exchange, headers };
+}
+
+/** Read from Node's request: asking the framework would build a Headers object for every request. */
+function headerOf(incoming: IncomingMessage, name: string): string | undefined {
+  const value = incoming.headers[name.toLowerCase()];
+  return Array.isArray(value) ? value.join(', ') : value;
 }
 
 /** A signal that ends with the client or the server. Made only for requests that wait: the others end by themselves. */

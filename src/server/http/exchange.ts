@@ -28,7 +28,6 @@ export interface Exchange<R extends Route = Route> {
   isConnected(): boolean;
   /** Calls back when the answer could not be written out in full. */
   onUndelivered(callback: () => void): void;
-  readonly headers: Headers;
 }
 
 /** A JSON answer; `body: undefined` sends none. */
