@@ -1,7 +1,4 @@
 /** Entry of the command line: connects the program with this process, its streams and its signals. */
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Context } from './context.ts';
 import { readEnvironment } from './environment.ts';
 import { EXIT } from './exit-codes.ts';
@@ -25,17 +22,6 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-/** Of the package this file belongs to, wherever the bundler has put it. */
-function packageVersion(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, 'package.json')) && dirname(directory) !== directory)
-    directory = dirname(directory);
-  const parsed: unknown = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
-  const version: unknown =
-    typeof parsed === 'object' && parsed !== null ? Reflect.get(parsed, 'version') : undefined;
-  return String(version);
-}
-
 process.exitCode = await runProgram(
   process.argv.slice(2),
   {
@@ -47,7 +33,6 @@ process.exitCode = await runProgram(
     workingDirectory: process.cwd(),
   },
   {
-    version: packageVersion,
     onContext: (made) => {
       context = made;
     },

@@ -8,6 +8,7 @@ import { Context, type Flags, type System } from './context.ts';
 import { EXIT, EXIT_CODES_HELP, type ExitCode, ExitError, exitCodeOf } from './exit-codes.ts';
 import { GROUPS, type Group } from './groups.ts';
 import { printable, printableLines } from './output.ts';
+import { packageVersion } from './package-version.ts';
 
 const EXAMPLES = `Examples:
   lanekeeper serve                                        start a server with a database inside
@@ -35,7 +36,7 @@ export async function runProgram(
   let context: Context | undefined;
   try {
     if (argv[0] === '--version' || argv[0] === '-V') {
-      system.stdout.write(`${hooks.version()}\n`);
+      system.stdout.write(`${packageVersion()}\n`);
       return EXIT.ok;
     }
     const program = await buildProgram(argv, system, (flags) => {
@@ -51,8 +52,6 @@ export async function runProgram(
 }
 
 export interface ProgramHooks {
-  /** Read only when asked for: it costs a file. */
-  readonly version: () => string;
   readonly onContext: (context: Context) => void;
 }
 

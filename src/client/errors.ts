@@ -55,6 +55,12 @@ export class LanekeeperError extends Error {
   }
 }
 
+interface UnreachableContext {
+  readonly url: string;
+  readonly cause: unknown;
+  readonly mayHaveTakenEffect?: boolean;
+}
+
 /** No answer came: refused, reset, unresolvable, or later than the request's time limit. The effect is unknown. */
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError';
@@ -62,10 +68,13 @@ export class UnreachableError extends Error {
   readonly retryable = true;
   /** Where the request went; never holds a credential. */
   readonly url: string;
+  /** false when no connection came about: then the server cannot have seen the request. */
+  readonly mayHaveTakenEffect: boolean;
 
-  constructor(detail: string, context: { readonly url: string; readonly cause: unknown }) {
+  constructor(detail: string, context: UnreachableContext) {
     super(`No answer from ${context.url}: ${detail}`, { cause: context.cause });
     this.url = context.url;
+    this.mayHaveTakenEffect = context.mayHaveTakenEffect ?? true;
   }
 }
 

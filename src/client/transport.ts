@@ -128,7 +128,9 @@ export class Transport {
       if (deadline.isTimedOut())
         throw new UnreachableError(`nothing within ${timeoutMs / 1000} s`, { url: this.url, cause: error });
       if (deadline.signal.aborted) throw reasonOf(deadline.signal);
-      throw new UnreachableError(causeOf(error), { url: this.url, cause: error });
+      const root = rootCause(error);
+      const mayHaveTakenEffect = !NOT_CONNECTED.has(String(Reflect.get(root, 'code')));
+      throw new UnreachableError(root.message, { url: this.url, cause: error, mayHaveTakenEffect });
     } finally {
       deadline.release();
     }
@@ -181,10 +183,18 @@ export function randomKey(): string {
   ).join('');
 }
 
+/** Node's words for a connection that never came about. */
+const NOT_CONNECTED: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+]);
+
 /** fetch says "fetch failed" and hides why: the system's word (ECONNREFUSED …) is one cause down. */
-function causeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+function rootCause(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error));
   const { cause } = error;
-  if (cause instanceof AggregateError && cause.errors.length > 0) return causeOf(cause.errors[0]);
-  return cause instanceof Error ? causeOf(cause) : error.message;
+  if (cause instanceof AggregateError && cause.errors.length > 0) return rootCause(cause.errors[0]);
+  return cause instanceof Error ? rootCause(cause) : error;
 }

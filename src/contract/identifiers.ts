@@ -52,8 +52,16 @@ export const ExternalRef = z
 /** Opaque position in a board's log. */
 export const Cursor = z.string().min(1).max(128).meta({ id: 'Cursor' });
 export const PageToken = z.string().min(1).max(512).meta({ id: 'PageToken' });
-/** RFC 3339, from 1970 on; the server writes UTC with milliseconds. */
+/** What Postgres takes as an offset is below 16 hours, and a text of ours has at most nine decimals. */
+const STORABLE_TIMESTAMP = /^[^.]*(\.\d{1,9})?(Z|[+-](0\d|1[0-5]):\d\d)$/;
+
+function isStorableTimestamp(text: string): boolean {
+  const utc = Date.parse(text);
+  return STORABLE_TIMESTAMP.test(text) && utc >= Date.UTC(1970, 0, 2) && utc < Date.UTC(10_000, 0, 1);
+}
+
+/** RFC 3339, from 1970 to 9999 in UTC; the server writes UTC with milliseconds. */
 export const Timestamp = z.iso
   .datetime({ offset: true })
-  .refine((text) => text >= '1970-01-02', 'must not lie before 1970-01-02')
+  .refine(isStorableTimestamp, 'must lie from 1970-01-02 to 9999-12-31 in UTC')
   .meta({ id: 'Timestamp' });

@@ -113,7 +113,7 @@ export const getRun = defineRoute({
   access: 'authenticated',
   params: RunParams,
   responses: { 200: z.object({ run: Run }) },
-  problems: ['not_found'],
+  problems: ['not_found', 'not_your_claim'],
 });
 
 export const heartbeatRun = defineRoute({
@@ -127,7 +127,8 @@ export const heartbeatRun = defineRoute({
   body: HeartbeatBody,
   isBodyOptional: true,
   responses: { 200: HeartbeatReply },
-  problems: ['claim_token_required', 'not_your_claim', 'claim_lost'],
+  // not_found: the board was deleted, and its claims with it.
+  problems: ['not_found', 'claim_token_required', 'not_your_claim', 'claim_lost'],
 });
 
 const runEnd = {
@@ -136,7 +137,8 @@ const runEnd = {
   access: 'authenticated',
   params: RunParams,
   responses: { 200: EndReply },
-  problems: ['claim_token_required', 'not_your_claim', 'claim_lost'],
+  // not_found: the board was deleted, and its claims with it.
+  problems: ['not_found', 'claim_token_required', 'not_your_claim', 'claim_lost'],
 } as const;
 
 export const completeRun = defineRoute({

@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { ROUTES } from '../contract/routes.ts';
 import type { Config } from './config.ts';
 import { type Database, openDatabase } from './db/client.ts';
+import { isDatabaseAway } from './db/failures.ts';
 import { knownMigrationCount } from './db/migrate.ts';
 import { forgetOldAnswers } from './db/remembered-answers.ts';
 import { createWake, type Wake } from './db/wake.ts';
@@ -20,7 +21,7 @@ import {
 import { bindBoardRoutes } from './features/boards/routes.ts';
 import { BoardService } from './features/boards/service.ts';
 import { bindClaimRoutes } from './features/claims/routes.ts';
-import { Claiming, ClaimWaiters, Reaper, Running } from './features/claims/service.ts';
+import { Claiming, ClaimWaiters, HandingOver, Reaper, Running } from './features/claims/service.ts';
 import { bindLaneRoutes } from './features/lanes/routes.ts';
 import { ConfigCache, LaneService, PresenceTracker } from './features/lanes/service.ts';
 import { bindSystemRoutes } from './features/system/routes.ts';
@@ -69,6 +70,8 @@ const REVOCATION_INTERVAL_MS = 250;
 const CLOCK_INTERVAL_MS = 30_000;
 const SIGNING_KEY_INTERVAL_MS = 60_000;
 const FORGET_INTERVAL_MS = 60_000;
+/** An outage is worth a line per place this often. */
+const REPORT_INTERVAL_MS = 10_000;
 /** How long requests in flight may take to finish at a stop. */
 const DRAIN_TIMEOUT_MS = 3000;
 
@@ -79,10 +82,7 @@ export function makeAdminKey(): string {
 
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { config, logger } = parts;
-  const onError =
-    (where: string) =>
-    (error: unknown): void =>
-      logger.error({ where, error: describeError(error) }, 'background work failed');
+  const onError = createErrorReport(logger);
   const lifecycle = createLifecycle((name, error) => onError(name)(error));
   try {
     const base = await createBase(parts, lifecycle, onError);
@@ -105,6 +105,21 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     await lifecycle.stop();
     throw error;
   }
+}
+
+/** Work that repeats itself would fill the log during an outage: each place says so at most once in a while. */
+function createErrorReport(logger: Logger): (where: string) => (error: unknown) => void {
+  const reportedAt = new Map<string, number>();
+  return (where) => (error) => {
+    const now = performance.now();
+    const isAway = isDatabaseAway(error);
+    if (isAway && now - (reportedAt.get(where) ?? Number.NEGATIVE_INFINITY) < REPORT_INTERVAL_MS) return;
+    if (isAway) reportedAt.set(where, now);
+    logger.error(
+      { where, error: describeError(error) },
+      isAway ? 'the database is away' : 'background work failed',
+    );
+  };
 }
 
 interface Base {
@@ -162,10 +177,8 @@ function createServices({ config, database, clock, ids, metrics, wake, signingKe
   const creation = new TaskCreation({ hot, wake, ids, clock });
   const claiming = new Claiming({
     hot,
-    cold,
     wake,
     ids,
-    tokens,
     configs,
     presence,
     tasks,
@@ -184,6 +197,7 @@ function createServices({ config, database, clock, ids, metrics, wake, signingKe
     onEnded: (outcome) => metrics.ends.inc({ outcome }),
     onBeats: (count) => metrics.heartbeats.inc(count),
   });
+  const handingOver = new HandingOver(cold, tokens);
   const waiters = new ClaimWaiters(feeds);
   const reaper = new Reaper(cold, wake, (limit) => metrics.reaped.inc({ limit }));
   const sessions = new WatchSessions({
@@ -206,6 +220,7 @@ function createServices({ config, database, clock, ids, metrics, wake, signingKe
     tasks,
     creation,
     claiming,
+    handingOver,
     running,
     waiters,
     reaper,

@@ -33,7 +33,7 @@ const Environment = z.object({
   LANEKEEPER_RATE_LIMIT: whole(1, 1_000_000_000),
   LANEKEEPER_LOG_LEVEL: z.preprocess(
     (value) => (value === '' ? undefined : value),
-    z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).optional(),
+    z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional(),
   ),
   LANEKEEPER_LOG_FORMAT: z.preprocess(
     (value) => (value === '' ? undefined : value),
@@ -56,7 +56,7 @@ export interface Config {
   readonly publicUrl: string | null;
   readonly allowedOrigins: readonly string[];
   readonly rateLimitPerMinute: number | null;
-  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
+  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   readonly logFormat: 'json' | 'pretty';
   readonly notify: 'listen' | 'poll';
 }

@@ -6,6 +6,7 @@ import { LIMITS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
 import { integerFrom, withExamples } from '../options.ts';
+import { packageVersion } from '../package-version.ts';
 import type { Register } from '../register.ts';
 import type { Argv } from '../work/process-group.ts';
 import { Reporter } from '../work/reporter.ts';
@@ -98,6 +99,7 @@ async function work(context: Context, lane: string, { argv, flags }: WorkRequest
     client,
     lane,
     worker: flags.worker ?? defaultWorkerName(),
+    version: packageVersion(),
     argv: [command, ...rest] satisfies Argv,
     env: context.system.env,
     concurrency: flags.concurrency,

@@ -30,8 +30,10 @@ export interface ClaimerOptions {
 
 export class Claimer {
   readonly #options: ClaimerOptions;
-  /** Sent at least once and not answered: the server may have claimed for it. */
+  /** Not answered yet. */
   #pending: PendingClaim | undefined;
+  /** It has been sent: the server may have claimed for it. */
+  #mayHaveClaimed = false;
 
   constructor(options: ClaimerOptions) {
     this.#options = options;
@@ -44,8 +46,9 @@ export class Claimer {
     try {
       return await this.#send(this.#pending, { waitSeconds, signal });
     } catch (error) {
-      // Answered with a verdict: nothing was claimed. In flight, or unavailable: it may have been.
-      if (error instanceof LanekeeperError && !error.retryable) this.#pending = undefined;
+      const isVerdict = error instanceof LanekeeperError && !error.retryable && error.status < 500;
+      if (isVerdict) this.#forget();
+      else this.#mayHaveClaimed ||= !(error instanceof UnreachableError) || error.mayHaveTakenEffect;
       throw error;
     }
   }
@@ -53,7 +56,7 @@ export class Claimer {
   /** Claims that the server may have made for a request whose answer never came; they must be given back. */
   async settle(): Promise<readonly Claim[]> {
     const pending = this.#pending;
-    if (pending === undefined) return [];
+    if (pending === undefined || !this.#mayHaveClaimed) return [];
     const retry = { totalMs: SETTLE_MS };
     const { claims } = await this.#send(pending, { timeoutMs: SETTLE_TIMEOUT_MS, retry });
     return claims;
@@ -67,8 +70,13 @@ export class Claimer {
       idempotencyKey: pending.key,
       retry: options?.retry === undefined ? retry : options.retry,
     });
-    this.#pending = undefined;
+    this.#forget();
     return reply;
+  }
+
+  #forget(): void {
+    this.#pending = undefined;
+    this.#mayHaveClaimed = false;
   }
 }
 

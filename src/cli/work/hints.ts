@@ -33,7 +33,7 @@ export interface HintListener {
 /** Listens until the signal fires; never rejects. */
 export async function listenForHints(
   client: Client,
-  who: { readonly lane: string; readonly worker: string },
+  who: { readonly lane: string; readonly worker: string; readonly version: string },
   listener: HintListener,
   signal: AbortSignal,
 ): Promise<void> {

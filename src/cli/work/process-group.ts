@@ -78,6 +78,11 @@ export class ProcessGroup {
     return this.#child.pid;
   }
 
+  /** The command itself is dead, though `ended` may still wait for its last output. */
+  get hasExited(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   /** TERM to the whole group, KILL after five seconds. Harmless when repeated or too late. */
   stop(): void {
     if (this.#isStopping || this.#isGone) return;

@@ -57,18 +57,38 @@ export class Reporter {
     );
   }
 
-  /** A sink for the output of one command. */
-  outputOf(claim: Claim): ((stream: OutputStream, chunk: Uint8Array) => void) | undefined {
-    if (!this.#showsOutput) return undefined;
-    const prefix = `[${shortId(claim.task.id)}] `;
-    const lines = { stdout: new LineSplitter(), stderr: new LineSplitter() };
-    return (stream, chunk) => {
-      // With --json stdout is for records alone.
-      const target = stream === 'stdout' && !this.#output.isJson ? this.#output.stdout : this.#output.stderr;
-      for (const line of lines[stream].push(chunk)) {
-        if (target.writableLength < DISPLAY_BYTES_MAX) target.write(`${prefix}${line}\n`);
-      }
-    };
+  /** Shows the output of one command, when output is shown at all. */
+  display(claim: Claim): OutputDisplay | undefined {
+    return this.#showsOutput ? new OutputDisplay(this.#output, `[${shortId(claim.task.id)}] `) : undefined;
+  }
+}
+
+export class OutputDisplay {
+  readonly #output: Output;
+  readonly #prefix: string;
+  readonly #lines = { stdout: new LineSplitter(), stderr: new LineSplitter() };
+
+  constructor(output: Output, prefix: string) {
+    this.#output = output;
+    this.#prefix = prefix;
+  }
+
+  write(stream: OutputStream, chunk: Uint8Array): void {
+    for (const line of this.#lines[stream].push(chunk)) this.#show(stream, line);
+  }
+
+  /** Shows what came last without the end of a line. */
+  end(): void {
+    for (const stream of ['stdout', 'stderr'] as const) {
+      const rest = this.#lines[stream].rest();
+      if (rest !== '') this.#show(stream, rest);
+    }
+  }
+
+  #show(stream: OutputStream, line: string): void {
+    // With --json stdout is for records alone.
+    const target = stream === 'stdout' && !this.#output.isJson ? this.#output.stdout : this.#output.stderr;
+    if (target.writableLength < DISPLAY_BYTES_MAX) target.write(`${this.#prefix}${line}\n`);
   }
 }
 
@@ -83,10 +103,13 @@ class LineSplitter {
   push(chunk: Uint8Array): string[] {
     const lines = (this.#rest + this.#decoder.write(Buffer.from(chunk))).split(/\r?\n/);
     this.#rest = lines.pop() ?? '';
-    if (this.#rest.length > LINE_CHARACTERS_MAX) {
-      lines.push(this.#rest);
-      this.#rest = '';
-    }
+    if (this.#rest.length > LINE_CHARACTERS_MAX) lines.push(this.rest());
     return lines;
+  }
+
+  rest(): string {
+    const rest = this.#rest;
+    this.#rest = '';
+    return rest;
   }
 }

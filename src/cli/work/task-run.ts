@@ -9,7 +9,7 @@ import { type Delivery, deliverEnd } from './deliver.ts';
 import type { Heartbeats, KeptClaim } from './heartbeats.ts';
 import type { OrphanGuard } from './orphan-guard.ts';
 import { type Argv, type ProcessEnd, ProcessGroup } from './process-group.ts';
-import type { EndRecord, Reporter } from './reporter.ts';
+import type { EndRecord, OutputDisplay, Reporter } from './reporter.ts';
 import { endOfRun, type RunEnd, type StopReason } from './verdict.ts';
 
 export interface TaskRunContext {
@@ -43,29 +43,30 @@ export class TaskRun {
   readonly #context: TaskRunContext;
   readonly #group: ProcessGroup;
   readonly #kept: KeptClaim;
+  readonly #display: OutputDisplay | undefined;
   readonly #startedAtMs = performance.now();
   #stopReason: StopReason | null = null;
-  #isExited = false;
 
   constructor(claim: Claim, context: TaskRunContext) {
     this.claim = claim;
     this.#context = context;
     this.#kept = { runId: claim.run_id, token: claim.token };
     context.reporter.started(claim);
+    this.#display = context.reporter.display(claim);
     this.#group = ProcessGroup.start({
       argv: context.argv,
       env: commandEnvironment(claim, context),
       stdin: `${JSON.stringify({ ...claim.task, handoff: claim.handoff })}\n`,
       tailBytesMax: TAIL_BYTES_MAX,
-      onOutput: context.reporter.outputOf(claim),
+      onOutput: (stream, chunk) => this.#display?.write(stream, chunk),
     });
     this.ended = this.#follow();
   }
 
-  /** The first reason counts, but for a lost claim, after which nothing may be reported. */
+  /** The first reason counts, but for a lost claim, after which nothing may be reported. Too late: no reason at all. */
   stop(reason: StopReason): void {
-    if (this.#stopReason === null || reason.kind === 'claim_lost')
-      this.#stopReason = this.#isExited ? null : reason;
+    if (reason.kind === 'claim_lost') this.#stopReason = reason;
+    else if (!this.#group.hasExited) this.#stopReason ??= reason;
     this.#group.stop();
   }
 
@@ -92,8 +93,8 @@ export class TaskRun {
         : setTimeout(() => this.stop({ kind: 'timed_out', seconds: timeoutSeconds }), timeoutSeconds * 1000);
     const processEnd = await this.#group.ended;
     clearTimeout(timer);
+    this.#display?.end();
     const end = endOfRun(processEnd, this.#stopReason);
-    this.#isExited = true;
     if (processEnd.kind === 'not_started') this.startFailure = processEnd.error;
     const isKnown = end === null ? this.#reportLost() : await this.#report(end, processEnd);
     heartbeats.drop(this.#kept.runId);

@@ -24,6 +24,8 @@ export interface WorkerOptions {
   readonly client: Client;
   readonly lane: string;
   readonly worker: string;
+  /** Of this program; shown with the worker's presence. */
+  readonly version: string;
   readonly argv: Argv;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly concurrency: number;
@@ -170,7 +172,7 @@ export class Worker {
   #listen(): void {
     if (this.#isListening) return;
     this.#isListening = true;
-    const { client, lane, worker, reporter } = this.#options;
+    const { client, lane, worker, version, reporter } = this.#options;
     const listener = {
       onWork: () => this.#bell.ring(),
       onRunChanged: (runId: string) => this.#heartbeats.hurry(runId),
@@ -189,7 +191,7 @@ export class Worker {
         );
       },
     };
-    this.#listening = listenForHints(client, { lane, worker }, listener, this.#ear.signal);
+    this.#listening = listenForHints(client, { lane, worker, version }, listener, this.#ear.signal);
   }
 
   async #claimLoop(mode: ClaimMode): Promise<void> {

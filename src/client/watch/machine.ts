@@ -1,7 +1,7 @@
 /**
  * The life of one watch as a pure state machine: which state it is in, what each event turns it into, and what the
  * driver has to do about it. No I/O, no clock, no dice. Complete by type: a new state or event does not compile
- * until every cell says what happens. docs/protocol.md shows the same table.
+ * until every cell says what happens.
  */
 import { CLOSE_CODES } from '../../contract/constants.ts';
 

@@ -3,12 +3,12 @@
  * sent before the database went away may have been committed; callers answer 503 and their clients retry idempotently.
  */
 import type { Sql, Tx } from './client.ts';
-import { isConflict } from './failures.ts';
+import { isConflict, isStaleDecision } from './failures.ts';
 
 /** A caller's patience: above the driver's connect timeout, below a client's usual 10 s. */
 const DEADLINE_MS = 8000;
-/** Deadlocks are designed out; this covers the odd lock timeout of a migration beside us. */
-const ATTEMPTS_MAX = 3;
+/** Deadlocks are designed out; this covers the odd lock timeout of a migration, and claims decided while a lane was changed. */
+const ATTEMPTS_MAX = 5;
 
 class DatabaseDeadlineError extends Error {
   readonly code = 'DATABASE_DEADLINE';
@@ -35,7 +35,7 @@ export async function transaction<T>(sql: Sql, work: (tx: Tx) => Promise<T>): Pr
     try {
       return (await withinDeadline(sql.begin(work))) as T;
     } catch (error) {
-      if (attempt >= ATTEMPTS_MAX || !isConflict(error)) throw error;
+      if (attempt >= ATTEMPTS_MAX || !(isConflict(error) || isStaleDecision(error))) throw error;
     }
   }
 }

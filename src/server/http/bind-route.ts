@@ -99,7 +99,9 @@ async function admit(
   const { incoming } = context.env;
   const remoteAddress = incoming.socket.remoteAddress ?? '';
   const { authorization } = incoming.headers;
-  const isAnonymous = route.access === 'open' && authorization === undefined;
+  // An open route hears who asks only where that can matter: health must not fail with the look-up of a credential.
+  const isHeard = authorization !== undefined && route.problems.includes('unauthenticated');
+  const isAnonymous = route.access === 'open' && !isHeard;
   const caller = isAnonymous ? null : await gate.authenticate(authorization, remoteAddress);
   const headers = caller === null ? {} : await gate.limit(caller);
   const params = route.params ? parseWith(route.params, storableParams(context), 'path') : {};

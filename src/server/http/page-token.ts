@@ -2,6 +2,7 @@
  * Page tokens: the sort key of the last row, bound to what was asked, so that a token cannot be carried to another list.
  */
 import { ProblemError } from '../kernel/problem-error.ts';
+import { isStorable } from './body.ts';
 
 /** `scope` names the list and everything that its order and filter depend on. */
 export function makePageToken(scope: string, key: readonly string[]): string {
@@ -15,14 +16,17 @@ export function readPageToken(token: string | undefined, scope: string, parts: n
   const isValid =
     Array.isArray(decoded) &&
     decoded.length === parts + 1 &&
-    decoded.every((part) => typeof part === 'string');
-  if (!isValid || decoded[0] !== fingerprint(scope)) {
-    throw new ProblemError(
-      'invalid_cursor',
-      'The page token is not from a list with this address and these filters.',
-    );
-  }
+    decoded.every((part) => typeof part === 'string' && isStorable(part));
+  if (!isValid || decoded[0] !== fingerprint(scope)) throw badPageToken();
   return decoded.slice(1) as string[];
+}
+
+/** For a list that finds a part of the sort key to be none of its own. */
+export function badPageToken(): ProblemError {
+  return new ProblemError(
+    'invalid_cursor',
+    'The page token is not from a list with this address and these filters.',
+  );
 }
 
 /** The token after the first `rows` of `found`, which was read with one row more than that; null at the end. */

@@ -15,9 +15,8 @@ export function backoffSeconds(
   failures: number,
   random: () => number = Math.random,
 ): number {
-  const ceiling = Math.min(
-    policy.capSeconds,
-    policy.baseSeconds * policy.factor ** Math.max(0, failures - 1),
-  );
+  // A finite growth, because a base of 0 times infinity would be no number at all.
+  const growth = Math.min(policy.factor ** Math.max(0, failures - 1), Number.MAX_VALUE);
+  const ceiling = Math.min(policy.capSeconds, policy.baseSeconds * growth);
   return ceiling * random();
 }

@@ -4,8 +4,9 @@ import { createKey, deleteKey, listKeys, rotateSigningKey, whoami } from '../../
 import { jwks } from '../../../contract/system.ts';
 import { type Bind, pageRows } from '../../http/bind-route.ts';
 import type { Idempotency } from '../../http/idempotency.ts';
-import { nextPageToken, readPageToken } from '../../http/page-token.ts';
+import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
 import { present } from '../../kernel/assert.ts';
+import { parseId } from '../../kernel/ids.ts';
 import type { KeyService } from './service.ts';
 import { JWKS_MAX_AGE_SECONDS, type SigningKeys } from './signing-keys.ts';
 
@@ -26,6 +27,7 @@ export function bindAuthRoutes(bind: Bind, { keys, signingKeys, idempotency }: A
   bind(listKeys, async ({ caller, query }) => {
     const rows = pageRows(query);
     const after = readPageToken(query.page_token, 'keys', 1)?.[0] ?? null;
+    if (after !== null && parseId('key', after) === null) throw badPageToken();
     const found = await keys.list(caller, after, rows + 1);
     return {
       status: 200,

@@ -39,6 +39,8 @@ const DEFAULT_SETTINGS: BoardSettings = { paused: false };
 /** Boards are few; a deleted one is forgotten by this server within the age, and no write to it can succeed meanwhile. */
 const DIRECTORY_BOARDS_MAX = 10_000;
 const DIRECTORY_AGE_MS = 1000;
+/** The column is a Postgres integer. */
+const BOARD_ID_MAX = 2 ** 31 - 1;
 /** Eight characters of base 36, as the cursor's form has room for. */
 const INCARNATION_RANGE = 36 ** 8;
 
@@ -90,6 +92,7 @@ export class BoardService {
 
   /** The board with this number, which a run's id names; null when there is none. */
   async resolveId(id: number): Promise<BoardRef | null> {
+    if (id > BOARD_ID_MAX) return null; // A made-up run id may name any number.
     const row = await withinDeadline(findBoardById(this.#sql, id));
     return row === null ? null : this.#remember(row);
   }

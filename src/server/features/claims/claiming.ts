@@ -1,29 +1,20 @@
 /** Claiming: requests of a board are gathered, each batch is one statement, every lane and every request in it gets its turn. */
-import type { Claim, ClaimTasksBody, Handoff } from '../../../contract/claims.ts';
+import type { ClaimTasksBody } from '../../../contract/claims.ts';
 import type { EmptyClaimReason } from '../../../contract/statuses.ts';
 import type { Sql, Tx } from '../../db/client.ts';
 import { isStaleDecision } from '../../db/failures.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { Batcher, type Settled } from '../../kernel/batcher.ts';
-import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
+import type { IdSource, Uuid } from '../../kernel/ids.ts';
 import { actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
-import { boardNotFound, type ClaimTokens } from '../auth/service.ts';
+import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { BoardConfig, ConfigCache, PresenceTracker } from '../lanes/service.ts';
-import { listNewestComments, type TaskService, taskOf } from '../tasks/service.ts';
+import type { TaskService } from '../tasks/service.ts';
 import { gateOf } from './gate.ts';
-import {
-  type ClaimedRow,
-  claimReady,
-  countLaneClaims,
-  findLiveClaims,
-  listNewestAttempts,
-  lockLanes,
-  type Slot,
-} from './store/claim.ts';
-import { EMPTY_HANDOFF, HANDOFF_ATTEMPTS_MAX, HANDOFF_COMMENTS_MAX, handoffOf } from './view.ts';
+import { type ClaimedRow, claimReady, countLaneClaims, lockLanes, type Slot } from './store/claim.ts';
 
 export interface ClaimRequest {
   readonly lane: string;
@@ -42,10 +33,8 @@ export interface ClaimedTasks {
 
 interface ClaimingParts {
   readonly hot: Sql;
-  readonly cold: Sql;
   readonly wake: Wake;
   readonly ids: IdSource;
-  readonly tokens: ClaimTokens;
   readonly configs: ConfigCache;
   readonly presence: PresenceTracker;
   readonly tasks: TaskService;
@@ -59,7 +48,6 @@ const GATHERED_TASKS_MAX = 300;
 const WAITING_REQUESTS_MAX = 10_000;
 /** Each retry follows a change of configuration; more in a row than this is not traffic but a bug. */
 const DECISIONS_MAX = 10;
-const HEARTBEATS_PER_LEASE = 3;
 
 export class Claiming {
   readonly #parts: ClaimingParts;
@@ -100,10 +88,13 @@ export class Claiming {
   /** In a transaction of the caller's, which remembers the answer under an Idempotency-Key. */
   async claimWithin(tx: Tx, board: BoardRef, request: ClaimRequest): Promise<ClaimedTasks> {
     this.#see(board, request);
-    const [result] = await this.#decide(board, [request], (config, slots) =>
-      this.#fill(tx, board, config, slots, null),
-    );
-    return unwrap(result);
+    // Read afresh, and no second try in here: when the statement finds it out of date, the whole transaction is run again.
+    const config = await this.#parts.configs.refresh(board.id);
+    if (config === null) throw boardNotFound(board.name);
+    const plan = this.#plan(board, config, [request]);
+    const filled =
+      plan.slots.length === 0 ? NOTHING_FILLED : await this.#fill(tx, board, config, plan.slots, null);
+    return unwrap(this.#counted(plan.settle(filled))[0]);
   }
 
   /** Exactly this task, or the reasons why it cannot be claimed. */
@@ -179,18 +170,23 @@ export class Claiming {
     const isOpenForAll = (known: BoardConfig): boolean =>
       requests.every((request) => gateOf(known, { ...request, board: board.name }).kind === 'open');
     // A "no" from memory may be out of date; only a fresh one is given.
-    if (config === null || !isOpenForAll(config)) config = await this.#parts.configs.refresh(board.id);
+    let isFresh = config === null || !isOpenForAll(config);
+    if (isFresh) config = await this.#parts.configs.refresh(board.id);
     for (let decision = 1; ; decision += 1) {
       if (config === null) throw boardNotFound(board.name);
+      const { version } = config;
       const plan = this.#plan(board, config, requests);
+      let filled: Filled | null = null;
       try {
-        const filled =
-          plan.slots.length === 0 ? { rows: [], full: new Set<string>() } : await fill(config, plan.slots);
-        return this.#counted(plan.settle(filled));
+        filled = plan.slots.length === 0 ? NOTHING_FILLED : await fill(config, plan.slots);
       } catch (error) {
         if (!isStaleDecision(error) || decision >= DECISIONS_MAX) throw error;
-        config = await this.#parts.configs.refresh(board.id);
       }
+      // Rows prove the configuration they were claimed on. An empty hand proves nothing: the lane may be paused by now, or gone.
+      if (filled !== null && (isFresh || filled.rows.length > 0)) return this.#counted(plan.settle(filled));
+      config = await this.#parts.configs.refresh(board.id);
+      if (filled !== null && config?.version === version) return this.#counted(plan.settle(filled));
+      isFresh = true;
     }
   }
 
@@ -275,75 +271,6 @@ export class Claiming {
       allowed.length === 0 ? [] : await claimReady(tx, board.id, config.version, allowed, namedTaskId);
     return { rows, full };
   }
-
-  /** The wire's claims: tokens signed, handoffs read for the tasks that have a past. */
-  async present(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Claim[]> {
-    const handoffs = await this.#handoffs(board, rows);
-    return Promise.all(
-      rows.map(async (row) => {
-        const runId = formatId('run', row.run_id);
-        const lane = row.claim_lane ?? '';
-        const attempt = row.claim_attempt ?? row.attempt;
-        const leaseSeconds = (Date.parse(row.lease_expires_at) - Date.parse(row.claimed_at)) / 1000;
-        return {
-          run_id: runId,
-          task: taskOf(board, {
-            ...row,
-            outcome: null,
-            summary: null,
-            result: null,
-            metadata: null,
-            ended_at: null,
-          }),
-          lane,
-          worker: row.worker,
-          attempt,
-          token: await this.#parts.tokens.sign({
-            runId,
-            taskId: formatId('task', row.id),
-            board: board.name,
-            lane,
-            worker: row.worker,
-            attempt,
-            maxRuntimeSeconds: row.claim_runtime_seconds,
-          }),
-          claimed_at: row.claimed_at,
-          lease_expires_at: row.lease_expires_at,
-          heartbeat_interval_seconds: leaseSeconds / HEARTBEATS_PER_LEASE,
-          handoff: handoffs.get(row.id) ?? EMPTY_HANDOFF,
-          traceparent: row.traceparent,
-        };
-      }),
-    );
-  }
-
-  async #handoffs(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Map<Uuid, Handoff>> {
-    const withPast = rows
-      .filter((row) => (row.claim_attempt ?? 0) > 1 || row.comment_count > 0)
-      .map((row) => row.id);
-    if (withPast.length === 0) return new Map();
-    const [attempts, comments] = await withinDeadline(
-      Promise.all([
-        listNewestAttempts(this.#parts.cold, board.id, withPast, HANDOFF_ATTEMPTS_MAX + 1),
-        listNewestComments(this.#parts.cold, board.id, withPast, HANDOFF_COMMENTS_MAX + 1),
-      ]),
-    );
-    return new Map(
-      withPast.map((id) => [
-        id,
-        handoffOf(
-          attempts.filter((row) => row.task_id === id),
-          comments.filter((row) => row.task_id === id),
-        ),
-      ]),
-    );
-  }
-
-  /** The claims of a remembered answer that still hold, with tokens of their own. */
-  async presentAgain(board: BoardRef, runIds: readonly string[]): Promise<Claim[]> {
-    const ids = runIds.map((id) => parseId('run', id)).filter((id): id is Uuid => id !== null);
-    return this.present(board, await withinDeadline(findLiveClaims(this.#parts.cold, board.id, ids)));
-  }
 }
 
 /** One slot of one request: its first, its second, … */
@@ -364,6 +291,8 @@ interface Filled {
   /** Lanes with more slots than room. */
   readonly full: ReadonlySet<string>;
 }
+
+const NOTHING_FILLED: Filled = { rows: [], full: new Set() };
 
 interface Plan {
   readonly slots: readonly Slot[];

@@ -17,7 +17,7 @@ import { type Bind, pageRows } from '../../http/bind-route.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import type { Idempotency } from '../../http/idempotency.ts';
 import { asProblem, problemBody } from '../../http/on-error.ts';
-import { nextPageToken, readPageToken } from '../../http/page-token.ts';
+import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
 import { present, unreachable } from '../../kernel/assert.ts';
 import { formatId } from '../../kernel/ids.ts';
 import type { ClaimPrincipal, Principal } from '../../kernel/principal.ts';
@@ -27,14 +27,18 @@ import type { BoardRef, BoardService } from '../boards/service.ts';
 import type { TaskService } from '../tasks/service.ts';
 import { type BoardFeeds, cursorAt } from '../watch/service.ts';
 import type { ClaimedTasks, Claiming } from './claiming.ts';
+import type { HandingOver } from './handing-over.ts';
 import { blockEnd, completeEnd, failEnd, holdOf, releaseEnd, undeliveredEnd } from './run-operation.ts';
 import type { Running } from './running.ts';
 import type { ClaimWaiters } from './waiters.ts';
 
 const CALLER = 'routes of claims are not open';
+/** The column is a Postgres integer. */
+const ATTEMPT_MAX = 2 ** 31 - 1;
 
 interface ClaimRoutes {
   readonly claiming: Claiming;
+  readonly handingOver: HandingOver;
   readonly running: Running;
   readonly waiters: ClaimWaiters;
   readonly boards: BoardService;
@@ -56,13 +60,13 @@ export function bindClaimRoutes(bind: Bind, parts: ClaimRoutes): void {
 type ClaimExchange = Exchange<typeof claimTasks>;
 
 function bindClaiming(bind: Bind, parts: ClaimRoutes): void {
-  const { claiming, boards, feeds } = parts;
+  const { handingOver, boards, feeds } = parts;
   bind(claimTasks, async (exchange) => {
     const board = await boards.resolve(exchange.params.board);
     if (exchange.idempotencyKey !== null) return claimOnce(parts, board, exchange);
     const claimed = await claimWaiting(parts, board, exchange, () => claimNow(parts, board, exchange));
     if (claimed.rows.length > 0) returnWhenUndelivered(parts, board, exchange, claimed);
-    const claims = await claiming.present(board, claimed.rows);
+    const claims = await handingOver.present(board, claimed.rows);
     const reason = claimed.reason === null ? {} : { reason: claimed.reason };
     return { status: 200, body: { claims, cursor: await cursorOf(feeds, board, claimed.rows), ...reason } };
   });
@@ -126,7 +130,7 @@ function returnWhenUndelivered(
 
 /** Under an Idempotency-Key: the claim and its memory commit together; a repeated request gets the claims that still hold. */
 async function claimOnce(parts: ClaimRoutes, board: BoardRef, exchange: ClaimExchange) {
-  const { claiming, feeds, idempotency } = parts;
+  const { claiming, handingOver, feeds, idempotency } = parts;
   const { caller, params, body } = exchange;
   const request = claiming.requestOf(
     present(caller, CALLER),
@@ -164,8 +168,8 @@ async function claimOnce(parts: ClaimRoutes, board: BoardRef, exchange: ClaimExc
   const again = (answer.body as { again?: string[] }).again;
   if (!again && !isEmpty()) parts.wake.ring(board.id);
   const claims = again
-    ? await claiming.presentAgain(board, again)
-    : await claiming.present(board, (answer.body as ClaimedTasks).rows);
+    ? await handingOver.presentAgain(board, again)
+    : await handingOver.present(board, (answer.body as ClaimedTasks).rows);
   const why = claims.length === 0 ? { reason: reason ?? ('none_ready' as const) } : {};
   return {
     ...answer,
@@ -282,8 +286,7 @@ function bindRunReading(bind: Bind, { running, boards, tasks }: ClaimRoutes): vo
     await tasks.get(principal, board, params.task);
     const scope = `runs ${board.id} ${params.task}`;
     const after = Number(readPageToken(query.page_token, scope, 1)?.[0] ?? 0);
-    if (!Number.isSafeInteger(after))
-      throw new ProblemError('invalid_cursor', 'The page token is not from this list.');
+    if (!Number.isInteger(after) || after < 0 || after > ATTEMPT_MAX) throw badPageToken();
     const found = await running.listOfTask(board, id, after, rows + 1);
     return {
       status: 200,

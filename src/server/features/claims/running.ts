@@ -111,7 +111,7 @@ export class Running {
   /** Completions go first, all in one statement; what is left is decided one by one under its locks. */
   async #endGathered(board: BoardRef, ends: readonly RunEnd[]): Promise<Settled<EndReply>[]> {
     const results = new Map<RunEnd, Settled<EndReply>>();
-    const completions = firstOfEachTask(ends.filter((end) => end.end.verb === 'complete'));
+    const completions = firstOfEachRun(ends.filter((end) => end.end.verb === 'complete'));
     if (completions.length > 0) await this.#complete(board, completions, results);
     const rest = ends.filter((end) => !results.has(end));
     if (rest.length > 0) {
@@ -147,20 +147,31 @@ export class Running {
     }
   }
 
+  /** One beat of each run at a time, so that what a second one carries is kept as well. */
   async #beatGathered(board: BoardRef, beats: readonly RunBeat[]): Promise<Settled<HeartbeatReply>[]> {
-    const distinct = firstOfEachTask(beats);
+    const results = new Map<RunBeat, Settled<HeartbeatReply>>();
+    for (let rest = beats; rest.length > 0; rest = rest.filter((beat) => !results.has(beat))) {
+      const distinct = firstOfEachRun(rest);
+      const settled = await this.#beatDistinct(board, distinct);
+      distinct.forEach((beat, index) => {
+        results.set(beat, settled[index] ?? { ok: false, error: new Error('a heartbeat was not answered') });
+      });
+    }
+    return beats.map(
+      (beat) => results.get(beat) ?? { ok: false, error: new Error('a heartbeat was not answered') },
+    );
+  }
+
+  async #beatDistinct(board: BoardRef, beats: readonly RunBeat[]): Promise<Settled<HeartbeatReply>[]> {
     const rows = new Map(
-      (await withinDeadline(extendLeases(this.#parts.hot, board.id, distinct.map(beatOf)))).map((row) => [
-        row.task_id,
+      (await withinDeadline(extendLeases(this.#parts.hot, board.id, beats.map(beatOf)))).map((row) => [
+        row.run_id,
         row,
       ]),
     );
     this.#parts.onBeats(rows.size);
-    const held = (beat: RunBeat): BeatRow | undefined =>
-      distinct.some((entry) => entry.runId === beat.runId) ? rows.get(beat.taskId) : undefined;
-    const logged = distinct.filter(
-      (beat) => rows.has(beat.taskId) && (carriesMore(beat) || rows.get(beat.taskId)?.is_log_due),
-    );
+    const held = (beat: RunBeat): BeatRow | undefined => rows.get(beat.runId);
+    const logged = beats.filter((beat) => held(beat)?.is_log_due || (held(beat) && carriesMore(beat)));
     if (logged.length > 0) {
       await transaction(this.#parts.hot, (tx) => logBeats(tx, board, logged, rows));
       this.#parts.wake.ring(board.id);
@@ -198,11 +209,15 @@ export class Running {
   }
 }
 
-/** In task order, so that two batches lock alike; a second operation on a task waits for the slower path. */
-function firstOfEachTask<T extends { readonly taskId: Uuid }>(operations: readonly T[]): T[] {
+/**
+ * In task order, so that two batches lock alike; a second operation of a run waits for the slower path. Not the first of each
+ * task: a stale worker's operation on it must not stand in the way of the holder's.
+ */
+function firstOfEachRun<T extends { readonly taskId: Uuid; readonly runId: Uuid }>(
+  operations: readonly T[],
+): T[] {
   const first = new Map<Uuid, T>();
-  for (const operation of operations)
-    if (!first.has(operation.taskId)) first.set(operation.taskId, operation);
+  for (const operation of operations) if (!first.has(operation.runId)) first.set(operation.runId, operation);
   return [...first.values()].sort((left, right) => (left.taskId < right.taskId ? -1 : 1));
 }
 
@@ -211,7 +226,7 @@ async function endUnderLocks(
   board: BoardRef,
   ends: readonly RunEnd[],
 ): Promise<Map<RunEnd, Settled<EndReply>>> {
-  const distinct = firstOfEachTask(ends);
+  const distinct = firstOfEachRun(ends);
   const held = new Map((await lockHolds(tx, board.id, distinct)).map((row) => [row.run_id, row]));
   const winning = distinct.flatMap((end) => {
     const row = held.get(end.runId);
@@ -303,7 +318,7 @@ async function logBeats(
   );
   const events = beats
     .filter((beat) => held.has(beat.taskId))
-    .map((beat) => beatEvent(beat, rows.get(beat.taskId)));
+    .map((beat) => beatEvent(beat, rows.get(beat.runId)));
   if (events.length > 0) await appendEvents(tx, board.id, { events });
 }
 

@@ -34,14 +34,14 @@ class BoardWaiters implements Follower {
       if (makesRoom || event.data['status_after'] === 'ready')
         ready.set(event.lane, (ready.get(event.lane) ?? 0) + 1);
     }
-    for (const [lane, count] of ready) this.#wakeFirst(lane, count);
+    for (const [lane, count] of ready) this.wakeFirst(lane, count);
   }
 
   onEnd(): void {
     this.#wakeAll(null);
   }
 
-  #wakeFirst(lane: string, count: number): void {
+  wakeFirst(lane: string, count: number): void {
     let left = count;
     for (const waiter of this.waiters) {
       if (left === 0) return;
@@ -105,6 +105,8 @@ export class ClaimWaiters {
     } finally {
       this.#count -= 1;
       group.waiters.delete(waiter);
+      // Woken while it was already being served, or when it had gone: the work it was woken for is somebody else's.
+      if (waiter.isDue) group.wakeFirst(lane, 1);
       this.#leaveWhenEmpty(board, group);
     }
   }

@@ -90,8 +90,9 @@ export function bindLaneRoutes(bind: Bind, { lanes, boards, keys, idempotency }:
   }
   bind(createLaneKey, async (exchange) => {
     const { board, lane } = exchange.params;
-    await lanes.get(await boards.resolve(board), lane);
-    return idempotency.run(exchange, null, async (tx) => {
+    const ref = await boards.resolve(board);
+    await lanes.get(ref, lane);
+    return idempotency.run(exchange, ref.id, async (tx) => {
       const issued = await keys.issueGrant(tx, {
         role: 'lane',
         name: exchange.body.name ?? `lane ${lane}`,

@@ -1,5 +1,6 @@
 /** Binds the routes of tasks. */
 
+import { LIMITS } from '../../../contract/constants.ts';
 import { NAME_PATTERN } from '../../../contract/identifiers.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import {
@@ -24,7 +25,7 @@ import { snapshotTransaction } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { type Bind, pageRows } from '../../http/bind-route.ts';
 import type { Idempotency } from '../../http/idempotency.ts';
-import { nextPageToken, readPageToken } from '../../http/page-token.ts';
+import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
 import { present } from '../../kernel/assert.ts';
 import { parseId, type Uuid } from '../../kernel/ids.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
@@ -129,6 +130,7 @@ function bindReading(bind: Bind, { tasks, boards, feeds, sql }: TaskRoutes): voi
     const board = await boards.resolve(params.board);
     const scope = `comments ${board.id} ${params.task}`;
     const after = readPageToken(query.page_token, scope, 1)?.[0] ?? null;
+    if (after !== null && parseId('cmt', after) === null) throw badPageToken();
     const found = await tasks.listComments(present(caller, CALLER), board, params.task, after, rows + 1);
     return {
       status: 200,
@@ -261,7 +263,7 @@ function positionOf(parts: readonly string[] | null): PagePosition | null {
   if (parts === null) return null;
   const id: Uuid | null = parseId('task', parts[0] ?? '');
   const priority = Number(parts[1]);
-  if (id === null || !Number.isInteger(priority))
-    throw new ProblemError('invalid_cursor', 'The page token is not from this list.');
+  if (id === null || !Number.isInteger(priority) || Math.abs(priority) > LIMITS.priorityMax)
+    throw badPageToken();
   return { id, priority };
 }

@@ -69,8 +69,8 @@ export class BoardFeed {
   }
 
   leave(follower: Follower): void {
-    this.#followers.delete(follower);
-    if (this.#followers.size > 0) return;
+    // Once only: a feed that was given up must not unsubscribe the one that has followed it.
+    if (!this.#followers.delete(follower) || this.#followers.size > 0) return;
     this.#unsubscribe();
     this.#parts.onIdle();
   }

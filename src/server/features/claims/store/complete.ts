@@ -41,7 +41,7 @@ const jsonOrNull = (value: unknown): string | null =>
  * Completes the runs that still hold their claims: run, attempt and status are checked on locked rows. Returns one row for each
  * of them; an operation that is missing from the answer changed nothing.
  *
- * Operations must name each task once and come in task order, so that two batches lock alike. Plans are pinned as in claim.ts;
+ * Operations must name each run once and come in task order, so that two batches lock alike. Plans are pinned as in claim.ts;
  * values of an operation are found by its place in the arrays.
  */
 export async function completeRuns(
@@ -68,17 +68,19 @@ export async function completeRuns(
         FOR NO KEY UPDATE OF t, c
       ) AS hold
     ),
+    -- One moment for the batch: the answer and a later read of the row say the same.
+    moment AS MATERIALIZED (SELECT max(at) AS at FROM held),
     freed AS (
       DELETE FROM claims WHERE board_id = ${boardId} AND task_id = ANY (ARRAY(SELECT id FROM held)) RETURNING 1
     ),
     moved AS (
       UPDATE tasks SET status = 'done', version = version + 1, consecutive_failures = 0, protocol_violations = 0,
-        status_since = clock_timestamp(), updated_at = clock_timestamp()
+        status_since = (SELECT at FROM moment), updated_at = (SELECT at FROM moment)
       WHERE board_id = ${boardId} AND id = ANY (ARRAY(SELECT id FROM held))
       RETURNING 1
     ),
     closed AS (
-      UPDATE runs r SET outcome = 'completed', ended_at = held.at, ended_by_type = 'claim', ended_by_id = held.actor_id,
+      UPDATE runs r SET outcome = 'completed', ended_at = (SELECT at FROM moment), ended_by_type = 'claim', ended_by_id = held.actor_id,
         end_fingerprint = held.fingerprint, summary = held.summary, result = held.result::jsonb,
         metadata = CASE WHEN held.metadata IS NULL THEN r.metadata ELSE coalesce(r.metadata, '{}') || held.metadata::jsonb END
       FROM held

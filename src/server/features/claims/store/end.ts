@@ -125,6 +125,7 @@ export async function closeRuns(tx: Tx, boardId: number, closings: readonly RunC
       task_id uuid, attempt int, outcome text, ended_by_type text, ended_by_id text, fingerprint text, summary text, error text,
       result jsonb, metadata jsonb, evidence jsonb)
     WHERE r.board_id = ${boardId} AND r.task_id = item.task_id AND r.attempt = item.attempt AND r.outcome IS NULL
+      AND r.task_id = ANY(${closings.map((closing) => closing.taskId)}::uuid[])
     RETURNING 1`;
   assert(rows.length === closings.length, 'a held run is open');
 }

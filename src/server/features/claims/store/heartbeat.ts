@@ -12,7 +12,7 @@ export interface Beat {
 }
 
 export interface BeatRow {
-  readonly task_id: Uuid;
+  readonly run_id: Uuid;
   readonly lane: string;
   readonly worker: string;
   readonly lease_expires_at: string;
@@ -33,15 +33,9 @@ const LOG_INTERVAL_SECONDS = 30;
  * that writes an event may do so, because watchers would have seen a seq that is gone.
  */
 export async function extendLeases(sql: Sql, boardId: number, beats: readonly Beat[]): Promise<BeatRow[]> {
-  return sql.begin(async (tx) => {
-    await tx`/* claims.heartbeat_commit */ SELECT set_config('synchronous_commit', 'off', true)`;
-    return updateLeases(tx, boardId, beats);
-  }) as Promise<BeatRow[]>;
-}
-
-async function updateLeases(tx: Tx, boardId: number, beats: readonly Beat[]): Promise<BeatRow[]> {
-  return tx<BeatRow[]>`
+  return sql<BeatRow[]>`
     /* claims.heartbeat */
+    WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS value)
     UPDATE claims c SET
       lease_seconds = coalesce(beat.lease_seconds, c.lease_seconds),
       lease_expires_at = clock_timestamp() + make_interval(secs => coalesce(beat.lease_seconds, c.lease_seconds)),
@@ -53,10 +47,10 @@ async function updateLeases(tx: Tx, boardId: number, beats: readonly Beat[]): Pr
       ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[],
       ${beats.map((beat) => beat.leaseSeconds)}::int[], ${beats.map((beat) => beat.progress)}::float8[],
       ${beats.map((beat) => String(beat.hasCheckpoint))}::text[]::boolean[]
-    ) AS beat (task_id, run_id, attempt, lease_seconds, progress, has_checkpoint)
-    WHERE c.board_id = ${boardId} AND c.task_id = beat.task_id AND c.run_id = beat.run_id AND c.attempt = beat.attempt
+    ) AS beat (task_id, run_id, attempt, lease_seconds, progress, has_checkpoint), quick
+    WHERE quick.value = 'off' AND c.board_id = ${boardId} AND c.task_id = beat.task_id AND c.run_id = beat.run_id AND c.attempt = beat.attempt
       AND c.task_id = ANY(${beats.map((beat) => beat.taskId)}::uuid[])
-    RETURNING c.task_id, c.lane, c.worker, c.lease_expires_at, c.is_cancel_requested,
+    RETURNING c.run_id, c.lane, c.worker, c.lease_expires_at, c.is_cancel_requested,
       extract(epoch FROM c.runtime_expires_at - c.claimed_at)::int AS runtime_seconds,
       (c.heartbeat_logged_at IS NULL OR c.heartbeat_logged_at < clock_timestamp() - make_interval(secs => ${LOG_INTERVAL_SECONDS})) AS is_log_due`;
 }
@@ -100,5 +94,6 @@ async function keepOnRuns(tx: Tx, boardId: number, beats: readonly LoggedBeat[])
       ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[], ${metadata}::text[],
       ${beats.map((beat) => beat.checkpoint)}::text[]
     ) AS beat (task_id, attempt, metadata, checkpoint)
-    WHERE r.board_id = ${boardId} AND r.task_id = beat.task_id AND r.attempt = beat.attempt AND r.outcome IS NULL`;
+    WHERE r.board_id = ${boardId} AND r.task_id = beat.task_id AND r.attempt = beat.attempt AND r.outcome IS NULL
+      AND r.task_id = ANY(${beats.map((beat) => beat.taskId)}::uuid[])`;
 }

@@ -93,6 +93,7 @@ export async function moveTasks(tx: Tx, boardId: number, moves: readonly TaskMov
       id uuid, version int, status text, lane text, attempt int, failures int, violations int, blocked_kind text, blocked_reason text,
       delay_seconds double precision, is_same_status boolean)
     WHERE t.board_id = ${boardId} AND t.id = item.id AND t.version = item.version
+      AND t.id = ANY(${items.map((item) => item.id)}::uuid[])
     RETURNING t.id`;
   assert(moved.length === moves.length, 'a locked task keeps its version');
 }

@@ -1,0 +1,91 @@
+/** Claims as the wire shows them: tokens signed, and handoffs read for the tasks that have a past. */
+import type { Claim, Handoff } from '../../../contract/claims.ts';
+import type { Sql } from '../../db/client.ts';
+import { withinDeadline } from '../../db/tx.ts';
+import { formatId, parseId, type Uuid } from '../../kernel/ids.ts';
+import type { ClaimTokens } from '../auth/service.ts';
+import type { BoardRef } from '../boards/service.ts';
+import { listNewestComments, taskOf } from '../tasks/service.ts';
+import { type ClaimedRow, findLiveClaims, listNewestAttempts } from './store/claim.ts';
+import { EMPTY_HANDOFF, HANDOFF_ATTEMPTS_MAX, HANDOFF_COMMENTS_MAX, handoffOf } from './view.ts';
+
+const HEARTBEATS_PER_LEASE = 3;
+
+export class HandingOver {
+  readonly #sql: Sql;
+  readonly #tokens: ClaimTokens;
+
+  constructor(sql: Sql, tokens: ClaimTokens) {
+    this.#sql = sql;
+    this.#tokens = tokens;
+  }
+
+  /** The wire's claims: tokens signed, handoffs read for the tasks that have a past. */
+  async present(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Claim[]> {
+    const handoffs = await this.#handoffs(board, rows);
+    return Promise.all(
+      rows.map(async (row) => {
+        const runId = formatId('run', row.run_id);
+        const lane = row.claim_lane ?? '';
+        const attempt = row.claim_attempt ?? row.attempt;
+        const leaseSeconds = (Date.parse(row.lease_expires_at) - Date.parse(row.claimed_at)) / 1000;
+        return {
+          run_id: runId,
+          task: taskOf(board, {
+            ...row,
+            outcome: null,
+            summary: null,
+            result: null,
+            metadata: null,
+            ended_at: null,
+          }),
+          lane,
+          worker: row.worker,
+          attempt,
+          token: await this.#tokens.sign({
+            runId,
+            taskId: formatId('task', row.id),
+            board: board.name,
+            lane,
+            worker: row.worker,
+            attempt,
+            maxRuntimeSeconds: row.claim_runtime_seconds,
+          }),
+          claimed_at: row.claimed_at,
+          lease_expires_at: row.lease_expires_at,
+          heartbeat_interval_seconds: leaseSeconds / HEARTBEATS_PER_LEASE,
+          handoff: handoffs.get(row.id) ?? EMPTY_HANDOFF,
+          traceparent: row.traceparent,
+        };
+      }),
+    );
+  }
+
+  async #handoffs(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Map<Uuid, Handoff>> {
+    const withPast = rows
+      .filter((row) => (row.claim_attempt ?? 0) > 1 || row.comment_count > 0)
+      .map((row) => row.id);
+    if (withPast.length === 0) return new Map();
+    const [attempts, comments] = await withinDeadline(
+      Promise.all([
+        listNewestAttempts(this.#sql, board.id, withPast, HANDOFF_ATTEMPTS_MAX + 1),
+        listNewestComments(this.#sql, board.id, withPast, HANDOFF_COMMENTS_MAX + 1),
+      ]),
+    );
+    return new Map(
+      withPast.map((id) => [
+        id,
+        handoffOf(
+          attempts.filter((row) => row.task_id === id),
+          comments.filter((row) => row.task_id === id),
+        ),
+      ]),
+    );
+  }
+
+  /** The claims of a remembered answer that still hold, with tokens of their own. */
+  async presentAgain(board: BoardRef, runIds: readonly string[]): Promise<Claim[]> {
+    const ids = runIds.map((id) => parseId('run', id)).filter((id): id is Uuid => id !== null);
+    return this.present(board, await withinDeadline(findLiveClaims(this.#sql, board.id, ids)));
+  }
+}
