@@ -15,7 +15,7 @@ const STATUS_STYLES: Readonly<Record<string, Style>> = {
   archived: 'dim',
 };
 
-export function styleOfStatus(status: string): Style | undefined {
+function styleOfStatus(status: string): Style | undefined {
   return STATUS_STYLES[status];
 }
 
@@ -145,11 +145,11 @@ export function eventLine(output: Output, event: Event): string {
   return `${output.style('dim', event.at)}  ${event.seq}  ${output.style('bold', event.kind)}  ${about.join('  ')}${tail}`;
 }
 
-export function jsonText(value: unknown): string | null {
+function jsonText(value: unknown): string | null {
   return value === null || value === undefined ? null : JSON.stringify(value);
 }
 
-export function labelText(labels: Readonly<Record<string, string>>): string {
+function labelText(labels: Readonly<Record<string, string>>): string {
   return Object.entries(labels)
     .map(([name, value]) => `${name}=${value}`)
     .join(' ');

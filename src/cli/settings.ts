@@ -9,7 +9,7 @@ import { dataDirectoryOf, findLocalServer, type LocalServer, readAdminKey } from
 import { type Profile, profilesPath, readProfiles } from './profiles.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:7420';
-export const DEFAULT_BOARD = 'default';
+const DEFAULT_BOARD = 'default';
 
 export interface GlobalFlags {
   readonly url?: string | undefined;

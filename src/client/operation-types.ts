@@ -65,11 +65,6 @@ export type ReplyOf<Id extends OperationId> = Contract[Id] extends { readonly me
   ? string
   : ReplyIn<Contract[Id]['responses']>;
 
-/** Operations that name a board in their path. */
-export type BoardOperationId = {
-  [Id in OperationId]: ParamsOf<Id> extends { board: string } ? Id : never;
-}[OperationId];
-
 type Required<Key extends string, Value> = Value extends undefined
   ? { readonly [K in Key]?: undefined }
   : { readonly [K in Key]: Value };

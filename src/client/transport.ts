@@ -13,7 +13,7 @@ import type { Timing } from './timing.ts';
 import { joinSignals, reasonOf, startDeadline, systemTiming } from './timing.ts';
 
 /** Beyond the wait that was asked for: a round trip, a slow database, and the server's own limits (contract of the client). */
-export const REQUEST_TIMEOUT_MS = 15_000;
+const REQUEST_TIMEOUT_MS = 15_000;
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -166,7 +166,7 @@ export function fillPath(path: string, params: Readonly<Record<string, string>>)
   });
 }
 
-export function queryText(query: QueryParameters): string {
+function queryText(query: QueryParameters): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined || (Array.isArray(value) && value.length === 0)) continue;

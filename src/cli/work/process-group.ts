@@ -31,7 +31,7 @@ export type ProcessEnd =
   | { readonly kind: 'not_started'; readonly error: Error };
 
 /** Between TERM and KILL: the wire's promise to commands (docs: five seconds to clean up). */
-export const KILL_AFTER_MS = 5_000;
+const KILL_AFTER_MS = 5_000;
 
 /** How long output may still arrive after the command itself has exited; a guess: pipes of the dead drain in microseconds. */
 const LATE_OUTPUT_MS = 1_000;

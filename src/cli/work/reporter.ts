@@ -92,7 +92,7 @@ export class OutputDisplay {
   }
 }
 
-export function shortId(id: string): string {
+function shortId(id: string): string {
   return id.slice(-SHORT_ID_CHARACTERS);
 }
 

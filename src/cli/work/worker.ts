@@ -5,13 +5,14 @@
  */
 import type { Client } from '../../client/client.ts';
 import { LanekeeperError, UnreachableError } from '../../client/errors.ts';
-import { fullJitterMs } from '../../client/timing.ts';
 import type { Claim } from '../../contract/claims.ts';
 import { LIMITS } from '../../contract/constants.ts';
 import type { ClaimMode, Lane } from '../../contract/lanes.ts';
 import { EXIT, ExitError } from '../exit-codes.ts';
+import { Availability } from './availability.ts';
 import { Bell } from './bell.ts';
 import { Claimer, isTransient } from './claimer.ts';
+import { findLane } from './find-lane.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { listenForHints } from './hints.ts';
 import { OrphanGuard } from './orphan-guard.ts';
@@ -51,12 +52,12 @@ const WAIT_SECONDS = 30;
 const HINT_FLOOR_MS = 30_000;
 /** An empty answer that came faster was not a long poll (paused lane, wait not granted): slow down. */
 const EMPTY_PAUSE_MS = 1_000;
-const RETRY_BOUNDS = { baseMs: 500, capMs: 15_000 };
 /** After a hard stop: one round trip to give claims back. */
 const HARD_STOP_MS = 2_000;
 
 export class Worker {
   readonly #options: WorkerOptions;
+  readonly #availability: Availability;
   readonly #claimer: Claimer;
   readonly #heartbeats: Heartbeats;
   readonly #guard: OrphanGuard;
@@ -71,12 +72,12 @@ export class Worker {
   #started = 0;
   #unreported = 0;
   #lastReason: string | undefined;
-  #isAway = false;
   #isListening = false;
   #mode: ClaimMode = 'pull';
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#availability = new Availability(options.client, options.reporter);
     this.#claimer = new Claimer(options);
     this.#heartbeats = new Heartbeats(options.client, options.leaseSeconds);
     this.#guard = OrphanGuard.start(options.env['PATH']);
@@ -121,35 +122,8 @@ export class Worker {
     }
   }
 
-  /** Waits for a server that is away; null when asked to leave meanwhile. */
-  async #findLane(): Promise<Lane | null> {
-    const { connectSeconds } = this.#options;
-    const untilMs =
-      connectSeconds === null ? Number.POSITIVE_INFINITY : performance.now() + connectSeconds * 1000;
-    for (let failures = 0; !this.#leave.signal.aborted; failures += 1) {
-      try {
-        const found = await this.#readLane();
-        this.#isBack();
-        return found;
-      } catch (error) {
-        if (this.#leave.signal.aborted) return null;
-        if (!isTransient(error) || performance.now() > untilMs) throw error;
-        await this.#pauseAfter(error, failures);
-      }
-    }
-    return null;
-  }
-
-  async #readLane(): Promise<Lane> {
-    const { client, lane, mayRegister } = this.#options;
-    const options = { signal: this.#leave.signal, retry: { attemptsMax: 1 } };
-    try {
-      return (await client.lanes.get(lane, options)).lane;
-    } catch (error) {
-      const isMissing = error instanceof LanekeeperError && error.code === 'lane_not_found';
-      if (!isMissing || !mayRegister) throw error;
-      return (await client.lanes.register(lane, { kind: 'persistent' }, options)).lane;
-    }
+  #findLane(): Promise<Lane | null> {
+    return findLane(this.#options, this.#availability, this.#leave.signal);
   }
 
   #checkLane(lane: Lane): ClaimMode {
@@ -212,7 +186,7 @@ export class Worker {
         if (this.#leave.signal.aborted) return;
         if (!isTransient(error)) throw error;
         failures += 1;
-        await this.#pauseAfter(error, failures);
+        await this.#availability.pauseAfter(error, failures, this.#leave.signal);
       }
     }
   }
@@ -221,7 +195,7 @@ export class Worker {
     const askedAtMs = performance.now();
     const waitSeconds = mode === 'watch' ? undefined : WAIT_SECONDS;
     const { claims, reason } = await this.#claimer.claim(max, waitSeconds, this.#leave.signal);
-    this.#isBack();
+    this.#availability.back();
     if (this.#leave.signal.aborted) return await this.#giveBack(claims);
     for (const claim of claims) this.#start(claim);
     if (claims.length > 0) return;
@@ -239,7 +213,7 @@ export class Worker {
       ...this.#options,
       heartbeats: this.#heartbeats,
       guard: this.#guard,
-      onAway: (error) => this.#isGone(error),
+      onAway: (error) => this.#availability.gone(error),
     });
     this.#running.set(claim.run_id, run);
     void run.ended.then((isKnown) => {
@@ -257,25 +231,6 @@ export class Worker {
 
   async #oneFinished(): Promise<void> {
     await Promise.race<unknown>([this.#left, ...[...this.#running.values()].map((run) => run.ended)]);
-  }
-
-  async #pauseAfter(error: unknown, failures: number): Promise<void> {
-    const { client } = this.#options;
-    this.#isGone(error);
-    const askedMs = error instanceof LanekeeperError ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
-    const delayMs = Math.max(askedMs, fullJitterMs(failures, RETRY_BOUNDS, Math.random));
-    await client.transport.timing.wait(delayMs, this.#leave.signal).catch(() => undefined);
-  }
-
-  /** Said once per absence, however many requests meet it. */
-  #isGone(error: unknown): void {
-    if (!this.#isAway) this.#options.reporter.warn(`${messageOf(error)}; trying again until it answers`);
-    this.#isAway = true;
-  }
-
-  #isBack(): void {
-    if (this.#isAway) this.#options.reporter.warn('the server answers again');
-    this.#isAway = false;
   }
 
   /** Says once why nothing comes, unless it is only that nothing is there. */

@@ -26,6 +26,8 @@ export interface DatabaseOptions {
   readonly coldConnectionsMax?: number;
   /** Tests shorten it. */
   readonly silenceDeadlineMs?: number;
+  /** Sees every statement of the hot pool: how a test gets at the very texts whose plans it pins. */
+  readonly onHotStatement?: (text: string, parameters: readonly unknown[]) => void;
 }
 
 /** Longest statement we allow; every one of ours takes milliseconds, so this only ends the lost ones. */
@@ -38,6 +40,14 @@ const CONNECT_TIMEOUT_SECONDS = 5;
 const HOT_CONNECTIONS_MAX = 8;
 const COLD_CONNECTIONS_MAX = 8;
 const CLOSE_TIMEOUT_SECONDS = 3;
+/** Statistics of a database that was never analyzed are every new user's: hot statements must not depend on them. */
+const HOT_SETTINGS = {
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  enable_bitmapscan: 'off',
+  jit: 'off',
+};
 
 /** `2026-11-21 03:48:32.123456+00` → RFC 3339 with milliseconds. The session's time zone is UTC. */
 function parseMoment(text: string): string {
@@ -106,22 +116,23 @@ export function openDatabase(options: DatabaseOptions): Database {
     addressesOf(postgres(options.url, shared) as Sql),
     options.silenceDeadlineMs ?? SILENCE_DEADLINE_MS,
   );
-  const open = (max: number, extra: Record<string, string>): Sql =>
+  const open = (
+    max: number,
+    extra: Record<string, string>,
+    onStatement?: DatabaseOptions['onHotStatement'],
+  ): Sql =>
     postgres(options.url, {
       ...shared,
+      ...(onStatement && {
+        debug: (_connection: number, text: string, parameters: readonly unknown[]) =>
+          onStatement(text, parameters),
+      }),
       max,
       connection: { ...settings, ...extra } as typeof settings,
       socket: () => sockets.open(),
     } as Parameters<typeof postgres>[1] & { types: typeof TYPES }) as Sql;
 
-  // Statistics of a database that was never analyzed are every new user's: hot statements must not depend on them.
-  const hot = open(options.hotConnectionsMax ?? HOT_CONNECTIONS_MAX, {
-    enable_seqscan: 'off',
-    enable_hashjoin: 'off',
-    enable_mergejoin: 'off',
-    enable_bitmapscan: 'off',
-    jit: 'off',
-  });
+  const hot = open(options.hotConnectionsMax ?? HOT_CONNECTIONS_MAX, HOT_SETTINGS, options.onHotStatement);
   const cold = open(options.coldConnectionsMax ?? COLD_CONNECTIONS_MAX, { jit: 'off' });
 
   return {

@@ -27,6 +27,8 @@ export function asProblem(error: unknown): ProblemError {
 
 export function problemBody(problem: ProblemError, requestId: string): ProblemBody {
   return {
+    // First, so that no extension takes the place of a member that RFC 9457 defines.
+    ...problem.extensions,
     type: problemType(problem.code),
     title: PROBLEMS[problem.code].title,
     status: problem.status,
@@ -34,6 +36,5 @@ export function problemBody(problem: ProblemError, requestId: string): ProblemBo
     instance: `urn:uuid:${requestId}`,
     code: problem.code,
     ...(problem.errors === undefined ? {} : { errors: [...problem.errors] }),
-    ...problem.extensions,
   };
 }

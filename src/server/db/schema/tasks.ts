@@ -43,9 +43,12 @@ export const tasks = pgTable(
   },
   (table) => [
     primaryKey({ name: 'tasks_pkey', columns: [table.boardId, table.id] }),
-    /** The only index a claim reads, and it holds nothing that cannot be claimed. */
+    /**
+     * The only index a claim reads, and it holds nothing that cannot be claimed. Nulls first as in a plain ORDER BY … DESC, although
+     * there are none: with another order of nulls the index would not serve the claim's order, and the whole backlog be sorted.
+     */
     index('tasks_ready_index')
-      .on(table.boardId, table.lane, table.priority.desc(), table.id)
+      .on(table.boardId, table.lane, table.priority.desc().nullsFirst(), table.id)
       .where(sql`status = 'ready'`),
     index('tasks_scheduled_index').on(table.runAt, table.boardId).where(sql`status = 'scheduled'`),
     /** Lists by a rare status; ready has its own index, running its own table, and done is what most tasks are. */

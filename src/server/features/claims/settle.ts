@@ -111,11 +111,12 @@ function eventsOf(settled: Ending & { readonly verdict: Verdict }): NewEvent[] {
     status_before: 'running',
     status_after: verdict.status,
     outcome: verdict.outcome,
-    ...(verdict.outcome === 'cancelled' ? { ended_by_verb: end.verb, reason: held.cancel_reason } : {}),
     ...(end.verb === 'block'
       ? { kind: end.kind, reason: end.reason.slice(0, EVENT_TEXT_CHARACTERS_MAX) }
       : {}),
     ...(end.verb === 'fail' ? { kind: end.kind } : {}),
+    // After the worker's own: a cancelled task was cancelled for the canceller's reason.
+    ...(verdict.outcome === 'cancelled' ? { ended_by_verb: end.verb, reason: held.cancel_reason } : {}),
     summary: settled.summary?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null,
     error: settled.error?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null,
     metadata: settled.metadata,

@@ -41,7 +41,7 @@ function illegalTransition(from: TaskStatus, verb: Verb, to: TaskStatus): Proble
     'illegal_transition',
     `A task that is ${from} cannot become ${to} by ${verb.replaceAll('_', ' ')}.`,
     {
-      extensions: { status: from, requested_status: to },
+      extensions: { status_before: from, status_after: to },
     },
   );
 }

@@ -21,6 +21,12 @@ export interface LogPage {
   readonly cursor: string;
 }
 
+export interface FilteredPage extends LogPage {
+  readonly seq: number;
+  /** False: there is more to read, though this page may hold nothing. */
+  readonly isAtEnd: boolean;
+}
+
 /** Pages of the log read for one request with a sparse filter; then the answer is what was found so far. */
 const PAGES_PER_REQUEST_MAX = 20;
 const EVENTS_PER_PAGE_MAX = 1000;
@@ -95,14 +101,10 @@ export class BoardFeeds {
   }
 
   /** Matching events after `seq`, at most `rowsMax`; reads on while a sparse filter finds nothing. */
-  async read(
-    board: BoardRef,
-    afterSeq: number,
-    filter: EventFilter,
-    rowsMax: number,
-  ): Promise<LogPage & { readonly seq: number }> {
+  async read(board: BoardRef, afterSeq: number, filter: EventFilter, rowsMax: number): Promise<FilteredPage> {
     const found: Event[] = [];
     let seq = afterSeq;
+    let isAtEnd = false;
     for (let page = 0; page < PAGES_PER_REQUEST_MAX && found.length < rowsMax; page += 1) {
       const rows = await withinDeadline(readEvents(this.#parts.sql, board.id, seq, EVENTS_PER_PAGE_MAX));
       for (const row of rows) {
@@ -111,9 +113,10 @@ export class BoardFeeds {
         seq = row.seq;
         if (passes(filter, event)) found.push(event);
       }
-      if (rows.length < EVENTS_PER_PAGE_MAX) break;
+      isAtEnd = rows.length < EVENTS_PER_PAGE_MAX && seq === (rows.at(-1)?.seq ?? seq);
+      if (isAtEnd) break;
     }
-    return { events: found, seq, cursor: cursorAt(board, seq) };
+    return { events: found, seq, cursor: cursorAt(board, seq), isAtEnd };
   }
 
   async readTask(board: BoardRef, taskId: Uuid, afterSeq: number, rowsMax: number): Promise<LogPage> {

@@ -71,8 +71,8 @@ export class Subscription {
         if (this.#isStopped) return;
         isMore = page.seq > this.#seq;
         if (isMore) this.#deliver(page.events, page.seq);
-        // What came in during the read lies beyond it.
-        isMore &&= page.events.length === CATCH_UP_EVENTS_MAX || this.#endSeq > this.#seq;
+        // What came in during the read lies beyond it; a sparse filter may have found nothing so far.
+        isMore &&= !page.isAtEnd || this.#endSeq > this.#seq;
         this.#endSeq = Math.max(this.#endSeq, this.#seq);
       }
     } catch (error) {

@@ -1,0 +1,39 @@
+/** Whether the server answers: said once when it stops and once when it is back, and how long to wait in between. */
+import type { Client } from '../../client/client.ts';
+import { LanekeeperError } from '../../client/errors.ts';
+import { fullJitterMs } from '../../client/timing.ts';
+import type { Reporter } from './reporter.ts';
+import { messageOf } from './task-run.ts';
+
+/** A restart is met within a second or two; an outage costs four requests a minute. */
+const RETRY_BOUNDS = { baseMs: 500, capMs: 15_000 };
+
+export class Availability {
+  readonly #client: Client;
+  readonly #reporter: Reporter;
+  #isAway = false;
+
+  constructor(client: Client, reporter: Reporter) {
+    this.#client = client;
+    this.#reporter = reporter;
+  }
+
+  /** Said once per absence, however many requests meet it. */
+  gone(error: unknown): void {
+    if (!this.#isAway) this.#reporter.warn(`${messageOf(error)}; trying again until it answers`);
+    this.#isAway = true;
+  }
+
+  back(): void {
+    if (this.#isAway) this.#reporter.warn('the server answers again');
+    this.#isAway = false;
+  }
+
+  /** Waits before the next attempt, or until the signal fires. */
+  async pauseAfter(error: unknown, failures: number, signal: AbortSignal): Promise<void> {
+    this.gone(error);
+    const askedMs = error instanceof LanekeeperError ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
+    const delayMs = Math.max(askedMs, fullJitterMs(failures, RETRY_BOUNDS, Math.random));
+    await this.#client.transport.timing.wait(delayMs, signal).catch(() => undefined);
+  }
+}
