@@ -22,7 +22,7 @@ export function parseIdempotencyKey(header: string | undefined): string | null {
   ) {
     throw new ProblemError(
       'invalid_request',
-      `Idempotency-Key must be 1 to ${IDEMPOTENCY_KEY_CHARACTERS_MAX} printable ASCII characters.`,
+      `Idempotency-Key must be 1 to ${IDEMPOTENCY_KEY_CHARACTERS_MAX} printable ASCII characters without spaces.`,
     );
   }
   return header;

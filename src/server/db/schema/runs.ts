@@ -49,8 +49,9 @@ export const claims = pgTable(
   },
   (table) => [
     primaryKey({ name: 'claims_pkey', columns: [table.boardId, table.taskId] }),
-    // The lane first: with the board first, a planner without statistics takes it for look-ups that the primary key is for.
-    index('claims_lane_index').on(table.lane, table.boardId),
+    // For counts by lane, which say `lane <> ''`. Without that condition a planner that believes the table to be small takes this
+    // index for look-ups by task, and goes through all live claims for each.
+    index('claims_lane_index').on(table.boardId, table.lane).where(sql`lane <> ''`),
     check('claims_claimed_from_check', sql`${table.claimedFrom} IN ('ready', 'review')`),
     check('claims_cancel_check', sql`${table.isCancelRequested} = (${table.cancelDeadlineAt} IS NOT NULL)`),
   ],

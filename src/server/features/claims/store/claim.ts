@@ -146,7 +146,7 @@ export async function countLaneClaims(
 ): Promise<Map<string, number>> {
   const rows = await sql<{ lane: string; count: number }[]>`
     /* claims.count_lane_claims */
-    SELECT lane, count(*)::int AS count FROM claims WHERE board_id = ${boardId} AND lane = ANY(${lanes as string[]}::text[]) GROUP BY lane`;
+    SELECT lane, count(*)::int AS count FROM claims WHERE board_id = ${boardId} AND lane = ANY(${lanes as string[]}::text[]) AND lane <> '' GROUP BY lane`;
   return new Map(rows.map((row) => [row.lane, row.count]));
 }
 

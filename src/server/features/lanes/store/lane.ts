@@ -103,7 +103,7 @@ export async function deleteLane(tx: Tx, boardId: number, name: string): Promise
 
 export async function hasLaneClaims(sql: Runner, boardId: number, name: string): Promise<boolean> {
   const rows =
-    await sql`/* lanes.has_claims */ SELECT FROM claims WHERE board_id = ${boardId} AND lane = ${name} LIMIT 1`;
+    await sql`/* lanes.has_claims */ SELECT FROM claims WHERE board_id = ${boardId} AND lane = ${name} AND lane <> '' LIMIT 1`;
   return rows.length > 0;
 }
 
@@ -115,7 +115,7 @@ export async function listDrainedLanes(
   return sql<{ board_id: number; name: string }[]>`
     /* lanes.list_drained */
     SELECT l.board_id, l.name FROM lanes l
-    WHERE l.is_draining AND NOT EXISTS (SELECT FROM claims c WHERE c.board_id = l.board_id AND c.lane = l.name) LIMIT ${rowsMax}`;
+    WHERE l.is_draining AND NOT EXISTS (SELECT FROM claims c WHERE c.board_id = l.board_id AND c.lane = l.name AND c.lane <> '') LIMIT ${rowsMax}`;
 }
 
 export interface ConfigRow

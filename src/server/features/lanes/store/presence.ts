@@ -58,7 +58,7 @@ export async function readWorkers(
       ) AS w
       FULL JOIN (
         SELECT worker, count(*) AS in_flight, max(greatest(claimed_at, last_heartbeat_at)) AS last_seen_at FROM claims
-        WHERE board_id = ${boardId} AND lane = lane.name GROUP BY worker
+        WHERE board_id = ${boardId} AND lane = lane.name AND lane <> '' GROUP BY worker
       ) AS c ON c.worker = w.worker
       ORDER BY last_seen_at DESC LIMIT ${WORKERS_PER_LANE_MAX}
     ) AS seen`;
@@ -79,7 +79,7 @@ export async function readBacklogs(
   return sql<BacklogRow[]>`
     /* presence.backlogs */
     SELECT lane.name AS lane, waiting.ready, waiting.oldest_ready_at,
-      (SELECT count(*)::int FROM claims WHERE board_id = ${boardId} AND lane = lane.name) AS running
+      (SELECT count(*)::int FROM claims WHERE board_id = ${boardId} AND lane = lane.name AND lane <> '') AS running
     FROM unnest(${lanes as string[]}::text[]) AS lane (name)
     CROSS JOIN LATERAL (
       SELECT count(*)::int AS ready, min(status_since) AS oldest_ready_at FROM tasks
