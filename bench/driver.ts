@@ -79,7 +79,11 @@ export function serveDriver(open: (target: DriverTarget) => Promise<Driver>): vo
     try {
       reply = { id: call.id, ok: true, value: (await run(call)) ?? null };
     } catch (error) {
-      reply = { id: call.id, ok: false, message: error instanceof Error ? (error.stack ?? '') : String(error) };
+      reply = {
+        id: call.id,
+        ok: false,
+        message: error instanceof Error ? (error.stack ?? '') : String(error),
+      };
     }
     process.send?.(reply);
   };
@@ -131,7 +135,11 @@ export class LatencyProbe {
     this.#arrived?.(performance.now() - this.#startedAt);
   }
 
-  async sample(input: LatencyInput, add: () => Promise<unknown>, settle: () => Promise<void>): Promise<number[]> {
+  async sample(
+    input: LatencyInput,
+    add: () => Promise<unknown>,
+    settle: () => Promise<void>,
+  ): Promise<number[]> {
     const latencies: number[] = [];
     while (latencies.length < input.samples) {
       await settle();

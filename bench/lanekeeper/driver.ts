@@ -15,39 +15,41 @@ interface ClaimsAnswer {
 }
 
 interface BoardAnswer {
-  readonly board: { readonly counts: { readonly ready: number; readonly running: number; readonly done: number } };
+  readonly board: {
+    readonly counts: { readonly ready: number; readonly running: number; readonly done: number };
+  };
 }
 
 class LanekeeperDriver implements Driver {
   readonly #url: string;
   readonly #adminKey: string;
   readonly #admin: HttpConnection;
-  #laneKey = '';
+  readonly #laneKey: string;
 
-  private constructor(target: DriverTarget, admin: HttpConnection) {
+  private constructor(target: DriverTarget, admin: HttpConnection, laneKey: string) {
     this.#url = target.url;
     this.#adminKey = target.adminKey;
     this.#admin = admin;
+    this.#laneKey = laneKey;
   }
 
   static async open(target: DriverTarget): Promise<LanekeeperDriver> {
-    const driver = new LanekeeperDriver(target, await HttpConnection.open(target.url));
+    const admin = await HttpConnection.open(target.url);
     const token = target.adminKey;
-    await driver.#admin.call({ method: 'PUT', path: BOARD, token, body: {} });
-    await driver.#admin.call({
+    await admin.call({ method: 'PUT', path: BOARD, token, body: {} });
+    await admin.call({
       method: 'PUT',
       path: LANE,
       token,
       body: { kind: 'persistent', claim_mode: 'pull-or-watch', allowed_status_mutations: 'own-claimed-only' },
     });
-    const key = await driver.#admin.call<{ secret: string }>({
+    const key = await admin.call<{ secret: string }>({
       method: 'POST',
       path: `${LANE}/keys`,
       token,
       body: { name: 'bench' },
     });
-    driver.#laneKey = key.secret;
-    return driver;
+    return new LanekeeperDriver(target, admin, key.secret);
   }
 
   async fill(pieces: number): Promise<void> {
@@ -178,7 +180,12 @@ class LanekeeperDriver implements Driver {
 }
 
 async function complete(connection: HttpConnection, run: ClaimsAnswer['claims'][number]): Promise<void> {
-  await connection.call({ method: 'POST', path: `/v1/runs/${run.run_id}/complete`, token: run.token, body: {} });
+  await connection.call({
+    method: 'POST',
+    path: `/v1/runs/${run.run_id}/complete`,
+    token: run.token,
+    body: {},
+  });
 }
 
 function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {

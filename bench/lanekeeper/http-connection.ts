@@ -1,6 +1,7 @@
 /**
  * One keep-alive HTTP/1.1 connection with one request in flight, straight on a socket. The load shares its cores with the server,
- * so what the client costs is taken from what is measured: node:http's client took more than three times as long per request.
+ * so what the client costs is taken from what is measured: node:http's client with a keep-alive agent took 2.6 times the processor time per request
+ * (40 µs against 15).
  * Reads only what our server sends: a status, Content-Length, JSON. Anything else is an error, never a guess.
  */
 import { connect, type Socket } from 'node:net';
@@ -59,7 +60,9 @@ export class HttpConnection {
     if (this.#pending !== undefined) throw new Error('one request at a time');
     const text = body === undefined ? '' : JSON.stringify(body);
     const content =
-      body === undefined ? '' : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`;
+      body === undefined
+        ? ''
+        : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`;
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject };
       this.#socket.write(

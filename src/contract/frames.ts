@@ -17,7 +17,7 @@ export const WatchFrame = z.strictObject({
 });
 export type WatchFrame = z.infer<typeof WatchFrame>;
 
-export const UnwatchFrame = z.strictObject({ type: z.literal('unwatch'), id: FrameId });
+const UnwatchFrame = z.strictObject({ type: z.literal('unwatch'), id: FrameId });
 
 export const HelloFrame = z.strictObject({
   type: z.literal('hello'),

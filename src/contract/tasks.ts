@@ -14,7 +14,7 @@ import {
 import { BlockKind, TaskStatus } from './statuses.ts';
 import { Actor, absent, JsonValue, Labels, Metadata, Reason, Summary, textOfBytes } from './values.ts';
 
-export const TaskClaim = z
+const TaskClaim = z
   .object({
     run_id: RunId,
     lane: LaneName,
@@ -26,7 +26,7 @@ export const TaskClaim = z
   })
   .meta({ id: 'TaskClaim' });
 
-export const Backoff = z
+const Backoff = z
   .strictObject({
     base_seconds: absent(z.number().min(0).max(86_400)),
     factor: absent(z.number().min(1).max(100)),

@@ -60,7 +60,7 @@ export async function readJsonBody(incoming: IncomingMessage, route: Route): Pro
   return parseJson(bytes);
 }
 
-export function parseJson(bytes: Uint8Array): unknown {
+function parseJson(bytes: Uint8Array): unknown {
   let text: string;
   let value: unknown;
   try {
@@ -76,10 +76,15 @@ export function parseJson(bytes: Uint8Array): unknown {
       { cause: error },
     );
   }
-  // Only an escape can smuggle these in: well-formed UTF-8 holds no surrogates, and a raw NUL is not JSON.
-  if (text.includes('\\u') || text.includes('__proto__')) assertStorable(value, '');
+  if (SUSPICIOUS.test(text)) assertStorable(value, '');
   return value;
 }
+
+/**
+ * What a closer look is worth: only an escape can smuggle in half a surrogate pair or a NUL (well-formed UTF-8 holds neither as
+ * JSON), and only a huge exponent or hundreds of digits overflow a number to infinity, which would be stored as null.
+ */
+const SUSPICIOUS = /\\u|__proto__|[eE]\+?\d{3}|\d{300}/;
 
 /** Refused before it is parsed: everything that walks the value later recurses. */
 function assertShallow(text: string): void {
@@ -113,6 +118,9 @@ function assertStorable(value: unknown, pointer: string): void {
       const errors = [{ pointer, detail: 'must not contain NUL or lone surrogates' }];
       throw new ProblemError('invalid_request', 'A text holds characters that cannot be stored.', { errors });
     }
+  } else if (typeof value === 'number' && !Number.isFinite(value)) {
+    const errors = [{ pointer, detail: 'is beyond the range of a double' }];
+    throw new ProblemError('invalid_request', 'A number is too large to be kept.', { errors });
   } else if (typeof value === 'object' && value !== null) {
     for (const [key, member] of Object.entries(value)) {
       if (key === '__proto__')

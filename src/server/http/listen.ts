@@ -26,7 +26,7 @@ const HEADERS_TIMEOUT_MS = 15_000;
 /** Ours carry a token of about 1 KiB; 16 KiB is Node's own default. */
 const HEADER_BYTES_MAX = 16 * 1024;
 
-export class ListenError extends Error {
+class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 

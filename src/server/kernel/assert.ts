@@ -1,6 +1,6 @@
 /** Assertions: what must hold whatever a caller sends. A failed one is a bug and becomes a 500 without detail. */
 
-export class AssertionError extends Error {
+class AssertionError extends Error {
   override readonly name = 'AssertionError';
 }
 

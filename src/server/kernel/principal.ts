@@ -11,6 +11,8 @@ export interface KeyPrincipal {
   /** Only for role lane. */
   readonly lane: string | null;
   readonly owner: string | null;
+  /** RFC 3339; null: does not expire. */
+  readonly expiresAt: string | null;
 }
 
 export interface ClaimPrincipal {

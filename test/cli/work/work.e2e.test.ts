@@ -124,8 +124,8 @@ describe('a command', () => {
 
   test('is stopped when its task is cancelled, and the claim is given up', async () => {
     const task = fake.addTask('a');
-    const worker = work(['--once', '--verbose', '--lease', '30'], node(STAYS));
-    await poll(() => worker.stdout()).toContain('here');
+    const worker = work(['--once', '--verbose', '--lease', '600'], node(STAYS));
+    await poll(() => fake.isWatched && worker.stdout().includes('here')).toBe(true);
     fake.cancel(task);
     expect(await worker.ended).toMatchObject({ code: 0 });
     expect(fake.endOf(task)).toMatchObject({
@@ -137,8 +137,8 @@ describe('a command', () => {
 
   test('is stopped when its claim is lost, and nothing is reported for it', async () => {
     const task = fake.addTask('a');
-    const worker = work(['--once', '--verbose', '--lease', '30'], node(STAYS));
-    await poll(() => worker.stdout()).toContain('here');
+    const worker = work(['--once', '--verbose', '--lease', '600'], node(STAYS));
+    await poll(() => fake.isWatched && worker.stdout().includes('here')).toBe(true);
     fake.take(task);
     task.status = 'done';
     expect(await worker.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('lost') });

@@ -14,7 +14,7 @@ import type { ClaimTokens } from './claim-tokens.ts';
 import { findLiveKey, type KeyRow, touchKey } from './store.ts';
 
 /** Below the second in which a revocation must hold everywhere, with room for the query itself. */
-const KEY_FRESH_MS = 700;
+const KEY_FRESH_MS = 500;
 /** A use is noted at most this often. */
 const TOUCH_INTERVAL_MS = 60_000;
 const CACHED_KEYS_MAX = 10_000;
@@ -38,6 +38,7 @@ function principalOfKey(row: KeyRow): KeyPrincipal {
     boards: row.boards === null ? '*' : new Set(row.boards),
     lane: row.lane,
     owner: row.owner,
+    expiresAt: row.expires_at,
   };
 }
 

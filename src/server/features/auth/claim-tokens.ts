@@ -22,7 +22,7 @@ const CACHED_TOKENS_MAX = 50_000;
 /** Renewed by a heartbeat when less than this share of its life is left. */
 const RENEWAL_SHARE = 0.2;
 
-export const CLAIM_SCOPE = ['task:read', 'task:create', 'task:comment', 'run:heartbeat', 'run:end'] as const;
+const CLAIM_SCOPE = ['task:read', 'task:create', 'task:comment', 'run:heartbeat', 'run:end'] as const;
 
 const Payload = z.object({
   jti: z.string(),

@@ -8,7 +8,7 @@ const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-export class SecretBoxError extends Error {
+class SecretBoxError extends Error {
   override readonly name = 'SecretBoxError';
 }
 

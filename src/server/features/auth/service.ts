@@ -64,7 +64,8 @@ export class KeyService {
   }
 
   async issue(runner: Runner, caller: Principal | null, request: KeyRequest): Promise<IssuedKey> {
-    const boards = grantedBoards(keyCaller(caller), request);
+    const granter = keyCaller(caller);
+    const boards = grantedBoards(granter, request);
     const isLane = request.role === 'lane';
     if (isLane && (boards === null || boards.length !== 1 || !request.lane)) {
       throw new ProblemError('invalid_request', 'A lane key needs one board and a lane.', {
@@ -76,18 +77,35 @@ export class KeyService {
         errors: [{ pointer: '/lane', detail: 'only with role lane' }],
       });
     }
-    return this.issueGrant(runner, {
+    return this.#issue(runner, {
       role: request.role,
       name: request.name,
       boards,
       lane: request.lane ?? null,
-      owner: request.owner ?? null,
-      expiresAt: request.expires_at ?? null,
+      owner: grantedOwner(granter, request.owner ?? null),
+      expiresAt: grantedExpiry(granter, request.expires_at ?? null),
     });
   }
 
-  /** The caller's right to grant has been checked. */
-  async issueGrant(runner: Runner, grant: NewKeyGrant): Promise<IssuedKey> {
+  /** A key for one lane, which the caller has found to exist. */
+  async issueForLane(
+    runner: Runner,
+    caller: Principal | null,
+    place: { readonly board: string; readonly lane: string },
+    wish: { readonly name?: string | null | undefined; readonly expires_at?: string | null | undefined },
+  ): Promise<IssuedKey> {
+    const granter = keyCaller(caller);
+    return this.#issue(runner, {
+      role: 'lane',
+      name: wish.name ?? `lane ${place.lane}`,
+      boards: [place.board],
+      lane: place.lane,
+      owner: grantedOwner(granter, null),
+      expiresAt: grantedExpiry(granter, wish.expires_at ?? null),
+    });
+  }
+
+  async #issue(runner: Runner, grant: NewKeyGrant): Promise<IssuedKey> {
     const id = this.#ids.next();
     const secret = makeApiKey(grant.role, id);
     const row = await insertKey(runner, { ...grant, id, hash: hashApiKey(secret) });
@@ -146,6 +164,22 @@ function keyNotFound(id: string): ProblemError {
 function isWithin(caller: KeyPrincipal, boards: readonly string[] | null): boolean {
   if (caller.boards === '*') return true;
   return boards?.every((board) => maySeeBoard(caller, board)) ?? false;
+}
+
+/** A key that is bound to a delivery owner hands on that owner and no other. */
+function grantedOwner(granter: KeyPrincipal, asked: string | null): string | null {
+  if (granter.owner === null || asked === null || asked === granter.owner) return asked ?? granter.owner;
+  throw new ProblemError('forbidden', `This key is bound to the owner ${JSON.stringify(granter.owner)}.`);
+}
+
+/** No key outlives the one that issued it; without a wish it lives as long. */
+function grantedExpiry(granter: KeyPrincipal, asked: string | null): string | null {
+  if (granter.expiresAt === null || asked === null) return asked ?? granter.expiresAt;
+  if (Date.parse(asked) <= Date.parse(granter.expiresAt)) return asked;
+  throw new ProblemError(
+    'forbidden',
+    `This key expires at ${granter.expiresAt}; it cannot issue one that lives longer.`,
+  );
 }
 
 /** The boards a new key gets: the ones asked for when the caller has them, else the caller's own. null: every board. */

@@ -8,6 +8,8 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { BoardFeeds, Follower } from '../watch/service.ts';
 
+/** Their transactions held the task's lock, and a claim that looked meanwhile skipped it. */
+const MAY_HAVE_HIDDEN: ReadonlySet<string> = new Set(['task.updated', 'task.commented']);
 /** However well wake-ups work, a waiter looks for itself this often. */
 const LOOK_INTERVAL_MS = 5000;
 /** Open long polls of one server; each is a connection of its own anyway. */
@@ -31,7 +33,7 @@ class BoardWaiters implements Follower {
       if (event.lane === undefined) continue;
       // An end makes room under a lane's cap; a task that became ready is work.
       const makesRoom = event.data['status_before'] === 'running' && event.data['status_after'] !== 'running';
-      if (makesRoom || event.data['status_after'] === 'ready')
+      if (makesRoom || event.data['status_after'] === 'ready' || MAY_HAVE_HIDDEN.has(event.kind))
         ready.set(event.lane, (ready.get(event.lane) ?? 0) + 1);
     }
     for (const [lane, count] of ready) this.wakeFirst(lane, count);

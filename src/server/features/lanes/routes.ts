@@ -93,14 +93,7 @@ export function bindLaneRoutes(bind: Bind, { lanes, boards, keys, idempotency }:
     const ref = await boards.resolve(board);
     await lanes.get(ref, lane);
     return idempotency.run(exchange, ref.id, async (tx) => {
-      const issued = await keys.issueGrant(tx, {
-        role: 'lane',
-        name: exchange.body.name ?? `lane ${lane}`,
-        boards: [board],
-        lane,
-        owner: null,
-        expiresAt: exchange.body.expires_at ?? null,
-      });
+      const issued = await keys.issueForLane(tx, exchange.caller, { board, lane }, exchange.body);
       return { status: 201, body: issued, remembered: { key: issued.key } };
     });
   });

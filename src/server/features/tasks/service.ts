@@ -18,10 +18,9 @@ import { commentOf, taskOf } from './view.ts';
 
 export { TaskCreation } from './creation.ts';
 export { EVENT_TEXT_CHARACTERS_MAX } from './operation.ts';
-export { decideEnd, type End, type Held, mayMove, type Verdict } from './state.ts';
-export { type LockedTask, moveTasks, type TaskMove } from './store/change.ts';
+export { decideEnd, type End, mayMove, type Verdict } from './state.ts';
+export { type LockedTask, moveTasks } from './store/change.ts';
 export {
-  findTask,
   findTasks,
   listNewestComments,
   listUnfinishedTasks,

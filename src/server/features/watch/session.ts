@@ -146,7 +146,8 @@ export class WatchSession {
     this.#subscriptions.set(frame.id, subscription);
     this.#send({ type: 'watching', id: frame.id, cursor: cursorAt(board, seq) });
     subscription.resume();
-    if (frame.lanes) this.#hints.add(frame.lanes);
+    // A claim token has its own task and no business with what waits elsewhere.
+    if (frame.lanes && caller.kind === 'key') this.#hints.add(frame.lanes);
   }
 
   #unwatch(id: string): void {

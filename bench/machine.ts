@@ -1,0 +1,43 @@
+/** Where and with what a run was made: figures without it say nothing. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { cpus, loadavg, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Bench } from './bench.ts';
+import { findPeersNode } from './parties.ts';
+
+export interface Machine {
+  readonly processor: string;
+  readonly cores: number;
+  readonly memoryGib: number;
+  readonly platform: string;
+  /** Before the run: other work on the machine shows here. */
+  readonly loadAverage: number;
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+export function describeMachine(bench: Bench): Machine {
+  const [first] = cpus();
+  return {
+    processor: first?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memoryGib: Math.round(totalmem() / 2 ** 30),
+    platform: `${process.platform} ${process.arch}`,
+    loadAverage: loadavg()[0] ?? Number.NaN,
+    versions: {
+      lanekeeper: versionIn('../package.json'),
+      node: process.versions.node,
+      postgres: bench.postgresVersion,
+      'graphile-worker': versionIn('peers/node_modules/graphile-worker/package.json'),
+      'pg-boss': versionIn('peers/node_modules/pg-boss/package.json'),
+      'node of the peers': execFileSync(findPeersNode(), ['--version'], { encoding: 'utf8' })
+        .trim()
+        .replace('v', ''),
+    },
+  };
+}
+
+function versionIn(path: string): string {
+  const text = readFileSync(fileURLToPath(new URL(path, import.meta.url)), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

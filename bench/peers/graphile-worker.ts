@@ -1,0 +1,98 @@
+/** graphile-worker as its documentation sets it up, without a log line for every job. */
+import { Logger, makeWorkerUtils, type Runner, run, type WorkerUtils } from 'graphile-worker';
+import pg from 'pg';
+import type { CycleInput, CycleResult, Driver, DriverTarget, LatencyInput } from '../driver.ts';
+import { LatencyProbe, measureWindow, serveDriver } from '../driver.ts';
+
+/**
+ * The figure that the comparison names. Its pool gets a connection for each and one to listen: with the default of 10
+ * graphile-worker itself warns that the pool is smaller than the concurrency.
+ */
+const CONCURRENCY = 24;
+const CONNECTIONS_MAX = CONCURRENCY + 1;
+const JOBS_PER_CALL = 1000;
+const silent = new Logger(() => () => undefined);
+
+class GraphileWorkerDriver implements Driver {
+  readonly #url: string;
+  readonly #pool: pg.Pool;
+  readonly #utils: WorkerUtils;
+
+  private constructor(url: string, utils: WorkerUtils) {
+    this.#url = url;
+    this.#utils = utils;
+    this.#pool = new pg.Pool({ connectionString: url, max: 1 });
+  }
+
+  static async open({ url }: DriverTarget): Promise<GraphileWorkerDriver> {
+    // Otherwise a line is put together for every job even when nobody reads it.
+    process.env['NO_LOG_SUCCESS'] = '1';
+    const utils = await makeWorkerUtils({ connectionString: url, logger: silent });
+    await utils.migrate();
+    return new GraphileWorkerDriver(url, utils);
+  }
+
+  async fill(pieces: number): Promise<void> {
+    for (let missing = pieces - (await this.#count()); missing > 0; missing -= JOBS_PER_CALL) {
+      const jobs = Array.from({ length: Math.min(missing, JOBS_PER_CALL) }, (_, number) => ({
+        identifier: 'noop',
+        payload: { number },
+      }));
+      await this.#utils.addJobs(jobs);
+    }
+  }
+
+  async runCycles(input: CycleInput): Promise<CycleResult> {
+    const backlog = await this.#count();
+    let ended = 0;
+    const runner = await this.#run(input.concurrency, () => undefined);
+    runner.events.on('job:complete', () => {
+      ended += 1;
+    });
+    const result = await measureWindow(input, backlog, () => ended);
+    await runner.stop();
+    const done = backlog - (await this.#count());
+    // It does not wait for its last completions when it stops: such a job stays locked, and would run again hours later.
+    if (Math.abs(done - ended) > input.concurrency)
+      throw new Error(`counted ${ended} cycles, the table says ${done}`);
+    return result;
+  }
+
+  async sampleLatency(input: LatencyInput): Promise<number[]> {
+    await this.#pool.query('SELECT graphile_worker.complete_jobs(array_agg(id)) FROM graphile_worker.jobs');
+    const probe = new LatencyProbe();
+    const runner = await this.#run(CONCURRENCY, () => probe.arrived());
+    try {
+      return await probe.sample(
+        input,
+        () => runner.addJob('noop', { number: 1 }),
+        () => Promise.resolve(),
+      );
+    } finally {
+      await runner.stop();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#utils.release();
+    await this.#pool.end();
+  }
+
+  #run(concurrency: number, task: () => void): Promise<Runner> {
+    return run({
+      connectionString: this.#url,
+      concurrency,
+      maxPoolSize: CONNECTIONS_MAX,
+      logger: silent,
+      noHandleSignals: true,
+      taskList: { noop: task },
+    });
+  }
+
+  async #count(): Promise<number> {
+    const { rows } = await this.#pool.query('SELECT count(*)::int AS jobs FROM graphile_worker.jobs');
+    return rows[0].jobs;
+  }
+}
+
+serveDriver((target) => GraphileWorkerDriver.open(target));

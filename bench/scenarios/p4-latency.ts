@@ -1,0 +1,52 @@
+/** P4: from the call that adds a piece of work until a worker has it in its hands, one at a time on an idle system. */
+import type { Bench } from '../bench.ts';
+import { openParty, type PartyName } from '../parties.ts';
+import type { Contender, Measurement, Scenario } from '../scenario.ts';
+import { percentile } from '../statistics.ts';
+
+/** A round's p99 is then its fourth-slowest sample: read it with its spread over the rounds. */
+const SAMPLES = 300;
+/** Unrecorded: compiles the path and opens every pool's connections. */
+const WARM_UP_SAMPLES = 50;
+/** Random, so that no timer of a contender can fall into step; together about 10 s a round. */
+const INTERVALS = { intervalMsMin: 5, intervalMsMax: 45 } as const;
+
+const ours = contender('lanekeeper, long poll', 'lanekeeper');
+const graphile = contender('graphile-worker', 'graphile-worker');
+
+export const latency: Scenario = {
+  id: 'P4',
+  title: 'latency: create → in the hands of a worker, idle',
+  metrics: [
+    { key: 'p50_ms', unit: 'ms p50', digits: 2 },
+    { key: 'p99_ms', unit: 'ms p99', digits: 2 },
+    { key: 'max_ms', unit: 'ms max', digits: 2 },
+  ],
+  contenders: [ours, graphile],
+  comparisons: [
+    { metric: 'p50_ms', of: ours.name, against: graphile.name, bar: { kind: 'at_most', value: 2 } },
+    { metric: 'p99_ms', of: ours.name, against: graphile.name, bar: null },
+    { metric: 'p99_ms', of: ours.name, against: null, bar: { kind: 'at_most', value: 15 } },
+  ],
+};
+
+function contender(name: string, party: PartyName): Contender {
+  return { name, measure: (bench) => measure(bench, party) };
+}
+
+async function measure(bench: Bench, name: PartyName): Promise<Measurement> {
+  const party = await openParty(name, bench);
+  try {
+    await party.driver.sampleLatency({ ...INTERVALS, samples: WARM_UP_SAMPLES });
+    await bench.checkpoint();
+    const latencies = await party.driver.sampleLatency({ ...INTERVALS, samples: SAMPLES });
+    return {
+      p50_ms: percentile(latencies, 0.5),
+      p99_ms: percentile(latencies, 0.99),
+      max_ms: Math.max(...latencies),
+      samples: latencies.length,
+    };
+  } finally {
+    await party.close();
+  }
+}

@@ -1,0 +1,134 @@
+/** The client and the command line against the server itself; what single parts promise is tested beside them. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Client, connect } from '../../src/client/client.ts';
+import {
+  buildServer,
+  makeDataDir,
+  type ServerProcess,
+  startServerProcess,
+} from '../fixtures/server-process.ts';
+import { buildCli, type Cli, runCli, startCli } from './fixtures/cli-process.ts';
+
+let cli: Cli;
+let directory: Awaited<ReturnType<typeof makeDataDir>>;
+let server: ServerProcess;
+let client: Client;
+beforeAll(async () => {
+  buildServer();
+  cli = await buildCli();
+  directory = await makeDataDir();
+  server = await startServerProcess(directory.path);
+  client = connect({ url: server.url, token: await server.adminKey() });
+});
+afterAll(async () => {
+  await server.stop();
+  await directory.remove();
+  await cli.remove();
+});
+
+/** In the server's own directory, where its admin key is found. */
+const local = () => ({ env: { LANEKEEPER_DATA_DIR: directory.path } });
+
+describe('the command line beside a server', () => {
+  test('needs neither address nor key', async () => {
+    const line =
+      'lanes register factory --kind persistent --claim-mode pull-or-watch --allowed-status-mutations own-claimed-only';
+    expect(await runCli(cli, line.split(' '), local())).toMatchObject({ code: 0 });
+    const { stdout } = await runCli(cli, ['whoami', '--json'], local());
+    expect(JSON.parse(stdout)).toMatchObject({ principal: { type: 'key', key: { role: 'admin' } } });
+  });
+
+  test('works a lane under the key of that lane alone', async () => {
+    await client.lanes.register('own-key');
+    const { secret = '' } = await client.lanes.createKey('own-key');
+    const keyFile = join(cli.directory, 'own.key');
+    await writeFile(keyFile, secret);
+    const { task } = await client.tasks.create({ title: 'count', lane: 'own-key', payload: [1, 2, 3] });
+    const script =
+      "const task = JSON.parse(require('fs').readFileSync(0)); console.log(JSON.stringify({ result: task.payload.length }))";
+    const flags = ['--url', server.url, '--token-file', keyFile, '--once', '--json'];
+    const end = await runCli(cli, ['work', 'own-key', ...flags, '--', process.execPath, '-e', script]);
+    expect(end.code).toBe(0);
+    expect(JSON.parse(end.stdout)).toMatchObject({
+      task_id: task.id,
+      outcome: 'completed',
+      task_status: 'done',
+    });
+    expect((await client.tasks.get(task.id)).task).toMatchObject({ status: 'done', result: 3 });
+    expect((await client.lanes.get('own-key')).lane.presence.workers[0]?.version).toMatch(/^\d+\.\d+\.\d+/);
+  });
+
+  test('stops a running command at once when its task is cancelled, in every mode with a socket', async () => {
+    for (const mode of ['pull-or-watch', 'watch'] as const) {
+      const lane = `cancel-${mode}`;
+      await client.lanes.register(lane, { claim_mode: mode });
+      // A lease this long has no heartbeat within the test: the news must come over the socket.
+      const worker = startCli(
+        cli,
+        ['work', lane, '--lease', '3600', '--once', '--verbose', '--', 'sh', '-c', 'echo here; sleep 1000'],
+        local(),
+      );
+      const online = async () => (await client.lanes.get(lane)).lane.presence.online;
+      await expect.poll(online, { timeout: 15_000 }).toBe(true);
+      const { task } = await client.tasks.create({ title: 'long', lane });
+      await expect.poll(worker.stdout, { timeout: 15_000 }).toContain('here');
+      await client.tasks.cancel(task.id);
+      expect(await worker.ended).toMatchObject({ code: 0 });
+      expect((await client.tasks.get(task.id)).task.status).toBe('cancelled');
+    }
+  });
+
+  test('gives a task back when it is asked to leave, which is no failure of the task', async () => {
+    await client.lanes.register('drained');
+    const { task } = await client.tasks.create({ title: 'long', lane: 'drained' });
+    const worker = startCli(
+      cli,
+      ['work', 'drained', '--drain-seconds', '0', '--verbose', '--', 'sh', '-c', 'echo here; sleep 1000'],
+      local(),
+    );
+    await expect.poll(worker.stdout, { timeout: 15_000 }).toContain('here');
+    worker.child.kill('SIGTERM');
+    expect(await worker.ended).toMatchObject({ code: 0 });
+    expect((await client.tasks.get(task.id)).task).toMatchObject({
+      status: 'ready',
+      consecutive_failures: 0,
+    });
+  });
+});
+
+describe('the client', () => {
+  test('sees every event once and in order across a server that is killed and comes back', async () => {
+    const stop = new AbortController();
+    const watch = client.watch({ after: 'start' }, stop.signal);
+    const seqs: number[] = [];
+    const reading = (async () => {
+      for await (const { seq } of watch) seqs.push(seq);
+    })();
+    for (let number = 0; number < 20; number += 1) await client.tasks.create({ title: `before ${number}` });
+    await server.stop('SIGKILL');
+    server = await startServerProcess(directory.path, { PORT: new URL(server.url).port });
+    for (let number = 0; number < 20; number += 1) await client.tasks.create({ title: `after ${number}` });
+    const { events, cursor } = await client.events.list({ limit: 1000 });
+    await expect.poll(() => watch.cursor, { timeout: 30_000 }).toBe(cursor);
+    stop.abort();
+    await reading;
+    expect(seqs).toEqual(events.map(({ seq }) => seq));
+    expect(seqs).toEqual(seqs.map((_, index) => index + 1));
+  });
+
+  test('creates a task once although its answer was lost', async () => {
+    const key = { idempotencyKey: 'the-same-for-both' };
+    const first = await client.tasks.create({ title: 'once' }, key);
+    const again = await client.tasks.create({ title: 'once' }, key);
+    expect(again.task.id).toBe(first.task.id);
+  });
+
+  test('learns why a watch is refused', async () => {
+    const stranger = connect({ url: server.url, token: 'lk_admin_nobody' });
+    await expect(stranger.watch().next()).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(client.watch({ board: 'nowhere' }).next()).rejects.toMatchObject({ code: 'not_found' });
+    await expect(client.watch({ after: 'made-up' }).next()).rejects.toMatchObject({ code: 'invalid_cursor' });
+  });
+});

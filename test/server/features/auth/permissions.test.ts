@@ -1,0 +1,24 @@
+import { describe, expect, test } from 'vitest';
+import { ROUTES } from '../../../../src/contract/routes.ts';
+import { authorise, PERMISSIONS } from '../../../../src/server/features/auth/permissions.ts';
+
+describe('the permission table', () => {
+  test('has a line for every route and the watch, and for nothing else', () => {
+    const operations = [...ROUTES.map(({ operationId }) => operationId), 'watch'];
+    expect(Object.keys(PERMISSIONS).toSorted()).toEqual(operations.toSorted());
+  });
+
+  test('lets nobody do what it does not name', () => {
+    const admin = {
+      kind: 'key',
+      keyId: 'key_x',
+      role: 'admin',
+      name: 'x',
+      boards: '*',
+      lane: null,
+      owner: null,
+      expiresAt: null,
+    } as const;
+    expect(() => authorise(admin, 'dropEverything', {})).toThrow('not in the permission table');
+  });
+});

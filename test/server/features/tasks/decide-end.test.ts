@@ -1,0 +1,203 @@
+import { describe, expect, test } from 'vitest';
+import { FAIL_KINDS, OUTCOMES } from '../../../../src/contract/statuses.ts';
+import { decideEnd, type End, type Held, mayMove } from '../../../../src/server/features/tasks/state.ts';
+import { TASK_BACKOFF } from '../../../../src/server/kernel/backoff.ts';
+
+const HELD: Held = {
+  claimedFrom: 'ready',
+  consecutiveFailures: 0,
+  protocolViolations: 0,
+  maxFailures: 2,
+  backoff: TASK_BACKOFF,
+  isCancelRequested: false,
+};
+const fail = (parts: Partial<Extract<End, { verb: 'fail' }>> = {}): End => ({
+  verb: 'fail',
+  kind: 'error',
+  error: 'it broke',
+  retryAfterSeconds: null,
+  isPermanent: false,
+  ...parts,
+});
+/** One of every way to end a claim; the Record makes a new verb fail to compile. */
+const ENDS: Readonly<Record<End['verb'], End>> = {
+  complete: { verb: 'complete' },
+  block: { verb: 'block', kind: 'needs_input', reason: 'which one?' },
+  release: { verb: 'release', delaySeconds: null },
+  fail: fail(),
+  crash: { verb: 'crash', reason: 'lease' },
+  time_out: { verb: 'time_out', reason: 'max_runtime' },
+  cancel: { verb: 'cancel' },
+};
+const half = () => 0.5;
+
+describe('the end of a claim', () => {
+  test('complete: done, and both streaks begin anew', () => {
+    const verdict = decideEnd({ ...HELD, consecutiveFailures: 1, protocolViolations: 2 }, ENDS.complete);
+    expect(verdict).toMatchObject({
+      status: 'done',
+      outcome: 'completed',
+      consecutiveFailures: 0,
+      protocolViolations: 0,
+    });
+  });
+
+  test('block: blocked with its kind and reason, not a failure', () => {
+    expect(decideEnd({ ...HELD, consecutiveFailures: 1 }, ENDS.block)).toMatchObject({
+      status: 'blocked',
+      outcome: 'blocked',
+      blocked: { kind: 'needs_input', reason: 'which one?' },
+      consecutiveFailures: 1,
+      hasGivenUp: false,
+    });
+  });
+
+  test('release: ready at once, or scheduled with a delay, not a failure', () => {
+    const held = { ...HELD, consecutiveFailures: 1 };
+    expect(decideEnd(held, ENDS.release)).toMatchObject({
+      status: 'ready',
+      outcome: 'released',
+      delaySeconds: null,
+      consecutiveFailures: 1,
+    });
+    expect(decideEnd(held, { verb: 'release', delaySeconds: 0 })).toMatchObject({ status: 'ready' });
+    expect(decideEnd(held, { verb: 'release', delaySeconds: 7 })).toMatchObject({
+      status: 'scheduled',
+      delaySeconds: 7,
+      consecutiveFailures: 1,
+    });
+  });
+
+  test.each([
+    ['fail', 'failed'],
+    ['crash', 'crashed'],
+    ['time_out', 'timed_out'],
+  ] as const)('%s: scheduled with a drawn delay and counted', (verb, outcome) => {
+    expect(decideEnd(HELD, ENDS[verb], half)).toMatchObject({
+      status: 'scheduled',
+      outcome,
+      delaySeconds: 0.5,
+      consecutiveFailures: 1,
+      hasGivenUp: false,
+    });
+  });
+
+  test.each(['fail', 'crash', 'time_out'] as const)(
+    '%s opens the breaker exactly at max_failures',
+    (verb) => {
+      for (const maxFailures of [1, 2, 5]) {
+        for (let failures = 0; failures < maxFailures; failures += 1) {
+          const verdict = decideEnd(
+            { ...HELD, maxFailures, consecutiveFailures: failures },
+            ENDS[verb],
+            half,
+          );
+          const isLast = failures + 1 === maxFailures;
+          expect(verdict.status).toBe(isLast ? 'blocked' : 'scheduled');
+          expect(verdict.hasGivenUp).toBe(isLast);
+          expect(verdict.blocked?.kind).toBe(isLast ? 'gave_up' : undefined);
+          expect(verdict.consecutiveFailures).toBe(failures + 1);
+        }
+      }
+    },
+  );
+
+  test('the delay doubles with every failure from 1 s and never exceeds 300 s', () => {
+    const delayAfter = (failures: number) =>
+      decideEnd({ ...HELD, maxFailures: 1000, consecutiveFailures: failures }, ENDS.crash, () => 1)
+        .delaySeconds;
+    expect([0, 1, 2, 3, 7, 8, 9, 50, 900].map(delayAfter)).toEqual([1, 2, 4, 8, 128, 256, 300, 300, 300]);
+    expect(decideEnd(HELD, ENDS.crash, () => 0).delaySeconds).toBe(0);
+  });
+
+  test('a retry_after given with an error replaces the drawn delay', () => {
+    expect(decideEnd(HELD, fail({ retryAfterSeconds: 42 }))).toMatchObject({
+      delaySeconds: 42,
+      consecutiveFailures: 1,
+    });
+  });
+
+  test('permanent gives up at once', () => {
+    for (const kind of FAIL_KINDS)
+      expect(decideEnd({ ...HELD, maxFailures: 10 }, fail({ kind, isPermanent: true }))).toMatchObject({
+        status: 'blocked',
+        outcome: 'failed',
+        blocked: { kind: 'gave_up', reason: 'it broke' },
+        hasGivenUp: true,
+      });
+  });
+
+  test('rate_limited waits 300 s or what it was told, and counts on no streak', () => {
+    const held = { ...HELD, consecutiveFailures: 1, protocolViolations: 2 };
+    const expected = {
+      status: 'scheduled',
+      outcome: 'failed',
+      consecutiveFailures: 1,
+      protocolViolations: 2,
+    };
+    expect(decideEnd(held, fail({ kind: 'rate_limited' }))).toMatchObject({ ...expected, delaySeconds: 300 });
+    expect(decideEnd(held, fail({ kind: 'rate_limited', retryAfterSeconds: 12 }))).toMatchObject({
+      ...expected,
+      delaySeconds: 12,
+    });
+    expect(decideEnd(held, fail({ kind: 'rate_limited', retryAfterSeconds: 0 })).delaySeconds).toBe(0);
+  });
+
+  test('protocol_violation has a streak of its own: the third in a row gives up, failures are not counted', () => {
+    const violation = fail({ kind: 'protocol_violation' });
+    const verdictAfter = (protocolViolations: number) =>
+      decideEnd({ ...HELD, consecutiveFailures: 1, protocolViolations }, violation, half);
+    expect(verdictAfter(0)).toMatchObject({
+      status: 'scheduled',
+      protocolViolations: 1,
+      consecutiveFailures: 1,
+    });
+    expect(verdictAfter(1)).toMatchObject({
+      status: 'scheduled',
+      protocolViolations: 2,
+      consecutiveFailures: 1,
+    });
+    expect(verdictAfter(2)).toMatchObject({ status: 'blocked', hasGivenUp: true, consecutiveFailures: 1 });
+    expect(decideEnd({ ...HELD, protocolViolations: 2 }, fail(), half).protocolViolations).toBe(0);
+  });
+
+  test('after a requested cancel every end but complete leaves the task cancelled', () => {
+    const held = { ...HELD, isCancelRequested: true, consecutiveFailures: 1 };
+    for (const [verb, end] of Object.entries(ENDS)) {
+      const verdict = decideEnd(held, end);
+      const expected = verb === 'complete' ? ['done', 'completed'] : ['cancelled', 'cancelled'];
+      expect([verdict.status, verdict.outcome], verb).toEqual(expected);
+    }
+    expect(decideEnd(held, fail({ isPermanent: true }))).toMatchObject({
+      status: 'cancelled',
+      hasGivenUp: false,
+    });
+  });
+
+  test('a task claimed from review goes back to review, not to ready', () => {
+    const held: Held = { ...HELD, claimedFrom: 'review' };
+    for (const end of [ENDS.release, ENDS.fail, ENDS.crash, ENDS.time_out, fail({ kind: 'rate_limited' })])
+      expect(decideEnd(held, end), end.verb).toMatchObject({ status: 'review', delaySeconds: null });
+    expect(decideEnd({ ...held, consecutiveFailures: 1 }, ENDS.crash)).toMatchObject({ status: 'blocked' });
+  });
+
+  test('every verdict is a transition of the table with an outcome of the contract', () => {
+    const ends = [...Object.values(ENDS), { verb: 'release', delaySeconds: 5 } as const];
+    for (const kind of FAIL_KINDS) ends.push(fail({ kind }), fail({ kind, isPermanent: true }));
+    for (const end of ends)
+      for (const claimedFrom of ['ready', 'review'] as const)
+        for (const isCancelRequested of [true, false])
+          for (const consecutiveFailures of [0, 1, 9]) {
+            const verdict = decideEnd(
+              { ...HELD, claimedFrom, isCancelRequested, consecutiveFailures, protocolViolations: 2 },
+              end,
+            );
+            expect(mayMove('running', end.verb, verdict.status), `${end.verb} to ${verdict.status}`).toBe(
+              true,
+            );
+            expect(OUTCOMES).toContain(verdict.outcome);
+            expect(verdict.delaySeconds !== null).toBe(verdict.status === 'scheduled');
+            expect(verdict.blocked !== null).toBe(verdict.status === 'blocked');
+          }
+  });
+});

@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest';
+import { ROUTES } from '../../../src/contract/routes.ts';
+import { openDatabase } from '../../../src/server/db/client.ts';
+import { isDatabaseAway } from '../../../src/server/db/failures.ts';
+import { eventually } from '../../fixtures/bench.ts';
+import { checkedClient } from '../../fixtures/checked-client.ts';
+import { useTestDatabase } from '../../fixtures/database.ts';
+import { startProxy, useProxy } from '../../fixtures/proxy.ts';
+import { startTestServer } from '../../fixtures/server.ts';
+
+/** What needs no database. metrics leaves out the figures it would have to ask for. */
+const ALWAYS_THERE = ['livez', 'metrics', 'openapiDocument', 'docsPage', 'jwks'];
+
+const BODIES: Readonly<Record<string, unknown>> = {
+  createKey: { role: 'observer', name: 'x' },
+  createTask: { title: 'x' },
+  createTasks: { tasks: [{ title: 'x' }] },
+  assignTask: { lane: 'a' },
+  addComment: { body: 'x' },
+  blockRun: { reason: 'x' },
+  failRun: { error: 'x' },
+};
+
+describe('while the database is away', () => {
+  test('every route answers 503 with Retry-After, and works again by itself', async () => {
+    const database = await useTestDatabase();
+    const proxy = await startProxy(database.url);
+    const server = await startTestServer(proxy.url);
+    const api = checkedClient(server.url);
+    const board = '/v1/boards/work';
+    await api.put(board);
+    await api.put(`${board}/lanes/a`);
+    await api.post(`${board}/tasks`, { title: 'x', lane: 'a' });
+    const [claim] = (await api.post(`${board}/lanes/a/claims`, {})).body.claims;
+    const names: Record<string, string> = {
+      board: 'work',
+      lane: 'a',
+      task: claim.task.id,
+      run: claim.run_id,
+      key: 'key_01jcqk0v3te8sr3x6y9m2b4n5p',
+    };
+    const ask = async (route: (typeof ROUTES)[number]) => {
+      const path = route.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => names[name] ?? name);
+      const isRunVerb = path.startsWith('/v1/runs/run_') && route.method === 'post';
+      const body =
+        route.operationId === 'batchRuns'
+          ? { operations: [{ op: 'heartbeat', token: claim.token }] }
+          : (BODIES[route.operationId] ?? {});
+      const answer = await api.call(route.method.toUpperCase(), path, {
+        ...(isRunVerb ? { token: claim.token } : {}),
+        ...(route.access === 'open' ? { token: null } : {}),
+        ...(route.body ? { body } : {}),
+      });
+      return { operation: route.operationId, answer };
+    };
+    const before = await database.sql`SELECT board_id, seq FROM board_seq`;
+
+    proxy.cut();
+    // Twice: with the key still remembered the handlers fail, and later already its look-up.
+    for (const _ of ['remembered', 'forgotten']) {
+      for (const { operation, answer } of await Promise.all(ROUTES.map(ask))) {
+        const { status } = answer;
+        if (ALWAYS_THERE.includes(operation)) expect([operation, status]).toEqual([operation, 200]);
+        else if (operation === 'readyz')
+          expect([status, answer.body.status, answer.body.checks.database.ok]).toEqual([
+            503,
+            'unready',
+            false,
+          ]);
+        else if (operation === 'batchRuns' && status === 200)
+          expect(answer.body.results[0].problem.code).toBe('database_unavailable');
+        else {
+          expect([operation, status, answer.code]).toEqual([operation, 503, 'database_unavailable']);
+          expect(Number(answer.headers.get('Retry-After'))).toBeGreaterThan(0);
+        }
+      }
+      await eventually(
+        'the key is looked up again',
+        async () => (await api.get('/v1/whoami')).status === 503,
+      );
+    }
+    expect(await database.sql`SELECT board_id, seq FROM board_seq`).toEqual(before);
+
+    proxy.pass();
+    await eventually('the server is ready', async () => (await api.get('/readyz')).status === 200);
+    const beat = await api.post(`/v1/runs/${claim.run_id}/complete`, {}, { token: claim.token });
+    expect(beat.status).toBe(200);
+    expect((await api.post(`${board}/tasks`, { title: 'after' })).status).toBe(201);
+    await server.stop();
+    await proxy.stop();
+  });
+
+  test('a server whose connections were all killed goes on at once', async () => {
+    const database = await useTestDatabase();
+    const server = await startTestServer(database.url);
+    const api = checkedClient(server.url);
+    await api.post('/v1/boards/default/tasks', { title: 'before' });
+    await database.sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name = 'lanekeeper'`;
+    const isMade = async () => {
+      const answer = await api.post('/v1/boards/default/tasks', { title: 'after' });
+      expect([201, 503]).toContain(answer.status);
+      return answer.status === 201;
+    };
+    await eventually('a task is made', isMade, 2000);
+    await server.stop();
+  });
+});
+
+describe('a connection whose peer has gone silent', () => {
+  test('is given up after the deadline, and the pool opens another', async () => {
+    const database = await useTestDatabase();
+    const proxy = await useProxy(database.url);
+    const client = openDatabase({ url: proxy.url, silenceDeadlineMs: 300, coldConnectionsMax: 2 });
+    expect(await client.cold`SELECT 1 AS one`).toEqual([{ one: 1 }]);
+    proxy.silence();
+    const startedAt = performance.now();
+    const error = await client.cold`SELECT 2`.then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    expect(isDatabaseAway(error)).toBe(true);
+    expect(performance.now() - startedAt).toBeGreaterThan(250);
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+    proxy.pass();
+    await eventually('a query is answered', () =>
+      client.cold`SELECT 3 AS three`.then(
+        ([row]) => row?.['three'] === 3,
+        () => false,
+      ),
+    );
+    await client.close();
+  });
+
+  test('is left alone while it idles, or while it answers slowly but in time', async () => {
+    const database = await useTestDatabase();
+    const proxy = await useProxy(database.url);
+    const client = openDatabase({
+      url: proxy.url,
+      silenceDeadlineMs: 500,
+      coldConnectionsMax: 1,
+      hotConnectionsMax: 1,
+    });
+    const pidOf = async () => (await client.cold`SELECT pg_backend_pid() AS pid`)[0]?.['pid'];
+    const before = await pidOf();
+    await client.cold`SELECT pg_sleep(0.3)`;
+    // Idle for longer than the deadline, measured by the database itself.
+    await database.sql`SELECT pg_sleep(0.8)`;
+    expect(await pidOf()).toBe(before);
+    await client.close();
+  });
+});
