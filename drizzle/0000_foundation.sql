@@ -237,7 +237,7 @@ CREATE TABLE "tasks" (
 CREATE UNIQUE INDEX "api_keys_hash_key" ON "api_keys" USING btree ("hash");--> statement-breakpoint
 CREATE INDEX "events_task_index" ON "events" USING btree ("board_id","task_id","seq") WHERE task_id IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "claims_lane_index" ON "claims" USING btree ("board_id","lane") WHERE lane <> '';--> statement-breakpoint
-CREATE UNIQUE INDEX "runs_id_key" ON "runs" USING btree ("board_id","id");--> statement-breakpoint
+CREATE UNIQUE INDEX "runs_id_key" ON "runs" USING btree ("board_id","id") WHERE id IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX "task_details_idempotency_key" ON "task_details" USING btree ("board_id","idempotency_key") WHERE idempotency_key IS NOT NULL AND is_idempotency_key_held;--> statement-breakpoint
 CREATE UNIQUE INDEX "task_details_external_ref_key" ON "task_details" USING btree ("board_id","external_ref") WHERE external_ref IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "task_details_created_by_run_index" ON "task_details" USING btree ("board_id","created_by_run") WHERE created_by_run IS NOT NULL;--> statement-breakpoint

@@ -40,6 +40,8 @@ const CONNECT_TIMEOUT_SECONDS = 5;
 const HOT_CONNECTIONS_MAX = 8;
 const COLD_CONNECTIONS_MAX = 8;
 const CLOSE_TIMEOUT_SECONDS = 3;
+/** A prepared statement keeps its plan: one made while the tables were empty is made anew at the latest after this. */
+const HOT_CONNECTION_SECONDS_MAX = 60;
 /** Statistics of a database that was never analyzed are every new user's: hot statements must not depend on them. */
 const HOT_SETTINGS = {
   enable_seqscan: 'off',
@@ -128,6 +130,7 @@ export function openDatabase(options: DatabaseOptions): Database {
           onStatement(text, parameters),
       }),
       max,
+      ...(extra['enable_seqscan'] === 'off' && { max_lifetime: HOT_CONNECTION_SECONDS_MAX }),
       connection: { ...settings, ...extra } as typeof settings,
       socket: () => sockets.open(),
     } as Parameters<typeof postgres>[1] & { types: typeof TYPES }) as Sql;

@@ -82,7 +82,8 @@ export const runs = pgTable(
   },
   (table) => [
     primaryKey({ name: 'runs_pkey', columns: [table.boardId, table.taskId, table.attempt] }),
-    uniqueIndex('runs_id_key').on(table.boardId, table.id),
+    // Partial in name only: a look-up by task, which says nothing of the id, cannot be planned on it.
+    uniqueIndex('runs_id_key').on(table.boardId, table.id).where(sql`id IS NOT NULL`),
     check(
       'runs_outcome_check',
       sql`${table.outcome} IN ('completed', 'changes_requested', 'blocked', 'released', 'failed', 'crashed', 'timed_out', 'reclaimed', 'cancelled')`,
