@@ -1,7 +1,7 @@
 /**
  * One keep-alive HTTP/1.1 connection with one request in flight, straight on a socket. The load shares its cores with the server,
- * so what the client costs is taken from what is measured: node:http's client with a keep-alive agent took 2.6 times the processor time per request
- * (40 µs against 15).
+ * so what the client costs is taken from what is measured: node:http's client with a keep-alive agent took 2.6 times the
+ * processor time per request (40 µs against 15).
  * Reads only what our server sends: a status, Content-Length, JSON. Anything else is an error, never a guess.
  */
 import { connect, type Socket } from 'node:net';
