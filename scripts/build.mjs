@@ -67,6 +67,8 @@ async function bundle(log) {
     logLevel: 'warning',
     write: false,
   });
+  // esbuild keeps a process of its own; in `npm start` it would live as long as the server.
+  await esbuild.stop();
   // Chunks before the entries that name them.
   const isChunk = (/** @type {string} */ path) => path.startsWith(join(DIST, 'chunks'));
   outputFiles.sort((a, b) => Number(isChunk(b.path)) - Number(isChunk(a.path)));
