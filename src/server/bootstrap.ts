@@ -5,6 +5,8 @@ import { join } from 'node:path';
 const ADMIN_KEY_FILE = 'admin-key';
 const SERVER_FILE = 'server.json';
 const OWNER_ONLY = 0o600;
+/** Pinned by the wire contract for a key that is given; ours are longer. */
+const KEY_CHARACTERS_MIN = 24;
 
 export interface AdminKey {
   readonly secret: string;
@@ -22,10 +24,16 @@ export async function loadAdminKey(
   await mkdir(dataDir, { recursive: true });
   const file = join(dataDir, ADMIN_KEY_FILE);
   const known = await readOrNull(file);
-  if (known !== null) return { secret: known.trim(), file };
+  if (known !== null) return { secret: checked(known.trim(), file), file };
   const secret = makeKey();
   await writeOwnerOnly(file, `${secret}\n`);
   return { secret, file };
+}
+
+/** A file that a crash left empty would otherwise become a key that nobody can present. */
+function checked(secret: string, file: string): string {
+  if (secret.length >= KEY_CHARACTERS_MIN) return secret;
+  throw new Error(`${file} holds no admin key. Delete it: the next start makes a new one.`);
 }
 
 /** Tells command line tools on this machine where the server of this data dir is. Returns the way to take it back. */

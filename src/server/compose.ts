@@ -162,9 +162,9 @@ async function createBase(parts: ServerParts, lifecycle: Lifecycle, onError: Bas
 
 type Services = ReturnType<typeof createServices>;
 
-function createServices({ config, database, clock, ids, metrics, wake, signingKeys, onError }: Base) {
+function createServices({ database, clock, ids, metrics, wake, signingKeys, onError }: Base) {
   const { hot, cold } = database;
-  const tokens = new ClaimTokens(signingKeys, clock, config.publicUrl ?? 'lanekeeper');
+  const tokens = new ClaimTokens(signingKeys, clock);
   const authenticator = new Authenticator(cold, tokens);
   const keys = new KeyService(cold, ids);
   const boards = new BoardService(cold, wake);

@@ -7,6 +7,8 @@ import type { WebSocket } from 'ws';
 export interface Connection {
   /** False: the peer is not reading fast enough; the frame was not taken and nothing more should be sent until onWritable. */
   send(text: string): boolean;
+  /** For answers to the peer's own frames: taken whatever lies unsent, because their number is bounded by what it sent. */
+  answer(text: string): void;
   onMessage(listener: (text: string) => void): void;
   /** The peer has read enough that sending may go on. */
   onWritable(listener: () => void): void;
@@ -69,6 +71,9 @@ export function createConnection(socket: WebSocket): Connection {
       }
       socket.send(text);
       return true;
+    },
+    answer: (text) => {
+      if (socket.readyState === socket.OPEN) socket.send(text);
     },
     onMessage: (listener) => {
       socket.on('message', (data: Buffer, isBinary: boolean) =>

@@ -31,7 +31,8 @@ interface UpgradeOptions {
 const FRAME_BYTES_MAX = 64 * 1024;
 const FRAGMENTS_MAX = 16;
 const BUFFERED_CHUNKS_MAX = 256;
-const CLOSE_TIMEOUT_MS = 5000;
+/** A peer that does not answer a close is cut off after this, well within the time that a stop may take. */
+const CLOSE_TIMEOUT_MS = 1000;
 const WATCH_PATH = /^\/v1\/boards\/([^/?#]+)\/watch$/;
 
 export function createUpgrade({ admit, isOriginAllowed, onError }: UpgradeOptions) {

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeAll, expect, test } from 'vitest';
@@ -63,6 +63,29 @@ test('two interrupts in quick succession, as npm and the terminal send them, are
   server.child.kill('SIGINT');
   server.child.kill('SIGINT');
   expect(await exited).toEqual([0, null]);
+});
+
+test('a watch socket whose peer never answers does not keep the stop from being clean', async () => {
+  const server = await useServer(await useDataDir());
+  const { hostname, port } = new URL(server.url);
+  const socket = connect(Number(port), hostname);
+  socket.on('error', () => undefined);
+  const upgraded = once(socket, 'data');
+  const lines = [
+    'GET /v1/boards/default/watch HTTP/1.1',
+    `Host: ${hostname}:${port}`,
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    'Sec-WebSocket-Protocol: lanekeeper.v1',
+    `Authorization: Bearer ${await server.adminKey()}`,
+  ];
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+  expect(String(await upgraded)).toContain('101');
+  socket.pause();
+  expect(await server.stop()).toBe(0);
+  socket.destroy();
 });
 
 test('a busy port is said with its fix, and leaves nothing behind', async () => {

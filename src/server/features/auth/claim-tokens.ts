@@ -22,6 +22,9 @@ const CACHED_TOKENS_MAX = 50_000;
 /** Renewed by a heartbeat when less than this share of its life is left. */
 const RENEWAL_SHARE = 0.2;
 
+/** The same for every server and address: a changed public URL must not cost anyone a claim. Whose token it is, the keys say. */
+const ISSUER = 'lanekeeper';
+
 const CLAIM_SCOPE = ['task:read', 'task:create', 'task:comment', 'run:heartbeat', 'run:end'] as const;
 
 const Payload = z.object({
@@ -49,13 +52,11 @@ interface NewToken {
 export class ClaimTokens {
   readonly #keys: SigningKeys;
   readonly #clock: Clock;
-  readonly #issuer: string;
   readonly #verified = new LRUCache<string, ClaimPrincipal>({ max: CACHED_TOKENS_MAX });
 
-  constructor(keys: SigningKeys, clock: Clock, issuer: string) {
+  constructor(keys: SigningKeys, clock: Clock) {
     this.#keys = keys;
     this.#clock = clock;
-    this.#issuer = issuer;
   }
 
   async sign(claim: NewToken): Promise<string> {
@@ -74,7 +75,7 @@ export class ClaimTokens {
       scope: CLAIM_SCOPE.join(' '),
     })
       .setProtectedHeader({ alg: 'EdDSA', typ: CLAIM_TOKEN_TYPE, kid })
-      .setIssuer(this.#issuer)
+      .setIssuer(ISSUER)
       .setAudience(TOKEN_AUDIENCE)
       .setSubject(`lane:${claim.board}/${claim.lane}`)
       .setJti(claim.runId)
@@ -126,7 +127,7 @@ export class ClaimTokens {
           algorithms: ['EdDSA', 'Ed25519'],
           typ: CLAIM_TOKEN_TYPE,
           audience: TOKEN_AUDIENCE,
-          issuer: this.#issuer,
+          issuer: ISSUER,
           clockTolerance: CLOCK_TOLERANCE_SECONDS,
           currentDate: new Date(this.#clock.now()),
           requiredClaims: ['jti', 'iat', 'nbf', 'exp'],

@@ -15,6 +15,7 @@ import { boardNotFound } from '../auth/service.ts';
 import {
   type BoardRow,
   deleteBoardRows,
+  deleteCounter,
   findBoard,
   findBoardById,
   hasClaims,
@@ -174,6 +175,8 @@ export class BoardService {
     const id = await transaction(this.#sql, async (tx) => {
       const row = await lockBoard(tx, name);
       if (row === null) throw boardNotFound(name);
+      // The counter row first: what was claimed before it is ours is seen now, and nothing can be claimed after.
+      await deleteCounter(tx, row.id);
       if (await hasClaims(tx, row.id))
         throw new ProblemError(
           'lane_has_claims',

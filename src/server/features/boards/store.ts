@@ -106,13 +106,13 @@ export async function hasClaims(tx: Tx, boardId: number): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** A large board takes a while to delete; this bounds it far above the usual statement. */
-const DELETE_TIMEOUT_MS = 300_000;
+/** Without its counter row no transaction can write an event of the board, so none can add rows to it. */
+export async function deleteCounter(tx: Tx, boardId: number): Promise<void> {
+  await tx`/* boards.delete_counter */ DELETE FROM board_seq WHERE board_id = ${boardId}`;
+}
 
+/** In the transaction that deleted the counter row. */
 export async function deleteBoardRows(tx: Tx, boardId: number, name: string): Promise<void> {
-  await tx`/* boards.delete_timeout */ SELECT set_config('statement_timeout', ${String(DELETE_TIMEOUT_MS)}, true)`;
-  // The counter row first: from here on no transaction can write an event of this board, so none can add rows to it.
-  await tx`/* boards.delete */ DELETE FROM board_seq WHERE board_id = ${boardId}`;
   for (const table of [
     'claims',
     'tasks',

@@ -2,7 +2,7 @@
 import type { ClaimTasksBody } from '../../../contract/claims.ts';
 import type { EmptyClaimReason } from '../../../contract/statuses.ts';
 import type { Sql, Tx } from '../../db/client.ts';
-import { isStaleDecision } from '../../db/failures.ts';
+import { isConflict, isStaleDecision } from '../../db/failures.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { Batcher, type Settled } from '../../kernel/batcher.ts';
@@ -180,7 +180,7 @@ export class Claiming {
       try {
         filled = plan.slots.length === 0 ? NOTHING_FILLED : await fill(config, plan.slots);
       } catch (error) {
-        if (!isStaleDecision(error) || decision >= DECISIONS_MAX) throw error;
+        if (decision >= DECISIONS_MAX || !isRolledBack(error)) throw error;
       }
       // Rows prove the configuration they were claimed on. An empty hand proves nothing: the lane may be paused by now, or gone.
       if (filled !== null && (isFresh || filled.rows.length > 0)) return this.#counted(plan.settle(filled));
@@ -271,6 +271,11 @@ export class Claiming {
       allowed.length === 0 ? [] : await claimReady(tx, board.id, config.version, allowed, namedTaskId);
     return { rows, full };
   }
+}
+
+/** Nothing of the statement has happened: it can be decided again. */
+function isRolledBack(error: unknown): boolean {
+  return isStaleDecision(error) || isConflict(error);
 }
 
 /** One slot of one request: its first, its second, … */

@@ -66,9 +66,14 @@ function bindClaiming(bind: Bind, parts: ClaimRoutes): void {
     if (exchange.idempotencyKey !== null) return claimOnce(parts, board, exchange);
     const claimed = await claimWaiting(parts, board, exchange, () => claimNow(parts, board, exchange));
     if (claimed.rows.length > 0) returnWhenUndelivered(parts, board, exchange, claimed);
-    const claims = await handingOver.present(board, claimed.rows);
-    const reason = claimed.reason === null ? {} : { reason: claimed.reason };
-    return { status: 200, body: { claims, cursor: await cursorOf(feeds, board, claimed.rows), ...reason } };
+    try {
+      const claims = await handingOver.present(board, claimed.rows);
+      const reason = claimed.reason === null ? {} : { reason: claimed.reason };
+      return { status: 200, body: { claims, cursor: await cursorOf(feeds, board, claimed.rows), ...reason } };
+    } catch (error) {
+      giveBack(parts, board, claimed);
+      throw error;
+    }
   });
 }
 
@@ -113,19 +118,21 @@ async function claimWaiting(
 
 /** What the client never received is ready again at once, instead of after its lease. */
 function returnWhenUndelivered(
-  { running, onUndelivered }: ClaimRoutes,
+  parts: ClaimRoutes,
   board: BoardRef,
   exchange: ClaimExchange,
-  { rows }: ClaimedTasks,
+  claimed: ClaimedTasks,
 ): void {
-  exchange.onUndelivered(() => {
-    for (const row of rows) {
-      const hold = { taskId: row.id, runId: row.run_id, attempt: row.claim_attempt ?? row.attempt };
-      running
-        .end(board, undeliveredEnd(hold, 'The client was gone before the claim could be delivered.'))
-        .catch(onUndelivered);
-    }
-  });
+  exchange.onUndelivered(() => giveBack(parts, board, claimed));
+}
+
+function giveBack({ running, onUndelivered }: ClaimRoutes, board: BoardRef, { rows }: ClaimedTasks): void {
+  for (const row of rows) {
+    const hold = { taskId: row.id, runId: row.run_id, attempt: row.claim_attempt ?? row.attempt };
+    running
+      .end(board, undeliveredEnd(hold, 'The claim could not be delivered to the client.'))
+      .catch(onUndelivered);
+  }
 }
 
 /** Under an Idempotency-Key: the claim and its memory commit together; a repeated request gets the claims that still hold. */

@@ -1,4 +1,5 @@
 /** Runs as their holders see them: heartbeats and ends, gathered per board, each checked against the row. */
+import { LIMITS } from '../../../contract/constants.ts';
 import type { EndReply, HeartbeatReply, Run } from '../../../contract/runs.ts';
 import type { ClaimLostReason, Outcome } from '../../../contract/statuses.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
@@ -17,7 +18,7 @@ import { actorOfHold, type RunBeat, type RunEnd } from './run-operation.ts';
 import { settleEndings } from './settle.ts';
 import { completeRuns } from './store/complete.ts';
 import { lockHolds } from './store/end.ts';
-import { type BeatRow, extendLeases, recordBeats } from './store/heartbeat.ts';
+import { type BeatRow, extendLeases, findOverfull, type LoggedBeat, recordBeats } from './store/heartbeat.ts';
 import { findRuns, listTaskRuns, type RunRow } from './store/run.ts';
 import { runOf } from './view.ts';
 
@@ -151,8 +152,11 @@ export class Running {
   async #beatGathered(board: BoardRef, beats: readonly RunBeat[]): Promise<Settled<HeartbeatReply>[]> {
     const results = new Map<RunBeat, Settled<HeartbeatReply>>();
     for (let rest = beats; rest.length > 0; rest = rest.filter((beat) => !results.has(beat))) {
-      const distinct = firstOfEachRun(rest);
-      const settled = await this.#beatDistinct(board, distinct);
+      const first = firstOfEachRun(rest);
+      for (const beat of await this.#findOverfull(board, first))
+        results.set(beat, { ok: false, error: tooMuchMetadata() });
+      const distinct = first.filter((beat) => !results.has(beat));
+      const settled = distinct.length === 0 ? [] : await this.#beatDistinct(board, distinct);
       distinct.forEach((beat, index) => {
         results.set(beat, settled[index] ?? { ok: false, error: new Error('a heartbeat was not answered') });
       });
@@ -160,6 +164,15 @@ export class Running {
     return beats.map(
       (beat) => results.get(beat) ?? { ok: false, error: new Error('a heartbeat was not answered') },
     );
+  }
+
+  /** Beats that would pile up more on their run than one request may carry. */
+  async #findOverfull(board: BoardRef, beats: readonly RunBeat[]): Promise<RunBeat[]> {
+    const carrying = beats.filter(({ body }) => body.metadata);
+    if (carrying.length === 0) return [];
+    const found = findOverfull(this.#parts.cold, board.id, carrying.map(loggedBeatOf), LIMITS.jsonBytesMax);
+    const runIds = await withinDeadline(found);
+    return carrying.filter((beat) => runIds.has(beat.runId));
   }
 
   async #beatDistinct(board: BoardRef, beats: readonly RunBeat[]): Promise<Settled<HeartbeatReply>[]> {
@@ -284,6 +297,20 @@ function claimLost(board: BoardRef, run: RunRow | undefined): ProblemError {
   });
 }
 
+function tooMuchMetadata(): ProblemError {
+  const detail = `The metadata of a run may not exceed ${LIMITS.jsonBytesMax} bytes in all; put results into the result.`;
+  return new ProblemError('payload_too_large', detail);
+}
+
+function loggedBeatOf({ body, ...hold }: RunBeat): LoggedBeat {
+  const checkpoint = body.checkpoint ?? null;
+  return {
+    ...hold,
+    metadata: body.metadata ?? null,
+    checkpoint: checkpoint === null ? null : JSON.stringify(checkpoint),
+  };
+}
+
 function beatOf({ body, ...hold }: RunBeat) {
   return {
     ...hold,
@@ -306,16 +333,7 @@ async function logBeats(
   beats: readonly RunBeat[],
   rows: ReadonlyMap<Uuid, BeatRow>,
 ): Promise<void> {
-  const held = await recordBeats(
-    tx,
-    board.id,
-    beats.map(({ body, ...hold }) => ({
-      ...hold,
-      metadata: body.metadata ?? null,
-      checkpoint:
-        body.checkpoint === null || body.checkpoint === undefined ? null : JSON.stringify(body.checkpoint),
-    })),
-  );
+  const held = await recordBeats(tx, board.id, beats.map(loggedBeatOf));
   const events = beats
     .filter((beat) => held.has(beat.taskId))
     .map((beat) => beatEvent(beat, rows.get(beat.runId)));

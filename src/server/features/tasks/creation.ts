@@ -5,7 +5,7 @@
 import { LIMITS } from '../../../contract/constants.ts';
 import type { CreateTaskBody, Task } from '../../../contract/tasks.ts';
 import type { Sql, Tx } from '../../db/client.ts';
-import { isStaleDecision } from '../../db/failures.ts';
+import { isConflict, isStaleDecision } from '../../db/failures.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { present } from '../../kernel/assert.ts';
@@ -36,6 +36,8 @@ interface CreationParts {
 const GATHERED_TASKS_MAX = 200;
 const WAITING_TASKS_MAX = 5000;
 const DEFAULT_MAX_FAILURES = 2;
+/** After a deadlock the other batch has gone through. */
+const ATTEMPTS_MAX = 5;
 
 export class TaskCreation {
   readonly #parts: CreationParts;
@@ -104,12 +106,16 @@ export class TaskCreation {
   }
 
   async #createGathered(board: BoardRef, tasks: readonly NewTask[]): Promise<Settled<Created>[]> {
-    try {
-      const results = await withinDeadline(this.#insert(this.#parts.hot, board, tasks));
-      this.#parts.wake.ring(board.id);
-      return results;
-    } catch (error) {
-      throw isStaleDecision(error) ? boardNotFound(board.name) : error;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const results = await withinDeadline(this.#insert(this.#parts.hot, board, tasks));
+        this.#parts.wake.ring(board.id);
+        return results;
+      } catch (error) {
+        if (isStaleDecision(error)) throw boardNotFound(board.name);
+        // Two batches may hold an idempotency_key and an external_ref that the other one wants.
+        if (attempt >= ATTEMPTS_MAX || !isConflict(error)) throw error;
+      }
     }
   }
 
@@ -123,7 +129,8 @@ export class TaskCreation {
       if (row !== undefined)
         return { ok: true, value: { task: taskOf(board, freshRow(task, row)), isNew: true } };
       const found = task.idempotency_key === null ? undefined : existing.get(task.idempotency_key);
-      if (found !== undefined) return { ok: true, value: { task: taskOf(board, found), isNew: false } };
+      if (found !== undefined && isShownTo(task, found))
+        return { ok: true, value: { task: taskOf(board, found), isNew: false } };
       return { ok: false, error: collision(task) };
     });
   }
@@ -186,10 +193,18 @@ export class TaskCreation {
   }
 }
 
+/** A claim token is shown what its own run created; of another's task it only learns that the key is taken. */
+function isShownTo(asked: NewTask, found: TaskRow): boolean {
+  if (asked.actor.type !== 'claim') return true;
+  return found.created_by_type === 'claim' && found.created_by_id === asked.actor.id;
+}
+
 function collision(task: NewTask): ProblemError {
   return new ProblemError(
     'already_exists',
-    `Another task of this board has the external_ref ${JSON.stringify(task.external_ref)}.`,
+    task.external_ref === null
+      ? `Another task of this board has the idempotency_key ${JSON.stringify(task.idempotency_key)}.`
+      : `Another task of this board has the external_ref ${JSON.stringify(task.external_ref)}.`,
     {
       extensions: { resource: 'task' },
     },

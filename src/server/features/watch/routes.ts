@@ -36,7 +36,7 @@ export function bindWatchRoutes(bind: Bind, { feeds, boards, lanes, tasks, sql }
     const rows = query.limit === undefined ? EVENT_PAGE_ROWS_DEFAULT : Number(query.limit);
     const after = await feeds.position(board, query.after ?? null);
     let page = await feeds.read(board, after, filter, rows);
-    if (page.events.length === 0 && waitSeconds !== null) {
+    if (page.events.length === 0 && page.isAtEnd && waitSeconds !== null) {
       await feeds.waitForEvent(board, page.seq, filter, waitSeconds, signal);
       page = await feeds.read(board, page.seq, filter, rows);
     }

@@ -77,7 +77,7 @@ export class WatchSession {
   }
 
   drain(reconnectAfterMs: number): void {
-    this.#send({ type: 'drain', reconnect_after_ms: reconnectAfterMs });
+    this.#answer({ type: 'drain', reconnect_after_ms: reconnectAfterMs });
     this.end(CLOSE_CODES.drain, 'the server is restarting');
   }
 
@@ -144,7 +144,7 @@ export class WatchSession {
       seq,
     );
     this.#subscriptions.set(frame.id, subscription);
-    this.#send({ type: 'watching', id: frame.id, cursor: cursorAt(board, seq) });
+    this.#answer({ type: 'watching', id: frame.id, cursor: cursorAt(board, seq) });
     subscription.resume();
     // A claim token has its own task and no business with what waits elsewhere.
     if (frame.lanes && caller.kind === 'key') this.#hints.add(frame.lanes);
@@ -158,7 +158,7 @@ export class WatchSession {
       });
     subscription.stop();
     this.#subscriptions.delete(id);
-    this.#send({ type: 'reply', id, ok: true });
+    this.#answer({ type: 'reply', id, ok: true });
   }
 
   #greet(frame: HelloFrame): void {
@@ -173,7 +173,7 @@ export class WatchSession {
       );
     this.#hello = { lane: frame.lane, worker: frame.worker, version: frame.version ?? null };
     onHello(frame.lane, frame.worker, frame.version ?? null);
-    this.#send({ type: 'reply', id: frame.id, ok: true });
+    this.#answer({ type: 'reply', id: frame.id, ok: true });
     void this.#follow().catch(this.#parts.onError);
     this.#hints.add([frame.lane]);
   }
@@ -218,9 +218,13 @@ export class WatchSession {
     return this.#parts.connection.send(JSON.stringify(frame));
   }
 
+  #answer(frame: ServerFrame): void {
+    this.#parts.connection.answer(JSON.stringify(frame));
+  }
+
   #sendError(id: string | undefined, problem: ProblemError, isFatal: boolean): void {
     const { code } = problem;
-    this.#send({
+    this.#answer({
       type: 'error',
       ...(id === undefined ? {} : { id }),
       code,

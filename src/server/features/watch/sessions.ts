@@ -38,6 +38,7 @@ const RECONNECT_SPREAD_MS = 2000;
 export class WatchSessions {
   readonly #parts: SessionsParts;
   readonly #open = new Set<Open>();
+  #isDraining = false;
 
   constructor(parts: SessionsParts) {
     this.#parts = parts;
@@ -49,6 +50,10 @@ export class WatchSessions {
 
   readonly admit: Admit = async ({ board: name, authorization, remoteAddress }) => {
     const { sql, boards, feeds, presence, onError } = this.#parts;
+    if (this.#isDraining)
+      throw new ProblemError('draining', 'This server is shutting down; retry.', {
+        headers: { 'Retry-After': '1' },
+      });
     const caller = await this.#parts.authenticate(authorization, remoteAddress);
     authorise(caller, 'watch', { board: name });
     const board = await boards.resolve(name);
@@ -97,6 +102,7 @@ export class WatchSessions {
   }
 
   drain(): void {
+    this.#isDraining = true;
     for (const { session } of this.#open) session.drain(Math.round(Math.random() * RECONNECT_SPREAD_MS));
   }
 }

@@ -59,6 +59,7 @@ export class Subscription {
 
   async #catchUp(): Promise<void> {
     this.#isReading = true;
+    let hasFailed = false;
     try {
       let isMore = true;
       while (isMore && !this.#isStopped && this.#stalledSince === null) {
@@ -76,12 +77,14 @@ export class Subscription {
         this.#endSeq = Math.max(this.#endSeq, this.#seq);
       }
     } catch (error) {
+      hasFailed = true;
       this.#parts.onError(error);
       setTimeout(() => this.resume(), RETRY_MS).unref();
     } finally {
       this.#isReading = false;
     }
-    if (!this.#isStopped && this.#stalledSince === null && this.#endSeq > this.#seq) this.resume();
+    const isBehind = this.#endSeq > this.#seq;
+    if (!hasFailed && !this.#isStopped && this.#stalledSince === null && isBehind) this.resume();
   }
 
   #deliver(events: readonly Event[], seq: number): void {

@@ -77,3 +77,13 @@ test('a checkpoint reaches the next attempt, with the outcome and error of the l
     checkpoint: { page: 7 },
   });
 });
+
+test('heartbeats pile up no more metadata on a run than one request may carry, and the refused one changes nothing', async () => {
+  const [board, , claim] = await claimedTask();
+  const big = (name: string) => ({ metadata: { [name]: 'x'.repeat(150_000) } });
+  expectStatus(await endClaim(board.server, claim, 'heartbeat', big('first')), 200);
+  const refused = await endClaim(board.server, claim, 'heartbeat', big('second'));
+  expect([refused.status, refused.code]).toEqual([413, 'payload_too_large']);
+  const { run } = (await board.server.call('GET', `/v1/runs/${claim.run_id}`)).body;
+  expect(Object.keys(run.metadata)).toEqual(['first']);
+});

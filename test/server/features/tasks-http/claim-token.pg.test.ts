@@ -31,6 +31,19 @@ describe('a worker under its claim token', () => {
     expect(racing.filter(({ code }) => code === 'forbidden')).toHaveLength(7);
   });
 
+  test('learns of an idempotency_key that it is taken, and nothing of the task that has it', async () => {
+    const key = uniqueName('nightly');
+    await bench.makeTask('default', { idempotency_key: key, payload: { secret: 'of another lane' } });
+    const worker = bench.as((await hold()).token);
+    const refused = await worker.post(TASKS, { title: 'x', idempotency_key: key });
+    expect([refused.status, refused.code]).toEqual([409, 'already_exists']);
+    expect(JSON.stringify(refused.body)).not.toContain('of another lane');
+    const own = uniqueName('own');
+    const first = await worker.post(TASKS, { title: 'x', idempotency_key: own });
+    const again = await worker.post(TASKS, { title: 'x', idempotency_key: own });
+    expect([again.status, again.body.task.id]).toEqual([200, first.body.task.id]);
+  });
+
   test('comments on its own task, and finds no other', async () => {
     const [claim, other] = [await hold(), await hold()];
     const worker = bench.as(claim.token);

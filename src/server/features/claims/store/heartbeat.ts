@@ -83,6 +83,29 @@ export async function recordBeats(tx: Tx, boardId: number, beats: readonly Logge
   return heldIds;
 }
 
+/** Runs whose metadata would grow beyond the bound with what these beats carry, to a few bytes. */
+export async function findOverfull(
+  sql: Sql,
+  boardId: number,
+  beats: readonly LoggedBeat[],
+  bytesMax: number,
+): Promise<Set<Uuid>> {
+  const bytes = beats.map((beat) =>
+    beat.metadata === null ? 0 : Buffer.byteLength(JSON.stringify(beat.metadata)),
+  );
+  const rows = await sql<{ id: Uuid }[]>`
+    /* claims.find_overfull */
+    SELECT run.id FROM unnest(
+      ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[], ${bytes}::int[]
+    ) AS beat (task_id, attempt, bytes)
+    CROSS JOIN LATERAL (
+      SELECT r.id, octet_length(r.metadata::text) AS bytes FROM runs r
+      WHERE r.board_id = ${boardId} AND r.task_id = beat.task_id AND r.attempt = beat.attempt OFFSET 0
+    ) AS run
+    WHERE run.bytes + beat.bytes > ${bytesMax}`;
+  return new Set(rows.map((row) => row.id));
+}
+
 async function keepOnRuns(tx: Tx, boardId: number, beats: readonly LoggedBeat[]): Promise<void> {
   const metadata = beats.map((beat) => (beat.metadata === null ? null : JSON.stringify(beat.metadata)));
   await tx`
