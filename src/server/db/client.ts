@@ -118,24 +118,23 @@ export function openDatabase(options: DatabaseOptions): Database {
     addressesOf(postgres(options.url, shared) as Sql),
     options.silenceDeadlineMs ?? SILENCE_DEADLINE_MS,
   );
-  const open = (
-    max: number,
-    extra: Record<string, string>,
-    onStatement?: DatabaseOptions['onHotStatement'],
-  ): Sql =>
+  const open = (max: number, extraSettings: Record<string, string>, extraOptions: object = {}): Sql =>
     postgres(options.url, {
       ...shared,
-      ...(onStatement && {
-        debug: (_connection: number, text: string, parameters: readonly unknown[]) =>
-          onStatement(text, parameters),
-      }),
+      ...extraOptions,
       max,
-      ...(extra['enable_seqscan'] === 'off' && { max_lifetime: HOT_CONNECTION_SECONDS_MAX }),
-      connection: { ...settings, ...extra } as typeof settings,
+      connection: { ...settings, ...extraSettings } as typeof settings,
       socket: () => sockets.open(),
     } as Parameters<typeof postgres>[1] & { types: typeof TYPES }) as Sql;
 
-  const hot = open(options.hotConnectionsMax ?? HOT_CONNECTIONS_MAX, HOT_SETTINGS, options.onHotStatement);
+  const { onHotStatement } = options;
+  const hot = open(options.hotConnectionsMax ?? HOT_CONNECTIONS_MAX, HOT_SETTINGS, {
+    max_lifetime: HOT_CONNECTION_SECONDS_MAX,
+    ...(onHotStatement && {
+      debug: (_connection: number, text: string, parameters: readonly unknown[]) =>
+        onHotStatement(text, parameters),
+    }),
+  });
   const cold = open(options.coldConnectionsMax ?? COLD_CONNECTIONS_MAX, { jit: 'off' });
 
   return {

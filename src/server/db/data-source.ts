@@ -60,7 +60,7 @@ async function tryConnect(url: string): Promise<string | null> {
 }
 
 function withoutCredentials(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//').replace(/\?.*$/, '');
+  return url.replace(/\/\/.*@/, '//').replace(/\?.*$/, '');
 }
 
 async function openEmbedded(dataDir: string, logger: Logger, signal: AbortSignal): Promise<DataSource> {

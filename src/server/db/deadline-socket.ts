@@ -3,6 +3,7 @@
  * watches every socket: once something was sent and nothing has come back for the deadline, the socket is destroyed, the driver
  * fails what was waiting on it, and the pool opens another. Statements that may run long are bounded by statement_timeout well
  * below this deadline. A race around each query would bound the caller's wait but leave the dead connection in the pool.
+ * Over TLS the driver reads and writes beneath what is watched here: there, only the operating system's keep-alive notices.
  */
 import { connect, type Socket } from 'node:net';
 

@@ -32,7 +32,7 @@ interface CreationParts {
   readonly clock: Clock;
 }
 
-/** One statement stays well under 100 ms, and the gatherer under a megabyte or two of titles. */
+/** Tasks of usual size: one statement stays well under 100 ms. Bounded in number; the bytes are bounded per request only. */
 const GATHERED_TASKS_MAX = 200;
 const WAITING_TASKS_MAX = 5000;
 const DEFAULT_MAX_FAILURES = 2;

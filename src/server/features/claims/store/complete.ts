@@ -41,8 +41,8 @@ const jsonOrNull = (value: unknown): string | null =>
  * Completes the runs that still hold their claims: run, attempt and status are checked on locked rows. Returns one row for each
  * of them; an operation that is missing from the answer changed nothing.
  *
- * Operations must name each run once and come in task order, so that two batches lock alike. Plans are pinned as in claim.ts;
- * values of an operation are found by its place in the arrays.
+ * Operations must name each run once and come in task order, so that two batches lock alike. Plans are pinned as in claim.ts:
+ * the second condition on the task of a run keeps every join order on its primary key.
  */
 export async function completeRuns(
   sql: Runner,
