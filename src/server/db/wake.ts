@@ -1,7 +1,8 @@
 /**
  * Tells listeners that a board's log has grown: at once within this server, by a coalesced NOTIFY to the others, and by a poll
  * as the floor under both. A wake-up carries no state; whoever hears it looks at the log. NOTIFY is sent after the commit, on its
- * own: inside the transaction it would take a cluster-wide lock until the commit is on disk.
+ * own: inside the transaction it would take a cluster-wide lock until the commit is on disk. Nor does it wait for the disk itself: a
+ * NOTIFY is a transaction with a commit record, and what a crash takes back is a hint to servers that have lost their connection.
  */
 import { pause } from '../kernel/lifecycle.ts';
 import type { Database } from './client.ts';
@@ -57,7 +58,10 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
     for (const boardId of boardIds) dirty.delete(boardId);
     if (dirty.size > 0) scheduleFlush();
     try {
-      await database.cold`/* wake.notify */ SELECT pg_notify(${CHANNEL}, ${`${serverId}:${boardIds.join(',')}`})`;
+      await database.cold`
+        /* wake.notify */
+        WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS value)
+        SELECT pg_notify(${CHANNEL}, ${`${serverId}:${boardIds.join(',')}`}) FROM quick`;
     } catch (error) {
       onError(error); // The others' polls find the growth.
     }

@@ -4,14 +4,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { Context, Hono } from 'hono';
 import { HEADERS, LIMITS } from '../../contract/constants.ts';
 import type { Route } from '../../contract/route.ts';
 import type { Principal } from '../kernel/principal.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
+import type { App, Call } from './app.ts';
 import { isStorable, parseWith, readJsonBody } from './body.ts';
-import type { Answer, Exchange, Handler, NodeEnv } from './exchange.ts';
-import { asProblem, problemBody } from './on-error.ts';
+import type { Answer, Exchange, Handler } from './exchange.ts';
+import { asProblem, problemAnswer } from './on-error.ts';
 import {
   parseIdempotencyKey,
   parseIfMatch,
@@ -19,6 +19,7 @@ import {
   parseTraceparent,
   parseWaitSeconds,
 } from './request-headers.ts';
+import { writeAnswer } from './write-answer.ts';
 
 export interface Gate {
   /** The caller behind an Authorization header; rejects with unauthenticated or token_expired. */
@@ -35,7 +36,7 @@ export interface RouteObserver {
 }
 
 export interface Binder {
-  readonly app: Hono<NodeEnv>;
+  readonly app: App;
   readonly gate: Gate;
   readonly observer: RouteObserver;
   readonly signal: AbortSignal;
@@ -45,13 +46,12 @@ export type Bind = <R extends Route>(route: R, handler: Handler<R>) => void;
 
 export function createBind(binder: Binder): Bind {
   return (route, handler) => {
-    const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1');
-    binder.app.on(route.method.toUpperCase(), path, async (context) => {
+    binder.app.on(route.method.toUpperCase(), route.path, async (call) => {
       const startedAt = performance.now();
-      const requestId = parseRequestId(headerOf(context.env.incoming, HEADERS.requestId)) ?? randomUUID();
-      const answer = await respond(binder, route, handler as Handler<Route>, context, requestId);
+      const requestId = parseRequestId(headerOf(call.incoming, HEADERS.requestId)) ?? randomUUID();
+      const answer = await respond(binder, route, handler as Handler<Route>, call, requestId);
       binder.observer.observe(route, answer.status, (performance.now() - startedAt) / 1000);
-      return write(context, requestId, answer);
+      writeAnswer(call.outgoing, requestId, answer);
     });
   };
 }
@@ -60,13 +60,13 @@ async function respond(
   binder: Binder,
   route: Route,
   handler: Handler<Route>,
-  context: Context<NodeEnv>,
+  call: Call,
   requestId: string,
 ): Promise<Answer> {
   try {
     // Health answers to the very end; everything else is told to come back, to another server.
     if (binder.signal.aborted && route.access !== 'open') throw draining();
-    const { exchange, headers } = await admit(binder, route, context, requestId);
+    const { exchange, headers } = await admit(binder, route, call, requestId);
     const answer = await handler(exchange);
     const { waitSeconds } = exchange;
     const applied = waitSeconds === null ? {} : { [HEADERS.preferenceApplied]: `wait=${waitSeconds}` };
@@ -74,11 +74,7 @@ async function respond(
   } catch (error) {
     const problem = asProblem(error);
     binder.observer.onProblem(problem, { requestId, route: route.operationId });
-    return {
-      status: problem.status,
-      headers: problem.headers,
-      raw: { body: JSON.stringify(problemBody(problem, requestId)), contentType: 'application/problem+json' },
-    };
+    return problemAnswer(problem, requestId);
   }
 }
 
@@ -92,11 +88,11 @@ function draining(): ProblemError {
 async function admit(
   binder: Binder,
   route: Route,
-  context: Context<NodeEnv>,
+  call: Call,
   requestId: string,
 ): Promise<{ exchange: Exchange; headers: Readonly<Record<string, string>> }> {
   const { gate } = binder;
-  const { incoming } = context.env;
+  const { incoming } = call;
   const remoteAddress = incoming.socket.remoteAddress ?? '';
   const { authorization } = incoming.headers;
   // An open route hears who asks only where that can matter: health must not fail with the look-up of a credential.
@@ -104,13 +100,13 @@ async function admit(
   const isAnonymous = route.access === 'open' && !isHeard;
   const caller = isAnonymous ? null : await gate.authenticate(authorization, remoteAddress);
   const headers = caller === null ? {} : await gate.limit(caller);
-  const params = route.params ? parseWith(route.params, storableParams(context), 'path') : {};
+  const params = route.params ? parseWith(route.params, storableParams(call), 'path') : {};
   if (caller !== null) gate.authorise(caller, route, params as Record<string, string>);
   const waitSeconds = route.isWaitable ? parseWaitSeconds(headerOf(incoming, HEADERS.prefer)) : null;
   const exchange = {
     route,
     params,
-    query: route.query ? parseWith(route.query, queryOf(context), 'query') : {},
+    query: route.query ? parseWith(route.query, queryOf(call), 'query') : {},
     body: route.body ? parseWith(route.body, await readJsonBody(incoming, route), 'body') : {},
     caller,
     requestId,
@@ -121,7 +117,7 @@ async function admit(
     ifMatchVersion: route.isConditional ? parseIfMatch(incoming.headers['if-match']) : null,
     traceparent: parseTraceparent(headerOf(incoming, HEADERS.traceparent)),
     remoteAddress,
-    ...connectionOf(binder, context, waitSeconds),
+    ...connectionOf(binder, call, waitSeconds),
   };
   return { exchange: exchange as Exchange, headers };
 }
@@ -133,8 +129,7 @@ function headerOf(incoming: IncomingMessage, name: string): string | undefined {
 }
 
 /** A signal that ends with the client or the server. Made only for requests that wait: the others end by themselves. */
-function connectionOf(binder: Binder, context: Context<NodeEnv>, waitSeconds: number | null) {
-  const { incoming, outgoing } = context.env;
+function connectionOf(binder: Binder, { incoming, outgoing }: Call, waitSeconds: number | null) {
   let signal = binder.signal;
   if (waitSeconds !== null) {
     const gone = new AbortController();
@@ -152,17 +147,15 @@ function connectionOf(binder: Binder, context: Context<NodeEnv>, waitSeconds: nu
   };
 }
 
-function storableParams(context: Context<NodeEnv>): Record<string, string> {
-  const params = context.req.param();
+function storableParams({ params }: Call): Readonly<Record<string, string>> {
   for (const value of Object.values(params)) assertStorableParameter(value);
   return params;
 }
 
-function queryOf(context: Context<NodeEnv>): Record<string, string> {
+function queryOf({ search }: Call): Record<string, string> {
   const query: Record<string, string> = {};
-  for (const [name, values] of Object.entries(context.req.queries())) {
-    const [value = ''] = values;
-    if (values.length > 1)
+  for (const [name, value] of new URLSearchParams(search)) {
+    if (Object.hasOwn(query, name))
       throw new ProblemError(
         'invalid_request',
         `The query parameter ${JSON.stringify(name)} is given twice.`,
@@ -176,25 +169,6 @@ function queryOf(context: Context<NodeEnv>): Record<string, string> {
 function assertStorableParameter(value: string): void {
   if (!isStorable(value))
     throw new ProblemError('invalid_request', 'A parameter holds characters that cannot be stored.');
-}
-
-function write(context: Context<NodeEnv>, requestId: string, answer: Answer): Response {
-  const headers: Record<string, string> = {
-    [HEADERS.requestId]: requestId,
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    ...answer.headers,
-  };
-  if (answer.raw)
-    return context.body(answer.raw.body as string, answer.status as 200, {
-      ...headers,
-      'Content-Type': answer.raw.contentType,
-    });
-  if (answer.body === undefined) return context.body(null, answer.status as 204, headers);
-  return context.body(JSON.stringify(answer.body), answer.status as 200, {
-    ...headers,
-    'Content-Type': 'application/json',
-  });
 }
 
 /** What a list may return at once, from its query. */

@@ -1,7 +1,6 @@
 /**
  * One request and its answer as handlers see them: parsed, typed by the route's descriptor, free of the HTTP framework.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { Route } from '../../contract/route.ts';
 import type { Principal } from '../kernel/principal.ts';
@@ -40,7 +39,3 @@ export interface Answer {
 }
 
 export type Handler<R extends Route> = (exchange: Exchange<R>) => Promise<Answer> | Answer;
-
-export interface NodeEnv {
-  readonly Bindings: { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse };
-}

@@ -1,10 +1,8 @@
 /** The listening socket: HTTP requests go to the application, upgrades to the watch. */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { getRequestListener } from '@hono/node-server';
-import type { Hono } from 'hono';
 import { LIMITS } from '../../contract/constants.ts';
-import type { NodeEnv } from './exchange.ts';
+import type { App } from './app.ts';
 
 export interface Listening {
   readonly port: number;
@@ -14,7 +12,7 @@ export interface Listening {
 }
 
 interface ListenOptions {
-  readonly app: Hono<NodeEnv>;
+  readonly app: App;
   readonly host: string;
   readonly port: number;
   readonly onUpgrade: (incoming: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -31,12 +29,9 @@ class ListenError extends Error {
 }
 
 export async function listen({ app, host, port, onUpgrade }: ListenOptions): Promise<Listening> {
-  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   const server = createServer(
     { maxHeaderSize: HEADER_BYTES_MAX, keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS },
-    (incoming, outgoing) => {
-      void listener(incoming, outgoing);
-    },
+    app.handle,
   );
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = 0; // Bodies have their own limit; a long poll is not a slow request.

@@ -2,6 +2,7 @@
 import { PROBLEMS, type ProblemBody, problemType } from '../../contract/problems.ts';
 import { isDatabaseAway } from '../db/failures.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
+import type { Answer } from './exchange.ts';
 
 /** Postgres restarts within seconds; a client that waits this long mostly finds it back. */
 const DATABASE_RETRY_SECONDS = '2';
@@ -36,5 +37,13 @@ export function problemBody(problem: ProblemError, requestId: string): ProblemBo
     instance: `urn:uuid:${requestId}`,
     code: problem.code,
     ...(problem.errors === undefined ? {} : { errors: [...problem.errors] }),
+  };
+}
+
+export function problemAnswer(problem: ProblemError, requestId: string): Answer {
+  return {
+    status: problem.status,
+    headers: problem.headers,
+    raw: { body: JSON.stringify(problemBody(problem, requestId)), contentType: 'application/problem+json' },
   };
 }

@@ -1,5 +1,5 @@
 /** Binds health, metrics, and the description of the API. */
-import type { Hono } from 'hono';
+import { randomUUID } from 'node:crypto';
 import { buildOpenApiDocument } from '../../../contract/openapi.ts';
 import {
   docsPage as docsPageRoute,
@@ -8,8 +8,10 @@ import {
   openapiDocument,
   readyz,
 } from '../../../contract/system.ts';
+import type { App } from '../../http/app.ts';
 import type { Bind } from '../../http/bind-route.ts';
-import type { NodeEnv } from '../../http/exchange.ts';
+import { problemAnswer } from '../../http/on-error.ts';
+import { writeAnswer } from '../../http/write-answer.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { DOCS_CONTENT_SECURITY_POLICY, docsAsset, docsPage } from './docs-page.ts';
 import type { SystemService } from './service.ts';
@@ -17,7 +19,7 @@ import type { SystemService } from './service.ts';
 const LOOPBACK = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
 
 interface SystemRoutes {
-  readonly app: Hono<NodeEnv>;
+  readonly app: App;
   readonly system: SystemService;
   readonly version: string;
 }
@@ -47,16 +49,17 @@ export function bindSystemRoutes(bind: Bind, { app, system, version }: SystemRou
     raw: { body: docsPage(), contentType: 'text/html; charset=utf-8' },
     headers: { 'Content-Security-Policy': DOCS_CONTENT_SECURITY_POLICY },
   }));
-  app.get('/docs/:asset', async (context, next) => {
-    const asset = await docsAsset(context.req.param('asset'));
-    if (asset === null) return next();
-    const headers = {
-      'Content-Type': asset.contentType,
-      'Cache-Control': 'public, max-age=3600',
-      'X-Content-Type-Options': 'nosniff',
-    };
-    return new Response(typeof asset.body === 'string' ? asset.body : new Uint8Array(asset.body), {
-      headers,
-    });
+  app.on('GET', '/docs/{asset}', async ({ outgoing, params }) => {
+    const asset = await docsAsset(params['asset'] ?? '');
+    const requestId = randomUUID();
+    if (asset === null) {
+      const problem = new ProblemError('not_found', 'There is no such file.', {
+        extensions: { resource: 'route' },
+      });
+      writeAnswer(outgoing, requestId, problemAnswer(problem, requestId));
+      return;
+    }
+    const headers = { 'Cache-Control': 'public, max-age=3600' };
+    writeAnswer(outgoing, requestId, { status: 200, headers, raw: asset });
   });
 }

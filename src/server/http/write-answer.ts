@@ -1,0 +1,37 @@
+/**
+ * Writes a handler's answer straight to Node's response. Through the framework's Response object the same answer became a web
+ * stream that was read back chunk by chunk: a fifth of the server's processor time in the benchmark's single cycle.
+ */
+import type { ServerResponse } from 'node:http';
+import { HEADERS } from '../../contract/constants.ts';
+import type { Answer } from './exchange.ts';
+
+export function writeAnswer(outgoing: ServerResponse, requestId: string, answer: Answer): void {
+  if (outgoing.destroyed) return; // The client has gone; who must know was told by its close.
+  const headers: Record<string, string | number> = {
+    [HEADERS.requestId]: requestId,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...answer.headers,
+  };
+  const { body, contentType } = contentOf(answer);
+  if (body === null) {
+    outgoing.writeHead(answer.status, headers).end();
+    return;
+  }
+  headers['Content-Type'] = contentType;
+  headers['Content-Length'] = Buffer.byteLength(body);
+  // A text and its head go out in one write; bytes would take two.
+  outgoing.writeHead(answer.status, headers).end(body);
+}
+
+interface Content {
+  readonly body: string | Uint8Array | null;
+  readonly contentType: string;
+}
+
+function contentOf({ raw, body }: Answer): Content {
+  if (raw) return raw;
+  if (body === undefined) return { body: null, contentType: '' };
+  return { body: JSON.stringify(body), contentType: 'application/json' };
+}
