@@ -33,7 +33,7 @@ const FORBIDDEN_EDGES: Record<string, string[]> = {
   ],
   'hono-at-the-edge': [
     'src/server/features/tasks/service.ts -> hono',
-    'src/server/ws/upgrade.ts -> @hono/node-server',
+    'src/server/ws/upgrade.ts -> hono',
   ],
   'ws-at-the-edge': ['src/server/features/watch/service.ts -> ws'],
   'no-test-code-in-src': ['src/cli/probe.ts -> vitest', 'src/server/http/clock.ts -> test/frozen-clock.ts'],
