@@ -17,8 +17,11 @@ export interface Bench {
   readonly postmasterPid: number;
   readonly adminKey: string;
   readonly scratchDir: string;
-  /** The party's own database, made at the first call. */
-  databaseUrlFor(party: string): Promise<string>;
+  /** The database of this name, made at the first call. Each party has its own. */
+  databaseUrlFor(name: string): Promise<string>;
+  /** For what only the database knows, and for filling it; ended with the benchmark. */
+  sqlFor(name: string): Promise<postgres.Sql>;
+  dropDatabase(name: string): Promise<void>;
   /** Before every measurement, so that none pays for the dirty pages of the one before it. */
   checkpoint(): Promise<void>;
   /** Progress, for people. */
@@ -28,6 +31,13 @@ export interface Bench {
 
 /** Root's own temporary directories are closed to the account that runs Postgres; it must be able to pass. */
 const PASSABLE_MODE = 0o711;
+
+/** One for each half of a bulk fill. */
+const CONNECTIONS_MAX = 2;
+
+function databaseNameOf(name: string): string {
+  return `bench_${name.replaceAll(/[^a-z0-9]/g, '_')}`;
+}
 
 export async function openBench(options: BenchOptions, signal: AbortSignal): Promise<Bench> {
   const scratchDir = await mkdtemp(join(tmpdir(), 'lanekeeper-bench-'));
@@ -46,6 +56,15 @@ export async function openBench(options: BenchOptions, signal: AbortSignal): Pro
   }
   const admin = postgres(embedded.url, { max: 1, onnotice: () => undefined });
   const databases = new Set<string>();
+  const connections = new Map<string, postgres.Sql>();
+  const databaseUrlFor = async (name: string): Promise<string> => {
+    const full = databaseNameOf(name);
+    if (!databases.has(full)) await admin`CREATE DATABASE ${admin(full)}`;
+    databases.add(full);
+    const url = new URL(embedded.url);
+    url.pathname = `/${full}`;
+    return url.href;
+  };
   return {
     options,
     signal,
@@ -53,13 +72,19 @@ export async function openBench(options: BenchOptions, signal: AbortSignal): Pro
     postmasterPid: Number.parseInt(await readFile(join(embedded.clusterDir, 'postmaster.pid'), 'utf8'), 10),
     adminKey: randomBytes(24).toString('hex'),
     scratchDir,
-    databaseUrlFor: async (party) => {
-      const name = `bench_${party.replaceAll('-', '_')}`;
-      if (!databases.has(name)) await admin`CREATE DATABASE ${admin(name)}`;
-      databases.add(name);
-      const url = new URL(embedded.url);
-      url.pathname = `/${name}`;
-      return url.href;
+    databaseUrlFor,
+    sqlFor: async (name) => {
+      const known = connections.get(name);
+      if (known !== undefined) return known;
+      const sql = postgres(await databaseUrlFor(name), { max: CONNECTIONS_MAX, onnotice: () => undefined });
+      connections.set(name, sql);
+      return sql;
+    },
+    dropDatabase: async (name) => {
+      await connections.get(name)?.end({ timeout: 1 });
+      connections.delete(name);
+      const full = databaseNameOf(name);
+      if (databases.delete(full)) await admin`DROP DATABASE ${admin(full)} WITH (FORCE)`;
     },
     checkpoint: async () => {
       await admin`CHECKPOINT`;
@@ -67,7 +92,7 @@ export async function openBench(options: BenchOptions, signal: AbortSignal): Pro
     report: (line) => void process.stderr.write(`${line}\n`),
     close: async () => {
       try {
-        await admin.end({ timeout: 1 });
+        await Promise.all([admin, ...connections.values()].map((sql) => sql.end({ timeout: 1 })));
         await embedded.stop();
       } finally {
         await removeScratch();

@@ -1,14 +1,6 @@
 /** The benchmark's side of a driver: starts its process, calls it, and ends it for certain. */
 import { type ChildProcess, fork } from 'node:child_process';
-import type {
-  CycleInput,
-  CycleResult,
-  Driver,
-  DriverAnswer,
-  DriverCall,
-  DriverTarget,
-  LatencyInput,
-} from './driver.ts';
+import type { DriverAnswer, DriverCall, DriverMethod, DriverTarget, InputOf, ResultOf } from './driver.ts';
 
 export interface DriverProgram {
   readonly file: URL;
@@ -16,17 +8,17 @@ export interface DriverProgram {
   readonly execPath?: string;
 }
 
-/** Above the longest call there is: filling a backlog on a slow disk. */
+/** Above the longest call but churn, whose own length is added: filling a backlog on a slow disk. */
 const CALL_DEADLINE_MS = 180_000;
 const EXIT_DEADLINE_MS = 3000;
 
-export class DriverProcess implements Driver {
+export class DriverProcess {
   readonly #child: ChildProcess;
   readonly #calls = new Map<number, (answer: DriverAnswer) => void>();
   readonly #exited: Promise<void>;
   #lastId = 0;
 
-  private constructor(program: DriverProgram) {
+  private constructor(program: DriverProgram, signal: AbortSignal) {
     this.#child = fork(program.file, {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       ...(program.execPath === undefined ? {} : { execPath: program.execPath, execArgv: [] }),
@@ -35,19 +27,26 @@ export class DriverProcess implements Driver {
       const known = answer as DriverAnswer;
       this.#calls.get(known.id)?.(known);
     });
+    const stop = (): void => this.#failCalls('the benchmark was stopped');
+    signal.addEventListener('abort', stop);
     this.#exited = new Promise((resolve) => {
-      this.#child.once('exit', (code, signal) => {
-        for (const [id, settle] of this.#calls)
-          settle({ id, ok: false, message: `the driver ended: ${signal ?? code}` });
+      this.#child.once('exit', (code, signalName) => {
+        signal.removeEventListener('abort', stop);
+        this.#failCalls(`the driver ended: ${signalName ?? code}`);
         resolve();
       });
     });
   }
 
-  static async open(program: DriverProgram, target: DriverTarget): Promise<DriverProcess> {
-    const driver = new DriverProcess(program);
+  /** @param signal ends what is under way, so that nobody waits for the rest of a long measurement */
+  static async open(
+    program: DriverProgram,
+    target: DriverTarget,
+    signal: AbortSignal,
+  ): Promise<DriverProcess> {
+    const driver = new DriverProcess(program, signal);
     try {
-      await driver.#call({ id: driver.#nextId(), method: 'open', input: target });
+      await driver.#send('open', target, CALL_DEADLINE_MS);
       return driver;
     } catch (error) {
       await driver.#end();
@@ -59,38 +58,32 @@ export class DriverProcess implements Driver {
     return this.#child.pid ?? 0;
   }
 
-  async fill(pieces: number): Promise<void> {
-    await this.#call({ id: this.#nextId(), method: 'fill', input: pieces });
-  }
-
-  async runCycles(input: CycleInput): Promise<CycleResult> {
-    return (await this.#call({ id: this.#nextId(), method: 'runCycles', input })) as CycleResult;
-  }
-
-  async sampleLatency(input: LatencyInput): Promise<number[]> {
-    return (await this.#call({ id: this.#nextId(), method: 'sampleLatency', input })) as number[];
+  /** @param extraMs how much longer than other calls this one may take */
+  async call<M extends DriverMethod>(method: M, input: InputOf<M>, extraMs = 0): Promise<ResultOf<M>> {
+    return (await this.#send(method, input, CALL_DEADLINE_MS + extraMs)) as ResultOf<M>;
   }
 
   async close(): Promise<void> {
     try {
-      if (this.#child.connected) await this.#call({ id: this.#nextId(), method: 'close', input: null });
+      if (this.#child.connected) await this.call('close', null);
     } finally {
       await this.#end();
     }
   }
 
-  #nextId(): number {
-    this.#lastId += 1;
-    return this.#lastId;
+  #failCalls(message: string): void {
+    for (const [id, settle] of this.#calls) settle({ id, ok: false, message });
   }
 
-  async #call(call: DriverCall): Promise<unknown> {
+  async #send(method: DriverCall['method'], input: unknown, deadlineMs: number): Promise<unknown> {
+    this.#lastId += 1;
+    const call: DriverCall = { id: this.#lastId, method, input };
     let timer: NodeJS.Timeout | undefined;
     try {
       const answer = await new Promise<DriverAnswer>((resolve) => {
         this.#calls.set(call.id, resolve);
         const fail = (message: string): void => resolve({ id: call.id, ok: false, message });
-        timer = setTimeout(() => fail(`no answer within ${CALL_DEADLINE_MS} ms`), CALL_DEADLINE_MS);
+        timer = setTimeout(() => fail(`no answer within ${deadlineMs} ms`), deadlineMs);
         this.#child.send(call, (error) => {
           if (error !== null) fail(error.message);
         });

@@ -5,13 +5,24 @@
 
 /** Where a driver finds what it drives. */
 export interface DriverTarget {
-  /** Of the server for ours, of the database for libraries. */
-  readonly url: string;
+  /** Of the servers for ours, of the database for libraries. Load is spread over all of them. */
+  readonly urls: readonly string[];
   readonly adminKey: string;
 }
 
+/** How work is taken and ended. */
+export type Manner =
+  /** One piece at a time, each asked for and ended by itself. */
+  | { readonly kind: 'single' }
+  /** So many pieces in one call, ended in one call. */
+  | { readonly kind: 'batch'; readonly size: number }
+  /** Work comes to the worker, at most `ahead` pieces before it has ended them. */
+  | { readonly kind: 'push'; readonly ahead: number; readonly hasTokens: boolean };
+
 export interface CycleInput {
+  /** Connections, loops or workers, by the manner and the party. */
   readonly concurrency: number;
+  readonly manner: Manner;
   readonly leadInMs: number;
   readonly windowMs: number;
 }
@@ -25,142 +36,113 @@ export interface CycleResult {
 }
 
 export interface LatencyInput {
+  readonly way: 'poll' | 'push';
   readonly samples: number;
   readonly intervalMsMin: number;
   readonly intervalMsMax: number;
 }
 
+/** Boards `<name>` or, when there are several, `<name>-0`, `<name>-1`, …, each with lanes `lane-0`, `lane-1`, …. */
+export interface Layout {
+  readonly name: string;
+  readonly boards: number;
+  readonly lanesPerBoard: number;
+}
+
+export interface CostInput {
+  readonly layout: Layout;
+  readonly samples: number;
+}
+
+/** Milliseconds of single requests, one at a time. */
+export interface CostResult {
+  readonly createMs: readonly number[];
+  readonly claimMs: readonly number[];
+  readonly completeMs: readonly number[];
+}
+
+export interface FleetInput {
+  readonly workers: number;
+  readonly claimsPerWorker: number;
+  readonly leaseSeconds: number;
+  readonly intervalMs: number;
+  /** A worker's heartbeats in one request, or each in its own. */
+  readonly way: 'batch' | 'single';
+}
+
+export interface BeatResult {
+  readonly beats: number;
+  /** From the moment when each heartbeat was due until its answer, in milliseconds. */
+  readonly delaysMs: readonly number[];
+}
+
+export interface ChurnInput {
+  readonly connections: number;
+  readonly leadInMs: number;
+  readonly sliceMs: number;
+  readonly slices: number;
+}
+
 /** One contender, ready to work. A scenario calls what it needs; a driver throws where it lost or doubled work. */
 export interface Driver {
-  /** Tops the backlog up to so many pieces of work. */
-  fill(pieces: number): Promise<void>;
-  /** Takes and ends work with so many loops, one piece at a time. */
+  /** Tops the backlog for this manner up to so many pieces of work. */
+  fill(input: { readonly manner: Manner; readonly pieces: number }): Promise<void>;
+  /** Takes and ends work. */
   runCycles(input: CycleInput): Promise<CycleResult>;
   /** Milliseconds from just before the call that adds a piece of work until a worker has it in its hands. */
   sampleLatency(input: LatencyInput): Promise<number[]>;
-  close(): Promise<void>;
+  /** Makes boards and lanes that are not there yet. */
+  layOut(input: Layout): Promise<void>;
+  /** Creates, claims and completes one task at a time and times each. */
+  sampleCosts(input: CostInput): Promise<CostResult>;
+  /** Takes claims and keeps them alive until `releaseFleet`. */
+  holdFleet(input: FleetInput): Promise<void>;
+  countBeats(input: { readonly windowMs: number }): Promise<BeatResult>;
+  releaseFleet(input: null): Promise<void>;
+  /** Creates, claims and completes without a pause; cycles by slice of time. */
+  churn(input: ChurnInput): Promise<number[]>;
+  close(input: null): Promise<void>;
 }
 
-export type DriverCall =
-  | { readonly id: number; readonly method: 'open'; readonly input: DriverTarget }
-  | { readonly id: number; readonly method: 'fill'; readonly input: number }
-  | { readonly id: number; readonly method: 'runCycles'; readonly input: CycleInput }
-  | { readonly id: number; readonly method: 'sampleLatency'; readonly input: LatencyInput }
-  | { readonly id: number; readonly method: 'close'; readonly input: null };
+export type DriverMethod = keyof Driver;
+export type InputOf<M extends DriverMethod> = Parameters<Driver[M]>[0];
+export type ResultOf<M extends DriverMethod> = Awaited<ReturnType<Driver[M]>>;
+
+/** What one party can do. */
+export type PartyDriver = Partial<Driver> & Pick<Driver, 'close'>;
+
+export interface DriverCall {
+  readonly id: number;
+  readonly method: DriverMethod | 'open';
+  readonly input: unknown;
+}
 
 export type DriverAnswer =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly id: number; readonly ok: false; readonly message: string };
 
 /** Answers calls until the benchmark goes away; then this process ends, whatever it is doing. */
-export function serveDriver(open: (target: DriverTarget) => Promise<Driver>): void {
-  let driver: Driver | undefined;
-  const opened = (): Driver => {
-    if (driver === undefined) throw new Error('a driver is opened before it is used');
-    return driver;
-  };
-  const run = async (call: DriverCall): Promise<unknown> => {
-    switch (call.method) {
-      case 'open':
-        driver = await open(call.input);
-        return null;
-      case 'fill':
-        return opened().fill(call.input);
-      case 'runCycles':
-        return opened().runCycles(call.input);
-      case 'sampleLatency':
-        return opened().sampleLatency(call.input);
-      case 'close':
-        return opened().close();
+export function serveDriver(open: (target: DriverTarget) => Promise<PartyDriver>): void {
+  let driver: PartyDriver | undefined;
+  const run = async ({ method, input }: DriverCall): Promise<unknown> => {
+    if (method === 'open') {
+      driver = await open(input as DriverTarget);
+      return null;
     }
+    const work = driver?.[method] as ((input: unknown) => Promise<unknown>) | undefined;
+    if (work === undefined) throw new Error(`this party has no ${method}`);
+    return work.call(driver, input);
   };
   const answer = async (call: DriverCall): Promise<void> => {
     let reply: DriverAnswer;
     try {
       reply = { id: call.id, ok: true, value: (await run(call)) ?? null };
     } catch (error) {
-      reply = {
-        id: call.id,
-        ok: false,
-        message: error instanceof Error ? (error.stack ?? '') : String(error),
-      };
+      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      reply = { id: call.id, ok: false, message };
     }
     process.send?.(reply);
   };
   process.on('message', (call) => void answer(call as DriverCall));
   process.on('disconnect', () => process.exit(0));
-}
-
-/** Fine enough to end a window sharply, coarse enough to cost nothing. */
-const WINDOW_TICK_MS = 5;
-/** Loops in flight must not starve inside the window: more than the largest concurrency. */
-const LOW_BACKLOG_PIECES = 200;
-
-/** Counts what ends between the lead-in and the end of the window, or until the backlog is nearly gone. */
-export async function measureWindow(
-  { leadInMs, windowMs }: CycleInput,
-  backlog: number,
-  ended: () => number,
-): Promise<CycleResult> {
-  const first = ended();
-  const isLow = (): boolean => ended() - first > backlog - LOW_BACKLOG_PIECES;
-  await pauseMs(leadInMs);
-  const startedAt = performance.now();
-  const before = ended();
-  while (performance.now() - startedAt < windowMs && !isLow()) await pauseMs(WINDOW_TICK_MS);
-  const cycles = ended() - before;
-  const lastedMs = performance.now() - startedAt;
-  if (lastedMs < windowMs / 2) throw new Error('the backlog ran low before half of the window had passed');
-  return { cycles, windowMs: lastedMs, ranLow: lastedMs < windowMs };
-}
-
-export function pauseMs(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-export function randomIntervalMs({ intervalMsMin, intervalMsMax }: LatencyInput): number {
-  return intervalMsMin + Math.random() * (intervalMsMax - intervalMsMin);
-}
-
-/** How long one piece of work may take to reach a worker before a latency run gives up. */
-const ARRIVAL_DEADLINE_MS = 10_000;
-
-/** Adds one piece of work at a time at random intervals; the worker calls `arrived` when it has it. */
-export class LatencyProbe {
-  #startedAt = 0;
-  #arrived: ((latencyMs: number) => void) | undefined;
-
-  /** To be called first thing when the work is in the worker's hands. */
-  arrived(): void {
-    this.#arrived?.(performance.now() - this.#startedAt);
-  }
-
-  async sample(
-    input: LatencyInput,
-    add: () => Promise<unknown>,
-    settle: () => Promise<void>,
-  ): Promise<number[]> {
-    const latencies: number[] = [];
-    while (latencies.length < input.samples) {
-      await settle();
-      await pauseMs(randomIntervalMs(input));
-      latencies.push(await this.#sampleOnce(add));
-    }
-    return latencies;
-  }
-
-  async #sampleOnce(add: () => Promise<unknown>): Promise<number> {
-    let timer: NodeJS.Timeout | undefined;
-    const arrival = new Promise<number>((resolve, reject) => {
-      this.#arrived = resolve;
-      timer = setTimeout(() => reject(new Error('no worker got the work in time')), ARRIVAL_DEADLINE_MS);
-    });
-    this.#startedAt = performance.now();
-    try {
-      const [latencyMs] = await Promise.all([arrival, add()]);
-      return latencyMs;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
 }

@@ -5,6 +5,7 @@ import { cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Bench } from './bench.ts';
 import { findPeersNode } from './parties.ts';
+import { findRedisServer } from './redis-server.ts';
 
 export interface Machine {
   readonly processor: string;
@@ -28,13 +29,23 @@ export function describeMachine(bench: Bench): Machine {
       lanekeeper: versionIn('../package.json'),
       node: process.versions.node,
       postgres: bench.postgresVersion,
-      'graphile-worker': versionIn('peers/node_modules/graphile-worker/package.json'),
-      'pg-boss': versionIn('peers/node_modules/pg-boss/package.json'),
+      'graphile-worker': versionIn('node_modules/graphile-worker/package.json'),
+      'pg-boss': versionIn('node_modules/pg-boss/package.json'),
+      BullMQ: versionIn('node_modules/bullmq/package.json'),
+      ...redisVersion(),
       'node of the peers': execFileSync(findPeersNode(), ['--version'], { encoding: 'utf8' })
         .trim()
         .replace('v', ''),
     },
   };
+}
+
+/** Nothing where there is none. */
+function redisVersion(): Readonly<Record<string, string>> {
+  const program = findRedisServer();
+  if (program === null) return {};
+  const text = execFileSync(program, ['--version'], { encoding: 'utf8' });
+  return { Redis: /v=(\S+)/.exec(text)?.[1] ?? 'unknown' };
 }
 
 function versionIn(path: string): string {

@@ -1,19 +1,39 @@
 /** `npm run bench`: runs the scenarios beside their peers on one Postgres and prints what came out. Never a timed test. */
 import { writeFile } from 'node:fs/promises';
 import { openBench } from './bench.ts';
+import { renderChart } from './chart.ts';
 import { describeMachine } from './machine.ts';
-import { type BenchOptions, readOptions, USAGE, UsageError } from './options.ts';
-import { renderMachine, renderScenario } from './report.ts';
+import { type BenchOptions, commandOf, readOptions, USAGE, UsageError } from './options.ts';
+import { writeReadme } from './readme.ts';
+import { type RunRecord, readRecord, writeRecord } from './record.ts';
+import { renderMachine, renderRun, renderScenario } from './report.ts';
 import { runScenario, type Scenario, type ScenarioResult } from './scenario.ts';
 import { singleCycle } from './scenarios/p1-single-cycle.ts';
+import { batchCycle } from './scenarios/p2-batch-cycle.ts';
+import { push } from './scenarios/p3-push.ts';
 import { latency } from './scenarios/p4-latency.ts';
+import { growth } from './scenarios/p5-growth.ts';
+import { shareOfLimit } from './scenarios/p6-share-of-limit.ts';
+import { heartbeats } from './scenarios/p8-heartbeats.ts';
+import { churn } from './scenarios/p9-churn.ts';
+import { replicas } from './scenarios/p10-replicas.ts';
 
 /** As every command of ours ends that was interrupted. */
 const EXIT_INTERRUPTED = 130;
 
-const SCENARIOS: readonly Scenario[] = [singleCycle, latency];
+const SCENARIOS: readonly Scenario[] = [
+  singleCycle,
+  batchCycle,
+  push,
+  latency,
+  growth,
+  shareOfLimit,
+  heartbeats,
+  churn,
+  replicas,
+];
 
-async function runBench(options: BenchOptions, signal: AbortSignal): Promise<void> {
+async function runBench(options: BenchOptions, signal: AbortSignal): Promise<RunRecord> {
   const scenarios = chooseScenarios(options.only);
   const startedAt = performance.now();
   const bench = await openBench(options, signal);
@@ -22,17 +42,19 @@ async function runBench(options: BenchOptions, signal: AbortSignal): Promise<voi
     console.log(`${renderMachine(machine)}\n`);
     const results: ScenarioResult[] = [];
     for (const scenario of scenarios) {
-      const result = await runScenario(scenario, bench, options.rounds);
+      const result = await runScenario(scenario, bench);
       results.push(result);
       console.log(`${renderScenario(result)}\n`);
     }
-    const elapsedSeconds = Math.round((performance.now() - startedAt) / 1000);
-    console.log(`${options.rounds} rounds, windows of ${options.seconds} s, ${elapsedSeconds} s in all`);
-    if (options.jsonFile !== null) {
-      const { rounds, seconds } = options;
-      const record = { at: new Date().toISOString(), machine, rounds, seconds, elapsedSeconds, results };
-      await writeFile(options.jsonFile, `${JSON.stringify(record, null, 2)}\n`);
-    }
+    return {
+      at: new Date().toISOString(),
+      command: commandOf(options),
+      machine,
+      rounds: options.rounds,
+      seconds: options.seconds,
+      elapsedSeconds: Math.round((performance.now() - startedAt) / 1000),
+      results,
+    };
   } finally {
     await bench.close();
   }
@@ -42,7 +64,14 @@ function chooseScenarios(only: readonly string[]): readonly Scenario[] {
   const unknown = only.filter((id) => !SCENARIOS.some((scenario) => scenario.id === id));
   const known = SCENARIOS.map((scenario) => scenario.id).join(', ');
   if (unknown.length > 0) throw new UsageError(`no scenario ${unknown.join(', ')}; there are ${known}`);
-  return only.length === 0 ? SCENARIOS : SCENARIOS.filter((scenario) => only.includes(scenario.id));
+  return SCENARIOS.filter(({ id, isExtra }) => (only.length === 0 ? isExtra !== true : only.includes(id)));
+}
+
+async function keep(record: RunRecord, options: BenchOptions): Promise<void> {
+  console.log(renderRun(record));
+  if (options.jsonFile !== null) await writeRecord(options.jsonFile, record);
+  if (options.chartFile !== null) await writeFile(options.chartFile, renderChart(record));
+  if (options.isForReadme) await writeReadme(record);
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -50,13 +79,16 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  // The measurement in progress ends first, at most a window later, so that everything is ended in order.
+  // What is under way fails, and everything that was started is ended in order.
   const stopping = new AbortController();
   const stop = (): void => stopping.abort(new Error('stopped by a signal'));
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   try {
-    await runBench(readOptions(args), stopping.signal);
+    const options = readOptions(args);
+    const { fromFile } = options;
+    const record = await (fromFile === null ? runBench(options, stopping.signal) : readRecord(fromFile));
+    await keep(record, options);
     return 0;
   } catch (error) {
     if (stopping.signal.aborted) {

@@ -2,21 +2,31 @@
 import { parseArgs } from 'node:util';
 
 export interface BenchOptions {
-  /** Empty: every scenario. */
+  /** Empty: every scenario but the extra ones. */
   readonly only: readonly string[];
   readonly rounds: number;
-  /** Length of a measured window. */
+  /** Length of a throughput window. */
   readonly seconds: number;
+  /** True: the length was given, and holds for what has another one by itself (P9). */
+  readonly areSecondsGiven: boolean;
   readonly jsonFile: string | null;
+  readonly chartFile: string | null;
+  /** Put the results into bench/README.md and bench/results.svg. */
+  readonly isForReadme: boolean;
+  /** Take the results of an earlier run instead of running. */
+  readonly fromFile: string | null;
   /** Directory for CPU profiles of our server; null: none. */
   readonly profileDir: string | null;
 }
 
-export const USAGE = `usage: npm run bench -- [--only P1,P4] [--rounds N] [--seconds N] [--json FILE] [--profile DIR]
-  --only     scenarios to run (default: all)
-  --rounds   rounds, each with every contender once (default 3)
-  --seconds  length of a throughput window (default 6)
+export const USAGE = `usage: npm run bench -- [--only P1,P4] [--rounds N] [--seconds N] [--json FILE] [--chart FILE] [--readme] [--from FILE] [--profile DIR]
+  --only     scenarios to run (default: all but P9, which takes ten minutes)
+  --rounds   rounds, each with every contender once (default 3; P9: always 1)
+  --seconds  length of a throughput window (default 5); of all of P9 (default 600)
   --json     also write every measurement to FILE
+  --chart    also draw the bars that are met and missed: FILE is an SVG
+  --readme   also put the results into bench/README.md, and the chart beside it
+  --from     run nothing: take what an earlier run wrote with --json
   --profile  run our server with --cpu-prof and keep the profiles in DIR (the figures are then not comparable)`;
 
 export class UsageError extends Error {
@@ -25,10 +35,11 @@ export class UsageError extends Error {
 
 /** The least that has a median and a spread. */
 const ROUNDS_DEFAULT = 3;
-/** Steady after a second, and with three rounds all of P1 and P4 stays under five minutes. */
-const SECONDS_DEFAULT = 6;
+/** Steady after a second, and with three rounds all scenarios together stay under twenty minutes, each under five. */
+const SECONDS_DEFAULT = 5;
 const ROUNDS_MAX = 100;
-const SECONDS_MAX = 60;
+/** The ten minutes of P9. */
+const SECONDS_MAX = 600;
 
 export function readOptions(args: readonly string[]): BenchOptions {
   const { values } = parseArgs({
@@ -38,6 +49,9 @@ export function readOptions(args: readonly string[]): BenchOptions {
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       json: { type: 'string' },
+      chart: { type: 'string' },
+      readme: { type: 'boolean' },
+      from: { type: 'string' },
       profile: { type: 'string' },
     },
   });
@@ -48,9 +62,23 @@ export function readOptions(args: readonly string[]): BenchOptions {
       .filter((id) => id !== ''),
     rounds: readCount('--rounds', values.rounds, ROUNDS_DEFAULT, ROUNDS_MAX),
     seconds: readCount('--seconds', values.seconds, SECONDS_DEFAULT, SECONDS_MAX),
+    areSecondsGiven: values.seconds !== undefined,
     jsonFile: values.json ?? null,
+    chartFile: values.chart ?? null,
+    isForReadme: values.readme ?? false,
+    fromFile: values.from ?? null,
     profileDir: values.profile ?? null,
   };
+}
+
+/** What repeats the measurement, without where its results went. */
+export function commandOf({ only, rounds, seconds, areSecondsGiven }: BenchOptions): string {
+  const flags = [
+    ...(only.length === 0 ? [] : [`--only ${only.join(',')}`]),
+    ...(rounds === ROUNDS_DEFAULT ? [] : [`--rounds ${rounds}`]),
+    ...(areSecondsGiven ? [`--seconds ${seconds}`] : []),
+  ];
+  return flags.length === 0 ? 'npm run bench' : `npm run bench -- ${flags.join(' ')}`;
 }
 
 function readCount(flag: string, text: string | undefined, fallback: number, max: number): number {

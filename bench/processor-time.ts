@@ -27,7 +27,7 @@ async function readTimes(pid: number): Promise<ProcessTimes | null> {
 }
 
 /** Seconds of processor time of a process and its children, living and ended; NaN when unknown. */
-export async function readProcessorSeconds(pid: number): Promise<number> {
+async function readProcessorSeconds(pid: number): Promise<number> {
   const root = await readTimes(pid);
   if (root === null) return Number.NaN;
   let seconds = root.ownSeconds + root.reapedSeconds;
@@ -44,15 +44,18 @@ function readBusySeconds(): number {
   return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) / 1000;
 }
 
-/** Cores that each of the named processes used while `work` ran, and `other`: what the rest of the machine did meanwhile. */
+/** Cores that the processes of each name used while `work` ran, and `other`: what the rest of the machine did meanwhile. */
 export async function measureCores<T>(
-  pids: Readonly<Record<string, number>>,
+  pids: Readonly<Record<string, readonly number[]>>,
   work: () => Promise<T>,
 ): Promise<{ readonly value: T; readonly cores: Readonly<Record<string, number>> }> {
   const readAll = async (): Promise<Record<string, number>> =>
     Object.fromEntries(
       await Promise.all(
-        Object.entries(pids).map(async ([name, pid]) => [name, await readProcessorSeconds(pid)] as const),
+        Object.entries(pids).map(async ([name, group]) => {
+          const seconds = await Promise.all(group.map(readProcessorSeconds));
+          return [name, seconds.reduce((sum, used) => sum + used, 0)] as const;
+        }),
       ),
     );
   const startedAt = performance.now();

@@ -1,6 +1,8 @@
-/** Results as Markdown, so that a run can be pasted into the README as it is. */
+/** Results as Markdown: printed as they come, and put into the README as they are. Pure. */
 import type { Machine } from './machine.ts';
+import type { RunRecord } from './record.ts';
 import type { ComparisonResult, ScenarioResult } from './scenario.ts';
+import type { Spread } from './statistics.ts';
 
 export function renderMachine(machine: Machine): string {
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
@@ -13,30 +15,46 @@ export function renderMachine(machine: Machine): string {
 export function renderScenario(result: ScenarioResult): string {
   const rows = result.contenders.map(({ name, spread }) => [
     name,
-    ...result.metrics.map(({ key, digits }) => {
-      const { median, min, max } = spread[key] ?? { median: Number.NaN, min: Number.NaN, max: Number.NaN };
-      return Number.isNaN(median)
-        ? '–'
-        : `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
-    }),
+    ...result.metrics.map(({ key, digits }) => renderSpread(spread[key], digits)),
   ]);
   const header = ['median (min–max)', ...result.metrics.map(({ unit }) => unit)];
+  const comparisons = result.comparisons.map((one) => `- ${renderComparison(result, one)}`);
   return [
     `### ${result.id} ${result.title}`,
     renderTable([header, ...rows]),
-    result.comparisons.map((comparison) => `- ${renderComparison(comparison)}`).join('\n'),
+    ...result.series.map(({ series }) => renderTable([series.header, ...series.rows])),
+    [...comparisons, ...result.leftOut.map((line) => `- ${line}`)].join('\n'),
   ].join('\n\n');
 }
 
-function renderComparison({ metric, of, against, bar, perRound, median, isMet }: ComparisonResult): string {
-  const unit = against === null ? '' : ' ×';
-  const figures = perRound.map((value) => value.toFixed(2)).join(', ');
-  const subject = against === null ? `${metric} of ${of}` : `${metric}, ${of} / ${against}`;
+export function renderRun({ rounds, seconds, elapsedSeconds, results }: RunRecord): string {
+  const parts = results.map((result) => `${result.id} ${result.elapsedSeconds}`).join(', ');
+  return `${rounds} rounds, windows of ${seconds} s, ${elapsedSeconds} s in all (${parts})`;
+}
+
+/** A bar and what came out, in the words of the scenario's table. */
+export function renderComparison(result: ScenarioResult, comparison: ComparisonResult): string {
+  const { metric, of, against, bar, perRound, median, isMet } = comparison;
+  const { unit: name, digits } = result.metrics.find(({ key }) => key === metric) ?? {
+    unit: metric,
+    digits: 2,
+  };
+  // A ratio needs two digits whatever its parts need.
+  const inDigits = (value: number): string => value.toFixed(against === null ? digits : 2);
+  const times = against === null ? '' : ' ×';
+  const subject = against === null ? `${name}: ${of}` : `${name}: ${of} / ${against}`;
   const verdict =
     bar === null
       ? ''
-      : `; bar ${bar.kind === 'at_least' ? '≥' : '≤'} ${bar.value}${unit}: ${isMet === true ? 'met' : 'not met'}`;
-  return `${subject}: **${median.toFixed(2)}${unit}** (rounds ${figures})${verdict}`;
+      : `; bar ${bar.kind === 'at_least' ? '≥' : '≤'} ${bar.value}${times}: ${isMet === true ? 'met' : 'not met'}`;
+  return `${subject}: **${inDigits(median)}${times}** (rounds ${perRound.map(inDigits).join(', ')})${verdict}`;
+}
+
+/** A figure that a party does not have is NaN, and null where the run was read back from JSON. */
+function renderSpread(spread: Spread | undefined, digits: number): string {
+  if (spread === undefined || !Number.isFinite(spread.median)) return '–';
+  const { median, min, max } = spread;
+  return `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
 }
 
 function renderTable(rows: readonly (readonly string[])[]): string {

@@ -11,9 +11,22 @@ export interface Metric {
 /** One contender's figures of one round, by metric. */
 export type Measurement = Readonly<Record<string, number>>;
 
+/** What only a table can tell, such as a course in time. */
+export interface Series {
+  readonly header: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+export interface Measured {
+  readonly figures: Measurement;
+  readonly series?: Series;
+}
+
 export interface Contender {
   readonly name: string;
-  measure(bench: Bench): Promise<Measurement>;
+  /** Why it cannot take part here, or null. Default: it can. */
+  missing?(): string | null;
+  measure(bench: Bench): Promise<Measured>;
 }
 
 /** Ours divided by a peer's figure of the same round, or our figure alone. */
@@ -36,6 +49,12 @@ export interface Scenario {
   readonly metrics: readonly Metric[];
   readonly contenders: readonly Contender[];
   readonly comparisons: readonly Comparison[];
+  /** True: only when it is asked for by name. */
+  readonly isExtra?: boolean;
+  /** Default: as many as the command line says. */
+  readonly roundsMax?: number;
+  /** After the last round, also of a run that failed. */
+  close?(bench: Bench): Promise<void>;
 }
 
 export interface ComparisonResult extends Comparison {
@@ -55,18 +74,47 @@ export interface ScenarioResult {
     readonly spread: Readonly<Record<string, Spread>>;
   }[];
   readonly comparisons: readonly ComparisonResult[];
+  /** One line for each contender that could not take part. */
+  readonly leftOut: readonly string[];
+  /** Of the last round, by contender. */
+  readonly series: readonly { readonly name: string; readonly series: Series }[];
+  readonly elapsedSeconds: number;
 }
 
-export async function runScenario(scenario: Scenario, bench: Bench, rounds: number): Promise<ScenarioResult> {
-  const { contenders } = scenario;
+export async function runScenario(scenario: Scenario, bench: Bench): Promise<ScenarioResult> {
+  try {
+    return await runRounds(scenario, bench);
+  } finally {
+    await scenario.close?.(bench);
+  }
+}
+
+async function runRounds(scenario: Scenario, bench: Bench): Promise<ScenarioResult> {
+  const startedAt = performance.now();
+  const rounds = Math.min(bench.options.rounds, scenario.roundsMax ?? Number.POSITIVE_INFINITY);
+  const missing = scenario.contenders.flatMap((contender) => {
+    const reason = contender.missing?.() ?? null;
+    return reason === null ? [] : [{ name: contender.name, reason }];
+  });
+  const leftOut = missing.map(({ name, reason }) => `${name} left out: ${reason}`);
+  for (const line of leftOut) bench.report(`${scenario.id} ${line}`);
+  const contenders = scenario.contenders.filter(({ name }) => !missing.some((one) => one.name === name));
+  const comparisons = scenario.comparisons.filter(
+    ({ of, against }) =>
+      contenders.some(({ name }) => name === of) &&
+      (against === null || contenders.some(({ name }) => name === against)),
+  );
   const measured = new Map<string, Measurement[]>(contenders.map(({ name }) => [name, []]));
+  const series = new Map<string, Series>();
   for (let round = 0; round < rounds; round += 1) {
     for (let turn = 0; turn < contenders.length; turn += 1) {
       bench.signal.throwIfAborted();
       const contender = contenders[(round + turn) % contenders.length];
       if (contender === undefined) continue;
-      const measurement = await contender.measure(bench);
+      const outcome = await contender.measure(bench);
+      const measurement = outcome.figures;
       measured.get(contender.name)?.push(measurement);
+      if (outcome.series !== undefined) series.set(contender.name, outcome.series);
       const [first] = scenario.metrics;
       const figure =
         first === undefined ? '' : `${measurement[first.key]?.toFixed(first.digits)} ${first.unit}`;
@@ -88,7 +136,10 @@ export async function runScenario(scenario: Scenario, bench: Bench, rounds: numb
         ]),
       ),
     })),
-    comparisons: scenario.comparisons.map((comparison) => compare(comparison, roundsOf)),
+    comparisons: comparisons.map((comparison) => compare(comparison, roundsOf)),
+    leftOut,
+    series: [...series].map(([name, table]) => ({ name, series: table })),
+    elapsedSeconds: Math.round((performance.now() - startedAt) / 1000),
   };
 }
 

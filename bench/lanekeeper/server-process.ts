@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pauseMs } from '../driver.ts';
+import { pauseMs } from '../window.ts';
 
 export interface ServerProcess {
   readonly url: string;

@@ -1,8 +1,10 @@
 /** graphile-worker as its documentation sets it up, without a log line for every job. */
 import { Logger, makeWorkerUtils, type Runner, run, type WorkerUtils } from 'graphile-worker';
 import pg from 'pg';
-import type { CycleInput, CycleResult, Driver, DriverTarget, LatencyInput } from '../driver.ts';
-import { LatencyProbe, measureWindow, serveDriver } from '../driver.ts';
+import type { CycleInput, CycleResult, Driver, DriverTarget, LatencyInput, Manner } from '../driver.ts';
+import { serveDriver } from '../driver.ts';
+import { LatencyProbe } from '../latency-probe.ts';
+import { measureWindow } from '../window.ts';
 
 /**
  * The figure that the comparison names. Its pool gets a connection for each and one to listen: with the default of 10
@@ -13,7 +15,9 @@ const CONNECTIONS_MAX = CONCURRENCY + 1;
 const JOBS_PER_CALL = 1000;
 const silent = new Logger(() => () => undefined);
 
-class GraphileWorkerDriver implements Driver {
+type Part = 'fill' | 'runCycles' | 'sampleLatency' | 'close';
+
+class GraphileWorkerDriver implements Pick<Driver, Part> {
   readonly #url: string;
   readonly #pool: pg.Pool;
   readonly #utils: WorkerUtils;
@@ -24,7 +28,7 @@ class GraphileWorkerDriver implements Driver {
     this.#pool = new pg.Pool({ connectionString: url, max: 1 });
   }
 
-  static async open({ url }: DriverTarget): Promise<GraphileWorkerDriver> {
+  static async open({ urls: [url = ''] }: DriverTarget): Promise<GraphileWorkerDriver> {
     // Otherwise a line is put together for every job even when nobody reads it.
     process.env['NO_LOG_SUCCESS'] = '1';
     const utils = await makeWorkerUtils({ connectionString: url, logger: silent });
@@ -32,7 +36,7 @@ class GraphileWorkerDriver implements Driver {
     return new GraphileWorkerDriver(url, utils);
   }
 
-  async fill(pieces: number): Promise<void> {
+  async fill({ pieces }: { pieces: number }): Promise<void> {
     for (let missing = pieces - (await this.#count()); missing > 0; missing -= JOBS_PER_CALL) {
       const jobs = Array.from({ length: Math.min(missing, JOBS_PER_CALL) }, (_, number) => ({
         identifier: 'noop',
@@ -45,7 +49,7 @@ class GraphileWorkerDriver implements Driver {
   async runCycles(input: CycleInput): Promise<CycleResult> {
     const backlog = await this.#count();
     let ended = 0;
-    const runner = await this.#run(input.concurrency, () => undefined);
+    const runner = await this.#run(input.concurrency, input.manner, () => undefined);
     runner.events.on('job:complete', () => {
       ended += 1;
     });
@@ -61,7 +65,7 @@ class GraphileWorkerDriver implements Driver {
   async sampleLatency(input: LatencyInput): Promise<number[]> {
     await this.#pool.query('SELECT graphile_worker.complete_jobs(array_agg(id)) FROM graphile_worker.jobs');
     const probe = new LatencyProbe();
-    const runner = await this.#run(CONCURRENCY, () => probe.arrived());
+    const runner = await this.#run(CONCURRENCY, { kind: 'single' }, () => probe.arrived());
     try {
       return await probe.sample(
         input,
@@ -78,7 +82,7 @@ class GraphileWorkerDriver implements Driver {
     await this.#pool.end();
   }
 
-  #run(concurrency: number, task: () => void): Promise<Runner> {
+  #run(concurrency: number, manner: Manner, task: () => void): Promise<Runner> {
     return run({
       connectionString: this.#url,
       concurrency,
@@ -86,6 +90,10 @@ class GraphileWorkerDriver implements Driver {
       logger: silent,
       noHandleSignals: true,
       taskList: { noop: task },
+      // Both halves of what its documentation calls batching: jobs are fetched ahead, completions gathered without a wait.
+      ...(manner.kind === 'push' && {
+        preset: { worker: { localQueue: { size: manner.ahead }, completeJobBatchDelay: 0 } },
+      }),
     });
   }
 

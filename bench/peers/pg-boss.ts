@@ -1,13 +1,14 @@
-/** pg-boss with its defaults: fetch one job, complete it. Its pool of 10 is left alone: with 64 connections it was slower. */
+/** pg-boss with its defaults: fetch, complete. Its pool of 10 is left alone: with 64 connections it was slower. */
 import pg from 'pg';
 import { PgBoss } from 'pg-boss';
 import type { CycleInput, CycleResult, Driver, DriverTarget } from '../driver.ts';
-import { measureWindow, serveDriver } from '../driver.ts';
+import { serveDriver } from '../driver.ts';
+import { measureLoops, measureWindow } from '../window.ts';
 
 const QUEUE = 'bench';
 const JOBS_PER_INSERT = 1000;
 
-class PgBossDriver implements Driver {
+class PgBossDriver implements Pick<Driver, 'fill' | 'runCycles' | 'close'> {
   readonly #boss: PgBoss;
   readonly #pool: pg.Pool;
 
@@ -16,7 +17,7 @@ class PgBossDriver implements Driver {
     this.#pool = pool;
   }
 
-  static async open({ url }: DriverTarget): Promise<PgBossDriver> {
+  static async open({ urls: [url = ''] }: DriverTarget): Promise<PgBossDriver> {
     const boss = new PgBoss({ connectionString: url });
     boss.on('error', (error) => process.stderr.write(`pg-boss: ${error.message}\n`));
     await boss.start();
@@ -24,7 +25,7 @@ class PgBossDriver implements Driver {
     return new PgBossDriver(boss, new pg.Pool({ connectionString: url, max: 1 }));
   }
 
-  async fill(pieces: number): Promise<void> {
+  async fill({ pieces }: { pieces: number }): Promise<void> {
     const { created } = await this.#count();
     for (let missing = pieces - created; missing > 0; missing -= JOBS_PER_INSERT) {
       const jobs = Array.from({ length: Math.min(missing, JOBS_PER_INSERT) }, (_, number) => ({
@@ -36,32 +37,30 @@ class PgBossDriver implements Driver {
 
   async runCycles(input: CycleInput): Promise<CycleResult> {
     const before = await this.#count();
+    const batchSize = input.manner.kind === 'batch' ? input.manner.size : 1;
     const progress = { ended: 0, isStopping: false };
     const loop = async (): Promise<void> => {
       while (!progress.isStopping) {
-        const [job] = await this.#boss.fetch(QUEUE);
-        if (job === undefined) return;
-        await this.#boss.complete(QUEUE, job.id);
-        progress.ended += 1;
+        const jobs = await this.#boss.fetch(QUEUE, { batchSize });
+        if (jobs.length === 0) return;
+        const ids = jobs.map(({ id }) => id);
+        await this.#boss.complete(QUEUE, ids);
+        progress.ended += jobs.length;
       }
     };
-    const all = Promise.all(Array.from({ length: input.concurrency }, loop));
-    const result = await Promise.race([
+    const loops = Array.from({ length: input.concurrency }, loop);
+    const result = await measureLoops(
+      loops,
       measureWindow(input, before.created, () => progress.ended),
-      all.then(() => new Promise<never>(() => undefined)),
-    ]);
+    );
     progress.isStopping = true;
-    await all;
+    await Promise.all(loops);
     const after = await this.#count();
     if (after.completed - before.completed !== progress.ended)
       throw new Error(
         `counted ${progress.ended} cycles, the table says ${after.completed - before.completed}`,
       );
     return result;
-  }
-
-  sampleLatency(): Promise<number[]> {
-    throw new Error('pg-boss polls; its latency is its polling interval');
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,8 @@
 /** P4: from the call that adds a piece of work until a worker has it in its hands, one at a time on an idle system. */
 import type { Bench } from '../bench.ts';
+import type { LatencyInput } from '../driver.ts';
 import { openParty, type PartyName } from '../parties.ts';
-import type { Contender, Measurement, Scenario } from '../scenario.ts';
+import type { Comparison, Contender, Measured, Scenario } from '../scenario.ts';
 import { percentile } from '../statistics.ts';
 
 /** A round's p99 is then its fourth-slowest sample: read it with its spread over the rounds. */
@@ -11,8 +12,9 @@ const WARM_UP_SAMPLES = 50;
 /** Random, so that no timer of a contender can fall into step; together about 10 s a round. */
 const INTERVALS = { intervalMsMin: 5, intervalMsMax: 45 } as const;
 
-const ours = contender('lanekeeper, long poll', 'lanekeeper');
-const graphile = contender('graphile-worker', 'graphile-worker');
+const polled = contender('lanekeeper, long poll', 'lanekeeper', 'poll');
+const pushed = contender('lanekeeper, push', 'lanekeeper', 'push');
+const graphile = contender('graphile-worker', 'graphile-worker', 'poll');
 
 export const latency: Scenario = {
   id: 'P4',
@@ -22,30 +24,35 @@ export const latency: Scenario = {
     { key: 'p99_ms', unit: 'ms p99', digits: 2 },
     { key: 'max_ms', unit: 'ms max', digits: 2 },
   ],
-  contenders: [ours, graphile],
-  comparisons: [
-    { metric: 'p50_ms', of: ours.name, against: graphile.name, bar: { kind: 'at_most', value: 2 } },
-    { metric: 'p99_ms', of: ours.name, against: graphile.name, bar: null },
-    { metric: 'p99_ms', of: ours.name, against: null, bar: { kind: 'at_most', value: 15 } },
-  ],
+  contenders: [polled, pushed, graphile],
+  comparisons: [...comparisonsOf(polled), ...comparisonsOf(pushed)],
 };
 
-function contender(name: string, party: PartyName): Contender {
-  return { name, measure: (bench) => measure(bench, party) };
+function comparisonsOf({ name }: Contender): readonly Comparison[] {
+  return [
+    { metric: 'p50_ms', of: name, against: graphile.name, bar: { kind: 'at_most', value: 2 } },
+    { metric: 'p99_ms', of: name, against: graphile.name, bar: null },
+    { metric: 'p99_ms', of: name, against: null, bar: { kind: 'at_most', value: 15 } },
+  ];
 }
 
-async function measure(bench: Bench, name: PartyName): Promise<Measurement> {
+function contender(name: string, party: PartyName, way: LatencyInput['way']): Contender {
+  return { name, measure: (bench) => measure(bench, party, way) };
+}
+
+async function measure(bench: Bench, name: PartyName, way: LatencyInput['way']): Promise<Measured> {
   const party = await openParty(name, bench);
   try {
-    await party.driver.sampleLatency({ ...INTERVALS, samples: WARM_UP_SAMPLES });
+    await party.driver.call('sampleLatency', { ...INTERVALS, way, samples: WARM_UP_SAMPLES });
     await bench.checkpoint();
-    const latencies = await party.driver.sampleLatency({ ...INTERVALS, samples: SAMPLES });
-    return {
+    const latencies = await party.driver.call('sampleLatency', { ...INTERVALS, way, samples: SAMPLES });
+    const figures = {
       p50_ms: percentile(latencies, 0.5),
       p99_ms: percentile(latencies, 0.99),
       max_ms: Math.max(...latencies),
       samples: latencies.length,
     };
+    return { figures };
   } finally {
     await party.close();
   }

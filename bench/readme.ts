@@ -1,0 +1,64 @@
+/** Puts a run into bench/README.md, between its markers, and the chart beside it. What stands outside the markers is written by hand. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { renderChart } from './chart.ts';
+import type { RunRecord } from './record.ts';
+import { renderMachine, renderRun, renderScenario } from './report.ts';
+
+const README = fileURLToPath(new URL('README.md', import.meta.url));
+const CHART_NAME = 'results.svg';
+const CHART = fileURLToPath(new URL(CHART_NAME, import.meta.url));
+/** Of all scenarios that have no section of their own. */
+const MAIN_SECTION = 'results';
+
+export async function writeReadme(record: RunRecord): Promise<void> {
+  const text = await readFile(README, 'utf8');
+  const { main } = partsOf(text, record);
+  await writeFile(README, replaceResults(text, record));
+  if (main.length > 0) await writeFile(CHART, renderChart({ ...record, results: main }));
+}
+
+/** Sections of which the run has nothing stay as they are. */
+export function replaceResults(text: string, record: RunRecord): string {
+  const { main, alone } = partsOf(text, record);
+  const sections = alone.map((result): readonly [string, RunRecord] => [
+    result.id,
+    { ...record, results: [result] },
+  ]);
+  if (main.length > 0) sections.unshift([MAIN_SECTION, { ...record, results: main }]);
+  return sections.reduce((whole, [name, part]) => replaceSection(whole, name, part), text);
+}
+
+/** A scenario with markers of its own, such as one that is never part of a whole run, keeps its own section. */
+function partsOf(text: string, { results }: RunRecord) {
+  const hasSection = ({ id }: { readonly id: string }): boolean => text.includes(beginOf(id));
+  return {
+    main: results.filter((result) => !hasSection(result)),
+    alone: results.filter(hasSection),
+  };
+}
+
+function replaceSection(text: string, name: string, record: RunRecord): string {
+  const begin = text.indexOf(beginOf(name));
+  const end = text.indexOf(endOf(name));
+  if (begin < 0 || end < begin) throw new Error(`the README has no section ${name}`);
+  const head = text.slice(0, begin + beginOf(name).length);
+  return `${head}\n${renderSection(name, record)}\n${text.slice(end)}`;
+}
+
+function renderSection(name: string, record: RunRecord): string {
+  return [
+    `\`${record.command}\`, ${record.at.slice(0, 10)}: ${renderRun(record)}.`,
+    renderMachine(record.machine),
+    ...(name === MAIN_SECTION ? [`![How far beyond or short of its bar each figure is](${CHART_NAME})`] : []),
+    ...record.results.map(renderScenario),
+  ].join('\n\n');
+}
+
+function beginOf(name: string): string {
+  return `<!-- ${name}:begin -->`;
+}
+
+function endOf(name: string): string {
+  return `<!-- ${name}:end -->`;
+}
