@@ -1,6 +1,8 @@
 /** The atomic claim: one statement picks, marks, opens the runs and logs, for any number of lanes of a board. */
 import type { Outcome } from '../../../../contract/statuses.ts';
 import type { JsonParameter, Runner, Tx } from '../../../db/client.ts';
+import { columnOf } from '../../../db/column.ts';
+import { assert } from '../../../kernel/assert.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { TaskRow } from '../../tasks/service.ts';
 
@@ -27,15 +29,40 @@ export type ClaimedRow = Omit<TaskRow, 'outcome' | 'summary' | 'result' | 'metad
   readonly waited_seconds: number;
 };
 
+/** What the statement need not send: it is the same for every task that was just claimed, or stands in its slot. */
+type KnownColumn =
+  | 'run_id'
+  | 'worker'
+  | 'lane'
+  | 'claim_lane'
+  | 'claim_attempt'
+  | 'status'
+  | 'status_since'
+  | 'updated_at'
+  | 'blocked_kind'
+  | 'blocked_reason'
+  | 'is_cancel_requested';
+
+interface FilledRow extends Omit<ClaimedRow, KnownColumn> {
+  /** From 1. */
+  readonly slot: number;
+}
+
+/** Of a row with the moment of its claim and its lease. */
+const EVENT_DATA = (sql: Runner) => sql`
+  jsonb_build_object('status_before', 'ready', 'status_after', 'running', 'lease_seconds', lease_seconds, 'lease_expires_at',
+    to_char((at + make_interval(secs => lease_seconds)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`;
+
 /**
  * Fills the slots with ready tasks: each lane's by priority, then age. A task that somebody else is just taking is skipped.
  *
  * The decision that led here (lane exists, nothing is paused, room under the cap) was made on a version of the board's
  * configuration. The counter row is the last thing taken, and only at that version: else it hands out no numbers, the events lack
- * their seq, and all is rolled back (isStaleDecision).
+ * their seq, and all is rolled back (isStaleDecision). So it is when a picked row was changed between the snapshot and its lock:
+ * it is then not found where it was picked, and fewer rows moved than were picked.
  *
- * `id = ANY (ARRAY(…))` and OFFSET 0 pin the plan to index look-ups whatever the statistics say: joined plainly, a database that
- * was never analyzed hash-joins the details (27–42 µs a row became 151).
+ * No plan of this depends on statistics: the rows are picked by the one index that has their order, updated by their place (ctid),
+ * and their details looked up by a LATERAL that OFFSET 0 keeps from becoming a join.
  */
 export async function claimReady(
   sql: Runner,
@@ -44,98 +71,115 @@ export async function claimReady(
   slots: readonly Slot[],
   namedTaskId: Uuid | null,
 ): Promise<ClaimedRow[]> {
-  const column = <T>(read: (slot: Slot) => T): T[] => slots.map(read);
-  const lanes = [...new Set(column((slot) => slot.lane))];
-  const candidates =
+  const column = <T>(read: (slot: Slot) => T): T[] => columnOf(slots, read);
+  const lanes = [...new Set(slots.map((slot) => slot.lane))];
+  /** Most batches have one lease: its event data is then built once. */
+  const usualLeaseSeconds = slots[0]?.leaseSeconds ?? 0;
+  const columns = sql`t.ctid AS place, t.id, t.attempt + 1 AS attempt, t.version + 1 AS version, t.priority, t.consecutive_failures,
+          t.max_failures, t.max_runtime_seconds, t.no_progress_seconds, t.run_at, t.created_at, t.status_since`;
+  // A named task is compared with want.status: said as a constant, its look-up could be planned on the index of the whole backlog.
+  const ready =
     namedTaskId === null
-      ? sql`
-        SELECT id, attempt, version, priority, max_runtime_seconds, no_progress_seconds FROM tasks
-        WHERE board_id = ${boardId} AND lane = want.lane AND status = 'ready'
-        ORDER BY priority DESC, id LIMIT want.count FOR NO KEY UPDATE SKIP LOCKED`
-      : sql`
-        SELECT id, attempt, version, priority, max_runtime_seconds, no_progress_seconds FROM tasks
-        WHERE board_id = ${boardId} AND id = ${namedTaskId} AND lane = want.lane AND status = 'ready' FOR NO KEY UPDATE`;
-  return sql<ClaimedRow[]>`
+      ? sql`SELECT ${columns} FROM tasks t WHERE t.board_id = ${boardId} AND t.lane = want.lane AND t.status = 'ready'
+          ORDER BY t.priority DESC, t.id LIMIT want.count FOR NO KEY UPDATE SKIP LOCKED`
+      : sql`SELECT ${columns} FROM tasks t
+          WHERE t.board_id = ${boardId} AND t.id = ${namedTaskId} AND t.lane = want.lane AND t.status = want.status FOR NO KEY UPDATE`;
+  const rows = await sql<FilledRow[]>`
     /* claims.claim */
     WITH want AS MATERIALIZED (
-      SELECT * FROM unnest(
+      SELECT want.lane, want.first, want.count, 'ready' AS status FROM unnest(
         ${lanes}::text[], ${lanes.map((lane) => slots.findIndex((slot) => slot.lane === lane))}::int[],
         ${lanes.map((lane) => slots.filter((slot) => slot.lane === lane).length)}::int[]
       ) AS want (lane, first, count)
     ),
-    picked AS MATERIALIZED (
-      SELECT want.lane, candidate.id, candidate.attempt + 1 AS attempt, candidate.version + 1 AS version, clock_timestamp() AS at,
-        candidate.max_runtime_seconds, candidate.no_progress_seconds,
-        want.first + row_number() OVER (PARTITION BY want.lane ORDER BY candidate.priority DESC, candidate.id) AS slot
-      FROM want CROSS JOIN LATERAL (${candidates}) AS candidate
-    ),
     held AS MATERIALIZED (
-      SELECT picked.lane, picked.id, picked.attempt, picked.version, picked.at, picked.slot,
+      SELECT want.lane, task.*,
         (${column((slot) => slot.runId)}::uuid[])[slot] AS run_id,
         (${column((slot) => slot.worker)}::text[])[slot] AS worker,
-        (${column((slot) => slot.keyId)}::text[])[slot] AS key_id,
         (${column((slot) => slot.leaseSeconds)}::int[])[slot] AS lease_seconds,
-        coalesce(picked.max_runtime_seconds, (${column((slot) => slot.maxRuntimeSeconds)}::int[])[slot]) AS runtime_seconds,
-        coalesce(picked.no_progress_seconds, (${column((slot) => slot.noProgressSeconds)}::int[])[slot]) AS no_progress_seconds
-      FROM picked
+        coalesce(task.max_runtime_seconds, (${column((slot) => slot.maxRuntimeSeconds)}::int[])[slot]) AS claim_runtime_seconds,
+        coalesce(task.no_progress_seconds, (${column((slot) => slot.noProgressSeconds)}::int[])[slot]) AS claim_no_progress_seconds
+      FROM want CROSS JOIN LATERAL (SELECT want.first + row_number() OVER () AS slot, ready.* FROM (${ready}) AS ready) AS task
+    ),
+    -- One moment for the batch, after its last lock.
+    moment AS MATERIALIZED (SELECT clock_timestamp() AS at WHERE (SELECT count(*) FROM held) > 0),
+    usual AS MATERIALIZED (
+      SELECT lease_seconds, ${EVENT_DATA(sql)} AS data FROM (SELECT at, ${usualLeaseSeconds}::int AS lease_seconds FROM moment) AS claimed
     ),
     moved AS (
-      UPDATE tasks t SET status = 'running', attempt = t.attempt + 1, version = t.version + 1, status_since = clock_timestamp(),
-        updated_at = clock_timestamp()
-      WHERE t.board_id = ${boardId} AND t.id = ANY (ARRAY(SELECT id FROM held))
+      UPDATE tasks t SET status = 'running', attempt = t.attempt + 1, version = t.version + 1, status_since = (SELECT at FROM moment),
+        updated_at = (SELECT at FROM moment)
+      WHERE t.ctid = ANY (ARRAY(SELECT place FROM held)) AND t.board_id + 0 = ${boardId}
       RETURNING 1
     ),
     taken AS (
       INSERT INTO claims (board_id, task_id, run_id, attempt, lane, worker, claimed_from, claimed_at, lease_seconds, lease_expires_at,
         runtime_expires_at, no_progress_seconds, last_progress_at)
-      SELECT ${boardId}, id, run_id, attempt, lane, worker, 'ready', at, lease_seconds, at + make_interval(secs => lease_seconds),
-        at + make_interval(secs => runtime_seconds), no_progress_seconds, at
+      SELECT ${boardId}, id, run_id, attempt, lane, worker, 'ready', (SELECT at FROM moment), lease_seconds,
+        (SELECT at FROM moment) + make_interval(secs => lease_seconds),
+        (SELECT at FROM moment) + make_interval(secs => claim_runtime_seconds), claim_no_progress_seconds, (SELECT at FROM moment)
       FROM held RETURNING 1
     ),
     opened AS (
       INSERT INTO runs (board_id, task_id, attempt, id, lane, worker, started_at)
-      SELECT ${boardId}, id, attempt, run_id, lane, worker, at FROM held RETURNING 1
+      SELECT ${boardId}, id, attempt, run_id, lane, worker, (SELECT at FROM moment) FROM held RETURNING 1
     ),
     total AS MATERIALIZED (
-      SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM taken) AS taken, (SELECT count(*) FROM opened) AS opened
+      SELECT (SELECT count(*) FROM held) AS held, (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM taken) AS taken,
+        (SELECT count(*) FROM opened) AS opened
     ),
     bumped AS (
       UPDATE board_seq SET seq = seq + total.moved, ready = ready - total.moved, running = running + total.moved
       FROM total WHERE board_id = ${boardId} AND config_version = ${configVersion} AND total.moved > 0
+        AND total.moved = total.held AND total.taken = total.held AND total.opened = total.held
       RETURNING seq, clock_timestamp() AS at
     ),
     written AS (
       INSERT INTO events (board_id, seq, kind, at, task_id, run_id, lane, worker, attempt, task_version, actor_type, actor_id, data)
       SELECT ${boardId}, (SELECT seq FROM bumped) - (SELECT moved FROM total) + row_number() OVER (ORDER BY slot), 'task.claimed',
-        coalesce((SELECT at FROM bumped), held.at), id, run_id, lane, worker, attempt, version, 'key', key_id,
-        jsonb_build_object('status_before', 'ready', 'status_after', 'running', 'lease_seconds', lease_seconds,
-          'lease_expires_at', to_char((at + make_interval(secs => lease_seconds)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
-      FROM held
+        coalesce((SELECT at FROM bumped), at), id, run_id, lane, worker, attempt, version, 'key', (${column((slot) => slot.keyId)}::text[])[slot],
+        CASE WHEN lease_seconds = (SELECT lease_seconds FROM usual) THEN (SELECT data FROM usual) ELSE ${EVENT_DATA(sql)} END
+      FROM (SELECT held.*, (SELECT at FROM moment) AS at FROM held) AS claimed
     )
-    SELECT (SELECT seq FROM bumped) AS log_seq, held.run_id, held.worker, held.attempt AS claim_attempt, held.lane AS claim_lane,
-      held.at AS claimed_at, held.at + make_interval(secs => held.lease_seconds) AS lease_expires_at, false AS is_cancel_requested,
-      extract(epoch FROM held.at - hot.status_since)::float8 AS waited_seconds, held.runtime_seconds AS claim_runtime_seconds, held.id, held.lane, 'running' AS status, held.attempt, held.version,
-      held.at AS status_since, held.at AS updated_at, hot.priority, hot.consecutive_failures, hot.max_failures, hot.max_runtime_seconds,
-      hot.no_progress_seconds, hot.run_at, hot.blocked_kind, hot.blocked_reason, hot.created_at, detail.*
+    SELECT (SELECT seq FROM bumped) AS log_seq, held.slot, held.id, held.attempt, held.version, (SELECT at FROM moment) AS claimed_at,
+      (SELECT at FROM moment) + make_interval(secs => held.lease_seconds) AS lease_expires_at,
+      date_part('epoch', (SELECT at FROM moment) - held.status_since) AS waited_seconds, held.claim_runtime_seconds, held.priority,
+      held.consecutive_failures, held.max_failures, held.max_runtime_seconds, held.no_progress_seconds, held.run_at, held.created_at, detail.*
     FROM held
-    CROSS JOIN LATERAL (
-      SELECT t.priority, t.consecutive_failures, t.max_failures, t.max_runtime_seconds, t.no_progress_seconds, t.run_at, t.blocked_kind,
-        t.blocked_reason, t.created_at, t.status_since
-      FROM tasks t WHERE t.board_id = ${boardId} AND t.id = held.id OFFSET 0
-    ) AS hot
     CROSS JOIN LATERAL (
       SELECT d.title, d.body, d.payload, d.labels, d.backoff, d.tenant, d.external_ref, d.idempotency_key, d.traceparent, d.comment_count,
         d.created_by_type, d.created_by_id
       FROM task_details d WHERE d.board_id = ${boardId} AND d.task_id = held.id OFFSET 0
-    ) AS detail
-    ORDER BY held.slot`;
+    ) AS detail`;
+  return rows
+    .sort((left, right) => left.slot - right.slot)
+    .map((row) => claimedRowOf(row, slots[row.slot - 1]));
+}
+
+function claimedRowOf(row: FilledRow, slot: Slot | undefined): ClaimedRow {
+  assert(slot !== undefined, 'a row fills one of the slots');
+  return Object.assign(row, {
+    run_id: slot.runId,
+    worker: slot.worker,
+    lane: slot.lane,
+    claim_lane: slot.lane,
+    claim_attempt: row.attempt,
+    status: 'running' as const,
+    status_since: row.claimed_at,
+    updated_at: row.claimed_at,
+    // Only a blocked task has them.
+    blocked_kind: null,
+    blocked_reason: null,
+    is_cancel_requested: false,
+  });
 }
 
 /** Locks capped lanes, so that nobody else counts or claims there until the end of the transaction. */
 export async function lockLanes(tx: Tx, boardId: number, lanes: readonly string[]): Promise<void> {
   await tx`
     /* claims.lock_lanes */
-    SELECT FROM lanes WHERE board_id = ${boardId} AND name = ANY(${lanes as string[]}::text[]) ORDER BY name FOR NO KEY UPDATE`;
+    SELECT FROM (SELECT name FROM unnest(${lanes as string[]}::text[]) AS wanted (name) ORDER BY name) AS wanted
+    CROSS JOIN LATERAL (SELECT FROM lanes WHERE board_id = ${boardId} AND name = wanted.name FOR NO KEY UPDATE) AS locked`;
 }
 
 /** Live claims of these lanes. Run after the lock, as a statement of its own: it then sees everything that was committed before. */
@@ -146,7 +190,10 @@ export async function countLaneClaims(
 ): Promise<Map<string, number>> {
   const rows = await sql<{ lane: string; count: number }[]>`
     /* claims.count_lane_claims */
-    SELECT lane, count(*)::int AS count FROM claims WHERE board_id = ${boardId} AND lane = ANY(${lanes as string[]}::text[]) AND lane <> '' GROUP BY lane`;
+    SELECT wanted.lane, claimed.count FROM unnest(${lanes as string[]}::text[]) AS wanted (lane)
+    CROSS JOIN LATERAL (
+      SELECT count(*)::int AS count FROM claims WHERE board_id = ${boardId} AND lane = wanted.lane AND lane <> ''
+    ) AS claimed`;
   return new Map(rows.map((row) => [row.lane, row.count]));
 }
 

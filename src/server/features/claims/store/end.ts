@@ -85,7 +85,9 @@ export async function lockOverdueHolds(tx: Tx, boardId: number, rowsMax: number)
 
 export async function deleteClaims(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<void> {
   const rows = await tx`
-    /* claims.delete */ DELETE FROM claims WHERE board_id = ${boardId} AND task_id = ANY(${taskIds as Uuid[]}::uuid[]) RETURNING 1`;
+    /* claims.delete */
+    WITH ended AS MATERIALIZED (SELECT ${boardId}::int AS board_id, task_id FROM unnest(${taskIds as Uuid[]}::uuid[]) AS task_id)
+    DELETE FROM claims c USING ended WHERE c.board_id = ANY (ARRAY[ended.board_id]) AND c.task_id = ended.task_id RETURNING 1`;
   assert(rows.length === taskIds.length, 'a locked hold is there');
 }
 
@@ -104,6 +106,7 @@ export interface RunClosing {
 
 export async function closeRuns(tx: Tx, boardId: number, closings: readonly RunClosing[]): Promise<void> {
   const items = closings.map((closing) => ({
+    board_id: boardId,
     task_id: closing.taskId,
     attempt: closing.attempt,
     outcome: closing.outcome,
@@ -122,10 +125,9 @@ export async function closeRuns(tx: Tx, boardId: number, closings: readonly RunC
       end_fingerprint = item.fingerprint, summary = item.summary, error = item.error, result = nullif(item.result, 'null'::jsonb),
       metadata = CASE WHEN item.metadata IS NULL THEN r.metadata ELSE coalesce(r.metadata, '{}') || item.metadata END, evidence = item.evidence
     FROM json_to_recordset(${JSON.stringify(items)}::text::json) AS item (
-      task_id uuid, attempt int, outcome text, ended_by_type text, ended_by_id text, fingerprint text, summary text, error text,
+      board_id int, task_id uuid, attempt int, outcome text, ended_by_type text, ended_by_id text, fingerprint text, summary text, error text,
       result jsonb, metadata jsonb, evidence jsonb)
-    WHERE r.board_id = ${boardId} AND r.task_id = item.task_id AND r.attempt = item.attempt AND r.outcome IS NULL
-      AND r.task_id = ANY(${closings.map((closing) => closing.taskId)}::uuid[])
+    WHERE r.board_id = ANY (ARRAY[item.board_id]) AND r.task_id = item.task_id AND r.attempt = item.attempt AND r.outcome IS NULL
     RETURNING 1`;
   assert(rows.length === closings.length, 'a held run is open');
 }

@@ -35,7 +35,14 @@ const LOG_INTERVAL_SECONDS = 30;
 export async function extendLeases(sql: Sql, boardId: number, beats: readonly Beat[]): Promise<BeatRow[]> {
   return sql<BeatRow[]>`
     /* claims.heartbeat */
-    WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS value)
+    WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS value),
+    beat AS MATERIALIZED (
+      SELECT ${boardId}::int AS board_id, beat.* FROM unnest(
+        ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[],
+        ${beats.map((beat) => beat.leaseSeconds)}::int[], ${beats.map((beat) => beat.progress)}::float8[],
+        ${beats.map((beat) => String(beat.hasCheckpoint))}::text[]::boolean[]
+      ) AS beat (task_id, run_id, attempt, lease_seconds, progress, has_checkpoint)
+    )
     UPDATE claims c SET
       lease_seconds = coalesce(beat.lease_seconds, c.lease_seconds),
       lease_expires_at = clock_timestamp() + make_interval(secs => coalesce(beat.lease_seconds, c.lease_seconds)),
@@ -43,13 +50,9 @@ export async function extendLeases(sql: Sql, boardId: number, beats: readonly Be
       last_progress_at = CASE WHEN beat.has_checkpoint OR beat.progress > coalesce(c.progress, '-Infinity') THEN clock_timestamp()
         ELSE c.last_progress_at END,
       progress = greatest(c.progress, beat.progress)
-    FROM unnest(
-      ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[],
-      ${beats.map((beat) => beat.leaseSeconds)}::int[], ${beats.map((beat) => beat.progress)}::float8[],
-      ${beats.map((beat) => String(beat.hasCheckpoint))}::text[]::boolean[]
-    ) AS beat (task_id, run_id, attempt, lease_seconds, progress, has_checkpoint), quick
-    WHERE quick.value = 'off' AND c.board_id = ${boardId} AND c.task_id = beat.task_id AND c.run_id = beat.run_id AND c.attempt = beat.attempt
-      AND c.task_id = ANY(${beats.map((beat) => beat.taskId)}::uuid[])
+    FROM beat
+    WHERE (SELECT value FROM quick) = 'off' AND c.board_id = ANY (ARRAY[beat.board_id]) AND c.task_id = beat.task_id AND c.run_id = beat.run_id
+      AND c.attempt = beat.attempt
     RETURNING c.run_id, c.lane, c.worker, c.lease_expires_at, c.is_cancel_requested,
       extract(epoch FROM c.runtime_expires_at - c.claimed_at)::int AS runtime_seconds,
       (c.heartbeat_logged_at IS NULL OR c.heartbeat_logged_at < clock_timestamp() - make_interval(secs => ${LOG_INTERVAL_SECONDS})) AS is_log_due`;
@@ -68,12 +71,13 @@ export interface LoggedBeat {
 export async function recordBeats(tx: Tx, boardId: number, beats: readonly LoggedBeat[]): Promise<Set<Uuid>> {
   const held = await tx<{ task_id: Uuid }[]>`
     /* claims.log_heartbeat */
-    UPDATE claims c SET heartbeat_logged_at = clock_timestamp()
-    FROM unnest(
-      ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[]
-    ) AS beat (task_id, run_id, attempt)
-    WHERE c.board_id = ${boardId} AND c.task_id = beat.task_id AND c.run_id = beat.run_id AND c.attempt = beat.attempt
-      AND c.task_id = ANY(${beats.map((beat) => beat.taskId)}::uuid[])
+    WITH beat AS MATERIALIZED (
+      SELECT ${boardId}::int AS board_id, beat.* FROM unnest(
+        ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[]
+      ) AS beat (task_id, run_id, attempt)
+    )
+    UPDATE claims c SET heartbeat_logged_at = clock_timestamp() FROM beat
+    WHERE c.board_id = ANY (ARRAY[beat.board_id]) AND c.task_id = beat.task_id AND c.run_id = beat.run_id AND c.attempt = beat.attempt
     RETURNING c.task_id`;
   const heldIds = new Set(held.map((row) => row.task_id));
   const carrying = beats.filter(
@@ -110,13 +114,15 @@ async function keepOnRuns(tx: Tx, boardId: number, beats: readonly LoggedBeat[])
   const metadata = beats.map((beat) => (beat.metadata === null ? null : JSON.stringify(beat.metadata)));
   await tx`
     /* claims.keep_heartbeat */
+    WITH beat AS MATERIALIZED (
+      SELECT ${boardId}::int AS board_id, beat.* FROM unnest(
+        ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[], ${metadata}::text[],
+        ${beats.map((beat) => beat.checkpoint)}::text[]
+      ) AS beat (task_id, attempt, metadata, checkpoint)
+    )
     UPDATE runs r SET
       metadata = CASE WHEN beat.metadata IS NULL THEN r.metadata ELSE coalesce(r.metadata, '{}') || beat.metadata::jsonb END,
       checkpoint = CASE WHEN beat.checkpoint IS NULL THEN r.checkpoint ELSE beat.checkpoint::jsonb END
-    FROM unnest(
-      ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[], ${metadata}::text[],
-      ${beats.map((beat) => beat.checkpoint)}::text[]
-    ) AS beat (task_id, attempt, metadata, checkpoint)
-    WHERE r.board_id = ${boardId} AND r.task_id = beat.task_id AND r.attempt = beat.attempt AND r.outcome IS NULL
-      AND r.task_id = ANY(${beats.map((beat) => beat.taskId)}::uuid[])`;
+    FROM beat
+    WHERE r.board_id = ANY (ARRAY[beat.board_id]) AND r.task_id = beat.task_id AND r.attempt = beat.attempt AND r.outcome IS NULL`;
 }

@@ -33,7 +33,9 @@ export async function findRuns(
   ids: readonly Uuid[],
 ): Promise<Map<Uuid, RunRow>> {
   const rows = await sql<RunRow[]>`
-    /* runs.find */ SELECT ${RUN_COLUMNS(sql)} FROM runs r WHERE r.board_id = ${boardId} AND r.id = ANY(${ids as Uuid[]}::uuid[])`;
+    /* runs.find */
+    SELECT ${RUN_COLUMNS(sql)} FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+    CROSS JOIN LATERAL (SELECT * FROM runs WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0) AS r`;
   return new Map(rows.map((row) => [row.id, row]));
 }
 
