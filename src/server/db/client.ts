@@ -1,6 +1,7 @@
 /**
- * Connections to Postgres: one driver, two pools. `hot` runs the statements of the claim path, with a planner that cannot choose
- * a plan by missing statistics; `cold` runs everything else. Nothing else in the server opens a connection.
+ * Connections to Postgres: one driver, three pools. `hot` runs the statements of the claim path, with a planner that cannot choose
+ * a plan by missing statistics; `broad` runs the reads whose cost their caller chooses, few at a time and not for long, so that they
+ * never stand before the others; `cold` runs everything else. Nothing else in the server opens a connection.
  */
 import postgres from 'postgres';
 import { type DatabaseAddress, DeadlineSockets } from './deadline-socket.ts';
@@ -15,6 +16,8 @@ export type JsonParameter = postgres.JSONValue;
 export interface Database {
   readonly hot: Sql;
   readonly cold: Sql;
+  /** Only through BroadReads, which admits no more at a time than there are connections. */
+  readonly broad: Sql;
   /** One session of its own for LISTEN; calls back at every (re)connection, because notifications in between are lost. */
   listen(channel: string, onPayload: (payload: string) => void, onListening: () => void): Promise<void>;
   close(): Promise<void>;
@@ -39,11 +42,18 @@ const CONNECT_TIMEOUT_SECONDS = 5;
 /** One batch per verb and board is in flight, so a handful serves the claim path; measured again with the benchmark. */
 const HOT_CONNECTIONS_MAX = 8;
 const COLD_CONNECTIONS_MAX = 8;
+/** Enough to read while one search is slow; each may keep a core of the database busy. */
+export const BROAD_CONNECTIONS_MAX = 4;
+/** A page takes milliseconds. What takes this long reads through a whole board, and will again. */
+const BROAD_STATEMENT_TIMEOUT_MS = 5000;
 const CLOSE_TIMEOUT_SECONDS = 3;
-/** A prepared statement keeps its plan: one made while the tables were empty is made anew at the latest after this. */
-const HOT_CONNECTION_SECONDS_MAX = 60;
-/** Statistics of a database that was never analyzed are every new user's: hot statements must not depend on them. */
+/**
+ * Statistics of a database that was never analyzed are every new user's: hot statements must not depend on them. Their plans then
+ * need no look at the parameters either, and are made once per connection: planning a claim or an end each time took 0.5 ms, as
+ * much as executing a batch of ten.
+ */
 const HOT_SETTINGS = {
+  plan_cache_mode: 'force_generic_plan',
   enable_seqscan: 'off',
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
@@ -129,25 +139,26 @@ export function openDatabase(options: DatabaseOptions): Database {
 
   const { onHotStatement } = options;
   const hot = open(options.hotConnectionsMax ?? HOT_CONNECTIONS_MAX, HOT_SETTINGS, {
-    max_lifetime: HOT_CONNECTION_SECONDS_MAX,
     ...(onHotStatement && {
       debug: (_connection: number, text: string, parameters: readonly unknown[]) =>
         onHotStatement(text, parameters),
     }),
   });
   const cold = open(options.coldConnectionsMax ?? COLD_CONNECTIONS_MAX, { jit: 'off' });
+  const broad = open(BROAD_CONNECTIONS_MAX, {
+    jit: 'off',
+    statement_timeout: String(BROAD_STATEMENT_TIMEOUT_MS),
+  });
 
   return {
     hot,
     cold,
+    broad,
     listen: async (channel, onPayload, onListening) => {
       await cold.listen(channel, onPayload, onListening);
     },
     close: async () => {
-      await Promise.all([
-        hot.end({ timeout: CLOSE_TIMEOUT_SECONDS }),
-        cold.end({ timeout: CLOSE_TIMEOUT_SECONDS }),
-      ]);
+      await Promise.all([hot, cold, broad].map((pool) => pool.end({ timeout: CLOSE_TIMEOUT_SECONDS })));
       sockets.close();
     },
   };

@@ -1,5 +1,6 @@
 /** What a database error means: away (503, retry), conflict (retry the transaction), or a bug. */
 
+const QUERY_CANCELED = '57014';
 /** Driver codes and SQLSTATE classes that say nothing about the statement, only about the connection or the server. */
 const UNAVAILABLE_CODES = new Set([
   'CONNECTION_CLOSED',
@@ -19,7 +20,7 @@ const UNAVAILABLE_CODES = new Set([
   '57P01', // admin_shutdown
   '57P02', // crash_shutdown
   '57P03', // cannot_connect_now
-  '57014', // query_canceled: statement_timeout
+  QUERY_CANCELED, // by statement_timeout
   '25P03', // idle_in_transaction_session_timeout
   '25006', // read_only_sql_transaction: we reached a standby
   'DATABASE_DEADLINE',
@@ -38,6 +39,18 @@ export function isDatabaseAway(error: unknown): boolean {
   const code = codeOf(error);
   if (code !== undefined) return UNAVAILABLE_CODES.has(code) || code.startsWith('08');
   return error instanceof Error && error.message.startsWith('Postgres has not answered');
+}
+
+/** The statement itself took too long, by Postgres's own clock. */
+export function isStatementTimeout(error: unknown): boolean {
+  return codeOf(error) === QUERY_CANCELED;
+}
+
+/** A session is over, and its transaction with it: the connection broke, or this was Postgres's last word to it. */
+export function isSessionOver(error: unknown): boolean {
+  if (!isDatabaseAway(error)) return false;
+  const isOfPostgres = typeof error === 'object' && error !== null && 'severity' in error;
+  return !isOfPostgres || error.severity === 'FATAL' || error.severity === 'PANIC';
 }
 
 export function isConflict(error: unknown): boolean {

@@ -2,6 +2,7 @@
  * Transactions with bounds: a deadline for the caller, and a few retries when Postgres rolled the whole thing back. What was
  * sent before the database went away may have been committed; callers answer 503 and their clients retry idempotently.
  */
+import { begin } from './begin.ts';
 import type { Sql, Tx } from './client.ts';
 import { isConflict, isStaleDecision } from './failures.ts';
 
@@ -33,14 +34,9 @@ export async function withinDeadline<T>(work: Promise<T>): Promise<T> {
 export async function transaction<T>(sql: Sql, work: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return (await withinDeadline(sql.begin(work))) as T;
+      return await withinDeadline(begin(sql, '', work));
     } catch (error) {
       if (attempt >= ATTEMPTS_MAX || !(isConflict(error) || isStaleDecision(error))) throw error;
     }
   }
-}
-
-/** Reads of one instant. */
-export async function snapshotTransaction<T>(sql: Sql, work: (tx: Tx) => Promise<T>): Promise<T> {
-  return (await withinDeadline(sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', work))) as T;
 }

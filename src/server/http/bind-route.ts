@@ -10,6 +10,7 @@ import type { Principal } from '../kernel/principal.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
 import type { App, Call } from './app.ts';
 import { isStorable, parseWith, readJsonBody } from './body.ts';
+import { BodyRoom, type HeldBody } from './body-room.ts';
 import type { Answer, Exchange, Handler } from './exchange.ts';
 import { asProblem, problemAnswer } from './on-error.ts';
 import {
@@ -39,34 +40,43 @@ export interface Binder {
   readonly app: App;
   readonly gate: Gate;
   readonly observer: RouteObserver;
+  /** Aborted with the problem that newcomers are told when the server begins to stop. */
   readonly signal: AbortSignal;
 }
 
 export type Bind = <R extends Route>(route: R, handler: Handler<R>) => void;
 
 export function createBind(binder: Binder): Bind {
+  const room = new BodyRoom();
   return (route, handler) => {
     binder.app.on(route.method.toUpperCase(), route.path, async (call) => {
       const startedAt = performance.now();
       const requestId = parseRequestId(headerOf(call.incoming, HEADERS.requestId)) ?? randomUUID();
-      const answer = await respond(binder, route, handler as Handler<Route>, call, requestId);
+      const arrival = { call, requestId, held: room.begin() };
+      const answer = await respond(binder, route, handler as Handler<Route>, arrival);
       binder.observer.observe(route, answer.status, (performance.now() - startedAt) / 1000);
       writeAnswer(call.outgoing, requestId, answer);
     });
   };
 }
 
+interface Arrival {
+  readonly call: Call;
+  readonly requestId: string;
+  readonly held: HeldBody;
+}
+
 async function respond(
   binder: Binder,
   route: Route,
   handler: Handler<Route>,
-  call: Call,
-  requestId: string,
+  arrival: Arrival,
 ): Promise<Answer> {
+  const { requestId, held } = arrival;
   try {
     // Health answers to the very end; everything else is told to come back, to another server.
-    if (binder.signal.aborted && route.access !== 'open') throw draining();
-    const { exchange, headers } = await admit(binder, route, call, requestId);
+    if (binder.signal.aborted && route.access !== 'open') throw binder.signal.reason;
+    const { exchange, headers } = await admit(binder, route, arrival);
     const answer = await handler(exchange);
     const { waitSeconds } = exchange;
     const applied = waitSeconds === null ? {} : { [HEADERS.preferenceApplied]: `wait=${waitSeconds}` };
@@ -75,21 +85,16 @@ async function respond(
     const problem = asProblem(error);
     binder.observer.onProblem(problem, { requestId, route: route.operationId });
     return problemAnswer(problem, requestId);
+  } finally {
+    held.end();
   }
-}
-
-function draining(): ProblemError {
-  return new ProblemError('draining', 'This server is shutting down; retry.', {
-    headers: { 'Retry-After': '1', Connection: 'close' },
-  });
 }
 
 /** Who is calling comes first, then whether they may, and only then what they sent. */
 async function admit(
   binder: Binder,
   route: Route,
-  call: Call,
-  requestId: string,
+  { call, requestId, held }: Arrival,
 ): Promise<{ exchange: Exchange; headers: Readonly<Record<string, string>> }> {
   const { gate } = binder;
   const { incoming } = call;
@@ -107,7 +112,8 @@ async function admit(
     route,
     params,
     query: route.query ? parseWith(route.query, queryOf(call), 'query') : {},
-    body: route.body ? parseWith(route.body, await readJsonBody(incoming, route), 'body') : {},
+    body: route.body ? parseWith(route.body, await readJsonBody(incoming, route, held), 'body') : {},
+    bodyBytes: held.bytes,
     caller,
     requestId,
     waitSeconds,
@@ -133,8 +139,10 @@ function connectionOf(binder: Binder, { incoming, outgoing }: Call, waitSeconds:
   let signal = binder.signal;
   if (waitSeconds !== null) {
     const gone = new AbortController();
-    outgoing.once('close', () => gone.abort());
-    if (incoming.socket.destroyed) gone.abort();
+    const onGone = (): void =>
+      gone.abort(new ProblemError('invalid_request', 'The client did not wait for the answer.'));
+    outgoing.once('close', onGone);
+    if (incoming.socket.destroyed) onGone();
     signal = AbortSignal.any([binder.signal, gone.signal]);
   }
   return {

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Route } from '../../contract/route.ts';
 import { type FieldProblem, ProblemError } from '../kernel/problem-error.ts';
+import type { HeldBody } from './body-room.ts';
 
 /** Enough to see what is wrong; a body of a thousand bad tasks need not be answered by a thousand lines. */
 const FIELD_PROBLEMS_MAX = 20;
@@ -16,13 +17,16 @@ const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] =
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-/** Resolves to the bytes, or rejects with payload_too_large as soon as there are too many. */
-function readBytes(incoming: IncomingMessage, bytesMax: number): Promise<Buffer> {
+/** Resolves to the bytes, or rejects with payload_too_large or rate_limited as soon as there are too many. */
+async function readBytes(incoming: IncomingMessage, bytesMax: number, held: HeldBody): Promise<Buffer> {
   const tooLarge = (): ProblemError =>
     new ProblemError('payload_too_large', `The body exceeds ${bytesMax} bytes.`, {
       headers: { Connection: 'close' },
     });
-  if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) return Promise.reject(tooLarge());
+  // Node gives no more than was declared, and nothing else says how much is to come.
+  const declaredBytes = Number(incoming.headers['content-length'] ?? 0);
+  if (declaredBytes > bytesMax) throw tooLarge();
+  held.grow(declaredBytes);
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -32,12 +36,17 @@ function readBytes(incoming: IncomingMessage, bytesMax: number): Promise<Buffer>
     );
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length;
-      if (bytes > bytesMax) finish(tooLarge());
-      else chunks.push(chunk);
+      try {
+        if (bytes > bytesMax) throw tooLarge();
+        held.grow(Math.max(0, bytes - held.bytes));
+        chunks.push(chunk);
+      } catch (error) {
+        finish(error);
+      }
     };
     const onEnd = (): void => finish(null);
     const onClose = (): void => finish(new ProblemError('invalid_request', 'The body was cut off.'));
-    const finish = (problem: ProblemError | null): void => {
+    const finish = (problem: unknown): void => {
       clearTimeout(timer);
       incoming.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
       if (problem === null) resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
@@ -47,8 +56,13 @@ function readBytes(incoming: IncomingMessage, bytesMax: number): Promise<Buffer>
   });
 }
 
-export async function readJsonBody(incoming: IncomingMessage, route: Route): Promise<unknown> {
-  const bytes = await readBytes(incoming, route.bodyBytesMax ?? LIMITS.bodyBytesMax);
+/** @param held Counts the bytes from the first one on. */
+export async function readJsonBody(
+  incoming: IncomingMessage,
+  route: Route,
+  held: HeldBody,
+): Promise<unknown> {
+  const bytes = await readBytes(incoming, route.bodyBytesMax ?? LIMITS.bodyBytesMax, held);
   if (bytes.length === 0) {
     if (route.isBodyOptional) return {};
     throw new ProblemError('invalid_request', 'This request needs a JSON body.');
@@ -62,22 +76,34 @@ export async function readJsonBody(incoming: IncomingMessage, route: Route): Pro
 
 function parseJson(bytes: Uint8Array): unknown {
   let text: string;
-  let value: unknown;
   try {
     text = decoder.decode(bytes);
-    // A body this short has no room for that many levels.
-    if (text.length > LIMITS.jsonDepthMax) assertShallow(text);
+  } catch (error) {
+    throw invalidJson(error);
+  }
+  return parseJsonText(text);
+}
+
+/** What the server would be able to store, from a body or from a frame; else invalid_json or invalid_request. */
+export function parseJsonText(text: string): unknown {
+  // A body this short has no room for that many levels.
+  if (text.length > LIMITS.jsonDepthMax) assertShallow(text);
+  let value: unknown;
+  try {
     value = JSON.parse(text);
   } catch (error) {
-    if (error instanceof ProblemError) throw error;
-    throw new ProblemError(
-      'invalid_json',
-      `The body is not valid JSON: ${error instanceof Error ? error.message : 'unreadable'}.`,
-      { cause: error },
-    );
+    throw invalidJson(error);
   }
   if (SUSPICIOUS.test(text)) assertStorable(value, '');
   return value;
+}
+
+function invalidJson(cause: unknown): ProblemError {
+  return new ProblemError(
+    'invalid_json',
+    `The body is not valid JSON: ${cause instanceof Error ? cause.message : 'unreadable'}.`,
+    { cause },
+  );
 }
 
 /**

@@ -12,6 +12,8 @@ export interface Exchange<R extends Route = Route> {
   readonly params: Parsed<R['params']>;
   readonly query: Parsed<R['query']>;
   readonly body: Parsed<R['body']>;
+  /** What the body had as it came over the wire; for those who bound what they hold. */
+  readonly bodyBytes: number;
   /** The authenticated caller; absent only on open routes without a credential. */
   readonly caller: Principal | null;
   readonly requestId: string;

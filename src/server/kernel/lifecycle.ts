@@ -1,4 +1,7 @@
 /** Start, drain, stop: loops that end with a signal, and things closed in the reverse order of their start. */
+import { ProblemError } from './problem-error.ts';
+
+const DRAINING = { headers: { 'Retry-After': '1', Connection: 'close' } };
 
 export interface Lifecycle {
   /** Aborted when the server begins to stop. */
@@ -24,7 +27,8 @@ export function createLifecycle(reportError: (name: string, error: unknown) => v
   };
 
   const stopAll = async (): Promise<void> => {
-    controller.abort();
+    // What is given up for it is answered with the reason.
+    controller.abort(new ProblemError('draining', 'This server is shutting down; retry.', DRAINING));
     for (const entry of stops.reverse()) await guard(entry.name, entry.stop);
   };
 

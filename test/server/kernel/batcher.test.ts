@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Batcher, type Settled } from '../../../src/server/kernel/batcher.ts';
@@ -10,6 +11,9 @@ function makeGate() {
   });
   return { opened, open };
 }
+
+/** Everything that needs nobody else has happened. */
+const settled = (): Promise<undefined> => new Promise((resolve) => setImmediate(() => resolve(undefined)));
 
 const echo = (_key: string, operations: readonly number[]): Promise<Settled<number>[]> =>
   Promise.resolve(operations.map((value) => ({ ok: true, value })));
@@ -64,7 +68,7 @@ describe('a batcher', () => {
     );
   });
 
-  test('starts a lone operation at once, and gathers what comes meanwhile into the next batch', async () => {
+  test('starts a lone operation within a turn of the event loop, and gathers what comes meanwhile into the next batch', async () => {
     const gate = makeGate();
     const batches: number[][] = [];
     const batcher = new Batcher<string, number, number>({
@@ -77,13 +81,34 @@ describe('a batcher', () => {
       },
     });
     const first = batcher.submit('a', 1);
-    await Promise.resolve();
-    await Promise.resolve();
+    await nextTurn();
+    await nextTurn();
     const others = [2, 3, 4].map((value) => batcher.submit('a', value));
     expect(batches).toEqual([[1]]);
     gate.open();
     await Promise.all([first, ...others]);
     expect(batches).toEqual([[1], [2, 3, 4]]);
+  });
+
+  test('waits while more keep coming, but not for ever', async () => {
+    const batches: number[][] = [];
+    const batcher = new Batcher<string, number, number>({
+      sizeMax: 100,
+      waitingMax: 100,
+      run: async (key, operations) => {
+        batches.push([...operations]);
+        return echo(key, operations);
+      },
+    });
+    const answers: Promise<number>[] = [];
+    while (batches.length < 2 && answers.length < 100) {
+      answers.push(batcher.submit('a', answers.length));
+      await nextTurn();
+    }
+    await Promise.all(answers);
+    const [first] = batches;
+    expect(first?.length).toBeGreaterThan(2);
+    expect(first?.length).toBeLessThan(20);
   });
 
   test('one key never waits for another', async () => {
@@ -120,6 +145,82 @@ describe('a batcher', () => {
     gate.open();
     await expect(Promise.all([running, ...waiting])).resolves.toEqual([0, 1, 2, 3]);
     await expect(batcher.submit('a', 5)).resolves.toBe(5);
+  });
+
+  test('holds so many bytes and no more, and one key never takes what the others need', async () => {
+    let gate = makeGate();
+    const batcher = new Batcher<string, number, number>({
+      sizeMax: 10,
+      waitingMax: 1000,
+      heldBytesMax: 100_000,
+      run: async (key, operations) => {
+        await gate.opened;
+        return echo(key, operations);
+      },
+    });
+    const held: Promise<number>[] = [];
+    const fill = async (key: string): Promise<number> => {
+      for (let taken = 0; ; taken += 1) {
+        const answer = batcher.submit(key, taken, { bytes: 9000 });
+        const refusal = await Promise.race([answer.catch((error: unknown) => error), settled()]);
+        if (refusal !== undefined) {
+          expect(refusal).toMatchObject({ code: 'rate_limited', headers: { 'Retry-After': '1' } });
+          return taken;
+        }
+        held.push(answer);
+      }
+    };
+    // 10,024 bytes each, with what an operation takes by itself: half for the first, half of the rest for the second, …
+    expect([await fill('greedy'), await fill('second'), await fill('third')]).toEqual([4, 2, 1]);
+    gate.open();
+    await Promise.all(held);
+    gate = makeGate();
+    expect(await fill('later')).toBe(4);
+    gate.open();
+    await batcher.drain();
+  });
+
+  test('a batch carries so many bytes and no more, and one too large for any runs alone', async () => {
+    const batches: number[][] = [];
+    const batcher = new Batcher<string, number, number>({
+      sizeMax: 100,
+      waitingMax: 100,
+      batchBytesMax: 1000,
+      run: (key, operations) => {
+        batches.push([...operations]);
+        return echo(key, operations);
+      },
+    });
+    await Promise.all([400, 600, 1, 5000, 999, 1, 1].map((bytes) => batcher.submit('a', bytes, { bytes })));
+    expect(batches).toEqual([[400, 600], [1], [5000], [999, 1], [1]]);
+  });
+
+  test('what is aborted before its batch is rejected at once with the reason and never run; later it is too late', async () => {
+    const gate = makeGate();
+    const run: number[] = [];
+    const batcher = new Batcher<string, number, number>({
+      sizeMax: 1,
+      waitingMax: 10,
+      run: async (key, operations) => {
+        run.push(...operations);
+        await gate.opened;
+        return echo(key, operations);
+      },
+    });
+    const [first, second, third] = [new AbortController(), new AbortController(), new AbortController()];
+    const running = batcher.submit('a', 1, { signal: first.signal });
+    const waiting = batcher.submit('a', 2, { signal: second.signal });
+    const last = batcher.submit('a', 3, { signal: third.signal });
+    await settled();
+    const reason = new Error('the client has gone');
+    second.abort(reason);
+    await expect(waiting).rejects.toBe(reason);
+    first.abort(reason);
+    await expect(batcher.submit('a', 4, { signal: first.signal })).rejects.toBe(reason);
+    gate.open();
+    await expect(Promise.all([running, last])).resolves.toEqual([1, 3]);
+    third.abort(reason);
+    expect(run).toEqual([1, 3]);
   });
 
   test('a batch that fails as a whole fails its own operations and no later one', async () => {

@@ -1,6 +1,10 @@
 /**
  * Who is calling: an Authorization header → a principal. A key is looked up at most once per freshness window and then served from
  * memory, so a revoked key is refused everywhere within that window even if no notification ever arrives.
+ *
+ * Guessing must cost the database next to nothing: credentials that nobody has seen here are looked up a few at a time, and hardly any
+ * for an address that has used up its failures. A key that was good when it was last looked at is neither refused nor made to
+ * wait, nor is a claim token, which is checked without the database: workers go on beside a guesser behind the same address.
  */
 import { LRUCache } from 'lru-cache';
 import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
@@ -9,6 +13,7 @@ import { withinDeadline } from '../../db/tx.ts';
 import { formatId } from '../../kernel/ids.ts';
 import type { KeyPrincipal, Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
+import { Slots } from '../../kernel/slots.ts';
 import { hashApiKey, isWellFormedApiKey } from './api-key.ts';
 import type { ClaimTokens } from './claim-tokens.ts';
 import { findLiveKey, type KeyRow, touchKey } from './store.ts';
@@ -20,6 +25,16 @@ const TOUCH_INTERVAL_MS = 60_000;
 const CACHED_KEYS_MAX = 10_000;
 /** Pinned by the wire contract. */
 const FAILED_AUTHENTICATIONS_PER_MINUTE = 300;
+/** Look-ups of unknown keys: half of what the pool has connections, so that those of known keys find one. */
+const UNKNOWN_LOOKUPS_MAX = 4;
+/** A whole fleet that starts at once, each worker with a key of its own; a look-up takes a millisecond. */
+const UNKNOWN_WAITING_MAX = 2000;
+const UNKNOWN_WAIT_MS_MAX = 5000;
+/**
+ * What an address whose failures are used up may still have looked up: little for the database, and not nothing, because behind a proxy
+ * everybody has one address, and who has just started there with a good key must not be locked out by somebody's bad one for good.
+ */
+const LOOKUPS_AFTERWARDS_PER_SECOND = 5;
 /** A key given by hand may have any form; nobody's is longer than this. */
 const CREDENTIAL_CHARACTERS_MAX = 8192;
 
@@ -54,6 +69,13 @@ export class Authenticator {
   readonly #keys = new LRUCache<string, CachedKey>({ max: CACHED_KEYS_MAX });
   readonly #lookups = new Map<string, Promise<CachedKey | null>>();
   readonly #failures = new RateLimiterMemory({ points: FAILED_AUTHENTICATIONS_PER_MINUTE, duration: 60 });
+  readonly #afterwards = new RateLimiterMemory({ points: LOOKUPS_AFTERWARDS_PER_SECOND, duration: 1 });
+  readonly #unknown = new Slots({
+    runningMax: UNKNOWN_LOOKUPS_MAX,
+    waitingMax: UNKNOWN_WAITING_MAX,
+    waitMsMax: UNKNOWN_WAIT_MS_MAX,
+    refusal: 'Too many credentials that are not known yet are being looked up; retry shortly.',
+  });
 
   constructor(sql: Sql, tokens: ClaimTokens) {
     this.#sql = sql;
@@ -62,7 +84,7 @@ export class Authenticator {
 
   async authenticate(authorization: string | undefined, remoteAddress: string): Promise<Principal> {
     try {
-      return await this.verify(authorization);
+      return await this.#principalOf(credentialOf(authorization), remoteAddress);
     } catch (error) {
       if (error instanceof ProblemError && error.code === 'unauthenticated')
         await this.#countFailure(remoteAddress);
@@ -72,22 +94,43 @@ export class Authenticator {
 
   /** As authenticate, for a credential that was admitted before: a refusal is no sign of guessing. */
   async verify(authorization: string | undefined): Promise<Principal> {
-    const credential = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-    if (credential === undefined) throw unauthenticated('Send a credential as Authorization: Bearer ….');
-    return this.#principalOf(credential);
+    return this.#principalOf(credentialOf(authorization), null);
   }
 
-  async #principalOf(credential: string): Promise<Principal> {
+  async #principalOf(credential: string, remoteAddress: string | null): Promise<Principal> {
     if (credential.length > CREDENTIAL_CHARACTERS_MAX) throw unauthenticated('The credential is too long.');
     const key = this.#keys.get(credential);
-    if (key !== undefined && performance.now() - key.checkedAt < KEY_FRESH_MS) return key.principal;
+    if (isFresh(key)) return key.principal;
     if (credential.startsWith('eyJ') && credential.split('.').length === 3)
       return this.#tokens.verify(credential);
     if (credential.startsWith('lk_') && !isWellFormedApiKey(credential))
       throw unauthenticated('The API key is mistyped or was not made here.');
-    const fresh = await this.#lookUp(credential);
+    const isKnown = key !== undefined || remoteAddress === null;
+    const fresh = await (isKnown ? this.#lookUp(credential) : this.#lookUpUnknown(credential, remoteAddress));
     if (fresh === null) throw unauthenticated('There is no such API key, or it was revoked or has expired.');
     return fresh.principal;
+  }
+
+  /** Whether it may is asked again when it is its turn: those before it may have failed meanwhile. */
+  async #lookUpUnknown(credential: string, remoteAddress: string): Promise<CachedKey | null> {
+    const isAdmitted = await this.#admitUsedUp(remoteAddress);
+    return this.#unknown.run(remoteAddress, async () => {
+      if (!isAdmitted) await this.#admitUsedUp(remoteAddress);
+      const key = this.#keys.get(credential);
+      return isFresh(key) ? key : this.#lookUp(credential);
+    });
+  }
+
+  /** False: the address has failures left. True: it has none, and is let through all the same. */
+  async #admitUsedUp(remoteAddress: string): Promise<boolean> {
+    const used = await this.#failures.get(remoteAddress);
+    if (used === null || used.consumedPoints < FAILED_AUTHENTICATIONS_PER_MINUTE) return false;
+    try {
+      await this.#afterwards.consume(remoteAddress);
+      return true;
+    } catch {
+      throw tooManyFailures(used.msBeforeNext);
+    }
   }
 
   /** Requests with one key share one look-up. */
@@ -124,16 +167,29 @@ export class Authenticator {
     try {
       await this.#failures.consume(remoteAddress);
     } catch (rejection) {
-      const seconds = Math.ceil((rejection as RateLimiterRes).msBeforeNext / 1000);
-      throw new ProblemError('rate_limited', 'Too many failed authentications from this address.', {
-        headers: {
-          ...rateLimitHeaders('failed-auth', FAILED_AUTHENTICATIONS_PER_MINUTE, 0, seconds),
-          'Retry-After': String(seconds),
-        },
-        cause: rejection,
-      });
+      throw tooManyFailures((rejection as RateLimiterRes).msBeforeNext);
     }
   }
+}
+
+function isFresh(key: CachedKey | undefined): key is CachedKey {
+  return key !== undefined && performance.now() - key.checkedAt < KEY_FRESH_MS;
+}
+
+function credentialOf(authorization: string | undefined): string {
+  const credential = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+  if (credential === undefined) throw unauthenticated('Send a credential as Authorization: Bearer ….');
+  return credential;
+}
+
+function tooManyFailures(msBeforeNext: number): ProblemError {
+  const seconds = Math.ceil(msBeforeNext / 1000);
+  return new ProblemError('rate_limited', 'Too many failed authentications from this address.', {
+    headers: {
+      ...rateLimitHeaders('failed-auth', FAILED_AUTHENTICATIONS_PER_MINUTE, 0, seconds),
+      'Retry-After': String(seconds),
+    },
+  });
 }
 
 /** The RateLimit header fields of the IETF draft, version 11. */

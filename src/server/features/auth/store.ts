@@ -1,5 +1,6 @@
 /** API keys and signing keys in the database. */
 import type { Role } from '../../../contract/statuses.ts';
+import { begin } from '../../db/begin.ts';
 import type { JsonParameter, Runner, Sql } from '../../db/client.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 
@@ -116,7 +117,7 @@ interface NewSigningKey {
 }
 
 export async function insertSigningKey(sql: Sql, key: NewSigningKey): Promise<void> {
-  await sql.begin(async (tx) => {
+  await begin(sql, '', async (tx) => {
     await tx`/* auth.lock_signing_keys */ SELECT pg_advisory_xact_lock(${SIGNING_KEY_LOCK})`;
     await tx`
       /* auth.insert_signing_key */

@@ -6,12 +6,17 @@ import type { Sql } from '../../db/client.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { unreachable } from '../../kernel/assert.ts';
+import { takeTurns } from '../../kernel/turns.ts';
 import type { End } from '../tasks/service.ts';
 import { type Ending, settleEndings } from './settle.ts';
 import { type HeldRow, listOverdueBoards, lockOverdueHolds, type Overdue } from './store/end.ts';
 
-/** Enough to clear the wreck of a fleet within seconds, few enough for short transactions. */
-const HOLDS_PER_SWEEP_MAX = 500;
+/** Of one transaction, some 100 ms: a board's claims and ends wait for it. */
+const HOLDS_PER_TURN_MAX = 500;
+/** Transactions of one board and sweep: all leases of a large fleet, which lapse together when the database was away. */
+const TURNS_PER_SWEEP_MAX = 20;
+/** Then it is looked afresh which boards have overdue holds. */
+const SWEEP_MS_MAX = 1000;
 const BOARDS_PER_SWEEP_MAX = 100;
 
 export class Reaper {
@@ -25,19 +30,24 @@ export class Reaper {
     this.#onReaped = onReaped;
   }
 
-  async sweep(): Promise<void> {
-    for (const boardId of await withinDeadline(listOverdueBoards(this.#sql, BOARDS_PER_SWEEP_MAX))) {
-      const taken = await transaction(this.#sql, async (tx) => {
-        const holds = await lockOverdueHolds(tx, boardId, HOLDS_PER_SWEEP_MAX);
-        const endings = holds.flatMap((held) =>
-          held.overdue === null ? [] : [endingOf(held, held.overdue)],
-        );
-        await settleEndings(tx, boardId, endings);
-        return holds;
-      });
-      for (const { overdue } of taken) if (overdue !== null) this.#onReaped(overdue);
-      if (taken.length > 0) this.#wake.ring(boardId);
-    }
+  /** Boards take turns: the wreck of a fleet on one of them holds up nobody else's. */
+  async sweep(signal: AbortSignal): Promise<void> {
+    const boardIds = await withinDeadline(listOverdueBoards(this.#sql, BOARDS_PER_SWEEP_MAX));
+    const bounds = { roundsMax: TURNS_PER_SWEEP_MAX, durationMsMax: SWEEP_MS_MAX, signal };
+    await takeTurns(boardIds, bounds, (boardId) => this.#sweepBoard(boardId));
+  }
+
+  /** True: there may be more. */
+  async #sweepBoard(boardId: number): Promise<boolean> {
+    const taken = await transaction(this.#sql, async (tx) => {
+      const holds = await lockOverdueHolds(tx, boardId, HOLDS_PER_TURN_MAX);
+      const endings = holds.flatMap((held) => (held.overdue === null ? [] : [endingOf(held, held.overdue)]));
+      await settleEndings(tx, boardId, endings);
+      return holds;
+    });
+    for (const { overdue } of taken) if (overdue !== null) this.#onReaped(overdue);
+    if (taken.length > 0) this.#wake.ring(boardId);
+    return taken.length === HOLDS_PER_TURN_MAX;
   }
 }
 

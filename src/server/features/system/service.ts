@@ -1,5 +1,6 @@
 /** Whether the server can do its work, and the figures that only the database knows. */
 import { TASK_STATUSES } from '../../../contract/statuses.ts';
+import type { BroadReads } from '../../db/broad-reads.ts';
 import type { Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import type { Metrics } from '../../observability/metrics.ts';
@@ -9,6 +10,7 @@ export { readDatabaseMs, readServerVersion } from './store.ts';
 
 interface SystemParts {
   readonly sql: Sql;
+  readonly reads: BroadReads;
   readonly metrics: Metrics;
   readonly knownMigrations: number;
   readonly isDraining: () => boolean;
@@ -57,18 +59,18 @@ export class SystemService {
 
   /** All metrics in the text format of Prometheus, with the gauges read now. */
   async scrape(): Promise<{ body: string; contentType: string }> {
-    const { sql, metrics, pollAgeMs, watchSockets, claimWaiters } = this.#parts;
+    const { reads, metrics, pollAgeMs, watchSockets, claimWaiters } = this.#parts;
     metrics.watchSockets.set(watchSockets());
     metrics.claimWaiters.set(claimWaiters());
     metrics.pollAgeSeconds.set(pollAgeMs() / 1000);
     try {
-      const gauges = await withinDeadline(readGauges(sql));
+      const gauges = await reads.read('gauges', readGauges);
       for (const status of TASK_STATUSES) metrics.tasks.set({ status }, gauges.statuses[status] ?? 0);
       metrics.liveClaims.set(gauges.liveClaims);
       metrics.oldestReadySeconds.set(gauges.oldestReadySeconds);
       metrics.oldestTransactionSeconds.set(gauges.oldestTransactionSeconds);
     } catch {
-      // A scrape while the database is away still shows the process's own figures.
+      // A scrape while the database is away, or slow, still shows the process's own figures.
     }
     return { body: await metrics.registry.metrics(), contentType: metrics.registry.contentType };
   }

@@ -20,8 +20,7 @@ import {
   unblockTask,
 } from '../../../contract/task-routes.ts';
 import type { Task } from '../../../contract/tasks.ts';
-import type { Sql } from '../../db/client.ts';
-import { snapshotTransaction } from '../../db/tx.ts';
+import type { BroadReads } from '../../db/broad-reads.ts';
 import type { Wake } from '../../db/wake.ts';
 import { type Bind, pageRows } from '../../http/bind-route.ts';
 import type { Idempotency } from '../../http/idempotency.ts';
@@ -45,7 +44,7 @@ interface TaskRoutes {
   readonly feeds: BoardFeeds;
   readonly wake: Wake;
   readonly idempotency: Idempotency;
-  readonly sql: Sql;
+  readonly reads: BroadReads;
 }
 
 const withTag = (status: number, task: Task) => ({
@@ -65,7 +64,8 @@ function bindCreation(bind: Bind, { creation, boards, wake, idempotency }: TaskR
     const caller = present(exchange.caller, CALLER);
     const board = await boards.resolve(exchange.params.board);
     if (exchange.idempotencyKey === null && caller.kind === 'key') {
-      const { task, isNew } = await creation.createOne(caller, board, exchange.body, exchange.traceparent);
+      const { body, traceparent, bodyBytes } = exchange;
+      const { task, isNew } = await creation.createOne(caller, board, body, traceparent, bodyBytes);
       return withTag(isNew ? 201 : 200, task);
     }
     const answer = await idempotency.run(exchange, board.id, async (tx) => {
@@ -89,7 +89,7 @@ function bindCreation(bind: Bind, { creation, boards, wake, idempotency }: TaskR
   });
 }
 
-function bindReading(bind: Bind, { tasks, boards, feeds, sql }: TaskRoutes): void {
+function bindReading(bind: Bind, { tasks, boards, feeds, reads }: TaskRoutes): void {
   bind(getTask, async ({ caller, params, waitSeconds, signal }) => {
     const principal = present(caller, CALLER);
     const board = await boards.resolve(params.board);
@@ -117,7 +117,7 @@ function bindReading(bind: Bind, { tasks, boards, feeds, sql }: TaskRoutes): voi
     const filter = filterOf(query);
     const scope = `tasks ${board.id} ${order} ${JSON.stringify(filter)}`;
     const after = positionOf(readPageToken(query.page_token, scope, 2));
-    const { found, cursor } = await snapshotTransaction(sql, async (tx) => ({
+    const { found, cursor } = await reads.snapshot(String(board.id), async (tx) => ({
       cursor: await feeds.cursor(tx, board),
       found: await tasks.list(tx, board, { filter, order, after, rowsMax: rows + 1 }),
     }));

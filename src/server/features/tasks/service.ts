@@ -4,11 +4,13 @@ import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
 import type { Comment as CommentSchema, PatchTaskBody, Task } from '../../../contract/tasks.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
 import { appendEvents } from '../../db/event-log.ts';
+import { isStatementTimeout } from '../../db/failures.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
 import { actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
+import { takeTurns } from '../../kernel/turns.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { TaskOperation, taskNotFound } from './operation.ts';
 import { listBoardsWithDueTasks, lockDueTasks, moveTasks, type TaskPatch } from './store/change.ts';
@@ -38,8 +40,12 @@ interface TaskServiceParts {
   readonly ids: IdSource;
 }
 
-/** Enough to catch up quickly after an outage, few enough for one short transaction. */
-const DUE_TASKS_PER_SWEEP_MAX = 500;
+/** Of one transaction, some 30 ms: a board's claims and ends wait for it. */
+const DUE_TASKS_PER_TURN_MAX = 500;
+/** Transactions of one board and sweep: what became due while the database was away. */
+const DUE_TURNS_PER_SWEEP_MAX = 20;
+/** Then it is looked afresh which boards have due tasks. */
+const DUE_SWEEP_MS_MAX = 1000;
 const DUE_BOARDS_PER_SWEEP_MAX = 100;
 /** Fields of a patch that live in the hot row. */
 const HOT_FIELDS = ['priority', 'max_failures', 'max_runtime_seconds', 'no_progress_seconds'] as const;
@@ -78,8 +84,13 @@ export class TaskService {
     return FINISHED_STATUSES.includes(task.status);
   }
 
+  /** The runner is one of broad reads: what it takes depends on what is asked for. */
   async list(runner: Runner, board: BoardRef, page: TaskPage): Promise<Task[]> {
-    return (await listTasks(runner, board.id, page)).map((row) => taskOf(board, row));
+    try {
+      return (await listTasks(runner, board.id, page)).map((row) => taskOf(board, row));
+    } catch (error) {
+      throw isStatementTimeout(error) ? (tooExpensive(page, error) ?? error) : error;
+    }
   }
 
   async listComments(
@@ -154,17 +165,19 @@ export class TaskService {
   }
 
   /** Makes scheduled tasks ready whose time has come. Runs on every server; each takes what the others have not locked. */
-  async wakeDueTasks(): Promise<void> {
+  async wakeDueTasks(signal: AbortSignal): Promise<void> {
     const boardIds = await withinDeadline(listBoardsWithDueTasks(this.#parts.sql, DUE_BOARDS_PER_SWEEP_MAX));
-    for (const boardId of boardIds) {
+    const bounds = { roundsMax: DUE_TURNS_PER_SWEEP_MAX, durationMsMax: DUE_SWEEP_MS_MAX, signal };
+    await takeTurns(boardIds, bounds, async (boardId) => {
       const count = await transaction(this.#parts.sql, (tx) => wakeDueTasksOf(tx, boardId));
       if (count > 0) this.#parts.wake.ring(boardId);
-    }
+      return count === DUE_TASKS_PER_TURN_MAX;
+    });
   }
 }
 
 async function wakeDueTasksOf(tx: Tx, boardId: number): Promise<number> {
-  const due = [...(await lockDueTasks(tx, boardId, DUE_TASKS_PER_SWEEP_MAX))].sort((left, right) =>
+  const due = [...(await lockDueTasks(tx, boardId, DUE_TASKS_PER_TURN_MAX))].sort((left, right) =>
     left.id < right.id ? -1 : 1,
   );
   if (due.length === 0) return 0;
@@ -186,6 +199,30 @@ async function wakeDueTasksOf(tx: Tx, boardId: number): Promise<number> {
     counts: { scheduled: -due.length, ready: due.length },
   });
   return due.length;
+}
+
+/**
+ * A page that was filtered or sorted out of too much. Asked again it would cost the same, so it is the request that must change. null: the
+ * plain list, which is read in its own order; when that takes long, it is the database that is in trouble.
+ */
+function tooExpensive({ filter, order }: TaskPage, cause: unknown): ProblemError | null {
+  const asked = {
+    q: filter.titlePart !== null,
+    label: filter.labels !== null,
+    tenant: filter.tenants !== null,
+    lane: filter.lanes !== null,
+    status: filter.statuses !== null,
+    order: order === 'priority',
+  };
+  const errors = Object.entries(asked).flatMap(([name, isAsked]) =>
+    isAsked ? [{ pointer: `/${name}`, detail: 'reads through too many tasks of this board' }] : [],
+  );
+  if (errors.length === 0) return null;
+  return new ProblemError(
+    'invalid_request',
+    'Finding these tasks takes longer than a list may take: narrow it, best by lane and status, or read the snapshot or the log instead.',
+    { errors, cause },
+  );
 }
 
 /** In a PATCH null clears: to nothing, or to the default where there must be a value. */

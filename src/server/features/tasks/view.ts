@@ -8,7 +8,11 @@ import { formatId } from '../../kernel/ids.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { CommentRow, TaskRow } from './store/read.ts';
 
-export function taskOf(board: BoardRef, row: TaskRow): Task {
+/** What its last run left; a task that was just claimed has none of it yet. */
+type LastRunColumn = 'outcome' | 'summary' | 'result' | 'metadata' | 'ended_at';
+type ShownTaskRow = Omit<TaskRow, LastRunColumn> & Partial<Pick<TaskRow, LastRunColumn>>;
+
+export function taskOf(board: BoardRef, row: ShownTaskRow): Task {
   return {
     id: formatId('task', row.id),
     board: board.name,
@@ -18,8 +22,8 @@ export function taskOf(board: BoardRef, row: TaskRow): Task {
     lane: row.lane,
     priority: row.priority,
     payload: row.payload as Task['payload'],
-    result: row.result as Task['result'],
-    summary: row.summary,
+    result: (row.result ?? null) as Task['result'],
+    summary: row.summary ?? null,
     metadata: (row.metadata ?? {}) as Task['metadata'],
     labels: row.labels,
     tenant: row.tenant,
@@ -52,7 +56,7 @@ function backoffOf({ backoff }: Pick<TaskRow, 'backoff'>): Task['backoff'] {
   };
 }
 
-function claimOf(row: TaskRow): Task['claim'] {
+function claimOf(row: ShownTaskRow): Task['claim'] {
   const { run_id, claim_lane, worker, claim_attempt, claimed_at, lease_expires_at } = row;
   if (!run_id || !claim_lane || !worker || !claim_attempt || !claimed_at || !lease_expires_at) return null;
   return {
@@ -67,7 +71,7 @@ function claimOf(row: TaskRow): Task['claim'] {
 }
 
 /** An archived task finished when its last run ended; one that never ran, when it was archived. */
-function finishedAt(row: TaskRow): string | null {
+function finishedAt(row: ShownTaskRow): string | null {
   if (!FINISHED_STATUSES.includes(row.status)) return null;
   return row.status === 'archived' ? (row.ended_at ?? row.status_since) : row.status_since;
 }

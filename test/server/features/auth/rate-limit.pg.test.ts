@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { useBench } from '../../../fixtures/bench.ts';
+import { makeApiKey } from '../../../../src/server/features/auth/service.ts';
+import { IdSource } from '../../../../src/server/kernel/ids.ts';
+import { eventually, useBench } from '../../../fixtures/bench.ts';
 import { checkedClient } from '../../../fixtures/checked-client.ts';
-import { useTestServer } from '../../../fixtures/server.ts';
+import { type CallAnswer, useTestServer } from '../../../fixtures/server.ts';
 
 const bench = useBench();
 
@@ -16,6 +18,75 @@ describe('failed authentications', () => {
     expect(limited.headers.get('RateLimit-Policy')).toBe('"failed-auth";q=300;w=60');
     expect((await bench.api.get('/v1/whoami')).status).toBe(200);
     expect((await bench.api.get('/livez', wrong)).status).toBe(200);
+  });
+});
+
+/** A key in the right form that nobody was ever given. */
+const strangeKey = (): string => makeApiKey('observer', new IdSource({ now: () => Date.now() }).next());
+
+describe('guessing', () => {
+  test('costs a few look-ups a second and no more once the failures of the address are used up; what is known goes on', async () => {
+    const server = await useTestServer(bench.database.url);
+    const api = checkedClient(server.url);
+    const { secret } = await bench.makeKey({ role: 'observer' });
+    await bench.makeLane('default', 'guessed');
+    await bench.makeTask('default', { lane: 'guessed' });
+    const claim = await bench.claim('default', 'guessed');
+    expect((await api.get('/v1/whoami', { token: secret })).status).toBe(200);
+    for (let n = 0; n < 300; n += 1)
+      expect((await api.get('/v1/whoami', { token: 'lk_admin_wrong' })).status).toBe(401);
+
+    const guesses: Promise<CallAnswer>[] = [];
+    // With the table locked against reading, only what never asks it can be answered.
+    await bench.database.sql.begin(async (tx) => {
+      await tx`LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE`;
+      for (let n = 0; n < 100; n += 1) guesses.push(api.get('/v1/whoami', { token: strangeKey() }));
+      let refusals = 0;
+      for (const guess of guesses)
+        void guess.then((answer) => {
+          if (answer.status === 429 && Number(answer.headers.get('Retry-After')) > 0) refusals += 1;
+        });
+      await eventually('all but a few are refused', async () => refusals >= 90);
+      const path = `/v1/runs/${claim.run_id}/heartbeat`;
+      expect((await api.post(path, {}, { token: claim.token })).status).toBe(200);
+    });
+    const statuses = (await Promise.all(guesses)).map((answer) => answer.status);
+    expect(new Set(statuses)).toEqual(new Set([429]));
+    // No longer fresh, so it is looked up again, and not refused.
+    expect((await api.get('/v1/whoami', { token: secret })).status).toBe(200);
+  });
+
+  test('by many at once keeps a few connections busy and no more, and stops when the failures are used up', async () => {
+    const server = await useTestServer(bench.database.url);
+    const api = checkedClient(server.url);
+    const { secret } = await bench.makeKey({ role: 'observer' });
+    expect((await api.get('/v1/whoami', { token: secret })).status).toBe(200);
+    const wrong = { token: 'lk_admin_wrong' };
+    const failures = Array.from({ length: 260 }, () => api.get('/v1/whoami', wrong));
+    for (const answer of await Promise.all(failures)) expect(answer.status).toBe(401);
+    const lookingUp = async (): Promise<number> => {
+      const [row] = await bench.database.sql`SELECT count(*)::int AS count FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%auth.find_live_key%'`;
+      return row?.['count'];
+    };
+    const known: Promise<CallAnswer>[] = [];
+    let guesses: Promise<CallAnswer>[] = [];
+    await bench.database.sql.begin(async (tx) => {
+      await tx`LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE`;
+      guesses = Array.from({ length: 100 }, () => api.get('/v1/whoami', { token: strangeKey() }));
+      await eventually('the guesses are being looked up', async () => (await lookingUp()) === 4);
+      // A known key stands in no line with them: its look-up is under way as well.
+      await eventually('the known key is not fresh any more, and looked up', async () => {
+        known.push(api.get('/v1/boards', { token: secret }));
+        return (await lookingUp()) === 5;
+      });
+    });
+    const statuses = (await Promise.all(guesses)).map((answer) => answer.status);
+    for (const answer of await Promise.all(known)) expect(answer.status).toBe(200);
+    const refused = statuses.filter((status) => status === 429).length;
+    expect(statuses.filter((status) => status === 401)).toHaveLength(100 - refused);
+    // Those whose look-up was under way when the last failure was counted may fail as well, and the few that are let through after it.
+    expect(refused).toBeGreaterThanOrEqual(100 - 40 - 4 - 5);
   });
 });
 

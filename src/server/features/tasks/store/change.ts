@@ -69,6 +69,7 @@ function blockOf(before: LockedTask, after: TaskAfter): Pick<LockedTask, 'blocke
 export async function moveTasks(tx: Tx, boardId: number, moves: readonly TaskMove[]): Promise<void> {
   const items = moves.map(({ before, after }) => ({
     ...blockOf(before, after),
+    board_id: boardId,
     id: before.id,
     version: before.version,
     status: after.status,
@@ -90,10 +91,9 @@ export async function moveTasks(tx: Tx, boardId: number, moves: readonly TaskMov
       status_since = CASE WHEN item.is_same_status THEN t.status_since ELSE clock_timestamp() END,
       updated_at = clock_timestamp()
     FROM json_to_recordset(${JSON.stringify(items)}::text::json) AS item (
-      id uuid, version int, status text, lane text, attempt int, failures int, violations int, blocked_kind text, blocked_reason text,
+      board_id int, id uuid, version int, status text, lane text, attempt int, failures int, violations int, blocked_kind text, blocked_reason text,
       delay_seconds double precision, is_same_status boolean)
-    WHERE t.board_id = ${boardId} AND t.id = item.id AND t.version = item.version
-      AND t.id = ANY(${items.map((item) => item.id)}::uuid[])
+    WHERE t.board_id = ANY (ARRAY[item.board_id]) AND t.id = item.id AND t.version = item.version
     RETURNING t.id`;
   assert(moved.length === moves.length, 'a locked task keeps its version');
 }

@@ -60,7 +60,7 @@ export interface TaskRunRow {
 export type TaskRow = TaskHotRow &
   TaskDetailRow & { [K in keyof TaskClaimRow]: TaskClaimRow[K] | null } & TaskRunRow;
 
-export const TASK_HOT_COLUMNS = (sql: Runner) => sql`
+const TASK_HOT_COLUMNS = (sql: Runner) => sql`
   t.id, t.lane, t.status, t.priority, t.version, t.attempt, t.consecutive_failures, t.max_failures, t.max_runtime_seconds,
   t.no_progress_seconds, t.run_at, t.blocked_kind, t.blocked_reason, t.status_since, t.created_at, t.updated_at`;
 
@@ -85,10 +85,17 @@ export async function findTask(sql: Runner, boardId: number, id: Uuid): Promise<
   return row ?? null;
 }
 
+/** One look-up for each, fenced by OFFSET 0: joined plainly, a plan that was made while the tables were empty reads all of the board. */
 export async function findTasks(sql: Runner, boardId: number, ids: readonly Uuid[]): Promise<TaskRow[]> {
   return sql<TaskRow[]>`
     /* tasks.find_many */
-    SELECT ${TASK_COLUMNS(sql)} FROM ${TASK_TABLES(sql)} WHERE t.board_id = ${boardId} AND t.id = ANY(${ids as Uuid[]}::uuid[])`;
+    SELECT ${TASK_COLUMNS(sql)} FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+    CROSS JOIN LATERAL (SELECT * FROM tasks WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0) AS t
+    CROSS JOIN LATERAL (SELECT * FROM task_details WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0) AS d
+    LEFT JOIN LATERAL (SELECT * FROM claims WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0) AS c ON true
+    LEFT JOIN LATERAL (
+      SELECT * FROM runs WHERE board_id = ${boardId} AND task_id = wanted.id AND attempt = t.attempt OFFSET 0
+    ) AS r ON true`;
 }
 
 export async function findIdByExternalRef(
@@ -109,8 +116,11 @@ export async function findIdsByIdempotencyKey(
 ): Promise<Map<string, Uuid>> {
   const rows = await sql<{ task_id: Uuid; idempotency_key: string }[]>`
     /* tasks.find_by_idempotency_key */
-    SELECT task_id, idempotency_key FROM task_details
-    WHERE board_id = ${boardId} AND idempotency_key = ANY(${keys as string[]}::text[]) AND is_idempotency_key_held`;
+    SELECT found.task_id, found.idempotency_key FROM unnest(${keys as string[]}::text[]) AS wanted (key)
+    CROSS JOIN LATERAL (
+      SELECT task_id, idempotency_key FROM task_details
+      WHERE board_id = ${boardId} AND idempotency_key = wanted.key AND is_idempotency_key_held OFFSET 0
+    ) AS found`;
   return new Map(rows.map((row) => [row.idempotency_key, row.task_id]));
 }
 
