@@ -44,6 +44,8 @@ export const LIMITS = {
   batchTasksMax: 1000,
   batchOperationsMax: 500,
   claimsMax: 100,
+  /** Tasks that a worker may have the server claim ahead of it. Not pinned: far more than one process works on at once. */
+  creditsMax: 1000,
   pageRowsDefault: 50,
   pageRowsMax: 200,
   snapshotTasksMax: 10_000,

@@ -1,7 +1,12 @@
 /** Frames of the watch socket, `/v1/boards/{board}/watch`, subprotocol lanekeeper.v1: JSON text frames. */
 import { z } from 'zod';
+import { Claim } from './claims.ts';
+import { LIMITS } from './constants.ts';
 import { Event } from './events.ts';
-import { Cursor, LaneName, TaskId, WorkerName } from './identifiers.ts';
+import { Cursor, LaneName, RunId, TaskId, WorkerName } from './identifiers.ts';
+import { ProblemBody } from './problems.ts';
+import { BlockBody, CompleteBody, FailBody, HeartbeatBody, ReleaseBody, RunToken } from './runs.ts';
+import { absent } from './values.ts';
 
 /** Chosen by the client and echoed in every answer. */
 const FrameId = z.string().min(1).max(64);
@@ -25,21 +30,68 @@ export const HelloFrame = z.strictObject({
   lane: LaneName,
   worker: WorkerName,
   version: z.string().min(1).max(64).nullish(),
+  tokens: absent(z.boolean()).describe(
+    'false: pushed claims come without a token, and the socket itself is the proof for their ends. Default true.',
+  ),
 });
 export type HelloFrame = z.infer<typeof HelloFrame>;
 
-export const ClientFrame = z.discriminatedUnion('type', [WatchFrame, UnwatchFrame, HelloFrame]);
+export const CreditFrame = z.strictObject({
+  type: z.literal('credit'),
+  id: FrameId,
+  lane: LaneName,
+  credits: z
+    .int()
+    .min(0)
+    .describe(
+      `How many more tasks the server may claim for this worker, from now on; 0 stops it, more than ${LIMITS.creditsMax} is ${LIMITS.creditsMax}.`,
+    ),
+});
+export type CreditFrame = z.infer<typeof CreditFrame>;
+
+const ClaimAckFrame = z.strictObject({ type: z.literal('claim_ack'), run_id: RunId });
+
+/** A verb of the holder: the fields of its REST body, and which run it is about. */
+const runFrame = { id: FrameId, run_id: RunId, token: absent(RunToken) };
+export const RunFrame = z.discriminatedUnion('type', [
+  HeartbeatBody.extend({ type: z.literal('heartbeat'), ...runFrame }),
+  CompleteBody.extend({ type: z.literal('complete'), ...runFrame }),
+  BlockBody.extend({ type: z.literal('block'), ...runFrame }),
+  ReleaseBody.extend({ type: z.literal('release'), ...runFrame }),
+  FailBody.extend({ type: z.literal('fail'), ...runFrame }),
+]);
+export type RunFrame = z.infer<typeof RunFrame>;
+
+export const ClientFrame = z.discriminatedUnion('type', [
+  WatchFrame,
+  UnwatchFrame,
+  HelloFrame,
+  CreditFrame,
+  ClaimAckFrame,
+  ...RunFrame.options,
+]);
 export type ClientFrame = z.infer<typeof ClientFrame>;
+
+/** As in the answer to a claim request, but for a worker that said `tokens: false` without the token. */
+export const PushedClaim = Claim.extend({ token: Claim.shape.token.optional() });
+export type PushedClaim = z.infer<typeof PushedClaim>;
 
 export const ServerFrame = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('watching'), id: FrameId, cursor: Cursor }),
   z.looseObject({ type: z.literal('events'), id: FrameId, events: z.array(Event), cursor: Cursor }),
   z.looseObject({ type: z.literal('bookmark'), id: FrameId, cursor: Cursor }),
   z.looseObject({ type: z.literal('available'), lane: LaneName, ready: z.int() }),
-  z.looseObject({ type: z.literal('reply'), id: FrameId, ok: z.boolean() }),
+  z.looseObject({ type: z.literal('claim'), claim: PushedClaim }),
+  z.looseObject({
+    type: z.literal('reply'),
+    id: FrameId,
+    ok: z.boolean(),
+    problem: ProblemBody.optional().describe('Only with ok: false.'),
+  }),
   z.looseObject({
     type: z.literal('error'),
     id: FrameId.optional(),
+    run_id: RunId.optional().describe('Of a claim_ack, which has no id.'),
     code: z.string(),
     title: z.string(),
     detail: z.string(),

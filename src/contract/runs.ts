@@ -175,7 +175,8 @@ export const failRun = defineRoute({
   body: FailBody,
 });
 
-const token = z.string().min(1).max(8192);
+export const RunToken = z.string().min(1).max(8192);
+const token = RunToken;
 export const RunOperation = z
   .discriminatedUnion('op', [
     HeartbeatBody.extend({ op: z.literal('heartbeat'), token }),

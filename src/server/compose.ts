@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { ROUTES } from '../contract/routes.ts';
 import type { Config } from './config.ts';
+import { BroadReads } from './db/broad-reads.ts';
 import { type Database, openDatabase } from './db/client.ts';
 import { isDatabaseAway } from './db/failures.ts';
 import { knownMigrationCount } from './db/migrate.ts';
@@ -21,7 +22,15 @@ import {
 import { bindBoardRoutes } from './features/boards/routes.ts';
 import { BoardService } from './features/boards/service.ts';
 import { bindClaimRoutes } from './features/claims/routes.ts';
-import { Claiming, ClaimWaiters, HandingOver, Reaper, Running } from './features/claims/service.ts';
+import {
+  CLAIM_ACK_MS,
+  Claiming,
+  ClaimWaiters,
+  HandingOver,
+  Pushing,
+  Reaper,
+  Running,
+} from './features/claims/service.ts';
 import { bindLaneRoutes } from './features/lanes/routes.ts';
 import { ConfigCache, LaneService, PresenceTracker } from './features/lanes/service.ts';
 import { bindSystemRoutes } from './features/system/routes.ts';
@@ -58,6 +67,8 @@ interface ServerParts {
   readonly migrationsDir: string;
   readonly version: string;
   readonly logger: Logger;
+  /** Only tests shorten it. */
+  readonly claimAckMs?: number;
 }
 
 /** Sweeps: the scheduler's promise is a second, the reaper's two. */
@@ -65,6 +76,8 @@ const SCHEDULER_INTERVAL_MS = 500;
 const REAPER_INTERVAL_MS = 500;
 const DRAIN_SWEEP_INTERVAL_MS = 500;
 const PRESENCE_INTERVAL_MS = 2000;
+/** A twentieth of the time that a pushed claim has for its claim_ack. */
+const PUSH_INTERVAL_MS = 250;
 /** With the authenticator's window this keeps a revoked key's sockets under a second. */
 const REVOCATION_INTERVAL_MS = 250;
 const CLOCK_INTERVAL_MS = 30_000;
@@ -134,6 +147,7 @@ interface Base {
   readonly metrics: Metrics;
   readonly wake: Wake;
   readonly signingKeys: SigningKeys;
+  readonly claimAckMs: number;
 }
 
 /** What every feature stands on. */
@@ -157,12 +171,13 @@ async function createBase(parts: ServerParts, lifecycle: Lifecycle, onError: Bas
     metrics: createMetrics(),
     wake: createWake({ database, mode: config.notify, onError: onError('wake') }),
     signingKeys,
+    claimAckMs: parts.claimAckMs ?? CLAIM_ACK_MS,
   };
 }
 
 type Services = ReturnType<typeof createServices>;
 
-function createServices({ database, clock, ids, metrics, wake, signingKeys, onError }: Base) {
+function createServices({ database, clock, ids, metrics, wake, signingKeys, claimAckMs, onError }: Base) {
   const { hot, cold } = database;
   const tokens = new ClaimTokens(signingKeys, clock);
   const authenticator = new Authenticator(cold, tokens);
@@ -182,10 +197,7 @@ function createServices({ database, clock, ids, metrics, wake, signingKeys, onEr
     configs,
     presence,
     tasks,
-    onClaimed: (rows) => {
-      metrics.claims.inc(rows.length);
-      for (const row of rows) metrics.claimWaitSeconds.observe(Math.max(0, row.waited_seconds));
-    },
+    onClaimed: (rows) => countClaims(metrics, rows),
     onEmpty: (reason) => metrics.emptyClaims.inc({ reason }),
   });
   const running = new Running({
@@ -200,11 +212,24 @@ function createServices({ database, clock, ids, metrics, wake, signingKeys, onEr
   const handingOver = new HandingOver(cold, tokens);
   const waiters = new ClaimWaiters(feeds);
   const reaper = new Reaper(cold, wake, (limit) => metrics.reaped.inc({ limit }));
+  const pushing = new Pushing({
+    sql: cold,
+    claiming,
+    handingOver,
+    running,
+    tokens,
+    configs,
+    feeds,
+    claimAckMs,
+    onError: onError('push'),
+  });
   const sessions = new WatchSessions({
     sql: cold,
     boards,
     feeds,
     presence,
+    configs,
+    openWorker: pushing.open,
     authenticate: (authorization, address) => authenticator.authenticate(authorization, address),
     verify: (authorization) => authenticator.verify(authorization),
     onError: onError('watch'),
@@ -223,9 +248,15 @@ function createServices({ database, clock, ids, metrics, wake, signingKeys, onEr
     handingOver,
     running,
     waiters,
+    pushing,
     reaper,
     sessions,
   };
+}
+
+function countClaims(metrics: Metrics, rows: readonly { readonly waited_seconds: number }[]): void {
+  metrics.claims.inc(rows.length);
+  for (const row of rows) metrics.claimWaitSeconds.observe(Math.max(0, row.waited_seconds));
 }
 
 async function bindRoutes(app: App, base: Base, services: Services, parts: ServerParts): Promise<void> {
@@ -251,9 +282,11 @@ async function bindRoutes(app: App, base: Base, services: Services, parts: Serve
     },
   });
   const sql = database.cold;
+  const reads = new BroadReads(database.broad);
   const idempotency = new Idempotency(sql);
   const system = new SystemService({
     sql,
+    reads,
     metrics,
     knownMigrations: await knownMigrationCount(parts.migrationsDir),
     isDraining: () => lifecycle.signal.aborted,
@@ -265,27 +298,28 @@ async function bindRoutes(app: App, base: Base, services: Services, parts: Serve
   bindAuthRoutes(bind, { keys, signingKeys, idempotency });
   bindBoardRoutes(bind, boards);
   bindLaneRoutes(bind, { lanes, boards, keys, idempotency });
-  bindTaskRoutes(bind, { ...services, wake, idempotency, sql });
+  bindTaskRoutes(bind, { ...services, wake, idempotency, reads });
   const onUndelivered = onError('undelivered claim');
   bindClaimRoutes(bind, { ...services, wake, idempotency: new Idempotency(database.hot), onUndelivered });
-  bindWatchRoutes(bind, { feeds, boards, lanes, tasks, sql });
+  bindWatchRoutes(bind, { feeds, boards, lanes, tasks, reads });
 }
 
 /** Everything that runs by itself, on every server: locks are skipped, so there is no leader to lose. */
 function startSweeps({ lifecycle, wake, clock, database, signingKeys }: Base, services: Services): void {
-  const { creation, claiming, running, presence, tasks, reaper, lanes, boards, sessions } = services;
+  const { creation, claiming, running, presence, tasks, reaper, lanes, boards, sessions, pushing } = services;
   lifecycle.onStop('gathered work', async () => {
     await Promise.all([creation.drain(), claiming.drain(), running.drain()]);
     await presence.flush();
   });
   const woken = wake.run(lifecycle.signal);
   lifecycle.onStop('wake', () => woken);
-  lifecycle.every('scheduler', SCHEDULER_INTERVAL_MS, () => tasks.wakeDueTasks());
-  lifecycle.every('reaper', REAPER_INTERVAL_MS, () => reaper.sweep());
+  lifecycle.every('scheduler', SCHEDULER_INTERVAL_MS, (signal) => tasks.wakeDueTasks(signal));
+  lifecycle.every('reaper', REAPER_INTERVAL_MS, (signal) => reaper.sweep(signal));
   lifecycle.every('drained lanes', DRAIN_SWEEP_INTERVAL_MS, () =>
     lanes.pauseDrainedLanes((id) => boards.resolveId(id)),
   );
   lifecycle.every('presence', PRESENCE_INTERVAL_MS, () => presence.flush());
+  lifecycle.every('push', PUSH_INTERVAL_MS, async () => pushing.sweep());
   lifecycle.every('revoked sockets', REVOCATION_INTERVAL_MS, () => sessions.closeRevoked());
   lifecycle.every('clock', CLOCK_INTERVAL_MS, () => clock.measure(() => readDatabaseMs(database.cold)));
   lifecycle.every('signing keys', SIGNING_KEY_INTERVAL_MS, () => signingKeys.maintain());
@@ -296,7 +330,7 @@ function startSweeps({ lifecycle, wake, clock, database, signingKeys }: Base, se
 async function openDoors(
   app: App,
   { config, lifecycle, onError }: Base,
-  { sessions }: Services,
+  { sessions, pushing }: Services,
 ): Promise<{ url: string; port: number }> {
   const publicOrigin = config.publicUrl === null ? [] : [new URL(config.publicUrl).origin];
   const allowedOrigins = new Set([...config.allowedOrigins, ...publicOrigin]);
@@ -314,6 +348,7 @@ async function openDoors(
   });
   // Registered last, so they stop first: nothing new comes in while the rest lets go.
   lifecycle.onStop('http', () => listening.close(DRAIN_TIMEOUT_MS));
+  lifecycle.onStop('push', () => pushing.drain());
   lifecycle.onStop('sockets', () => sessions.drain());
   return { url: urlOf(config.host, listening.port), port: listening.port };
 }

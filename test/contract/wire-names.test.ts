@@ -35,8 +35,11 @@ const isTimestamp = (schema: JsonObject): boolean =>
     String(choice['$ref']).endsWith('/Timestamp'),
   );
 
+/** A number or a nullable one. */
 const isNumber = (schema: JsonObject): boolean =>
-  [schema['type']].flat().some((type) => type === 'integer' || type === 'number');
+  [schema, ...((schema['anyOf'] ?? []) as JsonObject[])].some((choice) =>
+    [choice['type']].flat().some((type) => type === 'integer' || type === 'number'),
+  );
 
 /** Times whose word is not `at`: a state that began then, and the moment from which a new signing key is used. */
 const OTHER_TIMES = ['status_since', 'signs_from'];

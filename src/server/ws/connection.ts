@@ -2,6 +2,7 @@
  * One WebSocket as the watch sees it: text frames in and out, a bound on what may lie unsent, liveness by ping, and close codes.
  * A peer that stops reading is the feature's to park; one that is dead is ended here.
  */
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 
 export interface Connection {
@@ -9,6 +10,10 @@ export interface Connection {
   send(text: string): boolean;
   /** For answers to the peer's own frames: taken whatever lies unsent, because their number is bounded by what it sent. */
   answer(text: string): void;
+  /** False: it is closing, or much lies unsent, so nothing should be begun for this peer until onWritable. */
+  hasRoom(): boolean;
+  /** Stops and starts taking frames from the peer: those that it sends meanwhile wait on its own side. */
+  setReading(isReading: boolean): void;
   onMessage(listener: (text: string) => void): void;
   /** The peer has read enough that sending may go on. */
   onWritable(listener: () => void): void;
@@ -26,8 +31,10 @@ const CLOSE_REASON_BYTES_MAX = 123;
 /** How often a parked socket's backlog is looked at; ws has no drain event. */
 const WRITABLE_POLL_MS = 50;
 
-export function createConnection(socket: WebSocket): Connection {
+/** @param stream The one under the socket. */
+export function createConnection(socket: WebSocket, stream: Duplex): Connection {
   let isAlive = true;
+  let isGathering = false;
   let writableTimer: NodeJS.Timeout | undefined;
   let onWritable: () => void = () => undefined;
   const ping = setInterval(() => {
@@ -35,7 +42,8 @@ export function createConnection(socket: WebSocket): Connection {
       socket.terminate();
       return;
     }
-    isAlive = false;
+    // Nothing is heard from a peer that is not being read, and a pong would wait behind its frames.
+    isAlive = socket.isPaused;
     socket.ping();
   }, PING_INTERVAL_MS);
   // Anything that arrives is a sign of life, not only a pong.
@@ -59,21 +67,46 @@ export function createConnection(socket: WebSocket): Connection {
     }, WRITABLE_POLL_MS);
   };
 
+  /** What is sent in one turn of the event loop goes out as one write: a system call costs more than a frame. */
+  const write = (text: string): void => {
+    if (!isGathering) {
+      isGathering = true;
+      stream.cork();
+      process.nextTick(() => {
+        isGathering = false;
+        stream.uncork();
+      });
+    }
+    socket.send(text);
+  };
+  const isFull = (bytes: number): boolean =>
+    socket.bufferedAmount > 0 && socket.bufferedAmount + bytes > UNSENT_BYTES_MAX;
+
   return {
     get isOpen() {
       return socket.readyState === socket.OPEN;
     },
     send: (text) => {
       if (socket.readyState !== socket.OPEN) return true;
-      if (socket.bufferedAmount > 0 && socket.bufferedAmount + text.length > UNSENT_BYTES_MAX) {
+      if (isFull(text.length)) {
         watchForRoom();
         return false;
       }
-      socket.send(text);
+      write(text);
       return true;
     },
     answer: (text) => {
-      if (socket.readyState === socket.OPEN) socket.send(text);
+      if (socket.readyState === socket.OPEN) write(text);
+    },
+    hasRoom: () => {
+      if (socket.readyState !== socket.OPEN) return false;
+      if (!isFull(0)) return true;
+      watchForRoom();
+      return false;
+    },
+    setReading: (isReading) => {
+      if (isReading) socket.resume();
+      else socket.pause();
     },
     onMessage: (listener) => {
       socket.on('message', (data: Buffer, isBinary: boolean) =>

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { BEARER_SUBPROTOCOL_PREFIX, WATCH_SUBPROTOCOL } from '../../contract/constants.ts';
+import { BEARER_SUBPROTOCOL_PREFIX, LIMITS, WATCH_SUBPROTOCOL } from '../../contract/constants.ts';
 import { asProblem, problemBody } from '../http/on-error.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
 import { type Connection, createConnection } from './connection.ts';
@@ -27,10 +27,11 @@ interface UpgradeOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Client frames are small: a watch with a hundred filters. */
-const FRAME_BYTES_MAX = 64 * 1024;
+/** An end may carry over its frame what it may carry as the body of its route. */
+const FRAME_BYTES_MAX = LIMITS.bodyBytesMax;
 const FRAGMENTS_MAX = 16;
-const BUFFERED_CHUNKS_MAX = 256;
+/** The largest frame in segments of a slow link, some 1.4 KB each, twice. */
+const BUFFERED_CHUNKS_MAX = 2048;
 /** A peer that does not answer a close is cut off after this, well within the time that a stop may take. */
 const CLOSE_TIMEOUT_MS = 1000;
 const WATCH_PATH = /^\/v1\/boards\/([^/?#]+)\/watch$/;
@@ -55,7 +56,9 @@ export function createUpgrade({ admit, isOriginAllowed, onError }: UpgradeOption
       const accept = await admit(request);
       if (socket.destroyed) return;
       socket.off('error', onSocketError);
-      server.handleUpgrade(incoming, socket, head, (webSocket) => accept(createConnection(webSocket)));
+      server.handleUpgrade(incoming, socket, head, (webSocket) =>
+        accept(createConnection(webSocket, socket)),
+      );
     };
     upgrade().catch((error: unknown) => {
       const problem = asProblem(error);

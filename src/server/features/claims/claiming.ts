@@ -2,7 +2,7 @@
 import type { ClaimTasksBody } from '../../../contract/claims.ts';
 import type { EmptyClaimReason } from '../../../contract/statuses.ts';
 import type { Sql, Tx } from '../../db/client.ts';
-import { isConflict, isStaleDecision } from '../../db/failures.ts';
+import { isConflict, isDatabaseAway, isStaleDecision } from '../../db/failures.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { Batcher, type Settled } from '../../kernel/batcher.ts';
@@ -23,6 +23,8 @@ export interface ClaimRequest {
   readonly max: number;
   readonly leaseSeconds: number | null;
   readonly isWaiting: boolean;
+  /** Made by the server, against credits. */
+  readonly isPush?: boolean;
 }
 
 /** What one request got; `reason` says why it is empty. */
@@ -59,6 +61,8 @@ export class Claiming {
       sizeMax: GATHERED_TASKS_MAX,
       waitingMax: WAITING_REQUESTS_MAX,
       weigh: (request) => request.max,
+      fairBy: (request) => request.lane,
+      mayRunAlone: (error) => !isDatabaseAway(error) && !(error instanceof ProblemError),
       run: (board, requests) => this.#claimGathered(board, requests),
     });
   }
@@ -75,10 +79,10 @@ export class Claiming {
     };
   }
 
-  /** One try: what is ready now, or why nothing is handed out. */
-  async claim(board: BoardRef, request: ClaimRequest): Promise<ClaimedTasks> {
+  /** One try: what is ready now, or why nothing is handed out. Aborted while it waits for its batch, it claims nothing. */
+  async claim(board: BoardRef, request: ClaimRequest, signal?: AbortSignal): Promise<ClaimedTasks> {
     this.#see(board, request);
-    return this.#batcher.submit(board, request);
+    return this.#batcher.submit(board, request, signal && { signal });
   }
 
   drain(): Promise<void> {
@@ -202,12 +206,7 @@ export class Claiming {
   /** Slots lane by lane; within a lane the requests take turns, so that one asking for a hundred leaves some for the others. */
   #plan(board: BoardRef, config: BoardConfig, requests: readonly ClaimRequest[]): Plan {
     const gates = requests.map((request) => gateOf(config, { ...request, board: board.name }));
-    const turns: {
-      readonly lane: string;
-      readonly turn: number;
-      readonly request: number;
-      readonly slot: Slot;
-    }[] = [];
+    const turns: Turn[] = [];
     requests.forEach((request, index) => {
       const gate = gates[index];
       if (gate?.kind !== 'open') return;
@@ -228,18 +227,20 @@ export class Claiming {
     const requestOfRun = new Map(turns.map((turn) => [turn.slot.runId, turn.request]));
     return {
       slots: turns.map((turn) => turn.slot),
-      settle: ({ rows, full }) =>
-        requests.map((request, index): Settled<ClaimedTasks> => {
+      settle: ({ rows, full }) => {
+        const mine = rowsByRequest(rows, requestOfRun);
+        return requests.map((request, index): Settled<ClaimedTasks> => {
           const gate = gates[index];
           if (gate?.kind === 'refused') return { ok: false, error: gate.problem };
           if (gate?.kind === 'closed') return { ok: true, value: { rows: [], reason: gate.reason } };
-          const mine = rows.filter((row) => requestOfRun.get(row.run_id) === index);
-          if (mine.length > 0) return { ok: true, value: { rows: mine, reason: null } };
+          const got = mine.get(index);
+          if (got !== undefined) return { ok: true, value: { rows: got, reason: null } };
           return {
             ok: true,
             value: { rows: [], reason: full.has(request.lane) ? 'at_capacity' : 'none_ready' },
           };
-        }),
+        });
+      },
     };
   }
 
@@ -284,6 +285,21 @@ interface Turn {
   readonly turn: number;
   readonly request: number;
   readonly slot: Slot;
+}
+
+function rowsByRequest(
+  rows: readonly ClaimedRow[],
+  requestOfRun: ReadonlyMap<Uuid, number>,
+): Map<number, ClaimedRow[]> {
+  const byRequest = new Map<number, ClaimedRow[]>();
+  for (const row of rows) {
+    const request = requestOfRun.get(row.run_id);
+    if (request === undefined) continue;
+    const known = byRequest.get(request);
+    if (known === undefined) byRequest.set(request, [row]);
+    else known.push(row);
+  }
+  return byRequest;
 }
 
 function byLaneAndTurn(left: Turn, right: Turn): number {

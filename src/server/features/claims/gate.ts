@@ -14,6 +14,8 @@ export interface ClaimAsk {
   readonly board: string;
   readonly lane: string;
   readonly isWaiting: boolean;
+  /** The server asks against the credits of a worker; default: a worker asks. */
+  readonly isPush?: boolean;
 }
 
 export function gateOf(config: BoardConfig, ask: ClaimAsk): Gate {
@@ -45,6 +47,13 @@ function refusalOf(lane: LaneConfig, ask: ClaimAsk): ProblemError | null {
       'lane_may_not_claim',
       'People work on this lane, by the operator actions of its tasks.',
     );
+  if (ask.isPush) {
+    if (lane.claim_mode === 'push') return null;
+    return new ProblemError(
+      'claim_mode_mismatch',
+      `The server hands work out by itself only to lanes of claim_mode push; this one is of claim_mode ${lane.claim_mode}.`,
+    );
+  }
   if (lane.claim_mode === 'push') {
     return new ProblemError(
       'claim_mode_mismatch',

@@ -22,43 +22,36 @@ export class HandingOver {
 
   /** The wire's claims: tokens signed, handoffs read for the tasks that have a past. */
   async present(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Claim[]> {
-    const handoffs = await this.#handoffs(board, rows);
+    const claims = await this.presentUnsigned(board, rows);
     return Promise.all(
-      rows.map(async (row) => {
-        const runId = formatId('run', row.run_id);
-        const lane = row.claim_lane ?? '';
-        const attempt = row.claim_attempt ?? row.attempt;
-        const leaseSeconds = (Date.parse(row.lease_expires_at) - Date.parse(row.claimed_at)) / 1000;
-        return {
-          run_id: runId,
-          task: taskOf(board, {
-            ...row,
-            outcome: null,
-            summary: null,
-            result: null,
-            metadata: null,
-            ended_at: null,
-          }),
-          lane,
-          worker: row.worker,
-          attempt,
-          token: await this.#tokens.sign({
-            runId,
-            taskId: formatId('task', row.id),
-            board: board.name,
-            lane,
-            worker: row.worker,
-            attempt,
-            maxRuntimeSeconds: row.claim_runtime_seconds,
-          }),
-          claimed_at: row.claimed_at,
-          lease_expires_at: row.lease_expires_at,
-          heartbeat_interval_seconds: leaseSeconds / HEARTBEATS_PER_LEASE,
-          handoff: handoffs.get(row.id) ?? EMPTY_HANDOFF,
-          traceparent: row.traceparent,
-        };
+      claims.map(async (claim, index) => {
+        const { run_id: runId, task, lane, worker, attempt } = claim;
+        const maxRuntimeSeconds = rows[index]?.claim_runtime_seconds ?? null;
+        const named = { runId, taskId: task.id, board: board.name, lane, worker, attempt };
+        return { ...claim, token: await this.#tokens.sign({ ...named, maxRuntimeSeconds }) };
       }),
     );
+  }
+
+  /** The same without tokens, which are most of the work. */
+  async presentUnsigned(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Omit<Claim, 'token'>[]> {
+    const handoffs = await this.#handoffs(board, rows);
+    return rows.map((row) => {
+      const task = taskOf(board, row);
+      const leaseMs = Date.parse(row.lease_expires_at) - Date.parse(row.claimed_at);
+      return {
+        run_id: task.claim?.run_id ?? formatId('run', row.run_id),
+        task,
+        lane: row.claim_lane ?? '',
+        worker: row.worker,
+        attempt: row.claim_attempt ?? row.attempt,
+        claimed_at: row.claimed_at,
+        lease_expires_at: row.lease_expires_at,
+        heartbeat_interval_seconds: leaseMs / 1000 / HEARTBEATS_PER_LEASE,
+        handoff: handoffs.get(row.id) ?? EMPTY_HANDOFF,
+        traceparent: row.traceparent,
+      };
+    });
   }
 
   async #handoffs(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Map<Uuid, Handoff>> {

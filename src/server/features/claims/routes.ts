@@ -90,13 +90,13 @@ async function cursorOf(
 async function claimNow(
   { claiming }: ClaimRoutes,
   board: BoardRef,
-  { caller, params, body, waitSeconds }: ClaimExchange,
+  { caller, params, body, waitSeconds, signal }: ClaimExchange,
 ): Promise<ClaimedTasks> {
   const principal = present(caller, CALLER);
   const request = claiming.requestOf(principal, params.lane, body, waitSeconds !== null);
   return body.task_id
     ? claiming.claimNamed(principal, board, request, body.task_id)
-    : claiming.claim(board, request);
+    : claiming.claim(board, request, waitSeconds === null ? undefined : signal);
 }
 
 /** Tries at once, and then whenever there may be work; never for a client that has gone. */
@@ -199,43 +199,55 @@ function claimOf(caller: Principal | null): ClaimPrincipal {
 
 function bindRunVerbs(bind: Bind, parts: ClaimRoutes): void {
   const { running } = parts;
-  bind(heartbeatRun, async ({ caller, body }) => {
+  bind(heartbeatRun, async ({ caller, body, bodyBytes }) => {
     const claim = claimOf(caller);
     return {
       status: 200,
-      body: await running.heartbeat(await boardOfClaim(parts, claim), { ...holdOf(claim), claim, body }),
+      body: await running.heartbeat(
+        await boardOfClaim(parts, claim),
+        { ...holdOf(claim), claim, body },
+        bodyBytes,
+      ),
     };
   });
-  bind(completeRun, async ({ caller, body }) => {
+  bind(completeRun, async ({ caller, body, bodyBytes }) => {
     const claim = claimOf(caller);
     return {
       status: 200,
-      body: await running.end(await boardOfClaim(parts, claim), completeEnd(claim, body)),
+      body: await running.end(await boardOfClaim(parts, claim), completeEnd(claim, body), bodyBytes),
     };
   });
-  bind(blockRun, async ({ caller, body }) => {
-    const claim = claimOf(caller);
-    return { status: 200, body: await running.end(await boardOfClaim(parts, claim), blockEnd(claim, body)) };
-  });
-  bind(releaseRun, async ({ caller, body }) => {
+  bind(blockRun, async ({ caller, body, bodyBytes }) => {
     const claim = claimOf(caller);
     return {
       status: 200,
-      body: await running.end(await boardOfClaim(parts, claim), releaseEnd(claim, body)),
+      body: await running.end(await boardOfClaim(parts, claim), blockEnd(claim, body), bodyBytes),
     };
   });
-  bind(failRun, async ({ caller, body }) => {
+  bind(releaseRun, async ({ caller, body, bodyBytes }) => {
     const claim = claimOf(caller);
-    return { status: 200, body: await running.end(await boardOfClaim(parts, claim), failEnd(claim, body)) };
+    return {
+      status: 200,
+      body: await running.end(await boardOfClaim(parts, claim), releaseEnd(claim, body), bodyBytes),
+    };
+  });
+  bind(failRun, async ({ caller, body, bodyBytes }) => {
+    const claim = claimOf(caller);
+    return {
+      status: 200,
+      body: await running.end(await boardOfClaim(parts, claim), failEnd(claim, body), bodyBytes),
+    };
   });
 }
 
 function bindRunBatch(bind: Bind, parts: ClaimRoutes): void {
-  bind(batchRuns, async ({ body, requestId }) => {
+  bind(batchRuns, async ({ body, bodyBytes, requestId }) => {
+    // Each counts for its share of the request: what matters is the sum.
+    const bytes = Math.ceil(bodyBytes / body.operations.length);
     const results = await Promise.all(
       body.operations.map(async (operation) => {
         try {
-          return { ok: true, ...(await runOperation(parts, operation)) };
+          return { ok: true, ...(await runOperation(parts, operation, bytes)) };
         } catch (error) {
           return { ok: false, problem: problemBody(asProblem(error), requestId) };
         }
@@ -246,21 +258,21 @@ function bindRunBatch(bind: Bind, parts: ClaimRoutes): void {
 }
 
 /** Each operation is authorised by its own token; all of a board land in the same gathered statement. */
-async function runOperation(parts: ClaimRoutes, operation: RunOperation) {
+async function runOperation(parts: ClaimRoutes, operation: RunOperation, bytes: number) {
   const { running, tokens } = parts;
   const claim = await tokens.verify(operation.token);
   const board = await boardOfClaim(parts, claim);
   switch (operation.op) {
     case 'heartbeat':
-      return running.heartbeat(board, { ...holdOf(claim), claim, body: bodyOf(operation) });
+      return running.heartbeat(board, { ...holdOf(claim), claim, body: bodyOf(operation) }, bytes);
     case 'complete':
-      return running.end(board, completeEnd(claim, bodyOf(operation)));
+      return running.end(board, completeEnd(claim, bodyOf(operation)), bytes);
     case 'block':
-      return running.end(board, blockEnd(claim, bodyOf(operation)));
+      return running.end(board, blockEnd(claim, bodyOf(operation)), bytes);
     case 'release':
-      return running.end(board, releaseEnd(claim, bodyOf(operation)));
+      return running.end(board, releaseEnd(claim, bodyOf(operation)), bytes);
     case 'fail':
-      return running.end(board, failEnd(claim, bodyOf(operation)));
+      return running.end(board, failEnd(claim, bodyOf(operation)), bytes);
     default:
       return unreachable(operation);
   }

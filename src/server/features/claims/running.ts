@@ -36,6 +36,10 @@ interface RunningParts {
 const GATHERED_ENDS_MAX = 250;
 const GATHERED_BEATS_MAX = 500;
 const WAITING_MAX = 20_000;
+/** An end may carry a megabyte; a statement of a few is parsed and written in some 100 ms, and the others wait for it. */
+const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** Of ends, and again of heartbeats, of all boards: a backlog of seconds, or of 64 of the largest. */
+const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
 /** What an outcome means for the run that no longer holds the claim. */
 const LOST_REASONS: Readonly<Record<Outcome, ClaimLostReason>> = {
@@ -57,27 +61,34 @@ export class Running {
 
   constructor(parts: RunningParts) {
     this.#parts = parts;
-    const mayRunAlone = (error: unknown): boolean => !isDatabaseAway(error);
-    this.#ends = new Batcher({
-      sizeMax: GATHERED_ENDS_MAX,
+    const bounds = {
       waitingMax: WAITING_MAX,
-      mayRunAlone,
+      batchBytesMax: BATCH_BYTES_MAX,
+      heldBytesMax: HELD_BYTES_MAX,
+      mayRunAlone: (error: unknown): boolean => !isDatabaseAway(error),
+    };
+    this.#ends = new Batcher({
+      ...bounds,
+      sizeMax: GATHERED_ENDS_MAX,
+      fairBy: (end) => end.lane,
       run: (board, ends) => this.#endGathered(board, ends),
     });
     this.#beats = new Batcher({
+      ...bounds,
       sizeMax: GATHERED_BEATS_MAX,
-      waitingMax: WAITING_MAX,
-      mayRunAlone,
+      fairBy: (beat) => beat.claim.lane,
       run: (board, beats) => this.#beatGathered(board, beats),
     });
   }
 
-  end(board: BoardRef, end: RunEnd): Promise<EndReply> {
-    return this.#ends.submit(board, end);
+  /** @param bytes What it took on the wire. */
+  end(board: BoardRef, end: RunEnd, bytes = 0): Promise<EndReply> {
+    return this.#ends.submit(board, end, { bytes });
   }
 
-  heartbeat(board: BoardRef, beat: RunBeat): Promise<HeartbeatReply> {
-    return this.#beats.submit(board, beat);
+  /** @param bytes What it took on the wire. */
+  heartbeat(board: BoardRef, beat: RunBeat, bytes = 0): Promise<HeartbeatReply> {
+    return this.#beats.submit(board, beat, { bytes });
   }
 
   async drain(): Promise<void> {

@@ -7,9 +7,8 @@ import { pause } from '../../kernel/lifecycle.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { BoardFeeds, Follower } from '../watch/service.ts';
+import { claimableOf } from './claimable.ts';
 
-/** Their transactions held the task's lock, and a claim that looked meanwhile skipped it. */
-const MAY_HAVE_HIDDEN: ReadonlySet<string> = new Set(['task.updated', 'task.commented']);
 /** However well wake-ups work, a waiter looks for itself this often. */
 const LOOK_INTERVAL_MS = 5000;
 /** Open long polls of one server; each is a connection of its own anyway. */
@@ -27,16 +26,10 @@ class BoardWaiters implements Follower {
   leave: (() => void) | undefined;
 
   onEvents(events: readonly Event[]): void {
-    const ready = new Map<string, number>();
-    for (const event of events) {
-      if (event.kind.startsWith('lane.') || event.kind === 'board.updated') this.#wakeAll(event.lane ?? null);
-      if (event.lane === undefined) continue;
-      // An end makes room under a lane's cap; a task that became ready is work.
-      const makesRoom = event.data['status_before'] === 'running' && event.data['status_after'] !== 'running';
-      if (makesRoom || event.data['status_after'] === 'ready' || MAY_HAVE_HIDDEN.has(event.kind))
-        ready.set(event.lane, (ready.get(event.lane) ?? 0) + 1);
-    }
+    const { ready, room, changed } = claimableOf(events);
+    for (const lane of changed) this.#wakeAll(lane);
     for (const [lane, count] of ready) this.wakeFirst(lane, count);
+    for (const [lane, count] of room) this.wakeFirst(lane, count);
   }
 
   onEnd(): void {
@@ -97,7 +90,10 @@ export class ClaimWaiters {
       await this.#follow(board, group);
       while (!signal.aborted) {
         waiter.isDue = false;
-        const found = await look();
+        const found = await look().catch((error: unknown) => {
+          waiter.isDue = true; // It did not get to what it was woken for.
+          throw error;
+        });
         const leftMs = deadline - performance.now();
         if (found !== null || leftMs <= 0) return found;
         if (!waiter.isDue) await sleepUntilWoken(waiter, Math.min(leftMs, LOOK_INTERVAL_MS), signal);

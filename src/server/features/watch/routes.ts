@@ -1,8 +1,7 @@
 /** Binds the routes of the log. */
 import { LIMITS } from '../../../contract/constants.ts';
 import { getSnapshot, listEvents, listTaskEvents } from '../../../contract/events.ts';
-import type { Sql } from '../../db/client.ts';
-import { snapshotTransaction } from '../../db/tx.ts';
+import type { BroadReads } from '../../db/broad-reads.ts';
 import type { Bind } from '../../http/bind-route.ts';
 import { present } from '../../kernel/assert.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
@@ -22,10 +21,10 @@ interface WatchRoutes {
   readonly boards: BoardService;
   readonly lanes: LaneService;
   readonly tasks: TaskService;
-  readonly sql: Sql;
+  readonly reads: BroadReads;
 }
 
-export function bindWatchRoutes(bind: Bind, { feeds, boards, lanes, tasks, sql }: WatchRoutes): void {
+export function bindWatchRoutes(bind: Bind, { feeds, boards, lanes, tasks, reads }: WatchRoutes): void {
   bind(listEvents, async ({ caller, params, query, waitSeconds, signal }) => {
     const board = await boards.resolve(params.board);
     const filter = visibleTo(present(caller, CALLER), {
@@ -35,10 +34,12 @@ export function bindWatchRoutes(bind: Bind, { feeds, boards, lanes, tasks, sql }
     });
     const rows = query.limit === undefined ? EVENT_PAGE_ROWS_DEFAULT : Number(query.limit);
     const after = await feeds.position(board, query.after ?? null);
-    let page = await feeds.read(board, after, filter, rows);
+    const readPage = (seq: number) =>
+      reads.read(String(board.id), (sql) => feeds.read(board, seq, filter, rows, sql));
+    let page = await readPage(after);
     if (page.events.length === 0 && page.isAtEnd && waitSeconds !== null) {
       await feeds.waitForEvent(board, page.seq, filter, waitSeconds, signal);
-      page = await feeds.read(board, page.seq, filter, rows);
+      page = await readPage(page.seq);
     }
     return { status: 200, body: { events: page.events, cursor: page.cursor } };
   });
@@ -50,12 +51,13 @@ export function bindWatchRoutes(bind: Bind, { feeds, boards, lanes, tasks, sql }
     await tasks.get(principal, board, params.task);
     const rows = query.limit === undefined ? EVENT_PAGE_ROWS_DEFAULT : Number(query.limit);
     const after = await feeds.position(board, query.after ?? null);
-    return { status: 200, body: await feeds.readTask(board, id, after, rows) };
+    const page = await reads.read(String(board.id), (sql) => feeds.readTask(board, id, after, rows, sql));
+    return { status: 200, body: page };
   });
 
   bind(getSnapshot, async ({ params }) => {
     const board = await boards.resolve(params.board);
-    return snapshotTransaction(sql, async (tx) => {
+    return reads.snapshot(String(board.id), async (tx) => {
       const cursor = await feeds.cursor(tx, board);
       const rows = await listUnfinishedTasks(tx, board.id, LIMITS.snapshotTasksMax + 1);
       return {

@@ -15,6 +15,7 @@ import { type LogEnds, readEvents, readLogEnds, readTaskEvents } from './store.t
 import { type EventFilter, eventOf, passes } from './view.ts';
 
 export type { Follower } from './feed.ts';
+export type { OpenWorkerLink, WorkerGreeting, WorkerLink, WorkerPort } from './worker-link.ts';
 
 export interface LogPage {
   readonly events: Event[];
@@ -101,12 +102,18 @@ export class BoardFeeds {
   }
 
   /** Matching events after `seq`, at most `rowsMax`; reads on while a sparse filter finds nothing. */
-  async read(board: BoardRef, afterSeq: number, filter: EventFilter, rowsMax: number): Promise<FilteredPage> {
+  async read(
+    board: BoardRef,
+    afterSeq: number,
+    filter: EventFilter,
+    rowsMax: number,
+    runner: Runner = this.#parts.sql,
+  ): Promise<FilteredPage> {
     const found: Event[] = [];
     let seq = afterSeq;
     let isAtEnd = false;
     for (let page = 0; page < PAGES_PER_REQUEST_MAX && found.length < rowsMax; page += 1) {
-      const rows = await withinDeadline(readEvents(this.#parts.sql, board.id, seq, EVENTS_PER_PAGE_MAX));
+      const rows = await withinDeadline(readEvents(runner, board.id, seq, EVENTS_PER_PAGE_MAX));
       for (const row of rows) {
         const event = eventOf(board, row);
         if (found.length === rowsMax) break;
@@ -119,10 +126,16 @@ export class BoardFeeds {
     return { events: found, seq, cursor: cursorAt(board, seq), isAtEnd };
   }
 
-  async readTask(board: BoardRef, taskId: Uuid, afterSeq: number, rowsMax: number): Promise<LogPage> {
-    const { seq: upToSeq } = await this.ends(board);
+  async readTask(
+    board: BoardRef,
+    taskId: Uuid,
+    afterSeq: number,
+    rowsMax: number,
+    runner: Runner,
+  ): Promise<LogPage> {
+    const { seq: upToSeq } = await this.ends(board, runner);
     const rows = await withinDeadline(
-      readTaskEvents(this.#parts.sql, board.id, taskId, { afterSeq, upToSeq }, rowsMax),
+      readTaskEvents(runner, board.id, taskId, { afterSeq, upToSeq }, rowsMax),
     );
     const seq = rows.length === rowsMax ? (rows.at(-1)?.seq ?? upToSeq) : upToSeq;
     return { events: rows.map((row) => eventOf(board, row)), cursor: cursorAt(board, seq) };

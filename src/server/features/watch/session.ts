@@ -2,19 +2,30 @@
  * One watch socket: its subscriptions, its place in the log, its hints. Events go out live while the peer keeps up; when it does
  * not, the subscription is parked where it stands and catches up from the log, so nothing is dropped and nothing piles up here.
  */
+import { randomUUID } from 'node:crypto';
 import { CLOSE_CODES } from '../../../contract/constants.ts';
 import type { Event } from '../../../contract/events.ts';
-import { ClientFrame, type HelloFrame, type ServerFrame, type WatchFrame } from '../../../contract/frames.ts';
+import type {
+  ClientFrame,
+  CreditFrame,
+  HelloFrame,
+  RunFrame,
+  ServerFrame,
+  WatchFrame,
+} from '../../../contract/frames.ts';
 import { PROBLEMS } from '../../../contract/problems.ts';
-import { asProblem } from '../../http/on-error.ts';
+import { asProblem, problemBody } from '../../http/on-error.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { Connection } from '../../ws/connection.ts';
 import type { BoardRef } from '../boards/service.ts';
+import type { ReadFrame } from './client-frame.ts';
+import { FrameIntake } from './frame-intake.ts';
 import { Hints } from './hints.ts';
 import { type BoardFeeds, cursorAt } from './service.ts';
 import { Subscription } from './subscription.ts';
 import { kindsOf, setOf, visibleTo } from './view.ts';
+import type { OpenWorkerLink, WorkerLink } from './worker-link.ts';
 
 export interface SessionParts {
   readonly board: BoardRef;
@@ -23,14 +34,17 @@ export interface SessionParts {
   readonly feeds: BoardFeeds;
   /** How many tasks wait for these lanes, for hints. */
   readonly countReady: (lanes: readonly string[]) => Promise<ReadonlyMap<string, number>>;
+  /** False: work of the lane comes by itself, so nothing is hinted at. */
+  readonly isHinted: (lane: string) => Promise<boolean>;
   readonly onHello: (lane: string, worker: string, version: string | null) => void;
+  readonly openWorker: OpenWorkerLink;
   readonly onError: (error: unknown) => void;
 }
 
 /** Watches on one socket; a client that needs more opens another. */
 const SUBSCRIPTIONS_MAX = 100;
-/** Frames that wait to be handled; a peer that sends faster than we answer is not a client of ours. */
-const PENDING_FRAMES_MAX = 1000;
+/** Lanes that one socket says hello for; a worker of more opens another socket. */
+const HELLOS_MAX = 100;
 /** Pinned by the wire contract: a bookmark at least this often while nothing happens. */
 const BOOKMARK_INTERVAL_MS = 10_000;
 /** A peer that makes no progress for this long is ended (4408). */
@@ -43,10 +57,9 @@ export class WatchSession {
   readonly #timer: NodeJS.Timeout;
   #leaveFeed: (() => void) | undefined;
   #following: Promise<number> | undefined;
-  #handled: Promise<void> = Promise.resolve();
-  #pendingFrames = 0;
   #isClosed = false;
-  #hello: { readonly lane: string; readonly worker: string; readonly version: string | null } | null = null;
+  readonly #hellos = new Map<string, HelloFrame>();
+  readonly #worker: WorkerLink;
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
@@ -57,15 +70,19 @@ export class WatchSession {
     });
     this.#timer = setInterval(() => this.#tick(), BOOKMARK_INTERVAL_MS);
     const { connection } = parts;
-    connection.onMessage((text) => this.#receive(text));
+    this.#worker = parts.openWorker({
+      board: parts.board,
+      caller: parts.caller,
+      send: (frame) => this.#answer(frame),
+      hasRoom: () => connection.hasRoom(),
+      end: (code, reason) => this.end(code, reason),
+    });
+    new FrameIntake(connection, (read) => this.#handle(read));
     connection.onWritable(() => {
       for (const subscription of this.#subscriptions.values()) subscription.resume();
+      this.#worker.onWritable();
     });
     connection.onClose(() => this.#close());
-  }
-
-  get worker(): { readonly lane: string; readonly worker: string; readonly version: string | null } | null {
-    return this.#hello;
   }
 
   get caller(): Principal {
@@ -81,45 +98,60 @@ export class WatchSession {
     this.end(CLOSE_CODES.drain, 'the server is restarting');
   }
 
-  #receive(text: string): void {
-    this.#pendingFrames += 1;
-    if (this.#pendingFrames > PENDING_FRAMES_MAX) {
-      this.end(CLOSE_CODES.policy, 'too many frames at once');
-      return;
+  async #handle(read: ReadFrame): Promise<void> {
+    if (this.#isClosed) return;
+    if (read.kind === 'refused') {
+      this.#refuse(read.id, read.problem);
+    } else if (read.kind === 'bad') {
+      this.#sendError(read.id, new ProblemError('invalid_request', read.detail), true);
+      this.end(CLOSE_CODES.badFrame, read.detail);
+    } else {
+      try {
+        await this.#dispatch(read.frame, read.characters);
+      } catch (error) {
+        const problem = asProblem(error);
+        if (problem.code === 'internal') this.#parts.onError(error);
+        this.#sendError('id' in read.frame ? read.frame.id : undefined, problem, false);
+      }
     }
-    // One after the other: a watch that is still being set up is there before its unwatch.
-    this.#handled = this.#handled
-      .then(() => this.#handle(text))
-      .finally(() => {
-        this.#pendingFrames -= 1;
-      });
   }
 
-  async #handle(text: string): Promise<void> {
-    if (this.#isClosed) return;
-    const frame = parseFrame(text);
-    if (!frame.ok) {
-      this.#sendError(frame.id, new ProblemError('invalid_request', frame.detail), true);
-      this.end(CLOSE_CODES.badFrame, frame.detail);
-      return;
+  async #dispatch(frame: ClientFrame, characters: number): Promise<void> {
+    switch (frame.type) {
+      case 'watch':
+        return this.#watch(frame);
+      case 'unwatch':
+        return this.#unwatch(frame.id);
+      case 'hello':
+        return this.#greet(frame);
+      case 'credit':
+        return this.#setCredits(frame);
+      case 'claim_ack':
+        return this.#worker.acknowledge(frame.run_id);
+      default:
+        return this.#operate(frame, characters);
     }
+  }
+
+  async #operate(frame: RunFrame, characters: number): Promise<void> {
     try {
-      switch (frame.value.type) {
-        case 'watch':
-          await this.#watch(frame.value);
-          break;
-        case 'unwatch':
-          this.#unwatch(frame.value.id);
-          break;
-        case 'hello':
-          this.#greet(frame.value);
-          break;
-      }
+      const said = await this.#worker.operate(frame, characters);
+      this.#answer({ type: 'reply', id: frame.id, ok: true, ...said });
     } catch (error) {
       const problem = asProblem(error);
       if (problem.code === 'internal') this.#parts.onError(error);
-      this.#sendError(frame.value.id, problem, false);
+      this.#refuse(frame.id, problem);
     }
+  }
+
+  #refuse(id: string, problem: ProblemError): void {
+    this.#answer({ type: 'reply', id, ok: false, problem: problemBody(problem, randomUUID()) });
+  }
+
+  async #setCredits(frame: CreditFrame): Promise<void> {
+    if (this.#parts.caller.kind !== 'key') throw mayNotGreet();
+    const credits = await this.#worker.setCredits(frame.lane, frame.credits);
+    this.#answer({ type: 'reply', id: frame.id, ok: true, credits });
   }
 
   async #watch(frame: WatchFrame): Promise<void> {
@@ -161,21 +193,23 @@ export class WatchSession {
     this.#answer({ type: 'reply', id, ok: true });
   }
 
-  #greet(frame: HelloFrame): void {
-    const { caller, onHello } = this.#parts;
+  async #greet(frame: HelloFrame): Promise<void> {
+    const { caller, onHello, isHinted } = this.#parts;
+    const { id, lane, worker } = frame;
     const mayGreet =
-      caller.kind === 'key' &&
-      (caller.role === 'admin' || (caller.role === 'lane' && caller.lane === frame.lane));
-    if (!mayGreet)
-      throw new ProblemError(
-        'forbidden',
-        'Only a key of that lane, or an admin, may say hello as one of its workers.',
-      );
-    this.#hello = { lane: frame.lane, worker: frame.worker, version: frame.version ?? null };
-    onHello(frame.lane, frame.worker, frame.version ?? null);
-    this.#answer({ type: 'reply', id: frame.id, ok: true });
+      caller.kind === 'key' && (caller.role === 'admin' || (caller.role === 'lane' && caller.lane === lane));
+    if (!mayGreet) throw mayNotGreet();
+    if (!this.#hellos.has(lane) && this.#hellos.size >= HELLOS_MAX)
+      throw new ProblemError('invalid_request', `A socket says hello for at most ${HELLOS_MAX} lanes.`);
+    const hasHints = await isHinted(lane);
+    if (this.#isClosed) return;
+    this.#hellos.set(lane, frame);
+    onHello(lane, worker, frame.version ?? null);
+    this.#worker.greet({ lane, worker, hasTokens: frame.tokens ?? true });
+    this.#answer({ type: 'reply', id, ok: true });
+    if (!hasHints) return;
     void this.#follow().catch(this.#parts.onError);
-    this.#hints.add([frame.lane]);
+    this.#hints.add([lane]);
   }
 
   /** Joins the board's feed once per socket; later calls wait for the same. */
@@ -211,7 +245,8 @@ export class WatchSession {
       }
       subscription.bookmark();
     }
-    if (this.#hello !== null) this.#parts.onHello(this.#hello.lane, this.#hello.worker, this.#hello.version);
+    for (const { lane, worker, version } of this.#hellos.values())
+      this.#parts.onHello(lane, worker, version ?? null);
   }
 
   #send(frame: ServerFrame): boolean {
@@ -241,30 +276,13 @@ export class WatchSession {
     for (const subscription of this.#subscriptions.values()) subscription.stop();
     this.#subscriptions.clear();
     this.#leaveFeed?.();
+    this.#worker.onClose();
   }
 }
 
-type ParsedFrame =
-  | { readonly ok: true; readonly value: ClientFrame }
-  | { readonly ok: false; readonly id: string | undefined; readonly detail: string };
-
-function parseFrame(text: string): ParsedFrame {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { ok: false, id: undefined, detail: 'a frame must be one JSON object in a text message' };
-  }
-  const parsed = ClientFrame.safeParse(value);
-  if (parsed.success) return { ok: true, value: parsed.data };
-  const id =
-    typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string'
-      ? value.id.slice(0, 64)
-      : undefined;
-  const [issue] = parsed.error.issues;
-  return {
-    ok: false,
-    id,
-    detail: `the frame is not valid: ${[...(issue?.path ?? []), issue?.message ?? 'wrong shape'].join(' ')}`,
-  };
+function mayNotGreet(): ProblemError {
+  return new ProblemError(
+    'forbidden',
+    'Only a key of that lane, or an admin, may say hello as one of its workers.',
+  );
 }

@@ -7,16 +7,19 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import type { Admit } from '../../ws/upgrade.ts';
 import { authorise } from '../auth/service.ts';
 import type { BoardService } from '../boards/service.ts';
-import type { PresenceTracker } from '../lanes/service.ts';
+import type { ConfigCache, PresenceTracker } from '../lanes/service.ts';
 import type { BoardFeeds } from './service.ts';
 import { WatchSession } from './session.ts';
 import { countReady } from './store.ts';
+import type { OpenWorkerLink } from './worker-link.ts';
 
 interface SessionsParts {
   readonly sql: Sql;
   readonly boards: BoardService;
   readonly feeds: BoardFeeds;
   readonly presence: PresenceTracker;
+  readonly configs: ConfigCache;
+  readonly openWorker: OpenWorkerLink;
   readonly authenticate: (authorization: string | undefined, remoteAddress: string) => Promise<Principal>;
   /** As authenticate, without counting a refusal as an attack. */
   readonly verify: (authorization: string | undefined) => Promise<Principal>;
@@ -49,7 +52,7 @@ export class WatchSessions {
   }
 
   readonly admit: Admit = async ({ board: name, authorization, remoteAddress }) => {
-    const { sql, boards, feeds, presence, onError } = this.#parts;
+    const { sql, boards, feeds, presence, configs, openWorker, onError } = this.#parts;
     if (this.#isDraining)
       throw new ProblemError('draining', 'This server is shutting down; retry.', {
         headers: { 'Retry-After': '1' },
@@ -74,6 +77,8 @@ export class WatchSessions {
               row.ready,
             ]),
           ),
+        isHinted: async (lane) => (await configs.refresh(board.id))?.lanes.get(lane)?.claim_mode !== 'push',
+        openWorker,
         onHello: (lane, worker, version) => presence.see({ boardId: board.id, lane, worker, version }),
         onError,
       });

@@ -1,0 +1,147 @@
+/**
+ * Push mode: the server claims against the credits that workers gave it, and hands the claims over their sockets. All asks go through
+ * the same batcher and the same gate as claim requests, so many sockets share few statements, and caps, pauses and the race hold
+ * alike. The log is followed only while some lane has credits and nothing to do: with work at hand the answers themselves say
+ * whether there is more, and reading every event of a busy board would cost as much as the claims.
+ */
+import type { Sql } from '../../db/client.ts';
+import { withinDeadline } from '../../db/tx.ts';
+import { Batcher, type Settled } from '../../kernel/batcher.ts';
+import type { Uuid } from '../../kernel/ids.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import { boardNotFound, type ClaimTokens } from '../auth/service.ts';
+import type { BoardRef } from '../boards/service.ts';
+import type { ConfigCache } from '../lanes/service.ts';
+import type { BoardFeeds, OpenWorkerLink } from '../watch/service.ts';
+import type { ClaimedTasks, Claiming } from './claiming.ts';
+import { gateOf } from './gate.ts';
+import type { HandingOver } from './handing-over.ts';
+import { PushBoard } from './push-board.ts';
+import type { Offer } from './push-lane.ts';
+import { undeliveredEnd } from './run-operation.ts';
+import type { Running } from './running.ts';
+import type { HoldRef } from './store/end.ts';
+import { findRuns, type RunRow } from './store/run.ts';
+import { type PushDesk, WorkerSocket } from './worker-socket.ts';
+
+interface PushingParts {
+  readonly sql: Sql;
+  readonly claiming: Claiming;
+  readonly handingOver: HandingOver;
+  readonly running: Running;
+  readonly tokens: ClaimTokens;
+  readonly configs: ConfigCache;
+  readonly feeds: BoardFeeds;
+  /** How long a pushed claim may stay without its claim_ack. */
+  readonly claimAckMs: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Pinned by the wire contract. */
+export const CLAIM_ACK_MS = 5000;
+/** One look-up by key each; a worker that comes back asks for all that it holds at once. */
+const GATHERED_RUNS_MAX = 500;
+const WAITING_RUNS_MAX = 10_000;
+
+export class Pushing {
+  readonly #parts: PushingParts;
+  readonly #boards = new Map<BoardRef, PushBoard>();
+  readonly #sockets = new Set<WorkerSocket>();
+  /** Asks that have not been answered, and answers that have not been handed on. */
+  readonly #pending = new Set<Promise<unknown>>();
+  readonly #runs: Batcher<BoardRef, Uuid, RunRow | null>;
+  #isDraining = false;
+
+  constructor(parts: PushingParts) {
+    this.#parts = parts;
+    this.#runs = new Batcher({
+      sizeMax: GATHERED_RUNS_MAX,
+      waitingMax: WAITING_RUNS_MAX,
+      run: (board, ids) => this.#findRuns(board, ids),
+    });
+  }
+
+  /** A new socket; it may never become a worker's. */
+  readonly open: OpenWorkerLink = (port) => {
+    const { board } = port;
+    const desk: PushDesk = {
+      admit: (lane) => this.#admit(board, lane),
+      update: (offer) => this.#update(board, offer),
+      remove: (offer) => this.#boards.get(board)?.remove(offer),
+      release: (hold, reason) => this.#release(board, hold, reason),
+      track: (work) => void this.#track(work),
+      findRun: (id) => this.#runs.submit(board, id),
+      onClosed: () => void this.#sockets.delete(socket),
+    };
+    const socket = new WorkerSocket(port, { ...this.#parts, desk });
+    this.#sockets.add(socket);
+    return socket;
+  };
+
+  /** Called a few times a second. */
+  sweep(): void {
+    const now = performance.now();
+    for (const socket of this.#sockets) socket.releaseOverdue(now);
+    for (const [board, group] of this.#boards) {
+      group.sweep();
+      if (group.isEmpty) this.#boards.delete(board);
+    }
+  }
+
+  /** Nothing is pushed from now on; what no worker has acknowledged is released, also what is being claimed at this moment. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    for (const group of this.#boards.values()) group.stop();
+    for (const socket of this.#sockets) socket.stop('The server stopped before the claim was acknowledged.');
+    this.#boards.clear();
+    while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
+  }
+
+  async #admit(board: BoardRef, lane: string): Promise<void> {
+    const { configs } = this.#parts;
+    const ask = { board: board.name, lane, isWaiting: false, isPush: true };
+    const known = await configs.get(board.id);
+    if (known !== null && gateOf(known, ask).kind !== 'refused') return;
+    // A "no" from memory may be out of date; only a fresh one is given.
+    const fresh = await configs.refresh(board.id);
+    if (fresh === null) throw boardNotFound(board.name);
+    const gate = gateOf(fresh, ask);
+    if (gate.kind === 'refused') throw gate.problem;
+  }
+
+  #update(board: BoardRef, offer: Offer): void {
+    if (this.#isDraining) return;
+    let group = this.#boards.get(board);
+    if (group === undefined) {
+      const { feeds, onError } = this.#parts;
+      group = new PushBoard(board, { feeds, onError, ask: (asking, max) => this.#ask(board, asking, max) });
+      this.#boards.set(board, group);
+    }
+    group.update(offer);
+  }
+
+  #ask(board: BoardRef, { lane, worker, keyId }: Offer, max: number): Promise<ClaimedTasks> {
+    const request = { lane, worker, keyId, max, leaseSeconds: null, isWaiting: false, isPush: true };
+    return this.#track(this.#parts.claiming.claim(board, request));
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    this.#pending.add(work);
+    const forget = (): void => void this.#pending.delete(work);
+    work.then(forget, forget);
+    return work;
+  }
+
+  /** Ready again at once. What this cannot do, because the database is away for example, the reaper does after the lease. */
+  #release(board: BoardRef, hold: HoldRef, reason: string): void {
+    this.#parts.running.end(board, undeliveredEnd(hold, reason)).catch((error: unknown) => {
+      const isEndedMeanwhile = error instanceof ProblemError && error.code === 'claim_lost';
+      if (!isEndedMeanwhile) this.#parts.onError(error);
+    });
+  }
+
+  async #findRuns(board: BoardRef, ids: readonly Uuid[]): Promise<Settled<RunRow | null>[]> {
+    const rows = await withinDeadline(findRuns(this.#parts.sql, board.id, ids));
+    return ids.map((id) => ({ ok: true, value: rows.get(id) ?? null }));
+  }
+}
