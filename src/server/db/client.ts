@@ -61,10 +61,25 @@ const HOT_SETTINGS = {
   jit: 'off',
 };
 
+/** Postgres writes no trailing zeros: with milliseconds at least, the text is as long as this. */
+const MILLISECOND_CHARACTERS = '2026-11-21 03:48:32.123+00'.length;
+
+/** The rows of a batch have mostly one moment. */
+let lastMoment = { text: '', parsed: '' };
+
 /** `2026-11-21 03:48:32.123456+00` → RFC 3339 with milliseconds. The session's time zone is UTC. */
 function parseMoment(text: string): string {
-  const fraction = text.charAt(19) === '.' ? text.slice(20, 23).replace(/[+-].*$/, '') : '';
-  return `${text.slice(0, 10)}T${text.slice(11, 19)}.${fraction.padEnd(3, '0')}Z`;
+  if (text === lastMoment.text) return lastMoment.parsed;
+  const parsed =
+    text.length >= MILLISECOND_CHARACTERS
+      ? `${text.slice(0, 10)}T${text.slice(11, 23)}Z`
+      : `${text.slice(0, 10)}T${text.slice(11, 19)}.${fractionOf(text).padEnd(3, '0')}Z`;
+  lastMoment = { text, parsed };
+  return parsed;
+}
+
+function fractionOf(text: string): string {
+  return text.charAt(19) === '.' ? text.slice(20, 23).replace(/[+-].*$/, '') : '';
 }
 
 /** Postgres's array literal. Quoting every element is always allowed, and spares looking at what is in it. */

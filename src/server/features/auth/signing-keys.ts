@@ -3,6 +3,7 @@
  * A new key is published first and signs only after verifiers have had time to fetch it; an old one verifies until its last
  * token has expired.
  */
+import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import {
   type CryptoKey,
   calculateJwkThumbprint,
@@ -30,7 +31,7 @@ interface SigningKey {
   readonly kid: string;
   readonly publicJwk: JWK;
   readonly publicKey: CryptoKey;
-  readonly privateKey: CryptoKey;
+  readonly privateKey: KeyObject;
   readonly signsFromMs: number;
 }
 
@@ -95,19 +96,16 @@ export class SigningKeys {
 
   async #import(row: SigningKeyRow): Promise<SigningKey> {
     const publicJwk = row.public_jwk as JWK;
-    const [publicKey, privateKey] = await Promise.all([
-      importJWK(publicJwk, 'EdDSA'),
-      importJWK(JSON.parse(this.#box.open(row.private_jwk)) as JWK, 'EdDSA'),
-    ]);
-    assert(
-      !(publicKey instanceof Uint8Array) && !(privateKey instanceof Uint8Array),
-      'Ed25519 keys are asymmetric',
-    );
+    const publicKey = await importJWK(publicJwk, 'EdDSA');
+    assert(!(publicKey instanceof Uint8Array), 'Ed25519 keys are asymmetric');
+    const privateJwk = JSON.parse(this.#box.open(row.private_jwk)) as JsonWebKey;
+    const privateKey = createPrivateKey({ key: privateJwk, format: 'jwk' });
+    assert(privateKey.asymmetricKeyType === 'ed25519', 'what signs is an Ed25519 key');
     return { kid: row.kid, publicJwk, publicKey, privateKey, signsFromMs: Date.parse(row.signs_from) };
   }
 
   /** The newest key whose time to sign has come. */
-  signer(): { kid: string; privateKey: CryptoKey } {
+  signer(): { kid: string; privateKey: KeyObject } {
     const now = this.#clock.now();
     const keys = [...this.#keys.values()].sort((left, right) => right.signsFromMs - left.signsFromMs);
     // A first key whose moment lies a clock's error ahead is still the only one there is.

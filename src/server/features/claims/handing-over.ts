@@ -23,14 +23,12 @@ export class HandingOver {
   /** The wire's claims: tokens signed, handoffs read for the tasks that have a past. */
   async present(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Claim[]> {
     const claims = await this.presentUnsigned(board, rows);
-    return Promise.all(
-      claims.map(async (claim, index) => {
-        const { run_id: runId, task, lane, worker, attempt } = claim;
-        const maxRuntimeSeconds = rows[index]?.claim_runtime_seconds ?? null;
-        const named = { runId, taskId: task.id, board: board.name, lane, worker, attempt };
-        return { ...claim, token: await this.#tokens.sign({ ...named, maxRuntimeSeconds }) };
-      }),
-    );
+    return claims.map((claim, index) => {
+      const { run_id: runId, task, lane, worker, attempt } = claim;
+      const maxRuntimeSeconds = rows[index]?.claim_runtime_seconds ?? null;
+      const named = { runId, taskId: task.id, board: board.name, lane, worker, attempt };
+      return { ...claim, token: this.#tokens.sign({ ...named, maxRuntimeSeconds }) };
+    });
   }
 
   /** The same without tokens, which are most of the work. */

@@ -4,7 +4,7 @@ import type { EndReply, HeartbeatReply, Run } from '../../../contract/runs.ts';
 import type { ClaimLostReason, Outcome } from '../../../contract/statuses.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../db/event-log.ts';
-import { isDatabaseAway } from '../../db/failures.ts';
+import { isDatabaseAway, isStaleDecision } from '../../db/failures.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { Batcher, type Settled } from '../../kernel/batcher.ts';
@@ -16,7 +16,7 @@ import type { PresenceTracker } from '../lanes/service.ts';
 import { findTasks, type TaskRow, taskOf } from '../tasks/service.ts';
 import { actorOfHold, type RunBeat, type RunEnd } from './run-operation.ts';
 import { settleEndings } from './settle.ts';
-import { completeRuns } from './store/complete.ts';
+import { type CompletedRow, type Completion, completeRuns } from './store/complete.ts';
 import { lockHolds } from './store/end.ts';
 import { type BeatRow, extendLeases, findOverfull, type LoggedBeat, recordBeats } from './store/heartbeat.ts';
 import { findRuns, listTaskRuns, type RunRow } from './store/run.ts';
@@ -146,16 +146,21 @@ export class Running {
       actorId: end.actor.id,
       fingerprint: end.fingerprint ?? '',
     }));
-    const rows = new Map(
-      (await withinDeadline(completeRuns(this.#parts.hot, board.id, operations))).map((row) => [
-        row.run.id,
-        row,
-      ]),
-    );
+    const rows = new Map((await this.#completeAtOnce(board, operations)).map((row) => [row.run.id, row]));
     for (const end of completions) {
       const row = rows.get(end.runId);
       if (row !== undefined)
         results.set(end, { ok: true, value: { task: taskOf(board, row), run: runOf(board, row.run) } });
+    }
+  }
+
+  /** Rows that moved under the statement roll all of it back; then everything is decided under its locks. */
+  async #completeAtOnce(board: BoardRef, completions: readonly Completion[]): Promise<CompletedRow[]> {
+    try {
+      return await withinDeadline(completeRuns(this.#parts.hot, board.id, completions));
+    } catch (error) {
+      if (isStaleDecision(error)) return [];
+      throw error;
     }
   }
 
@@ -211,24 +216,22 @@ export class Running {
               lost.map((beat) => beat.runId),
             ),
           );
-    return Promise.all(
-      beats.map(async (beat): Promise<Settled<HeartbeatReply>> => {
-        const row = held(beat);
-        if (row === undefined) return { ok: false, error: claimLost(board, runs.get(beat.runId)) };
-        this.#parts.presence.see({ boardId: board.id, lane: row.lane, worker: row.worker, version: null });
-        return { ok: true, value: await this.#replyTo(beat, row) };
-      }),
-    );
+    return beats.map((beat): Settled<HeartbeatReply> => {
+      const row = held(beat);
+      if (row === undefined) return { ok: false, error: claimLost(board, runs.get(beat.runId)) };
+      this.#parts.presence.see({ boardId: board.id, lane: row.lane, worker: row.worker, version: null });
+      return { ok: true, value: this.#replyTo(beat, row) };
+    });
   }
 
-  async #replyTo(beat: RunBeat, row: BeatRow): Promise<HeartbeatReply> {
+  #replyTo(beat: RunBeat, row: BeatRow): HeartbeatReply {
     const reply = {
       lease_expires_at: row.lease_expires_at,
       cancel_requested: row.is_cancel_requested,
       messages: [],
     };
     if (!this.#parts.tokens.isDueForRenewal(beat.claim)) return reply;
-    const token = await this.#parts.tokens.sign({ ...beat.claim, maxRuntimeSeconds: row.runtime_seconds });
+    const token = this.#parts.tokens.sign({ ...beat.claim, maxRuntimeSeconds: row.runtime_seconds });
     return { ...reply, token };
   }
 }

@@ -27,8 +27,10 @@ export {
   listNewestComments,
   listUnfinishedTasks,
   type PagePosition,
+  type TaskDetailValues,
   type TaskFilter,
   type TaskRow,
+  taskDetailColumns,
 } from './store/read.ts';
 export { commentOf, taskOf } from './view.ts';
 

@@ -3,7 +3,7 @@ import type { Runner } from '../../../db/client.ts';
 import { columnOf } from '../../../db/column.ts';
 import { assert } from '../../../kernel/assert.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
-import type { TaskRow } from '../../tasks/service.ts';
+import { type TaskDetailValues, type TaskRow, taskDetailColumns } from '../../tasks/service.ts';
 import type { RunRow } from './run.ts';
 
 export interface Completion {
@@ -21,20 +21,29 @@ export interface Completion {
 /** The task as the completion left it, and its run under the prefix run_. */
 export type CompletedRow = TaskRow & { readonly run: RunRow };
 
-/** What the statement need not send: it is the same for every task that was just completed, or stands in its operation. */
-type KnownColumn = keyof typeof AS_COMPLETED | 'id' | 'attempt' | 'status_since' | 'updated_at' | 'summary';
-
-interface RawRow extends Omit<TaskRow, KnownColumn | 'ended_at'> {
+/** What the statement sends of a completion, by position, as in claim.ts. */
+type CompletedValues = readonly [
   /** The operation's, from 1. */
-  readonly place: number;
-  readonly run_lane: string | null;
-  readonly run_worker: string | null;
-  readonly started_at: string;
-  readonly ended_at: string;
-  readonly error: string | null;
-  readonly checkpoint: RunRow['checkpoint'];
-  readonly evidence: RunRow['evidence'];
-}
+  place: number,
+  version: number,
+  lane: string | null,
+  priority: number,
+  max_failures: number,
+  max_runtime_seconds: number | null,
+  no_progress_seconds: number | null,
+  run_at: string | null,
+  created_at: string,
+  run_lane: string | null,
+  run_worker: string | null,
+  started_at: string,
+  ended_at: string,
+  result: TaskRow['result'],
+  metadata: TaskRow['metadata'],
+  error: string | null,
+  checkpoint: RunRow['checkpoint'],
+  evidence: RunRow['evidence'],
+  ...detail: TaskDetailValues,
+];
 
 /** Of an event without summary and metadata. A constant to the planner: setting a key in it is 1.0 µs, building it anew 2.3. */
 const EVENT_DATA = (sql: Runner) => sql`
@@ -61,7 +70,7 @@ export async function completeRuns(
 ): Promise<CompletedRow[]> {
   const column = <T>(read: (operation: Completion) => T): T[] => columnOf(operations, read);
   const metadata = sql`(${column((operation) => jsonOrNull(operation.metadata))}::text[])`;
-  const rows = await sql<RawRow[]>`
+  const rows = await sql`
     /* claims.complete */
     WITH held AS MATERIALIZED (
       SELECT ${boardId}::int AS board_id, operation.task_id, operation.run_id, operation.attempt, operation.place
@@ -126,56 +135,75 @@ export async function completeRuns(
       (SELECT at FROM moment) AS ended_at, closed.result, closed.metadata, closed.error, closed.checkpoint, closed.evidence, detail.*
     FROM closed
     CROSS JOIN LATERAL (
-      SELECT d.title, d.body, d.payload, d.labels, d.backoff, d.tenant, d.external_ref, d.idempotency_key, d.traceparent, d.comment_count,
-        d.created_by_type, d.created_by_id
-      FROM task_details d WHERE d.board_id = ${boardId} AND d.task_id = closed.task_id OFFSET 0
-    ) AS detail`;
-  return rows.map((row) => completedRowOf(row, operations[row.place - 1]));
+      SELECT ${taskDetailColumns(sql)} FROM task_details d WHERE d.board_id = ${boardId} AND d.task_id = closed.task_id OFFSET 0
+    ) AS detail`.values();
+  return (rows as unknown as CompletedValues[]).map((row) => completedRowOf(row, operations));
 }
 
-function completedRowOf(row: RawRow, operation: Completion | undefined): CompletedRow {
+function completedRowOf(row: CompletedValues, operations: readonly Completion[]): CompletedRow {
+  const operation = operations[row[0] - 1];
   assert(operation !== undefined, 'a row answers one of the operations');
+  const endedAt = row[12];
   const run: RunRow = {
     id: operation.runId,
     task_id: operation.taskId,
     attempt: operation.attempt,
-    lane: row.run_lane,
-    worker: row.run_worker,
+    lane: row[9],
+    worker: row[10],
     outcome: 'completed',
-    started_at: row.started_at,
-    ended_at: row.ended_at,
+    started_at: row[11],
+    ended_at: endedAt,
     ended_by_type: 'claim',
     ended_by_id: operation.actorId,
     end_fingerprint: operation.fingerprint,
     summary: operation.summary,
-    result: row.result,
-    metadata: row.metadata,
-    error: row.error,
-    checkpoint: row.checkpoint,
-    evidence: row.evidence,
+    result: row[13],
+    metadata: row[14],
+    error: row[15],
+    checkpoint: row[16],
+    evidence: row[17],
   };
-  return Object.assign(row, AS_COMPLETED, {
+  return {
     id: operation.taskId,
+    lane: row[2],
+    status: 'done',
+    priority: row[3],
+    version: row[1],
     attempt: operation.attempt,
-    status_since: row.ended_at,
-    updated_at: row.ended_at,
+    consecutive_failures: 0,
+    max_failures: row[4],
+    max_runtime_seconds: row[5],
+    no_progress_seconds: row[6],
+    run_at: row[7],
+    blocked_kind: null,
+    blocked_reason: null,
+    status_since: endedAt,
+    created_at: row[8],
+    updated_at: endedAt,
+    title: row[18],
+    body: row[19],
+    payload: row[20],
+    labels: row[21],
+    backoff: row[22],
+    tenant: row[23],
+    external_ref: row[24],
+    idempotency_key: row[25],
+    traceparent: row[26],
+    comment_count: row[27],
+    created_by_type: row[28],
+    created_by_id: row[29],
+    run_id: null, // A completed task holds no claim.
+    claim_lane: null,
+    worker: null,
+    claim_attempt: null,
+    claimed_at: null,
+    lease_expires_at: null,
+    is_cancel_requested: null,
+    outcome: 'completed',
     summary: operation.summary,
+    result: row[13],
+    metadata: row[14],
+    ended_at: endedAt,
     run,
-  });
+  };
 }
-
-/** A completed task holds no claim, is not blocked and has failed no more. */
-const AS_COMPLETED = {
-  status: 'done',
-  outcome: 'completed',
-  consecutive_failures: 0,
-  blocked_kind: null,
-  blocked_reason: null,
-  run_id: null,
-  claim_lane: null,
-  worker: null,
-  claim_attempt: null,
-  claimed_at: null,
-  lease_expires_at: null,
-  is_cancel_requested: null,
-} as const;

@@ -39,6 +39,22 @@ export interface TaskDetailRow {
   readonly created_by_id: string;
 }
 
+/** The same by position, as taskDetailColumns has them. */
+export type TaskDetailValues = readonly [
+  title: TaskDetailRow['title'],
+  body: TaskDetailRow['body'],
+  payload: TaskDetailRow['payload'],
+  labels: TaskDetailRow['labels'],
+  backoff: TaskDetailRow['backoff'],
+  tenant: TaskDetailRow['tenant'],
+  external_ref: TaskDetailRow['external_ref'],
+  idempotency_key: TaskDetailRow['idempotency_key'],
+  traceparent: TaskDetailRow['traceparent'],
+  comment_count: TaskDetailRow['comment_count'],
+  created_by_type: TaskDetailRow['created_by_type'],
+  created_by_id: TaskDetailRow['created_by_id'],
+];
+
 export interface TaskClaimRow {
   readonly run_id: Uuid;
   readonly claim_lane: string;
@@ -64,12 +80,12 @@ const TASK_HOT_COLUMNS = (sql: Runner) => sql`
   t.id, t.lane, t.status, t.priority, t.version, t.attempt, t.consecutive_failures, t.max_failures, t.max_runtime_seconds,
   t.no_progress_seconds, t.run_at, t.blocked_kind, t.blocked_reason, t.status_since, t.created_at, t.updated_at`;
 
-const TASK_DETAIL_COLUMNS = (sql: Runner) => sql`
+export const taskDetailColumns = (sql: Runner) => sql`
   d.title, d.body, d.payload, d.labels, d.backoff, d.tenant, d.external_ref, d.idempotency_key, d.traceparent, d.comment_count,
   d.created_by_type, d.created_by_id`;
 
 const TASK_COLUMNS = (sql: Runner) => sql`
-  ${TASK_HOT_COLUMNS(sql)}, ${TASK_DETAIL_COLUMNS(sql)},
+  ${TASK_HOT_COLUMNS(sql)}, ${taskDetailColumns(sql)},
   c.run_id, c.lane AS claim_lane, c.worker, c.attempt AS claim_attempt, c.claimed_at, c.lease_expires_at, c.is_cancel_requested,
   r.outcome, r.summary, r.result, r.metadata, r.ended_at`;
 
