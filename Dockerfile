@@ -31,4 +31,6 @@ EXPOSE 7420
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/readyz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # The server is the main process itself, so the stop signal reaches it and it can drain.
-CMD ["node", "bin/lanekeeper.js", "serve"]
+# Room for young objects: a server makes many that live for one request, and with the default 1 MiB to start from a fifth of its time
+# went into collecting them.
+CMD ["node", "--min-semi-space-size=16", "--max-semi-space-size=32", "bin/lanekeeper.js", "serve"]

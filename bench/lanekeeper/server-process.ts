@@ -29,7 +29,7 @@ const LOOK_MS = 20;
 export async function startServerProcess(options: ServerOptions): Promise<ServerProcess> {
   await mkdir(options.dataDir, { recursive: true });
   const log = await open(join(options.dataDir, 'server.log'), 'a');
-  const child = spawn(process.execPath, [...options.nodeFlags, MAIN, 'serve'], {
+  const child = spawn(process.execPath, [...(await readStartFlags()), ...options.nodeFlags, MAIN, 'serve'], {
     stdio: ['ignore', log.fd, log.fd],
     env: {
       PATH: process.env['PATH'],
@@ -68,4 +68,11 @@ async function waitForUrl(child: ChildProcess, dataDir: string): Promise<string>
   }
   const log = await readFile(join(dataDir, 'server.log'), 'utf8').catch(() => '');
   throw new Error(`the server did not become ready:\n${log.slice(-2000)}`);
+}
+
+/** Node's flags as `npm start` has them. */
+async function readStartFlags(): Promise<string[]> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  const { scripts } = JSON.parse(text) as { scripts: { start: string } };
+  return scripts.start.split(' ').filter((word) => word.startsWith('--'));
 }

@@ -63,7 +63,7 @@ describe('Dockerfile', () => {
 
   it('runs the server directly, as an account that is not root', () => {
     expect(finalStage).toMatch(/^USER node$/m);
-    expect(finalStage).toMatch(/^CMD \["node", "bin\/lanekeeper\.js", "serve"\]$/m);
+    expect(finalStage).toMatch(/^CMD \["node", ("--[a-z=0-9-]+", )*"bin\/lanekeeper\.js", "serve"\]$/m);
   });
 
   it('checks readiness and keeps /data', () => {
