@@ -59,9 +59,9 @@ const jsonOrNull = (value: unknown): string | null =>
  * Operations must name each run once and come in task order, so that two batches lock alike: the task, then its claim, which is
  * locked by being deleted.
  *
- * Plans are pinned as in claim.ts. Claims and runs change under heartbeats, so they are not found by their place but by key, and
- * `board_id = ANY (ARRAY[…])` says which way round: written as an equality, a planner that believes the table to be empty would
- * go through all of the board and compare each row with each operation, and it does so still when the table is large.
+ * Plans are pinned as in claim.ts. Heartbeats and operators change these rows meanwhile, so they are not found by their place but by
+ * key: a row that moved before it was locked is still found. `board_id = ANY (ARRAY[…])` says which way round. Written as an
+ * equality, a planner that believes the table to be empty goes through all of the board, and compares each row with each operation.
  */
 export async function completeRuns(
   sql: Runner,

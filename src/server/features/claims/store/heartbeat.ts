@@ -30,7 +30,7 @@ const LOG_INTERVAL_SECONDS = 30;
 /**
  * Extends the leases of the runs that still hold their claims. An expired lease that nobody has reaped yet is still the holder's.
  * Commits without waiting for the disk: what a crash takes back is a lease extension, and the next heartbeat repeats it. Nothing
- * that writes an event may do so, because watchers would have seen a seq that is gone.
+ * that writes an event may do so, because watchers would have seen a seq that is gone. Plans are pinned as in complete.ts.
  */
 export async function extendLeases(sql: Sql, boardId: number, beats: readonly Beat[]): Promise<BeatRow[]> {
   return sql<BeatRow[]>`
