@@ -5,14 +5,7 @@ import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../..
 import { assert } from '../../kernel/assert.ts';
 import { TASK_BACKOFF } from '../../kernel/backoff.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
-import {
-  decideEnd,
-  type End,
-  EVENT_TEXT_CHARACTERS_MAX,
-  mayMove,
-  moveTasks,
-  type Verdict,
-} from '../tasks/service.ts';
+import { decideEnd, type End, eventTextOf, mayMove, moveTasks, type Verdict } from '../tasks/service.ts';
 import { closeRuns, deleteClaims, type HeldRow } from './store/end.ts';
 
 /** One end of one locked hold. */
@@ -111,14 +104,12 @@ function eventsOf(settled: Ending & { readonly verdict: Verdict }): NewEvent[] {
     status_before: 'running',
     status_after: verdict.status,
     outcome: verdict.outcome,
-    ...(end.verb === 'block'
-      ? { kind: end.kind, reason: end.reason.slice(0, EVENT_TEXT_CHARACTERS_MAX) }
-      : {}),
+    ...(end.verb === 'block' ? { kind: end.kind, reason: eventTextOf(end.reason) } : {}),
     ...(end.verb === 'fail' ? { kind: end.kind } : {}),
     // After the worker's own: a cancelled task was cancelled for the canceller's reason.
     ...(verdict.outcome === 'cancelled' ? { ended_by_verb: end.verb, reason: held.cancel_reason } : {}),
-    summary: settled.summary?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null,
-    error: settled.error?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null,
+    summary: eventTextOf(settled.summary),
+    error: eventTextOf(settled.error),
     metadata: settled.metadata,
     consecutive_failures: verdict.consecutiveFailures,
     delay_seconds: verdict.delaySeconds,
@@ -126,7 +117,7 @@ function eventsOf(settled: Ending & { readonly verdict: Verdict }): NewEvent[] {
   };
   const ended: NewEvent = { ...place, kind: EVENT_KINDS_BY_OUTCOME[verdict.outcome], data };
   if (!verdict.hasGivenUp) return [ended];
-  const reason = verdict.blocked?.reason.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null;
+  const reason = eventTextOf(verdict.blocked?.reason);
   return [
     ended,
     {

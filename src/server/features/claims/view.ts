@@ -1,6 +1,7 @@
 /** Runs and handoffs as the wire shows them. */
 import type { Handoff } from '../../../contract/claims.ts';
 import type { Run } from '../../../contract/runs.ts';
+import { excerptOf } from '../../kernel/excerpt.ts';
 import { formatId } from '../../kernel/ids.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { commentOf } from '../tasks/service.ts';
@@ -54,7 +55,7 @@ export function handoffOf(attempts: readonly AttemptRow[], comments: CommentRows
   const capText = (name: string, text: string | null): string | null => {
     if (text === null || text.length <= TEXT_CHARACTERS_MAX) return text;
     if (!truncated.includes(name)) truncated.push(name);
-    return text.slice(0, TEXT_CHARACTERS_MAX);
+    return excerptOf(text, TEXT_CHARACTERS_MAX);
   };
   return {
     ...EMPTY_HANDOFF,

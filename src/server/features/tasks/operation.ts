@@ -5,6 +5,7 @@ import type { Task } from '../../../contract/tasks.ts';
 import type { Tx } from '../../db/client.ts';
 import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
 import { violatedUnique } from '../../db/failures.ts';
+import { excerptOf } from '../../kernel/excerpt.ts';
 import type { IdSource, Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
@@ -28,7 +29,11 @@ import { taskOf } from './view.ts';
 /** Pinned by the wire contract: how long a running claim may take to stop when the caller does not say. */
 const CANCEL_DEADLINE_SECONDS = 30;
 /** As the domain says: what an event carries of a longer text. */
-export const EVENT_TEXT_CHARACTERS_MAX = 400;
+const EVENT_TEXT_CHARACTERS_MAX = 400;
+
+export function eventTextOf(text: string | null | undefined): string | null {
+  return text === null || text === undefined ? null : excerptOf(text, EVENT_TEXT_CHARACTERS_MAX);
+}
 
 export function taskNotFound(reference: string): ProblemError {
   return new ProblemError('not_found', `There is no task ${JSON.stringify(reference)} on this board.`, {
@@ -90,7 +95,7 @@ export class TaskOperation {
   async unblock(answer: string | null): Promise<void> {
     const before = this.#before;
     const comment = answer === null ? [] : [await this.#comment(answer)];
-    const data = { kind: before.blocked_kind, answer: answer?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null };
+    const data = { kind: before.blocked_kind, answer: eventTextOf(answer) };
     await this.#move(
       'unblock',
       { status: 'ready', consecutiveFailures: 0, protocolViolations: 0 },
@@ -146,7 +151,7 @@ export class TaskOperation {
     };
     const data = {
       outcome: 'completed',
-      summary: body.summary?.slice(0, EVENT_TEXT_CHARACTERS_MAX) ?? null,
+      summary: eventTextOf(body.summary),
       metadata: body.metadata,
     };
     const alsoWrite = () => insertOperatorRun(this.#tx, this.#board.id, run);
@@ -219,7 +224,7 @@ export class TaskOperation {
 
   #commentEvent(body: string): NewEvent {
     const { id, lane, attempt } = this.#before;
-    const data = { body: body.slice(0, EVENT_TEXT_CHARACTERS_MAX) };
+    const data = { body: eventTextOf(body) };
     return { kind: 'task.commented', taskId: id, lane, attempt, actor: this.#actor, data };
   }
 

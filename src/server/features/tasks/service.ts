@@ -19,7 +19,7 @@ import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage }
 import { commentOf, taskOf } from './view.ts';
 
 export { TaskCreation } from './creation.ts';
-export { EVENT_TEXT_CHARACTERS_MAX } from './operation.ts';
+export { eventTextOf } from './operation.ts';
 export { decideEnd, type End, mayMove, type Verdict } from './state.ts';
 export { type LockedTask, moveTasks } from './store/change.ts';
 export {
