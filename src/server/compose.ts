@@ -29,6 +29,7 @@ import {
   HandingOver,
   Pushing,
   Reaper,
+  Returns,
   Running,
 } from './features/claims/service.ts';
 import { bindLaneRoutes } from './features/lanes/routes.ts';
@@ -177,7 +178,8 @@ async function createBase(parts: ServerParts, lifecycle: Lifecycle, onError: Bas
 
 type Services = ReturnType<typeof createServices>;
 
-function createServices({ database, clock, ids, metrics, wake, signingKeys, claimAckMs, onError }: Base) {
+function createServices(base: Base) {
+  const { database, clock, ids, metrics, wake, signingKeys, claimAckMs, onError } = base;
   const { hot, cold } = database;
   const tokens = new ClaimTokens(signingKeys, clock);
   const authenticator = new Authenticator(cold, tokens);
@@ -190,6 +192,7 @@ function createServices({ database, clock, ids, metrics, wake, signingKeys, clai
   const feeds = new BoardFeeds({ sql: cold, wake, clock, onError: onError('feed'), onLag });
   const tasks = new TaskService({ sql: cold, wake, ids });
   const creation = new TaskCreation({ hot, wake, ids, clock });
+  const { running, returns } = createRunning(base, tokens, presence);
   const claiming = new Claiming({
     hot,
     wake,
@@ -199,15 +202,7 @@ function createServices({ database, clock, ids, metrics, wake, signingKeys, clai
     tasks,
     onClaimed: (rows) => countClaims(metrics, rows),
     onEmpty: (reason) => metrics.emptyClaims.inc({ reason }),
-  });
-  const running = new Running({
-    hot,
-    cold,
-    wake,
-    tokens,
-    presence,
-    onEnded: (outcome) => metrics.ends.inc({ outcome }),
-    onBeats: (count) => metrics.heartbeats.inc(count),
+    giveBack: (board, undelivered, reason) => returns.give(board, undelivered, reason),
   });
   const handingOver = new HandingOver(cold, tokens);
   const waiters = new ClaimWaiters(feeds);
@@ -217,6 +212,7 @@ function createServices({ database, clock, ids, metrics, wake, signingKeys, clai
     claiming,
     handingOver,
     running,
+    returns,
     tokens,
     configs,
     feeds,
@@ -248,10 +244,30 @@ function createServices({ database, clock, ids, metrics, wake, signingKeys, clai
     handingOver,
     running,
     waiters,
+    returns,
     pushing,
     reaper,
     sessions,
   };
+}
+
+function createRunning(
+  { database, metrics, wake, onError }: Base,
+  tokens: ClaimTokens,
+  presence: PresenceTracker,
+) {
+  const { hot, cold } = database;
+  const running = new Running({
+    hot,
+    cold,
+    wake,
+    tokens,
+    presence,
+    onEnded: (outcome) => metrics.ends.inc({ outcome }),
+    onBeats: (count) => metrics.heartbeats.inc(count),
+  });
+  const now = (): number => performance.now();
+  return { running, returns: new Returns({ running, now, onError: onError('undelivered claim') }) };
 }
 
 function countClaims(metrics: Metrics, rows: readonly { readonly waited_seconds: number }[]): void {
@@ -260,7 +276,7 @@ function countClaims(metrics: Metrics, rows: readonly { readonly waited_seconds:
 }
 
 async function bindRoutes(app: App, base: Base, services: Services, parts: ServerParts): Promise<void> {
-  const { database, metrics, wake, logger, lifecycle, signingKeys, config, onError } = base;
+  const { database, metrics, wake, logger, lifecycle, signingKeys, config } = base;
   const { authenticator, keys, boards, lanes, feeds, tasks, waiters, sessions } = services;
   const bind = createBind({
     app,
@@ -299,8 +315,7 @@ async function bindRoutes(app: App, base: Base, services: Services, parts: Serve
   bindBoardRoutes(bind, boards);
   bindLaneRoutes(bind, { lanes, boards, keys, idempotency });
   bindTaskRoutes(bind, { ...services, wake, idempotency, reads });
-  const onUndelivered = onError('undelivered claim');
-  bindClaimRoutes(bind, { ...services, wake, idempotency: new Idempotency(database.hot), onUndelivered });
+  bindClaimRoutes(bind, { ...services, wake, idempotency: new Idempotency(database.hot) });
   bindWatchRoutes(bind, { feeds, boards, lanes, tasks, reads });
 }
 

@@ -35,6 +35,8 @@ export interface DatabaseOptions {
 
 /** Longest statement we allow; every one of ours takes milliseconds, so this only ends the lost ones. */
 const STATEMENT_TIMEOUT_MS = 10_000;
+/** Below the patience of a caller (8 s, in tx.ts): what was answered 503 must not commit a moment later. */
+const HOT_STATEMENT_TIMEOUT_MS = 7000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
 /** Above the statement timeout, so that a slow statement is ended by Postgres and not by cutting the connection. */
 const SILENCE_DEADLINE_MS = 15_000;
@@ -153,7 +155,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     } as Parameters<typeof postgres>[1] & { types: typeof TYPES }) as Sql;
 
   const { onHotStatement } = options;
-  const hot = open(options.hotConnectionsMax ?? HOT_CONNECTIONS_MAX, HOT_SETTINGS, {
+  const hotSettings = { ...HOT_SETTINGS, statement_timeout: String(HOT_STATEMENT_TIMEOUT_MS) };
+  const hot = open(options.hotConnectionsMax ?? HOT_CONNECTIONS_MAX, hotSettings, {
     ...(onHotStatement && {
       debug: (_connection: number, text: string, parameters: readonly unknown[]) =>
         onHotStatement(text, parameters),

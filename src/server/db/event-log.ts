@@ -8,6 +8,7 @@ import type { EventKind, TaskStatus } from '../../contract/statuses.ts';
 import { assert } from '../kernel/assert.ts';
 import type { ActorRef } from '../kernel/principal.ts';
 import type { Tx } from './client.ts';
+import { BoardGoneError } from './failures.ts';
 
 export interface NewEvent {
   readonly kind: EventKind;
@@ -74,7 +75,7 @@ export async function appendEvents(tx: Tx, boardId: number, change: LogChange): 
       ) WITH ORDINALITY AS item (kind, task_id, run_id, lane, worker, attempt, task_version, actor_type, actor_id, data, ordinality)
     )
     SELECT seq, config_version FROM bumped`;
-  assert(row !== undefined, 'the board of a transaction exists: its row was read under lock');
+  if (row === undefined) throw new BoardGoneError(`board ${boardId} has no counter row`);
   return { seq: row.seq, configVersion: row.config_version };
 }
 

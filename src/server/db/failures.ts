@@ -78,3 +78,8 @@ export function isStaleDecision(error: unknown): boolean {
     error.column_name === 'seq'
   );
 }
+
+/** A change of a board found no counter row: the board was deleted while the change was under way. */
+export class BoardGoneError extends Error {
+  override readonly name = 'BoardGoneError';
+}

@@ -15,8 +15,11 @@ class DatabaseDeadlineError extends Error {
   readonly code = 'DATABASE_DEADLINE';
 }
 
-/** Rejects when the database has not answered in time. The statement itself is ended by statement_timeout. */
-export async function withinDeadline<T>(work: Promise<T>): Promise<T> {
+/**
+ * Rejects when the database has not answered in time. A running statement is ended by statement_timeout, but one that has stood in the
+ * driver's queue may start only now: what it brings after all is handed to `onLate`, which must not throw.
+ */
+export async function withinDeadline<T>(work: Promise<T>, onLate?: (value: T) => void): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_, reject) => {
     timer = setTimeout(
@@ -26,17 +29,57 @@ export async function withinDeadline<T>(work: Promise<T>): Promise<T> {
   });
   try {
     return await Promise.race([work, deadline]);
+  } catch (error) {
+    if (onLate !== undefined && error instanceof DatabaseDeadlineError) work.then(onLate, ignore);
+    throw error;
   } finally {
     clearTimeout(timer);
   }
 }
 
-export async function transaction<T>(sql: Sql, work: (tx: Tx) => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
+/** What the caller has no patience for any more is rolled back; `onLate` hears of a commit that was on its way already. */
+export function transaction<T>(
+  sql: Sql,
+  work: (tx: Tx) => Promise<T>,
+  onLate?: (value: T) => void,
+): Promise<T> {
+  return retried(
+    async () => {
+      let isLate = false;
+      const assertInTime = (): void => {
+        if (isLate) throw new Error('the transaction came too late'); // For the driver; its caller has gone.
+      };
+      const committed = begin(sql, '', async (tx) => {
+        assertInTime();
+        const result = await work(tx);
+        assertInTime();
+        return result;
+      });
+      try {
+        return await withinDeadline(committed, onLate);
+      } finally {
+        isLate = true;
+      }
+    },
+    (error) => isConflict(error) || isStaleDecision(error),
+  );
+}
+
+/** For one statement that is a transaction by itself: again when Postgres rolled it back for another's sake. */
+export function retriedStatement<T>(run: () => Promise<T>): Promise<T> {
+  return retried(() => withinDeadline(run()), isConflict);
+}
+
+async function retried<T>(attempt: () => Promise<T>, isWorthIt: (error: unknown) => boolean): Promise<T> {
+  for (let attempts = 1; ; attempts += 1) {
     try {
-      return await withinDeadline(begin(sql, '', work));
+      return await attempt();
     } catch (error) {
-      if (attempt >= ATTEMPTS_MAX || !(isConflict(error) || isStaleDecision(error))) throw error;
+      if (attempts >= ATTEMPTS_MAX || !isWorthIt(error)) throw error;
     }
   }
+}
+
+function ignore(): void {
+  // It has brought nothing, and its caller knows already.
 }

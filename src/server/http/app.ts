@@ -29,7 +29,10 @@ interface KnownPath {
   readonly method: string;
 }
 
-/** A refused request may still be sending: what it sends is thrown away for so long, then the connection is closed. */
+/**
+ * A refused request may still be sending: what it sends is thrown away for so long, then the connection is closed. After an answer with
+ * `Connection: close` Node closes at once, with what has not been read yet.
+ */
 const UNREAD_BODY_MS = 500;
 
 export class App {

@@ -128,21 +128,22 @@ async function admit(
   return { exchange: exchange as Exchange, headers };
 }
 
-/** Read from Node's request: asking the framework would build a Headers object for every request. */
+/** As one text: a header that is sent several times is a list, whichever lines it came in. */
 function headerOf(incoming: IncomingMessage, name: string): string | undefined {
   const value = incoming.headers[name.toLowerCase()];
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
 /** A signal that ends with the client or the server. Made only for requests that wait: the others end by themselves. */
-function connectionOf(binder: Binder, { incoming, outgoing }: Call, waitSeconds: number | null) {
+function connectionOf(binder: Binder, call: Call, waitSeconds: number | null) {
+  const { incoming, outgoing } = call;
   let signal = binder.signal;
   if (waitSeconds !== null) {
     const gone = new AbortController();
     const onGone = (): void =>
       gone.abort(new ProblemError('invalid_request', 'The client did not wait for the answer.'));
-    outgoing.once('close', onGone);
     if (incoming.socket.destroyed) onGone();
+    else onceClosed(call, onGone);
     signal = AbortSignal.any([binder.signal, gone.signal]);
   }
   return {
@@ -150,9 +151,29 @@ function connectionOf(binder: Binder, { incoming, outgoing }: Call, waitSeconds:
     isConnected: () => !incoming.socket.destroyed && !outgoing.destroyed,
     onUndelivered: (callback: () => void) => {
       if (outgoing.destroyed || incoming.socket.destroyed) callback();
-      else outgoing.once('close', () => outgoing.writableFinished || callback());
+      else onceClosed(call, () => outgoing.writableFinished || callback());
     },
   };
+}
+
+/**
+ * Calls back once: the answer has gone out, or never will. A response that stands behind another one of its connection is not told when
+ * that closes, and asks the connection itself; the others have it told by Node, and need no listener on what many requests share.
+ */
+function onceClosed({ incoming: { socket }, outgoing }: Call, callback: () => void): void {
+  if (outgoing.socket !== null) {
+    outgoing.once('close', callback);
+    return;
+  }
+  const onClose = (): void => {
+    outgoing.off('close', onClose);
+    socket.off('close', onClose);
+    callback();
+  };
+  // As many as stand in line: no leak, each is gone with its answer.
+  socket.setMaxListeners(0);
+  outgoing.on('close', onClose);
+  socket.on('close', onClose);
 }
 
 function storableParams({ params }: Call): Readonly<Record<string, string>> {
@@ -161,7 +182,8 @@ function storableParams({ params }: Call): Readonly<Record<string, string>> {
 }
 
 function queryOf({ search }: Call): Record<string, string> {
-  const query: Record<string, string> = {};
+  // Without a prototype, so that no name means anything.
+  const query: Record<string, string> = Object.create(null);
   for (const [name, value] of new URLSearchParams(search)) {
     if (Object.hasOwn(query, name))
       throw new ProblemError(

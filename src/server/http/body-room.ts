@@ -46,9 +46,15 @@ export class HeldBody {
     this.#room = room;
   }
 
-  /** What the body has, or says that it will have. */
+  /** What has come of the body. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Throws rate_limited when there is none at the moment; keeps nothing free. */
+  assertRoomFor(bytes: number): void {
+    this.#room.take(countedOf(bytes));
+    this.#room.take(-countedOf(bytes));
   }
 
   /** Throws rate_limited, and then holds no more than before. */

@@ -23,10 +23,10 @@ async function readBytes(incoming: IncomingMessage, bytesMax: number, held: Held
     new ProblemError('payload_too_large', `The body exceeds ${bytesMax} bytes.`, {
       headers: { Connection: 'close' },
     });
-  // Node gives no more than was declared, and nothing else says how much is to come.
+  // A length that cannot be had is refused before it is read, but only what has come is counted: declaring costs a client nothing.
   const declaredBytes = Number(incoming.headers['content-length'] ?? 0);
   if (declaredBytes > bytesMax) throw tooLarge();
-  held.grow(declaredBytes);
+  held.assertRoomFor(declaredBytes);
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -38,7 +38,7 @@ async function readBytes(incoming: IncomingMessage, bytesMax: number, held: Held
       bytes += chunk.length;
       try {
         if (bytes > bytesMax) throw tooLarge();
-        held.grow(Math.max(0, bytes - held.bytes));
+        held.grow(chunk.length);
         chunks.push(chunk);
       } catch (error) {
         finish(error);

@@ -1,5 +1,5 @@
-/** The listening socket: HTTP requests go to the application, upgrades to the watch. */
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+/** The listening socket: HTTP requests go to the application, upgrades to a WebSocket to the watch. */
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { LIMITS } from '../../contract/constants.ts';
 import type { App } from './app.ts';
@@ -35,7 +35,10 @@ export async function listen({ app, host, port, onUpgrade }: ListenOptions): Pro
   );
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = 0; // Bodies have their own limit; a long poll is not a slow request.
-  server.on('upgrade', onUpgrade);
+  server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (isWebSocket(incoming)) onUpgrade(incoming, socket, head);
+    else serveWithoutUpgrade(server, incoming, socket, head);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, host, port)));
     server.listen(port, host, resolve);
@@ -54,6 +57,48 @@ export async function listen({ app, host, port, onUpgrade }: ListenOptions): Pro
         server.closeIdleConnections();
       }),
   };
+}
+
+function isWebSocket({ headers }: IncomingMessage): boolean {
+  return (headers.upgrade ?? '').split(',').some((protocol) => protocol.trim().toLowerCase() === 'websocket');
+}
+
+/**
+ * An offer to go on in another protocol, such as h2c, may be ignored; but with a listener for upgrades Node takes every such request for
+ * one, and leaves its body unread. So the connection is given to the server again, as a new one that begins with the same request
+ * without the offer: body, keep-alive and all bounds are those of any other request.
+ */
+function serveWithoutUpgrade(server: Server, incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const ignore = (): void => undefined;
+  const serve = (): void => {
+    // Answers to requests before this one go out first: the connection taken anew would know nothing of them.
+    const unfinished = '_httpMessage' in socket ? socket._httpMessage : null;
+    if (unfinished instanceof ServerResponse) {
+      unfinished.once('close', serve);
+      return;
+    }
+    socket.off('error', ignore);
+    if (socket.destroyed || !server.listening) {
+      socket.destroy(); // A server that is closing would not find it again.
+      return;
+    }
+    socket.unshift(Buffer.concat([headWithoutUpgrade(incoming), head]));
+    server.emit('connection', socket);
+  };
+  // Nobody else listens until the server does again.
+  socket.on('error', ignore);
+  serve();
+}
+
+function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? '';
+    // No space: what kept to the bound on headers still does.
+    if (name.toLowerCase() !== 'upgrade') text += `${name}:${rawHeaders[index + 1]}\r\n`;
+  }
+  // Node reads the bytes of header values as latin1.
+  return Buffer.from(`${text}\r\n`, 'latin1');
 }
 
 function explain(error: NodeJS.ErrnoException, host: string, port: number): Error {

@@ -1,6 +1,6 @@
 /** The one place where an error becomes an answer: problem+json, the code's status, and nothing internal. */
 import { PROBLEMS, type ProblemBody, problemType } from '../../contract/problems.ts';
-import { isDatabaseAway } from '../db/failures.ts';
+import { BoardGoneError, isDatabaseAway } from '../db/failures.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
 import type { Answer } from './exchange.ts';
 
@@ -18,6 +18,12 @@ export function asProblem(error: unknown): ProblemError {
         headers: { 'Retry-After': DATABASE_RETRY_SECONDS },
       },
     );
+  }
+  if (error instanceof BoardGoneError) {
+    return new ProblemError('not_found', 'The board was deleted while this request was under way.', {
+      cause: error,
+      extensions: { resource: 'board' },
+    });
   }
   return new ProblemError(
     'internal',

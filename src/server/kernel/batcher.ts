@@ -16,7 +16,10 @@ export type Settled<R> =
 export interface BatcherOptions<K, Op, R> {
   /** Operations in one batch. */
   readonly sizeMax: number;
-  /** Operations waiting per key; one more is refused as rate_limited. */
+  /**
+   * Operations waiting per key; one more is refused as rate_limited. Of several groups (`fairBy`) none may hold more than is left free, so
+   * that one alone never takes more than half and the others find room.
+   */
   readonly waitingMax: number;
   /** Bytes in one batch; an operation that is larger by itself runs alone. Default: no bound. */
   readonly batchBytesMax?: number;
@@ -114,7 +117,7 @@ export class Batcher<K, Op, R> {
         return;
       }
       const backlog = this.#backlogs.get(key);
-      if (!this.#hasRoom(backlog, entry.heldBytes)) {
+      if (!this.#hasRoom(backlog, entry)) {
         reject(tooManyWaiting());
         return;
       }
@@ -128,9 +131,17 @@ export class Batcher<K, Op, R> {
     while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
   }
 
-  #hasRoom(backlog: Backlog<Op, R> | undefined, bytes: number): boolean {
-    if (backlog !== undefined && backlog.queue.length >= this.#options.waitingMax) return false;
+  #hasRoom(backlog: Backlog<Op, R> | undefined, { operation, heldBytes: bytes }: Waiting<Op, R>): boolean {
+    if (backlog !== undefined && !this.#hasPlace(backlog.queue, operation)) return false;
     return (backlog?.heldBytes ?? 0) + bytes <= this.#heldBytesMax - (this.#heldBytes + bytes);
+  }
+
+  #hasPlace(queue: FairQueue<Waiting<Op, R>>, operation: Op): boolean {
+    const { waitingMax, fairBy } = this.#options;
+    const free = waitingMax - queue.length;
+    // Below half no group can hold more than is left, and none needs to be looked up.
+    if (fairBy === undefined || queue.length < free) return free > 0;
+    return queue.lengthOf(fairBy(operation)) < free;
   }
 
   #open(key: K): Backlog<Op, R> {

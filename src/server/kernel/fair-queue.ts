@@ -29,6 +29,7 @@ export interface Group<T> {
   order: number;
   /** Where it stands in the heap. */
   index: number;
+  length: number;
 }
 
 export class FairQueue<T extends Queued<T>> {
@@ -44,6 +45,10 @@ export class FairQueue<T extends Queued<T>> {
     return this.#length;
   }
 
+  lengthOf(groupName: string): number {
+    return this.#find(groupName)?.length ?? 0;
+  }
+
   push(groupName: string, entry: T): void {
     this.#length += 1;
     const group = this.#find(groupName);
@@ -51,6 +56,7 @@ export class FairQueue<T extends Queued<T>> {
       this.#add(groupName, entry);
       return;
     }
+    group.length += 1;
     entry.group = group;
     entry.previous = group.tail;
     group.tail.next = entry;
@@ -88,7 +94,7 @@ export class FairQueue<T extends Queued<T>> {
 
   #add(name: string, entry: T): void {
     const index = this.#heap.length;
-    const group = { name, head: entry, tail: entry, startedAt: 0, dueAt: 0, order: 0, index };
+    const group = { name, head: entry, tail: entry, startedAt: 0, dueAt: 0, order: 0, index, length: 1 };
     entry.group = group;
     if (index > 0) this.#groups ??= new Map(this.#heap.map((known) => [known.name, known]));
     this.#groups?.set(name, group);
@@ -99,6 +105,7 @@ export class FairQueue<T extends Queued<T>> {
   #unlink(group: Group<T>, entry: T, nextStartsAt: number): void {
     const { previous, next } = entry;
     this.#length -= 1;
+    group.length -= 1;
     entry.group = null;
     entry.previous = null;
     entry.next = null;

@@ -8,13 +8,19 @@ import type { WebSocket } from 'ws';
 export interface Connection {
   /** False: the peer is not reading fast enough; the frame was not taken and nothing more should be sent until onWritable. */
   send(text: string): boolean;
-  /** For answers to the peer's own frames: taken whatever lies unsent, because their number is bounded by what it sent. */
+  /**
+   * For answers to the peer's own frames: taken whatever lies unsent. Whoever answers must stop reading the peer while it has no room, or
+   * one that sends and never reads would fill the memory.
+   */
   answer(text: string): void;
   /** False: it is closing, or much lies unsent, so nothing should be begun for this peer until onWritable. */
   hasRoom(): boolean;
+  /** Milliseconds for which there has been no room; 0: there is. */
+  fullMs(): number;
   /** Stops and starts taking frames from the peer: those that it sends meanwhile wait on its own side. */
   setReading(isReading: boolean): void;
-  onMessage(listener: (text: string) => void): void;
+  /** @param listener Is told the text and what it took on the wire. */
+  onMessage(listener: (text: string, bytes: number) => void): void;
   /** The peer has read enough that sending may go on. */
   onWritable(listener: () => void): void;
   onClose(listener: () => void): void;
@@ -28,43 +34,29 @@ const UNSENT_BYTES_MAX = 256 * 1024;
 const PING_INTERVAL_MS = 25_000;
 /** RFC 6455 section 5.5: a control frame carries at most 125 bytes, two of which are the code. */
 const CLOSE_REASON_BYTES_MAX = 123;
-/** How often a parked socket's backlog is looked at; ws has no drain event. */
+/** How often a full socket's backlog is looked at: the drain of its stream only tells that all of it has gone. */
 const WRITABLE_POLL_MS = 50;
 
 /** @param stream The one under the socket. */
 export function createConnection(socket: WebSocket, stream: Duplex): Connection {
-  let isAlive = true;
   let isGathering = false;
   let writableTimer: NodeJS.Timeout | undefined;
+  let fullSince = 0;
   let onWritable: () => void = () => undefined;
-  const ping = setInterval(() => {
-    if (!isAlive) {
-      socket.terminate();
-      return;
-    }
-    // Nothing is heard from a peer that is not being read, and a pong would wait behind its frames.
-    isAlive = socket.isPaused;
-    socket.ping();
-  }, PING_INTERVAL_MS);
-  // Anything that arrives is a sign of life, not only a pong.
-  const markAlive = (): void => {
-    isAlive = true;
-  };
-  socket.on('pong', markAlive);
-  socket.on('message', markAlive);
-  socket.on('error', () => socket.terminate());
-  socket.once('close', () => {
-    clearInterval(ping);
-    clearInterval(writableTimer);
-  });
+  endWhenDead(socket);
+  socket.once('close', () => clearInterval(writableTimer));
 
+  const lookForRoom = (): void => {
+    if (writableTimer === undefined || socket.bufferedAmount > UNSENT_BYTES_MAX / 2) return;
+    clearInterval(writableTimer);
+    writableTimer = undefined;
+    onWritable();
+  };
+  stream.on('drain', lookForRoom);
   const watchForRoom = (): void => {
-    writableTimer ??= setInterval(() => {
-      if (socket.bufferedAmount > UNSENT_BYTES_MAX / 2) return;
-      clearInterval(writableTimer);
-      writableTimer = undefined;
-      onWritable();
-    }, WRITABLE_POLL_MS);
+    if (writableTimer !== undefined) return;
+    fullSince = performance.now();
+    writableTimer = setInterval(lookForRoom, WRITABLE_POLL_MS);
   };
 
   /** What is sent in one turn of the event loop goes out as one write: a system call costs more than a frame. */
@@ -88,7 +80,7 @@ export function createConnection(socket: WebSocket, stream: Duplex): Connection 
     },
     send: (text) => {
       if (socket.readyState !== socket.OPEN) return true;
-      if (isFull(text.length)) {
+      if (isFull(Buffer.byteLength(text))) {
         watchForRoom();
         return false;
       }
@@ -96,7 +88,10 @@ export function createConnection(socket: WebSocket, stream: Duplex): Connection 
       return true;
     },
     answer: (text) => {
-      if (socket.readyState === socket.OPEN) write(text);
+      if (socket.readyState !== socket.OPEN) return;
+      write(text);
+      // Also when nobody asks for room: how long there is none is counted from now.
+      if (isFull(0)) watchForRoom();
     },
     hasRoom: () => {
       if (socket.readyState !== socket.OPEN) return false;
@@ -104,13 +99,14 @@ export function createConnection(socket: WebSocket, stream: Duplex): Connection 
       watchForRoom();
       return false;
     },
+    fullMs: () => (writableTimer === undefined ? 0 : performance.now() - fullSince),
     setReading: (isReading) => {
       if (isReading) socket.resume();
       else socket.pause();
     },
     onMessage: (listener) => {
       socket.on('message', (data: Buffer, isBinary: boolean) =>
-        listener(isBinary ? '' : data.toString('utf8')),
+        listener(isBinary ? '' : data.toString('utf8'), data.length),
       );
     },
     onWritable: (listener) => {
@@ -119,7 +115,31 @@ export function createConnection(socket: WebSocket, stream: Duplex): Connection 
     onClose: (listener) => {
       socket.once('close', listener);
     },
-    close: (code, reason) =>
-      socket.close(code, Buffer.from(reason).subarray(0, CLOSE_REASON_BYTES_MAX).toString()),
+    close: (code, reason) => {
+      socket.close(code, Buffer.from(reason).subarray(0, CLOSE_REASON_BYTES_MAX).toString());
+      // Its answer to the close is still wanted.
+      socket.resume();
+    },
   };
+}
+
+/** Anything that arrives is a sign of life, not only a pong. */
+function endWhenDead(socket: WebSocket): void {
+  let isAlive = true;
+  const ping = setInterval(() => {
+    if (!isAlive) {
+      socket.terminate();
+      return;
+    }
+    // Nothing is heard from a peer that is not being read, and a pong would wait behind its frames.
+    isAlive = socket.isPaused;
+    socket.ping();
+  }, PING_INTERVAL_MS);
+  const markAlive = (): void => {
+    isAlive = true;
+  };
+  socket.on('pong', markAlive);
+  socket.on('message', markAlive);
+  socket.on('error', () => socket.terminate());
+  socket.once('close', () => clearInterval(ping));
 }

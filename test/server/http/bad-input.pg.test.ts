@@ -141,6 +141,13 @@ const BODIES: readonly Bad[] = [
     body: { tasks: Array.from({ length: 1001 }, () => ({ title: 'x' })) },
     ...invalid,
   },
+  {
+    what: 'an unknown parameter of the query, whatever its name',
+    method: 'GET',
+    path: `${TASKS}?__proto__=1`,
+    ...invalid,
+    pointer: '/__proto__',
+  },
   { what: 'an empty batch', path: BATCH, body: { tasks: [] }, ...invalid },
   {
     what: 'a lease of a second too much',

@@ -59,3 +59,23 @@ test('a body that turns out too large, or breaks off, is held no longer than its
   held.end();
   expect(() => room.take(10_000_000)).not.toThrow();
 });
+
+test('a length that is only declared takes nothing from others, but must be there to be had', async () => {
+  const room = new BodyRoom(1_000_000);
+  const idle = [1, 2, 3].map(() => {
+    const incoming = Object.assign(new PassThrough(), {
+      headers: { 'content-type': 'application/json', 'content-length': String(900_000) },
+    }) as unknown as Parameters<typeof readJsonBody>[0];
+    const held = room.begin();
+    return { incoming, held, answer: readJsonBody(incoming, createTask, held) };
+  });
+  const [large, other] = [room.begin(), room.begin()];
+  await read(large, LARGE, true);
+  await expect(read(other, 700_000, true)).rejects.toMatchObject(REFUSED);
+  for (const { incoming, answer } of idle) {
+    incoming.destroy();
+    await expect(answer).rejects.toMatchObject({ code: 'invalid_request' });
+  }
+  for (const { held } of [...idle, { held: large }, { held: other }]) held.end();
+  expect(() => room.take(1_000_000)).not.toThrow();
+});

@@ -295,3 +295,27 @@ describe('a batcher', () => {
     await batcher.drain();
   });
 });
+
+test('a busy group never takes all the places: a quiet one is heard, and alone a group has half', async () => {
+  const gate = makeGate();
+  const batcher = new Batcher<string, string, number>({
+    sizeMax: 1,
+    waitingMax: 10,
+    fairBy: (group) => group,
+    run: async (_key, operations) => {
+      await gate.opened;
+      return operations.map(() => ({ ok: true, value: 1 }));
+    },
+  });
+  const running = batcher.submit('board', 'busy');
+  await settled();
+  const answers = await Promise.allSettled([
+    ...Array.from({ length: 20 }, () => Promise.race([batcher.submit('board', 'busy'), settled()])),
+  ]);
+  expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(5);
+  const quiet = batcher.submit('board', 'quiet');
+  await expect(batcher.submit('board', 'busy')).rejects.toMatchObject({ code: 'rate_limited' });
+  gate.open();
+  await expect(Promise.all([running, quiet])).resolves.toEqual([1, 1]);
+  await batcher.drain();
+});

@@ -14,6 +14,7 @@ import type { BoardRef } from '../boards/service.ts';
 import type { BoardConfig, ConfigCache, PresenceTracker } from '../lanes/service.ts';
 import type { TaskService } from '../tasks/service.ts';
 import { gateOf } from './gate.ts';
+import { type Undelivered, undeliveredOf } from './returns.ts';
 import { type ClaimedRow, claimReady, countLaneClaims, lockLanes, type Slot } from './store/claim.ts';
 
 export interface ClaimRequest {
@@ -42,12 +43,14 @@ interface ClaimingParts {
   readonly tasks: TaskService;
   readonly onClaimed: (rows: readonly ClaimedRow[]) => void;
   readonly onEmpty: (reason: EmptyClaimReason) => void;
+  /** Claims that were made after their requests had been answered 503: nobody will ever work on them. Must not throw. */
+  readonly giveBack: (board: BoardRef, undelivered: Undelivered, reason: string) => void;
 }
 
 /** Tasks in one statement: some 10 ms of work; larger ones would only make the others wait longer. */
-const GATHERED_TASKS_MAX = 300;
-/** A claim weighs what it asks for; this many requests may wait per board. */
-const WAITING_REQUESTS_MAX = 10_000;
+export const GATHERED_TASKS_MAX = 300;
+/** A claim weighs what it asks for. One lane may fill half of it: all long polls of a server, which may be woken at once. */
+const WAITING_REQUESTS_MAX = 20_000;
 /** Each retry follows a change of configuration; more in a row than this is not traffic but a bug. */
 const DECISIONS_MAX = 10;
 
@@ -111,7 +114,7 @@ export class Claiming {
     this.#see(board, request);
     const taskId = await this.#parts.tasks.resolve(caller, board, reference);
     const [result] = await this.#decide(board, [{ ...request, max: 1 }], (config, slots) =>
-      transaction(this.#parts.hot, (tx) => this.#fill(tx, board, config, slots, taskId)),
+      this.#fillAlone(board, config, slots, taskId),
     );
     const claimed = unwrap(result);
     if (claimed.rows.length === 0)
@@ -155,13 +158,37 @@ export class Claiming {
     const results = await this.#decide(board, requests, (config, slots) => {
       const isCapped = slots.some((slot) => config.lanes.get(slot.lane)?.max_concurrent_claims != null);
       // One statement is its own transaction; counting under a cap takes a lock and a second look.
-      if (isCapped) return transaction(this.#parts.hot, (tx) => this.#fill(tx, board, config, slots, null));
-      return withinDeadline(claimReady(this.#parts.hot, board.id, config.version, slots, null)).then(
-        (rows) => ({ rows, full: new Set<string>() }),
-      );
+      if (isCapped) return this.#fillAlone(board, config, slots, null);
+      const claimed = claimReady(this.#parts.hot, board.id, config.version, slots, null);
+      return withinDeadline(claimed, (rows) => this.#giveBack(board, rows)).then((rows) => ({
+        rows,
+        full: NONE_FULL,
+      }));
     });
     if (results.some((result) => result.ok && result.value.rows.length > 0)) this.#parts.wake.ring(board.id);
     return results;
+  }
+
+  #fillAlone(
+    board: BoardRef,
+    config: BoardConfig,
+    slots: readonly Slot[],
+    namedTaskId: Uuid | null,
+  ): Promise<Filled> {
+    return transaction(
+      this.#parts.hot,
+      (tx) => this.#fill(tx, board, config, slots, namedTaskId),
+      ({ rows }) => this.#giveBack(board, rows),
+    );
+  }
+
+  #giveBack(board: BoardRef, rows: readonly ClaimedRow[]): void {
+    for (const row of rows)
+      this.#parts.giveBack(
+        board,
+        undeliveredOf(row),
+        'The claim was made after its request had been answered.',
+      );
   }
 
   /** Decides on the known configuration, and again on a fresh one when the statement finds that it has changed. */
@@ -313,7 +340,8 @@ interface Filled {
   readonly full: ReadonlySet<string>;
 }
 
-const NOTHING_FILLED: Filled = { rows: [], full: new Set() };
+const NONE_FULL: ReadonlySet<string> = new Set();
+const NOTHING_FILLED: Filled = { rows: [], full: NONE_FULL };
 
 interface Plan {
   readonly slots: readonly Slot[];

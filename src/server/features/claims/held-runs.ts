@@ -10,10 +10,10 @@ import type { ClaimPrincipal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { ClaimTokens } from '../auth/service.ts';
 import type { WorkerPort } from '../watch/service.ts';
-import type { RunRow } from './store/run.ts';
+import type { RunHolder } from './store/run.ts';
 
 /** The row of a run, looked up for a socket that does not know it. */
-export type FindRun = (runId: Uuid) => Promise<RunRow | null>;
+export type FindRun = (runId: Uuid) => Promise<RunHolder | null>;
 
 interface HeldRunsParts {
   readonly port: WorkerPort;

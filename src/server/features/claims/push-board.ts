@@ -38,6 +38,10 @@ export class PushBoard implements Follower {
     this.#laneOf(offer.lane).update(offer);
   }
 
+  retryLater(offer: Offer): void {
+    this.#laneOf(offer.lane).retryLater(offer);
+  }
+
   remove(offer: Offer): void {
     this.#lanes.get(offer.lane)?.remove(offer);
   }

@@ -7,7 +7,7 @@
 import { LIMITS } from '../../../contract/constants.ts';
 import type { EmptyClaimReason } from '../../../contract/statuses.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
-import type { ClaimedTasks } from './claiming.ts';
+import { type ClaimedTasks, GATHERED_TASKS_MAX } from './claiming.ts';
 import type { ClaimedRow } from './store/claim.ts';
 
 /** The credits of one worker, and how it takes what they bring. */
@@ -17,13 +17,17 @@ export interface Offer {
   readonly keyId: string;
   /** How many more tasks may be claimed for it. */
   credits: number;
-  /** Asked for and not yet answered; within the credits when it was asked. */
-  isAsking: boolean;
+  /** Rows asked for and not yet answered, 0: none; within the credits when it was asked. */
+  asked: number;
+  /** Not asked for before this time, by the lane's clock. */
+  restUntil: number;
   /** False: not now; the lane is told by `update` when that changes. */
   canTake(): boolean;
   take(rows: readonly ClaimedRow[]): void;
   /** Claimed on credits that were withdrawn meanwhile. */
   giveBack(rows: readonly ClaimedRow[]): void;
+  /** A question was answered, and what it brought is taken: there may be room for the worker's other lanes. */
+  onAnswered(): void;
   /** There is nothing more to wait for: the lane is gone, or not one to push to. */
   refuse(problem: ProblemError): void;
 }
@@ -37,10 +41,13 @@ interface PushLaneParts {
   readonly onError: (error: unknown) => void;
 }
 
-/** Slots of one gathered claim: with all offers of a lane in it, each may ask for its share of them. */
-const SHARED_SLOTS = 300;
-/** After a failed claim, when the database is away for example. */
-const REST_MS = 1000;
+/** With all offers of a lane in one gathered claim, each may ask for its share of it. */
+const SHARED_SLOTS = GATHERED_TASKS_MAX;
+/**
+ * After a failed claim, when the database is away for example; and of an offer whose credits sank below what was being claimed on them,
+ * because each such claim is written twice for nothing.
+ */
+export const REST_MS = 1000;
 /** However well wake-ups work, a lane with credits and nothing to do looks by itself this often. */
 const LOOK_INTERVAL_MS = 5000;
 
@@ -84,6 +91,12 @@ export class PushLane {
     this.#pump();
   }
 
+  /** What was claimed could not be handed over, and the offer has its credits back: not again at once. */
+  retryLater(offer: Offer): void {
+    this.#rest();
+    this.update(offer);
+  }
+
   remove(offer: Offer): void {
     offer.credits = 0;
     this.#offers.delete(offer);
@@ -115,6 +128,11 @@ export class PushLane {
       this.#isProbing = true;
       this.#expected = 1;
     }
+    for (const offer of this.#offers) {
+      if (offer.restUntil === 0 || now < offer.restUntil) continue;
+      offer.restUntil = 0;
+      this.#place(offer);
+    }
     this.#pump();
   }
 
@@ -123,9 +141,11 @@ export class PushLane {
   }
 
   #place(offer: Offer): void {
-    if (offer.credits > 0 || offer.isAsking) this.#offers.add(offer);
+    const isAsking = offer.asked > 0;
+    if (offer.credits > 0 || isAsking) this.#offers.add(offer);
     else this.#offers.delete(offer);
-    if (offer.credits > 0 && !offer.isAsking && offer.canTake()) this.#idle.add(offer);
+    const isResting = this.#parts.now() < offer.restUntil;
+    if (offer.credits > 0 && !isAsking && !isResting && offer.canTake()) this.#idle.add(offer);
     else this.#idle.delete(offer);
   }
 
@@ -152,25 +172,28 @@ export class PushLane {
     const isProbe = this.#isProbing;
     this.#isProbing = false;
     this.#expected -= max;
-    offer.isAsking = true;
+    offer.asked = max;
     let claimed: ClaimedTasks;
     try {
       claimed = await this.#parts.ask(offer, max);
     } catch (error) {
-      offer.isAsking = false;
+      offer.asked = 0;
       this.#onFailure(offer, error);
+      offer.onAnswered();
       return;
     }
-    offer.isAsking = false;
+    offer.asked = 0;
     if (claimed.rows.length < max) this.#onShort(claimed, asked);
     else if (isProbe) this.#expected = Number.POSITIVE_INFINITY;
     const taken = claimed.rows.slice(0, offer.credits);
     const surplus = claimed.rows.slice(offer.credits);
     offer.credits -= taken.length;
+    if (surplus.length > 0) offer.restUntil = this.#parts.now() + REST_MS;
     // The next question is on its way before this answer is turned into frames.
     this.update(offer);
     if (taken.length > 0) offer.take(taken);
     if (surplus.length > 0) offer.giveBack(surplus);
+    offer.onAnswered();
   }
 
   /** There was no more at that time; what has been heard of since the question may have come after it. */
@@ -192,10 +215,14 @@ export class PushLane {
       this.#refuse(offer, error);
       return;
     }
-    this.#expected = Number.POSITIVE_INFINITY;
-    this.#restUntil = this.#parts.now() + REST_MS;
+    this.#rest();
     this.#place(offer);
     this.#parts.onError(error);
+  }
+
+  #rest(): void {
+    this.#expected = Number.POSITIVE_INFINITY;
+    this.#restUntil = this.#parts.now() + REST_MS;
   }
 
   #refuse(offer: Offer, problem: ProblemError): void {

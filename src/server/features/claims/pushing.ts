@@ -3,12 +3,16 @@
  * the same batcher and the same gate as claim requests, so many sockets share few statements, and caps, pauses and the race hold
  * alike. The log is followed only while some lane has credits and nothing to do: with work at hand the answers themselves say
  * whether there is more, and reading every event of a busy board would cost as much as the claims.
+ *
+ * The nouns, from the socket inwards: a WorkerSocket is the worker behind one socket; its Offer is what it would take of one lane, its
+ * credits; a PushLane asks for claims on the offers of one lane; a PushBoard is the push lanes of one board and its log; Pushing is all
+ * boards of this server. HeldRuns says for which runs a socket may speak, and Returns gives back what no worker has taken on.
  */
 import type { Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import { Batcher, type Settled } from '../../kernel/batcher.ts';
 import type { Uuid } from '../../kernel/ids.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
+import { actorOf } from '../../kernel/principal.ts';
 import { boardNotFound, type ClaimTokens } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { ConfigCache } from '../lanes/service.ts';
@@ -18,10 +22,9 @@ import { gateOf } from './gate.ts';
 import type { HandingOver } from './handing-over.ts';
 import { PushBoard } from './push-board.ts';
 import type { Offer } from './push-lane.ts';
-import { undeliveredEnd } from './run-operation.ts';
+import type { Returns } from './returns.ts';
 import type { Running } from './running.ts';
-import type { HoldRef } from './store/end.ts';
-import { findRuns, type RunRow } from './store/run.ts';
+import { findRunHolders, type RunHolder } from './store/run.ts';
 import { type PushDesk, WorkerSocket } from './worker-socket.ts';
 
 interface PushingParts {
@@ -29,6 +32,7 @@ interface PushingParts {
   readonly claiming: Claiming;
   readonly handingOver: HandingOver;
   readonly running: Running;
+  readonly returns: Returns;
   readonly tokens: ClaimTokens;
   readonly configs: ConfigCache;
   readonly feeds: BoardFeeds;
@@ -43,34 +47,44 @@ export const CLAIM_ACK_MS = 5000;
 const GATHERED_RUNS_MAX = 500;
 const WAITING_RUNS_MAX = 10_000;
 
+/** Whose run is it? Asked by a key. */
+interface LookUp {
+  readonly runId: Uuid;
+  readonly keyId: string;
+}
+
 export class Pushing {
   readonly #parts: PushingParts;
   readonly #boards = new Map<BoardRef, PushBoard>();
   readonly #sockets = new Set<WorkerSocket>();
   /** Asks that have not been answered, and answers that have not been handed on. */
   readonly #pending = new Set<Promise<unknown>>();
-  readonly #runs: Batcher<BoardRef, Uuid, RunRow | null>;
+  readonly #holders: Batcher<BoardRef, LookUp, RunHolder | null>;
   #isDraining = false;
 
   constructor(parts: PushingParts) {
     this.#parts = parts;
-    this.#runs = new Batcher({
+    this.#holders = new Batcher({
       sizeMax: GATHERED_RUNS_MAX,
       waitingMax: WAITING_RUNS_MAX,
-      run: (board, ids) => this.#findRuns(board, ids),
+      // One key that asks for runs it never held must not stand before the others.
+      fairBy: ({ keyId }) => keyId,
+      run: (board, lookUps) => this.#findHolders(board, lookUps),
     });
   }
 
   /** A new socket; it may never become a worker's. */
   readonly open: OpenWorkerLink = (port) => {
     const { board } = port;
+    const keyId = actorOf(port.caller).id;
     const desk: PushDesk = {
       admit: (lane) => this.#admit(board, lane),
-      update: (offer) => this.#update(board, offer),
+      update: (offer) => this.#groupOf(board)?.update(offer),
+      retryLater: (offer) => this.#groupOf(board)?.retryLater(offer),
       remove: (offer) => this.#boards.get(board)?.remove(offer),
-      release: (hold, reason) => this.#release(board, hold, reason),
+      giveBack: (claim, reason) => this.#parts.returns.give(board, claim, reason),
       track: (work) => void this.#track(work),
-      findRun: (id) => this.#runs.submit(board, id),
+      findRun: (runId) => this.#holders.submit(board, { runId, keyId }),
       onClosed: () => void this.#sockets.delete(socket),
     };
     const socket = new WorkerSocket(port, { ...this.#parts, desk });
@@ -81,6 +95,7 @@ export class Pushing {
   /** Called a few times a second. */
   sweep(): void {
     const now = performance.now();
+    this.#parts.returns.sweep();
     for (const socket of this.#sockets) socket.releaseOverdue(now);
     for (const [board, group] of this.#boards) {
       group.sweep();
@@ -109,15 +124,16 @@ export class Pushing {
     if (gate.kind === 'refused') throw gate.problem;
   }
 
-  #update(board: BoardRef, offer: Offer): void {
-    if (this.#isDraining) return;
+  /** Null while draining: nothing is pushed any more. */
+  #groupOf(board: BoardRef): PushBoard | null {
+    if (this.#isDraining) return null;
     let group = this.#boards.get(board);
     if (group === undefined) {
       const { feeds, onError } = this.#parts;
       group = new PushBoard(board, { feeds, onError, ask: (asking, max) => this.#ask(board, asking, max) });
       this.#boards.set(board, group);
     }
-    group.update(offer);
+    return group;
   }
 
   #ask(board: BoardRef, { lane, worker, keyId }: Offer, max: number): Promise<ClaimedTasks> {
@@ -132,16 +148,9 @@ export class Pushing {
     return work;
   }
 
-  /** Ready again at once. What this cannot do, because the database is away for example, the reaper does after the lease. */
-  #release(board: BoardRef, hold: HoldRef, reason: string): void {
-    this.#parts.running.end(board, undeliveredEnd(hold, reason)).catch((error: unknown) => {
-      const isEndedMeanwhile = error instanceof ProblemError && error.code === 'claim_lost';
-      if (!isEndedMeanwhile) this.#parts.onError(error);
-    });
-  }
-
-  async #findRuns(board: BoardRef, ids: readonly Uuid[]): Promise<Settled<RunRow | null>[]> {
-    const rows = await withinDeadline(findRuns(this.#parts.sql, board.id, ids));
+  async #findHolders(board: BoardRef, lookUps: readonly LookUp[]): Promise<Settled<RunHolder | null>[]> {
+    const ids = lookUps.map(({ runId }) => runId);
+    const rows = await withinDeadline(findRunHolders(this.#parts.sql, board.id, ids));
     return ids.map((id) => ({ ok: true, value: rows.get(id) ?? null }));
   }
 }

@@ -28,7 +28,8 @@ import type { TaskService } from '../tasks/service.ts';
 import { type BoardFeeds, cursorAt } from '../watch/service.ts';
 import type { ClaimedTasks, Claiming } from './claiming.ts';
 import type { HandingOver } from './handing-over.ts';
-import { blockEnd, completeEnd, failEnd, holdOf, releaseEnd, undeliveredEnd } from './run-operation.ts';
+import { type Returns, undeliveredOf } from './returns.ts';
+import { blockEnd, completeEnd, failEnd, holdOf, releaseEnd } from './run-operation.ts';
 import type { Running } from './running.ts';
 import type { ClaimWaiters } from './waiters.ts';
 
@@ -47,7 +48,7 @@ interface ClaimRoutes {
   readonly feeds: BoardFeeds;
   readonly idempotency: Idempotency;
   readonly wake: Wake;
-  readonly onUndelivered: (error: unknown) => void;
+  readonly returns: Returns;
 }
 
 export function bindClaimRoutes(bind: Bind, parts: ClaimRoutes): void {
@@ -126,13 +127,9 @@ function returnWhenUndelivered(
   exchange.onUndelivered(() => giveBack(parts, board, claimed));
 }
 
-function giveBack({ running, onUndelivered }: ClaimRoutes, board: BoardRef, { rows }: ClaimedTasks): void {
-  for (const row of rows) {
-    const hold = { taskId: row.id, runId: row.run_id, attempt: row.claim_attempt ?? row.attempt };
-    running
-      .end(board, undeliveredEnd(hold, 'The claim could not be delivered to the client.'))
-      .catch(onUndelivered);
-  }
+function giveBack({ returns }: ClaimRoutes, board: BoardRef, { rows }: ClaimedTasks): void {
+  for (const row of rows)
+    returns.give(board, undeliveredOf(row), 'The claim could not be delivered to the client.');
 }
 
 /** Under an Idempotency-Key: the claim and its memory commit together; a repeated request gets the claims that still hold. */

@@ -116,10 +116,11 @@ export function failEnd(claim: ClaimPrincipal, body: FailBody): RunEnd {
   return endOf(claim, end, body, { error: body.error, metadata: body.metadata ?? null });
 }
 
-/** The server gives back what it could not hand over; not a failure. */
+/** The server gives back what it could not hand over, unless it was heard of all the same; not a failure. */
 export function undeliveredEnd(hold: HoldRef, reason: string): RunEnd {
   return {
     ...hold,
+    isUnheard: true,
     end: { verb: 'release', delaySeconds: null },
     actor: { type: 'system', id: 'delivery' },
     lane: '',

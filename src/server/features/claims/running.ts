@@ -4,8 +4,8 @@ import type { EndReply, HeartbeatReply, Run } from '../../../contract/runs.ts';
 import type { ClaimLostReason, Outcome } from '../../../contract/statuses.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../db/event-log.ts';
-import { isDatabaseAway, isStaleDecision } from '../../db/failures.ts';
-import { transaction, withinDeadline } from '../../db/tx.ts';
+import { isConflict, isDatabaseAway, isStaleDecision } from '../../db/failures.ts';
+import { retriedStatement, transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { Batcher, type Settled } from '../../kernel/batcher.ts';
 import { boardIdOf, parseId, type Uuid } from '../../kernel/ids.ts';
@@ -19,7 +19,7 @@ import { settleEndings } from './settle.ts';
 import { type CompletedRow, type Completion, completeRuns } from './store/complete.ts';
 import { lockHolds } from './store/end.ts';
 import { type BeatRow, extendLeases, findOverfull, type LoggedBeat, recordBeats } from './store/heartbeat.ts';
-import { findRuns, listTaskRuns, type RunRow } from './store/run.ts';
+import { findRunEnds, findRuns, listTaskRuns, type RunRow } from './store/run.ts';
 import { runOf } from './view.ts';
 
 interface RunningParts {
@@ -154,12 +154,12 @@ export class Running {
     }
   }
 
-  /** Rows that moved under the statement roll all of it back; then everything is decided under its locks. */
+  /** Rows that moved under the statement, or a deadlock, roll all of it back; then everything is decided under its locks, with retries. */
   async #completeAtOnce(board: BoardRef, completions: readonly Completion[]): Promise<CompletedRow[]> {
     try {
       return await withinDeadline(completeRuns(this.#parts.hot, board.id, completions));
     } catch (error) {
-      if (isStaleDecision(error)) return [];
+      if (isStaleDecision(error) || isConflict(error)) return [];
       throw error;
     }
   }
@@ -192,8 +192,9 @@ export class Running {
   }
 
   async #beatDistinct(board: BoardRef, beats: readonly RunBeat[]): Promise<Settled<HeartbeatReply>[]> {
+    const extensions = beats.map(beatOf);
     const rows = new Map(
-      (await withinDeadline(extendLeases(this.#parts.hot, board.id, beats.map(beatOf)))).map((row) => [
+      (await retriedStatement(() => extendLeases(this.#parts.hot, board.id, extensions))).map((row) => [
         row.run_id,
         row,
       ]),
@@ -210,7 +211,7 @@ export class Running {
       lost.length === 0
         ? new Map<Uuid, RunRow>()
         : await withinDeadline(
-            findRuns(
+            findRunEnds(
               this.#parts.cold,
               board.id,
               lost.map((beat) => beat.runId),

@@ -1,22 +1,24 @@
 /**
  * The worker behind one socket: its credits, the claims pushed to it until it acknowledges them, and its verbs. A claim that nobody has
- * acknowledged goes back when its time is over, when the socket closes, or when the server stops: it is released, never failed.
+ * acknowledged goes back when its time is over, when the socket closes, or when the server stops: it is released, never failed. What could
+ * not even be sent goes back too, and its credits with it.
  * Holds no timer of its own: the pusher sweeps all sockets.
  */
 import { CLOSE_CODES, LIMITS } from '../../../contract/constants.ts';
 import type { PushedClaim, RunFrame } from '../../../contract/frames.ts';
 import { PROBLEMS } from '../../../contract/problems.ts';
+import { present } from '../../kernel/assert.ts';
 import { actorOf } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { ClaimTokens } from '../auth/service.ts';
 import type { WorkerGreeting, WorkerLink, WorkerPort } from '../watch/service.ts';
 import type { HandingOver } from './handing-over.ts';
 import { type FindRun, HeldRuns, socketClaim } from './held-runs.ts';
-import type { Offer } from './push-lane.ts';
+import { type Offer, REST_MS } from './push-lane.ts';
+import { type Undelivered, undeliveredOf } from './returns.ts';
 import { operateRun } from './run-verbs.ts';
 import type { Running } from './running.ts';
 import type { ClaimedRow } from './store/claim.ts';
-import type { HoldRef } from './store/end.ts';
 
 /** What a socket asks of the pusher; its board is known there. */
 export interface PushDesk {
@@ -24,8 +26,10 @@ export interface PushDesk {
   admit(lane: string): Promise<void>;
   /** The offer's credits have changed, or whether it can take. */
   update(offer: Offer): void;
+  /** The offer has credits back because claims could not be handed over: not again at once. */
+  retryLater(offer: Offer): void;
   remove(offer: Offer): void;
-  release(hold: HoldRef, reason: string): void;
+  giveBack(claim: Undelivered, reason: string): void;
   /** Waited for when the server stops. */
   track(work: Promise<void>): void;
   readonly findRun: FindRun;
@@ -42,7 +46,7 @@ interface WorkerSocketParts {
 }
 
 interface Unacknowledged {
-  readonly hold: HoldRef;
+  readonly claim: Undelivered;
   readonly sentAt: number;
 }
 
@@ -50,6 +54,11 @@ interface Unacknowledged {
 const UNACKNOWLEDGED_MAX = LIMITS.creditsMax;
 /** Released claims remembered so that a late claim_ack is told: a full window of them. */
 const LAPSED_MAX = LIMITS.creditsMax;
+/**
+ * Tasks asked for or being turned into frames for one socket, over all its lanes: what may still come when its peer stops reading at this
+ * moment. Two full questions: the next one is on its way while the answer to the last is turned into frames.
+ */
+const UNDER_WAY_MAX = 2 * LIMITS.claimsMax;
 
 const GONE = 'The socket closed before the claim was sent.';
 
@@ -64,6 +73,10 @@ export class WorkerSocket implements WorkerLink {
   readonly #lapsed = new Set<string>();
   /** Claims that are being turned into frames. */
   #delivering: Promise<void> = Promise.resolve();
+  /** Rows that are being turned into frames. */
+  #presenting = 0;
+  /** An offer could not take because too much is under way: it is to be told when that changes. */
+  #isHeldUp = false;
   /** It let a claim lapse, and has not been heard of since. */
   #isSilent = false;
   #isClosed = false;
@@ -82,16 +95,22 @@ export class WorkerSocket implements WorkerLink {
   greet(greeting: WorkerGreeting): void {
     const earlier = this.#offers.get(greeting.lane);
     if (earlier !== undefined) this.#parts.desk.remove(earlier);
-    this.#offers.set(greeting.lane, {
+    // What is being claimed for the earlier hello goes back: to say hello is no way around the rest.
+    const restUntil = earlier && earlier.asked > 0 ? performance.now() + REST_MS : (earlier?.restUntil ?? 0);
+    const offer: WorkerOffer = {
       ...greeting,
       keyId: actorOf(this.#port.caller).id,
       credits: 0,
-      isAsking: false,
+      creditFrames: 0,
+      asked: 0,
+      restUntil,
       canTake: () => this.#canTake(),
-      take: (rows) => this.#take(greeting, rows),
+      take: (rows) => this.#take(offer, rows),
       giveBack: (rows) => this.#giveBack(rows, this.#isClosed ? GONE : 'The worker withdrew its credits.'),
+      onAnswered: () => this.#onLessUnderWay(),
       refuse: (problem) => this.#refuse(problem),
-    });
+    };
+    this.#offers.set(greeting.lane, offer);
   }
 
   async setCredits(lane: string, credits: number): Promise<number> {
@@ -105,6 +124,7 @@ export class WorkerSocket implements WorkerLink {
     if (this.#isClosed) return 0;
     const granted = Math.min(credits, LIMITS.creditsMax);
     offer.credits = granted;
+    offer.creditFrames += 1;
     if (this.#isSilent) {
       this.#isSilent = false;
       this.#updateOffers();
@@ -149,36 +169,48 @@ export class WorkerSocket implements WorkerLink {
   stop(reason: string): void {
     this.#isClosed = true;
     for (const offer of this.#offers.values()) this.#parts.desk.remove(offer);
-    for (const [runId, { hold }] of this.#unacknowledged) {
+    for (const [runId, { claim }] of this.#unacknowledged) {
       this.#lapse(runId);
-      this.#parts.desk.release(hold, reason);
+      this.#parts.desk.giveBack(claim, reason);
     }
     this.#unacknowledged.clear();
   }
 
   releaseOverdue(now: number): void {
-    for (const [runId, { hold, sentAt }] of this.#unacknowledged) {
+    for (const [runId, { claim, sentAt }] of this.#unacknowledged) {
       if (now - sentAt < this.#parts.claimAckMs) return;
       this.#unacknowledged.delete(runId);
       this.#lapse(runId);
       // It would be given the same task again, and again not take it.
       this.#isSilent = true;
-      this.#parts.desk.release(hold, 'The claim was not acknowledged in time.');
+      this.#parts.desk.giveBack(claim, 'The claim was not acknowledged in time.');
     }
   }
 
   #canTake(): boolean {
-    return (
-      !this.#isClosed &&
-      !this.#isSilent &&
-      this.#unacknowledged.size < UNACKNOWLEDGED_MAX &&
-      this.#port.hasRoom()
-    );
+    if (this.#isClosed || this.#isSilent) return false;
+    const underWay = this.#underWay();
+    const isFull = underWay >= UNDER_WAY_MAX || this.#unacknowledged.size + underWay >= UNACKNOWLEDGED_MAX;
+    this.#isHeldUp ||= isFull;
+    return !isFull && this.#port.hasRoom();
+  }
+
+  #underWay(): number {
+    let rows = this.#presenting;
+    for (const { asked } of this.#offers.values()) rows += asked;
+    return rows;
+  }
+
+  #onLessUnderWay(): void {
+    if (!this.#isHeldUp) return;
+    this.#isHeldUp = false;
+    this.#updateOffers();
   }
 
   #hear(runId: string): void {
-    const couldNotTake = this.#isSilent || this.#unacknowledged.size >= UNACKNOWLEDGED_MAX;
+    const couldNotTake = this.#isSilent || this.#isHeldUp;
     this.#isSilent = false;
+    this.#isHeldUp = false;
     this.#unacknowledged.delete(runId);
     if (couldNotTake) this.#updateOffers();
   }
@@ -194,16 +226,30 @@ export class WorkerSocket implements WorkerLink {
     if (oldest !== undefined) this.#lapsed.delete(oldest);
   }
 
-  #take(greeting: WorkerGreeting, rows: readonly ClaimedRow[]): void {
-    const delivering = this.#deliver(greeting, rows).catch((error: unknown) => {
-      this.#giveBack(rows, 'The claim could not be handed over.');
-      this.#parts.onError(error);
-    });
+  #take(offer: WorkerOffer, rows: readonly ClaimedRow[]): void {
+    const { creditFrames } = offer;
+    const unsent = new Set(rows);
+    this.#presenting += rows.length;
+    const delivering = this.#deliver(offer, rows, unsent)
+      .catch((error: unknown) => {
+        this.#giveBack([...unsent], 'The claim could not be handed over.');
+        this.#restoreCredits(offer, creditFrames, unsent.size);
+        this.#parts.onError(error);
+      })
+      .finally(() => {
+        this.#presenting -= rows.length;
+        this.#onLessUnderWay();
+      });
     this.#delivering = Promise.all([this.#delivering, delivering]).then(() => undefined);
     this.#parts.desk.track(delivering);
   }
 
-  async #deliver({ hasTokens }: WorkerGreeting, rows: readonly ClaimedRow[]): Promise<void> {
+  /** @param unsent Loses the rows that have become the worker's. */
+  async #deliver(
+    { hasTokens }: WorkerGreeting,
+    rows: readonly ClaimedRow[],
+    unsent: Set<ClaimedRow>,
+  ): Promise<void> {
     const { handingOver, tokens } = this.#parts;
     const { board } = this.#port;
     const claims: PushedClaim[] = hasTokens
@@ -217,16 +263,24 @@ export class WorkerSocket implements WorkerLink {
     }
     const sentAt = performance.now();
     rows.forEach((row, index) => {
-      const claim = claims[index];
-      if (claim === undefined) return;
+      const claim = present(claims[index], 'every row is presented');
       this.#runs.remember(signed[index] ?? socketClaim(board.name, claim));
-      this.#unacknowledged.set(claim.run_id, { hold: holdOfRow(row), sentAt });
       this.#port.send({ type: 'claim', claim });
+      this.#unacknowledged.set(claim.run_id, { claim: undeliveredOf(row), sentAt });
+      unsent.delete(row);
     });
   }
 
+  /** A newer credit frame has said what counts, so then nothing is restored. */
+  #restoreCredits(offer: WorkerOffer, creditFrames: number, count: number): void {
+    const isLatest = this.#offers.get(offer.lane) === offer && offer.creditFrames === creditFrames;
+    if (this.#isClosed || !isLatest) return;
+    offer.credits += count;
+    this.#parts.desk.retryLater(offer);
+  }
+
   #giveBack(rows: readonly ClaimedRow[], reason: string): void {
-    for (const row of rows) this.#parts.desk.release(holdOfRow(row), reason);
+    for (const row of rows) this.#parts.desk.giveBack(undeliveredOf(row), reason);
   }
 
   #refuse(problem: ProblemError): void {
@@ -242,8 +296,9 @@ export class WorkerSocket implements WorkerLink {
   }
 }
 
-interface WorkerOffer extends Offer, WorkerGreeting {}
-
-function holdOfRow(row: ClaimedRow): HoldRef {
-  return { taskId: row.id, runId: row.run_id, attempt: row.claim_attempt ?? row.attempt };
+interface WorkerOffer extends Offer, WorkerGreeting {
+  readonly lane: string;
+  readonly worker: string;
+  /** How many have come: what was claimed on an earlier one's credits belongs to that one. */
+  creditFrames: number;
 }

@@ -34,7 +34,8 @@ interface CreationParts {
 
 /** Tasks of usual size: one statement stays well under 100 ms. */
 const GATHERED_TASKS_MAX = 200;
-const WAITING_TASKS_MAX = 5000;
+/** A backlog of seconds. One creator may fill half of it. */
+const WAITING_TASKS_MAX = 10_000;
 /** A task may carry a megabyte; a statement of a few is parsed and written in some 100 ms, and the others wait for it. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Of all boards: a backlog of seconds, or of 64 of the largest. */
@@ -86,7 +87,9 @@ export class TaskCreation {
     if (caller.kind === 'claim')
       await this.#assertWithinClaim(tx, board, caller.runId, caller.taskId, bodies.length);
     const tasks = bodies.map((body) => this.#newTask(caller, body, traceparent));
-    const results = await this.#insert(tx, board, tasks);
+    const results = await this.#insert(tx, board, tasks).catch((error: unknown) => {
+      throw isStaleDecision(error) ? boardNotFound(board.name) : error;
+    });
     return results.map((result) => {
       if (result.ok) return result.value;
       throw result.error;
@@ -121,6 +124,7 @@ export class TaskCreation {
         this.#parts.wake.ring(board.id);
         return results;
       } catch (error) {
+        // A creation is decided on nothing but that the board is there.
         if (isStaleDecision(error)) throw boardNotFound(board.name);
         // Two batches may hold an idempotency_key and an external_ref that the other one wants.
         if (attempt >= ATTEMPTS_MAX || !isConflict(error)) throw error;

@@ -1,25 +1,37 @@
 /**
  * A frame of a client, read from its text. What is no frame at all ends the socket; a verb of a worker that is merely wrong in its fields is
- * refused by a reply, as its route would, because one bad result must not cost a worker the socket that holds all its other claims.
+ * refused alone, as its route would, because one bad result must not cost a worker the socket that holds all its other claims.
  */
-import { ClientFrame, RunFrame } from '../../../contract/frames.ts';
+import { ClientFrame, FRAME_ID_CHARACTERS_MAX, RunFrame } from '../../../contract/frames.ts';
 import { parseJsonText, parseWith } from '../../http/body.ts';
 import { asProblem } from '../../http/on-error.ts';
-import type { ProblemError } from '../../kernel/problem-error.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
 
 export type ReadFrame =
-  | { readonly kind: 'frame'; readonly frame: ClientFrame; readonly characters: number }
-  /** Answered by a reply. */
-  | { readonly kind: 'refused'; readonly id: string; readonly problem: ProblemError }
+  | { readonly kind: 'frame'; readonly frame: ClientFrame; readonly bytes: number }
+  /** Answered alone: a verb by a reply, the rest of a worker's frames by an error. */
+  | {
+      readonly kind: 'refused';
+      readonly by: 'reply';
+      readonly id: string;
+      readonly problem: ProblemError;
+    }
+  | {
+      readonly kind: 'refused';
+      readonly by: 'error';
+      readonly id: string | undefined;
+      readonly problem: ProblemError;
+    }
   | { readonly kind: 'bad'; readonly id: string | undefined; readonly detail: string };
 
-/** Pinned by the wire contract. */
-const ID_CHARACTERS_MAX = 64;
 const RUN_FRAME_TYPES: ReadonlySet<unknown> = new Set(
   RunFrame.options.map((option) => option.shape.type.value),
 );
+/** They have no reply of their own when they are refused. */
+const CREDIT_FRAME_TYPES: ReadonlySet<unknown> = new Set(['credit', 'claim_ack']);
 
-export function readFrame(text: string): ReadFrame {
+/** @param bytes What it took on the wire. */
+export function readFrame(text: string, bytes: number): ReadFrame {
   let value: unknown;
   try {
     value = parseJsonText(text);
@@ -29,27 +41,40 @@ export function readFrame(text: string): ReadFrame {
     );
   }
   const parsed = ClientFrame.safeParse(value);
-  if (parsed.success) return { kind: 'frame', frame: parsed.data, characters: text.length };
+  if (parsed.success) return { kind: 'frame', frame: parsed.data, bytes };
   const [issue] = parsed.error.issues;
   const detail = `the frame is not valid: ${[...(issue?.path ?? []), issue?.message ?? 'wrong shape'].join(' ')}`;
   return refusalOf(value, null) ?? bad(memberOf(value, 'id'), detail);
 }
 
-/** For a verb of a worker whose id can be answered; null: this is no such frame. */
+/** For a frame of a worker that can be answered; null: this is no such frame. */
 function refusalOf(value: unknown, cause: unknown): ReadFrame | null {
-  const id = memberOf(value, 'id');
-  if (!RUN_FRAME_TYPES.has(memberOf(value, 'type')) || !id || id.length > ID_CHARACTERS_MAX) return null;
+  const type = memberOf(value, 'type');
+  const given = memberOf(value, 'id');
+  const id = given && given.length <= FRAME_ID_CHARACTERS_MAX ? given : undefined;
+  if (CREDIT_FRAME_TYPES.has(type))
+    return { kind: 'refused', by: 'error', id, problem: problemOf(ClientFrame, value, cause) };
+  if (!RUN_FRAME_TYPES.has(type) || id === undefined) return null;
+  return { kind: 'refused', by: 'reply', id, problem: problemOf(RunFrame, value, cause) };
+}
+
+/** Why the value, which is known to be no such frame, is none. */
+function problemOf(
+  schema: typeof ClientFrame | typeof RunFrame,
+  value: unknown,
+  cause: unknown,
+): ProblemError {
   try {
     if (cause !== null) throw cause;
-    parseWith(RunFrame, value, 'body');
+    parseWith(schema, value, 'body');
   } catch (error) {
-    return { kind: 'refused', id, problem: asProblem(error) };
+    return asProblem(error);
   }
-  return null;
+  return new ProblemError('invalid_request', 'The frame is not valid.');
 }
 
 function bad(id: string | undefined, detail: string): ReadFrame {
-  return { kind: 'bad', id: id?.slice(0, ID_CHARACTERS_MAX), detail };
+  return { kind: 'bad', id: id?.slice(0, FRAME_ID_CHARACTERS_MAX), detail };
 }
 
 function memberOf(value: unknown, name: 'id' | 'type'): string | undefined {

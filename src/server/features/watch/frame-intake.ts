@@ -1,18 +1,19 @@
 /**
- * What comes in over one socket: read from its text, held back while too much of it waits, and handed on in an order that is right. Frames
- * that change what the socket follows, or as whom it speaks, are handled one after the other. The verbs of a worker run side by
- * side, or they could never be gathered into one statement. In one long queue a slow watch would stand before a claim_ack.
+ * What comes in over one socket: read from its text, held back while too much of it waits or the peer does not read what it is told, and
+ * handed on in an order that is right. Frames that change what the socket follows, or as whom it speaks, are handled one after the
+ * other. The verbs of a worker run side by side, or they could never be gathered into one statement. In one long queue a slow watch would
+ * stand before a claim_ack.
  */
 import type { ClientFrame } from '../../../contract/frames.ts';
 import type { Connection } from '../../ws/connection.ts';
 import { type ReadFrame, readFrame } from './client-frame.ts';
 
 /**
- * Frames and characters that wait to be handled. Above either the peer is not read until some have been: what it sends meanwhile waits on its
+ * Frames and bytes that wait to be handled. Above either the peer is not read until some have been: what it sends meanwhile waits on its
  * own side. A worker may well end a thousand claims at once, so this is no reason to end its socket.
  */
 const PENDING_FRAMES_MAX = 1000;
-const PENDING_CHARACTERS_MAX = 2 * 1024 * 1024;
+const PENDING_BYTES_MAX = 2 * 1024 * 1024;
 
 type Manner = 'in turn' | 'side by side' | 'at once';
 
@@ -36,23 +37,28 @@ export class FrameIntake {
   #lastInTurn: Promise<void> = Promise.resolve();
   #inTurn = 0;
   #pendingFrames = 0;
-  #pendingCharacters = 0;
+  #pendingBytes = 0;
   #isHeldBack = false;
 
   /** @param handle Never rejects. */
   constructor(connection: Connection, handle: (read: ReadFrame) => Promise<void>) {
     this.#connection = connection;
     this.#handle = handle;
-    connection.onMessage((text) => void this.#receive(text));
+    connection.onMessage((text, bytes) => void this.#receive(text, bytes));
   }
 
-  async #receive(text: string): Promise<void> {
-    this.#pendingFrames += 1;
-    this.#pendingCharacters += text.length;
+  /** The peer has read enough to be read again. */
+  onWritable(): void {
     this.#holdBack();
-    await this.#pass(readFrame(text));
+  }
+
+  async #receive(text: string, bytes: number): Promise<void> {
+    this.#pendingFrames += 1;
+    this.#pendingBytes += bytes;
+    this.#holdBack();
+    await this.#pass(readFrame(text, bytes));
     this.#pendingFrames -= 1;
-    this.#pendingCharacters -= text.length;
+    this.#pendingBytes -= bytes;
     this.#holdBack();
   }
 
@@ -71,8 +77,12 @@ export class FrameIntake {
   }
 
   #holdBack(): void {
+    const { isOpen } = this.#connection;
     const isBehind =
-      this.#pendingFrames >= PENDING_FRAMES_MAX || this.#pendingCharacters >= PENDING_CHARACTERS_MAX;
+      this.#pendingFrames >= PENDING_FRAMES_MAX ||
+      this.#pendingBytes >= PENDING_BYTES_MAX ||
+      // Every frame has an answer, so a peer that does not read must not be read either. A closing one is dropped, not answered.
+      (isOpen && !this.#connection.hasRoom());
     if (isBehind === this.#isHeldBack) return;
     this.#isHeldBack = isBehind;
     this.#connection.setReading(!isBehind);

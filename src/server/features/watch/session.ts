@@ -47,7 +47,7 @@ const SUBSCRIPTIONS_MAX = 100;
 const HELLOS_MAX = 100;
 /** Pinned by the wire contract: a bookmark at least this often while nothing happens. */
 const BOOKMARK_INTERVAL_MS = 10_000;
-/** A peer that makes no progress for this long is ended (4408). */
+/** A peer that leaves no room to send for this long is ended (4408), whatever it follows. */
 const STALLED_MS = 60_000;
 
 export class WatchSession {
@@ -77,37 +77,42 @@ export class WatchSession {
       hasRoom: () => connection.hasRoom(),
       end: (code, reason) => this.end(code, reason),
     });
-    new FrameIntake(connection, (read) => this.#handle(read));
+    const intake = new FrameIntake(connection, (read) => this.#handle(read));
     connection.onWritable(() => {
       for (const subscription of this.#subscriptions.values()) subscription.resume();
       this.#worker.onWritable();
+      intake.onWritable();
     });
-    connection.onClose(() => this.#close());
+    connection.onClose(() => this.#letGo());
   }
 
   get caller(): Principal {
     return this.#parts.caller;
   }
 
+  /** At once for everything here, however long the peer takes to answer the close: a revoked key must not go on for that time. */
   end(code: number, reason: string): void {
+    this.#letGo();
     this.#parts.connection.close(code, reason);
   }
 
   drain(reconnectAfterMs: number): void {
     this.#answer({ type: 'drain', reconnect_after_ms: reconnectAfterMs });
-    this.end(CLOSE_CODES.drain, 'the server is restarting');
+    // Its worker is stopped by the pusher, which knows why.
+    this.#parts.connection.close(CLOSE_CODES.drain, 'the server is restarting');
   }
 
   async #handle(read: ReadFrame): Promise<void> {
     if (this.#isClosed) return;
     if (read.kind === 'refused') {
-      this.#refuse(read.id, read.problem);
+      if (read.by === 'reply') this.#refuse(read.id, read.problem);
+      else this.#sendError(read.id, read.problem, false);
     } else if (read.kind === 'bad') {
       this.#sendError(read.id, new ProblemError('invalid_request', read.detail), true);
       this.end(CLOSE_CODES.badFrame, read.detail);
     } else {
       try {
-        await this.#dispatch(read.frame, read.characters);
+        await this.#dispatch(read.frame, read.bytes);
       } catch (error) {
         const problem = asProblem(error);
         if (problem.code === 'internal') this.#parts.onError(error);
@@ -116,7 +121,7 @@ export class WatchSession {
     }
   }
 
-  async #dispatch(frame: ClientFrame, characters: number): Promise<void> {
+  async #dispatch(frame: ClientFrame, bytes: number): Promise<void> {
     switch (frame.type) {
       case 'watch':
         return this.#watch(frame);
@@ -129,13 +134,13 @@ export class WatchSession {
       case 'claim_ack':
         return this.#worker.acknowledge(frame.run_id);
       default:
-        return this.#operate(frame, characters);
+        return this.#operate(frame, bytes);
     }
   }
 
-  async #operate(frame: RunFrame, characters: number): Promise<void> {
+  async #operate(frame: RunFrame, bytes: number): Promise<void> {
     try {
-      const said = await this.#worker.operate(frame, characters);
+      const said = await this.#worker.operate(frame, bytes);
       this.#answer({ type: 'reply', id: frame.id, ok: true, ...said });
     } catch (error) {
       const problem = asProblem(error);
@@ -238,13 +243,11 @@ export class WatchSession {
   }
 
   #tick(): void {
-    for (const subscription of this.#subscriptions.values()) {
-      if (subscription.stalledMs() > STALLED_MS) {
-        this.end(CLOSE_CODES.tooSlow, 'the peer has not read for a minute');
-        return;
-      }
-      subscription.bookmark();
+    if (this.#parts.connection.fullMs() > STALLED_MS) {
+      this.end(CLOSE_CODES.tooSlow, 'the peer has not read for a minute');
+      return;
     }
+    for (const subscription of this.#subscriptions.values()) subscription.bookmark();
     for (const { lane, worker, version } of this.#hellos.values())
       this.#parts.onHello(lane, worker, version ?? null);
   }
@@ -269,7 +272,8 @@ export class WatchSession {
     });
   }
 
-  #close(): void {
+  #letGo(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#timer);
     this.#hints.stop();

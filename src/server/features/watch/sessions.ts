@@ -7,7 +7,7 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import type { Admit } from '../../ws/upgrade.ts';
 import { authorise } from '../auth/service.ts';
 import type { BoardService } from '../boards/service.ts';
-import type { ConfigCache, PresenceTracker } from '../lanes/service.ts';
+import type { BoardConfig, ConfigCache, PresenceTracker } from '../lanes/service.ts';
 import type { BoardFeeds } from './service.ts';
 import { WatchSession } from './session.ts';
 import { countReady } from './store.ts';
@@ -64,6 +64,15 @@ export class WatchSessions {
       throw new ProblemError('rate_limited', 'This server has all the sockets it can serve.', {
         headers: { 'Retry-After': '5' },
       });
+    // A hint too many does no harm, so memory will do for a yes; only a fresh no is given.
+    const isHinted = async (lane: string): Promise<boolean> => {
+      const isPulled = (config: BoardConfig | null): boolean => {
+        const mode = config?.lanes.get(lane)?.claim_mode;
+        return mode !== undefined && mode !== 'push';
+      };
+      if (isPulled(await configs.get(board.id))) return true;
+      return (await configs.refresh(board.id))?.lanes.get(lane)?.claim_mode !== 'push';
+    };
     return (connection) => {
       const session = new WatchSession({
         board,
@@ -77,7 +86,7 @@ export class WatchSessions {
               row.ready,
             ]),
           ),
-        isHinted: async (lane) => (await configs.refresh(board.id))?.lanes.get(lane)?.claim_mode !== 'push',
+        isHinted,
         openWorker,
         onHello: (lane, worker, version) => presence.see({ boardId: board.id, lane, worker, version }),
         onError,

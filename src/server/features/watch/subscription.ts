@@ -30,7 +30,8 @@ export class Subscription {
   #endSeq: number;
   #isReading = false;
   #isStopped = false;
-  #stalledSince: number | null = null;
+  /** The socket took nothing more, until resume(). */
+  #isStalled = false;
 
   constructor(parts: SubscriptionParts, seq: number) {
     this.#parts = parts;
@@ -42,7 +43,7 @@ export class Subscription {
     const first = events[0]?.seq ?? seq;
     const isNext = this.#seq === this.#endSeq && first <= this.#seq + 1;
     this.#endSeq = Math.max(this.#endSeq, seq);
-    if (this.#isStopped || this.#isReading || this.#stalledSince !== null) return;
+    if (this.#isStopped || this.#isReading || this.#isStalled) return;
     if (isNext)
       this.#deliver(
         events.filter((event) => event.seq > this.#seq && passes(this.#parts.filter, event)),
@@ -53,7 +54,7 @@ export class Subscription {
 
   /** Catches up from the log; live events take over when the end is reached. */
   resume(): void {
-    this.#stalledSince = null;
+    this.#isStalled = false;
     if (!this.#isReading && !this.#isStopped) void this.#catchUp();
   }
 
@@ -62,7 +63,7 @@ export class Subscription {
     let hasFailed = false;
     try {
       let isMore = true;
-      while (isMore && !this.#isStopped && this.#stalledSince === null) {
+      while (isMore && !this.#isStopped && !this.#isStalled) {
         const page = await this.#parts.feeds.read(
           this.#parts.board,
           this.#seq,
@@ -84,7 +85,7 @@ export class Subscription {
       this.#isReading = false;
     }
     const isBehind = this.#endSeq > this.#seq;
-    if (!hasFailed && !this.#isStopped && this.#stalledSince === null && isBehind) this.resume();
+    if (!hasFailed && !this.#isStopped && !this.#isStalled && isBehind) this.resume();
   }
 
   #deliver(events: readonly Event[], seq: number): void {
@@ -95,7 +96,7 @@ export class Subscription {
       cursor: cursorAt(this.#parts.board, seq),
     };
     if (events.length > 0 && !this.#parts.send(frame)) {
-      this.#stalledSince ??= performance.now();
+      this.#isStalled = true;
       return;
     }
     this.#seq = seq;
@@ -103,16 +104,12 @@ export class Subscription {
 
   /** Moves the client's cursor along where its filter let nothing through, and keeps idle ones fresh. */
   bookmark(): void {
-    if (this.#isStopped || this.#isReading || this.#stalledSince !== null) return;
+    if (this.#isStopped || this.#isReading || this.#isStalled) return;
     this.#parts.send({
       type: 'bookmark',
       id: this.#parts.id,
       cursor: cursorAt(this.#parts.board, this.#seq),
     });
-  }
-
-  stalledMs(): number {
-    return this.#stalledSince === null ? 0 : performance.now() - this.#stalledSince;
   }
 
   stop(): void {

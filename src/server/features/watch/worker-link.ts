@@ -10,7 +10,7 @@ import type { BoardRef } from '../boards/service.ts';
 export interface WorkerPort {
   readonly board: BoardRef;
   readonly caller: Principal;
-  /** Taken whatever lies unsent: nothing is claimed for a socket without room, and what is has a bound. */
+  /** Taken whatever lies unsent: nothing is claimed for a socket without room, and what is under way by then has a bound. */
   send(frame: ServerFrame): void;
   /** False: nothing should be claimed for this socket until onWritable. */
   hasRoom(): boolean;

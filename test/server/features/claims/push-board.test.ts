@@ -49,7 +49,8 @@ function setup() {
       worker: 'w',
       keyId: 'k',
       credits,
-      isAsking: false,
+      asked: 0,
+      restUntil: 0,
       taken: 0,
       refusal: null as string | null,
       canTake: () => true,
@@ -57,6 +58,7 @@ function setup() {
         made.taken += rows.length;
       },
       giveBack: () => undefined,
+      onAnswered: () => undefined,
       refuse: (problem: { code: string }) => {
         made.refusal = problem.code;
       },

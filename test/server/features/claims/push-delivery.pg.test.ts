@@ -80,6 +80,26 @@ describe('a pushed claim that is not acknowledged in time', () => {
   });
 });
 
+test('a pushed claim that its worker beats over HTTP, with the token, is not released for a missing claim_ack', async () => {
+  const board = await pushLane(await makeBoard(impatient));
+  const worker = await openWorker(board, { tokens: true });
+  await board.tasks('work', 2);
+  await worker.credit(2);
+  const [beaten, forgotten] = await worker.untilClaims(2);
+  if (!beaten?.token || !forgotten) throw new Error('there are two');
+  const { status } = await board.server.call('POST', `/v1/runs/${beaten.run_id}/heartbeat`, {
+    token: beaten.token,
+    body: {},
+  });
+  expect(status).toBe(200);
+  await expectReleased(board, forgotten, /not acknowledged/);
+  expect(await board.read(beaten.task.id)).toMatchObject({ status: 'running', attempt: 1 });
+  worker.socket.close();
+  expect(
+    await board.server.call('POST', `/v1/runs/${beaten.run_id}/complete`, { token: beaten.token, body: {} }),
+  ).toMatchObject({ status: 200 });
+});
+
 describe('when its socket closes', () => {
   test('a worker keeps what it acknowledged; the rest is ready again at once, and its credits are gone', async () => {
     const board = await patientBoard();

@@ -17,7 +17,9 @@ class TestOffer implements Offer {
   readonly keyId = 'key';
   readonly worker: string;
   credits: number;
-  isAsking = false;
+  asked = 0;
+  restUntil = 0;
+  answers = 0;
   isAble = true;
   taken = 0;
   returned = 0;
@@ -36,6 +38,9 @@ class TestOffer implements Offer {
   }
   giveBack(rows: readonly unknown[]): void {
     this.returned += rows.length;
+  }
+  onAnswered(): void {
+    this.answers += 1;
   }
   refuse(problem: ProblemError): void {
     this.refusal = problem.code;
@@ -213,6 +218,52 @@ describe('a push lane', () => {
     lane.remove(gone);
     await last.answer(5);
     expect([gone.taken, gone.returned, lane.isEmpty]).toEqual([0, 5, true]);
+  });
+
+  test('rests an offer whose surplus was given back, so that credits that come and go cannot claim without end', async () => {
+    const { lane, offer, asked, question, state } = setup();
+    const worker = offer('w', 10);
+    const flap = question();
+    worker.credits = 0;
+    lane.update(worker);
+    await flap.answer(10);
+    worker.credits = 10;
+    lane.update(worker);
+    lane.onWork(10, 0);
+    state.nowMs = 999;
+    lane.sweep();
+    expect([asked.length, worker.returned]).toEqual([0, 10]);
+    // Another worker of the lane is none the worse for it.
+    offer('other', 1);
+    expect(question().offer.worker).toBe('other');
+    state.nowMs = 1000;
+    lane.sweep();
+    expect(question().offer.worker).toBe('w');
+  });
+
+  test('asks again, after a rest, for an offer that has its credits back because a claim could not be handed over', async () => {
+    const { lane, offer, asked, question, state } = setup();
+    const worker = offer('w', 5);
+    await question().answer(5);
+    worker.credits = 5;
+    lane.retryLater(worker);
+    lane.sweep();
+    expect(asked).toEqual([]);
+    state.nowMs = 1000;
+    lane.sweep();
+    expect(question().max).toBe(5);
+  });
+
+  test('counts for an offer what is asked for, and tells it of every answer', async () => {
+    const { offer, question } = setup();
+    const worker = offer('w', 250);
+    expect(worker.asked).toBe(100);
+    await question().answer(0);
+    expect([worker.asked, worker.answers]).toEqual([0, 1]);
+    const other = setup();
+    const failing = other.offer('failing', 5);
+    await other.question().fail(new Error('away'));
+    expect([failing.asked, failing.answers]).toEqual([0, 1]);
   });
 
   test('refuses an offer for which nothing can come, and no other', async () => {

@@ -7,13 +7,15 @@ const RUN = 'run_01h455vb4pex5vsknk084sn02q';
 
 /** An intake whose frames are handled when the test says so. */
 function setup() {
-  let receive: (text: string) => void = () => undefined;
+  let receive: (text: string, bytes: number) => void = () => undefined;
+  const room = { hasRoom: true };
   const isReading: boolean[] = [];
   const connection: Connection = {
     isOpen: true,
     send: () => true,
     answer: () => undefined,
-    hasRoom: () => true,
+    hasRoom: () => room.hasRoom,
+    fullMs: () => 0,
     setReading: (value) => void isReading.push(value),
     onMessage: (listener) => {
       receive = listener;
@@ -23,15 +25,21 @@ function setup() {
     close: () => undefined,
   };
   const handling: { readonly read: ReadFrame; readonly done: () => void }[] = [];
-  new FrameIntake(connection, (read) => new Promise<void>((done) => handling.push({ read, done })));
+  const intake = new FrameIntake(
+    connection,
+    (read) => new Promise<void>((done) => handling.push({ read, done })),
+  );
   const settled = async (): Promise<void> => {
     for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
   };
   return {
+    intake,
+    room,
     isReading,
     handling,
     send: async (frame: object): Promise<void> => {
-      receive(JSON.stringify(frame));
+      const text = JSON.stringify(frame);
+      receive(text, Buffer.byteLength(text));
       await settled();
     },
     finish: async (): Promise<void> => {
@@ -93,6 +101,27 @@ describe('frames of one socket', () => {
     expect(isReading).toEqual([false, true]);
   });
 
+  test('hold the peer back while it does not read its answers, and until it has', async () => {
+    const { send, finish, isReading, room, intake } = setup();
+    await send(complete('a'));
+    room.hasRoom = false;
+    await finish();
+    expect(isReading).toEqual([false]);
+    await send(complete('one that was under way'));
+    await finish();
+    expect(isReading).toEqual([false]);
+    room.hasRoom = true;
+    intake.onWritable();
+    expect(isReading).toEqual([false, true]);
+  });
+
+  test('count by the bytes on the wire, not by characters', async () => {
+    const { send, isReading } = setup();
+    for (let index = 0; index < 3; index += 1)
+      await send(complete(`${index}`, { result: '\u20ac'.repeat(240_000) }));
+    expect(isReading).toEqual([false]);
+  });
+
   test('hold the peer back when few of them are large', async () => {
     const { send, finish, isReading } = setup();
     for (let index = 0; index < 9; index += 1)
@@ -108,6 +137,9 @@ test.each([
   ['[]', 'bad'],
   ['{"type":"dance","id":"x"}', 'bad'],
   ['{"type":"complete"}', 'bad'],
+  ['{"type":"claim_ack","run_id":"run_x"}', 'refused'],
+  ['{"type":"credit","id":"c","lane":"l","credits":-1}', 'refused'],
+  ['{"type":"credit"}', 'refused'],
   [JSON.stringify(complete('x'.repeat(65))), 'bad'],
   [JSON.stringify(complete('a', { surprise: 1 })), 'refused'],
   [JSON.stringify(complete('a', { result: 'half \ud800' })), 'refused'],
@@ -115,5 +147,5 @@ test.each([
   [JSON.stringify({ ...complete('a'), run_id: 'run_x' }), 'refused'],
   [JSON.stringify(complete('a')), 'frame'],
 ])('the text %j is %s', (text, kind) => {
-  expect(readFrame(text).kind).toBe(kind);
+  expect(readFrame(text, text.length).kind).toBe(kind);
 });

@@ -30,6 +30,8 @@ export interface HoldRef {
   readonly taskId: Uuid;
   readonly runId: Uuid;
   readonly attempt: number;
+  /** Only while the claim has had no heartbeat: a worker that has it is not robbed of it. */
+  readonly isUnheard?: boolean;
 }
 
 /** A task whose cancel was not answered is cancelled, whatever else has passed; a dead worker is told before a slow one. */
@@ -53,14 +55,15 @@ export async function lockHolds(tx: Tx, boardId: number, refs: readonly HoldRef[
     /* claims.lock_holds */
     SELECT hold.* FROM (
       SELECT * FROM unnest(
-        ${refs.map((ref) => ref.taskId)}::uuid[], ${refs.map((ref) => ref.runId)}::uuid[], ${refs.map((ref) => ref.attempt)}::int[]
-      ) AS ref (task_id, run_id, attempt) ORDER BY task_id
+        ${refs.map((ref) => ref.taskId)}::uuid[], ${refs.map((ref) => ref.runId)}::uuid[], ${refs.map((ref) => ref.attempt)}::int[],
+        ${refs.map((ref) => String(ref.isUnheard ?? false))}::text[]::boolean[]
+      ) AS ref (task_id, run_id, attempt, is_unheard) ORDER BY task_id
     ) AS ref
     CROSS JOIN LATERAL (
       SELECT ${HELD_COLUMNS(tx)}, ${OVERDUE(tx)} AS overdue
       FROM claims c JOIN tasks t ON t.board_id = ${boardId} AND t.id = ref.task_id
       WHERE c.board_id = ${boardId} AND c.task_id = ref.task_id AND c.run_id = ref.run_id AND c.attempt = ref.attempt
-        AND t.attempt = ref.attempt AND t.status = 'running'
+        AND t.attempt = ref.attempt AND t.status = 'running' AND (c.last_heartbeat_at IS NULL OR NOT ref.is_unheard)
       FOR NO KEY UPDATE OF t, c
     ) AS hold`;
 }

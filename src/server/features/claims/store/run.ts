@@ -39,6 +39,36 @@ export async function findRuns(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
+/** How runs ended, without what they left behind, which may be a megabyte each: for those who only learn that it is over. */
+export async function findRunEnds(
+  sql: Runner,
+  boardId: number,
+  ids: readonly Uuid[],
+): Promise<Map<Uuid, RunRow>> {
+  const rows = await sql<RunRow[]>`
+    /* runs.find_ends */
+    SELECT r.id, r.task_id, r.attempt, r.lane, r.worker, r.outcome, r.started_at, r.ended_at, r.ended_by_type, r.ended_by_id,
+      r.end_fingerprint, NULL AS summary, NULL AS result, NULL AS metadata, NULL AS error, NULL AS checkpoint, NULL AS evidence
+    FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+    CROSS JOIN LATERAL (SELECT * FROM runs WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0) AS r`;
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** Whose run it is. */
+export type RunHolder = Pick<RunRow, 'id' | 'task_id' | 'attempt' | 'lane' | 'worker'>;
+
+export async function findRunHolders(
+  sql: Runner,
+  boardId: number,
+  ids: readonly Uuid[],
+): Promise<Map<Uuid, RunHolder>> {
+  const rows = await sql<RunHolder[]>`
+    /* runs.find_holders */
+    SELECT r.id, r.task_id, r.attempt, r.lane, r.worker FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+    CROSS JOIN LATERAL (SELECT * FROM runs WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0) AS r`;
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
 export async function listTaskRuns(
   sql: Runner,
   boardId: number,
