@@ -31,10 +31,7 @@ const FORBIDDEN_EDGES: Record<string, string[]> = {
     'src/server/features/tasks/service.ts -> postgres',
     'src/server/http/idempotency.ts -> drizzle-orm',
   ],
-  'hono-at-the-edge': [
-    'src/server/features/tasks/service.ts -> hono',
-    'src/server/ws/upgrade.ts -> hono',
-  ],
+  'hono-at-the-edge': ['src/server/features/tasks/service.ts -> hono', 'src/server/ws/upgrade.ts -> hono'],
   'ws-at-the-edge': ['src/server/features/watch/service.ts -> ws'],
   'no-test-code-in-src': ['src/cli/probe.ts -> vitest', 'src/server/http/clock.ts -> test/frozen-clock.ts'],
 };
