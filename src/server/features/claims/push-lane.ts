@@ -21,6 +21,8 @@ export interface Offer {
   asked: number;
   /** Not asked for before this time, by the lane's clock. */
   restUntil: number;
+  /** Rows that it took, less those that it gave back; never below zero, and at most as many as the credits it may have. */
+  standing: number;
   /** False: not now; the lane is told by `update` when that changes. */
   canTake(): boolean;
   take(rows: readonly ClaimedRow[]): void;
@@ -188,12 +190,20 @@ export class PushLane {
     const taken = claimed.rows.slice(0, offer.credits);
     const surplus = claimed.rows.slice(offer.credits);
     offer.credits -= taken.length;
-    if (surplus.length > 0) offer.restUntil = this.#parts.now() + REST_MS;
+    this.#judge(offer, taken.length, surplus.length);
     // The next question is on its way before this answer is turned into frames.
     this.update(offer);
     if (taken.length > 0) offer.take(taken);
     if (surplus.length > 0) offer.giveBack(surplus);
     offer.onAnswered();
+  }
+
+  /** Who gives back more than it takes rests; a worker whose credits cross with its claims now and then does not. */
+  #judge(offer: Offer, taken: number, surplus: number): void {
+    offer.standing = Math.min(offer.standing + taken, LIMITS.creditsMax) - surplus;
+    if (offer.standing >= 0) return;
+    offer.standing = 0;
+    offer.restUntil = this.#parts.now() + REST_MS;
   }
 
   /** There was no more at that time; what has been heard of since the question may have come after it. */

@@ -104,6 +104,7 @@ export class WorkerSocket implements WorkerLink {
       creditFrames: 0,
       asked: 0,
       restUntil,
+      standing: earlier?.standing ?? 0,
       canTake: () => this.#canTake(),
       take: (rows) => this.#take(offer, rows),
       giveBack: (rows) => this.#giveBack(rows, this.#isClosed ? GONE : 'The worker withdrew its credits.'),

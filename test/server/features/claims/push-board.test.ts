@@ -51,6 +51,7 @@ function setup() {
       credits,
       asked: 0,
       restUntil: 0,
+      standing: 0,
       taken: 0,
       refusal: null as string | null,
       canTake: () => true,

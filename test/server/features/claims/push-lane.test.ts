@@ -19,6 +19,7 @@ class TestOffer implements Offer {
   credits: number;
   asked = 0;
   restUntil = 0;
+  standing = 0;
   answers = 0;
   isAble = true;
   taken = 0;
@@ -239,6 +240,23 @@ describe('a push lane', () => {
     state.nowMs = 1000;
     lane.sweep();
     expect(question().offer.worker).toBe('w');
+  });
+
+  test('does not rest an offer that takes more than it gives back: its credits cross with its claims now and then', async () => {
+    const { lane, offer, asked, question } = setup();
+    const worker = offer('w', 10);
+    const full = question();
+    await full.answer(10);
+    worker.credits = 10;
+    lane.update(worker);
+    const crossing = question();
+    worker.credits = 4;
+    lane.update(worker);
+    await crossing.answer(10);
+    expect(worker.returned).toBe(6);
+    worker.credits = 10;
+    lane.update(worker);
+    expect(asked.map((entry) => entry.offer.worker)).toEqual(['w']);
   });
 
   test('asks again, after a rest, for an offer that has its credits back because a claim could not be handed over', async () => {
