@@ -39,6 +39,7 @@ export class SigningKeys {
   readonly #sql: Sql;
   readonly #box: SecretBox;
   readonly #clock: Clock;
+  /** Newest first: every claim asks for the signer. */
   #keys = new Map<string, SigningKey>();
   #loadedAt = 0;
 
@@ -91,7 +92,8 @@ export class SigningKeys {
     const keys = await Promise.all(
       rows.map(async (row) => this.#keys.get(row.kid) ?? (await this.#import(row))),
     );
-    this.#keys = new Map(keys.map((key) => [key.kid, key]));
+    const newestFirst = keys.sort((left, right) => right.signsFromMs - left.signsFromMs);
+    this.#keys = new Map(newestFirst.map((key) => [key.kid, key]));
   }
 
   async #import(row: SigningKeyRow): Promise<SigningKey> {
@@ -107,12 +109,13 @@ export class SigningKeys {
   /** The newest key whose time to sign has come. */
   signer(): { kid: string; privateKey: KeyObject } {
     const now = this.#clock.now();
-    const keys = [...this.#keys.values()].sort((left, right) => right.signsFromMs - left.signsFromMs);
+    let oldest: SigningKey | undefined;
+    for (const key of this.#keys.values()) {
+      if (key.signsFromMs <= now) return key;
+      oldest = key;
+    }
     // A first key whose moment lies a clock's error ahead is still the only one there is.
-    return present(
-      keys.find((key) => key.signsFromMs <= now) ?? keys.at(-1),
-      'maintain() made a key before anything is signed',
-    );
+    return present(oldest, 'maintain() made a key before anything is signed');
   }
 
   async verifier(kid: string | undefined): Promise<CryptoKey | null> {
