@@ -1,14 +1,15 @@
 // `npm test`: every static check, then every test, then one last line `N passed, N failed`. A failing part does
 // not stop the next one, so one run reports everything. A static check counts as one item, a test as one item.
 //   --only NAMES      a comma-separated choice of the parts below
-//   --summary FILE    also writes {"passed": n, "failed": n} there, for a caller that adds up several runs
+//   --summary FILE    also writes {"passed": n, "failed": n, "failures": [text]} there, for a caller that adds up runs
+// What failed is named once more at the end: whoever keeps only the last lines of a log still learns which test it was.
 // Tests are counted from vitest's JSON report, never from its exit code alone: a suite that could not be loaded
 // has no failed test, and must not look green.
 
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from './ensure-built.mjs';
 
@@ -19,7 +20,12 @@ const PROJECTS = ['unit', 'pg', 'e2e', 'browser'];
 // A part that hangs must end the run, not the patience of whoever waits: about five times the slowest known part.
 const PART_MINUTES_MAX = 30;
 
-/** @typedef {{ passed: number, failed: number }} Count */
+// Of each failure's message; the whole one stands further up.
+const MESSAGE_CHARACTERS_MAX = 600;
+
+/** @typedef {{ passed: number, failed: number, failures: string[] }} Count */
+/** @typedef {{ status: string, fullName: string, failureMessages: string[] }} Assertion */
+/** @typedef {{ status: string, name: string, message: string, assertionResults: Assertion[] }} TestFile */
 
 /**
  * Runs a program with its output going through; answers its exit code, or null when it was killed.
@@ -52,7 +58,7 @@ async function runCheck(name) {
   console.log(`\n── ${name}`);
   const isOk = (await run('npm', ['run', '--silent', name])) === 0;
   console.log(isOk ? `${name}: ok` : `${name}: FAILED`);
-  return { passed: isOk ? 1 : 0, failed: isOk ? 0 : 1 };
+  return isOk ? { passed: 1, failed: 0, failures: [] } : { passed: 0, failed: 1, failures: [name] };
 }
 
 /**
@@ -83,16 +89,31 @@ async function runProjects(projects) {
  * @returns {Count}
  */
 function countTests(report, code) {
-  if (!existsSync(report)) return { passed: 0, failed: 1 };
-  const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
-  const brokenFiles = testResults.filter(
-    (/** @type {{ status: string, assertionResults: { status: string }[] }} */ file) =>
-      file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed'),
-  );
-  const failed = numFailedTests + brokenFiles.length;
+  if (!existsSync(report)) return { passed: 0, failed: 1, failures: ['the tests left no report'] };
+  const { numPassedTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+  const failures = testResults.flatMap(nameFailures);
   // No test at all, or an error outside of any test (an unhandled rejection, a failed global set-up).
-  const hasFailedUnseen = failed === 0 && (code !== 0 || numPassedTests === 0);
-  return { passed: numPassedTests, failed: failed + (hasFailedUnseen ? 1 : 0) };
+  if (failures.length === 0 && (code !== 0 || numPassedTests === 0))
+    failures.push('an error outside of any test');
+  return { passed: numPassedTests, failed: failures.length, failures };
+}
+
+/**
+ * @param {TestFile} file
+ * @returns {string[]} one text for each failed test, or for a file that could not be loaded
+ */
+function nameFailures(file) {
+  const path = relative(ROOT, file.name);
+  const failed = file.assertionResults.filter(({ status }) => status === 'failed');
+  if (failed.length > 0) {
+    return failed.map((test) => `${path}: ${test.fullName}\n${excerpt(test.failureMessages.join('\n'))}`);
+  }
+  return file.status === 'failed' ? [`${path}: ${excerpt(file.message)}`] : [];
+}
+
+/** @param {string} message */
+function excerpt(message) {
+  return message.slice(0, MESSAGE_CHARACTERS_MAX).replaceAll(/^/gm, '    ');
 }
 
 /**
@@ -123,7 +144,7 @@ async function main() {
   for (const check of CHECKS.filter((name) => parts.includes(name))) counts.push(await runCheck(check));
 
   const browser = parts.includes('browser') ? planBrowserTests() : 'none';
-  if (browser === 'missing') counts.push({ passed: 0, failed: 1 });
+  if (browser === 'missing') counts.push({ passed: 0, failed: 1, failures: ['browser tests: no Chromium'] });
   const projects = PROJECTS.filter(
     (name) => parts.includes(name) && (name !== 'browser' || browser === 'run'),
   );
@@ -134,7 +155,9 @@ async function main() {
   }
   const passed = counts.reduce((sum, count) => sum + count.passed, 0);
   const failed = counts.reduce((sum, count) => sum + count.failed, 0);
-  if (summary !== undefined) writeFileSync(summary, JSON.stringify({ passed, failed }));
+  const failures = counts.flatMap((count) => count.failures);
+  if (summary !== undefined) writeFileSync(summary, JSON.stringify({ passed, failed, failures }));
+  for (const failure of failures) console.log(`FAILED ${failure}`);
   process.exitCode = failed > 0 ? 1 : 0;
   console.log(`\n${passed} passed, ${failed} failed`);
 }
