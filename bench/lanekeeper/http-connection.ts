@@ -33,12 +33,17 @@ export class HttpConnection {
   readonly #host: string;
   #received: Buffer = Buffer.alloc(0);
   #pending: Pending | undefined;
+  /** Set for good: what is sent on a closed socket would wait for ever. */
+  #failure: Error | undefined;
 
   private constructor(socket: Socket, host: string) {
     this.#socket = socket;
     this.#host = host;
     socket.setNoDelay(true);
-    socket.setTimeout(SILENCE_MS, () => socket.destroy(new Error('the server was silent for too long')));
+    socket.setTimeout(SILENCE_MS, () => {
+      // With nothing asked for there is nothing to be said.
+      if (this.#pending !== undefined) socket.destroy(new Error('the server was silent for too long'));
+    });
     socket.on('data', (chunk) => this.#receive(chunk));
     socket.on('error', (error) => this.#fail(error));
     socket.on('close', () => this.#fail(new Error('the server closed the connection')));
@@ -56,8 +61,14 @@ export class HttpConnection {
     });
   }
 
+  /** False: the server has closed it, as it does with one that nobody uses. */
+  get isOpen(): boolean {
+    return this.#failure === undefined;
+  }
+
   send({ method, path, token, headers = '', body }: HttpRequest): Promise<HttpAnswer> {
     if (this.#pending !== undefined) throw new Error('one request at a time');
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const text = body === undefined ? '' : JSON.stringify(body);
     const content =
       body === undefined
@@ -106,6 +117,7 @@ export class HttpConnection {
   }
 
   #fail(error: Error): void {
+    this.#failure ??= error;
     const pending = this.#pending;
     this.#pending = undefined;
     pending?.reject(error);

@@ -1,7 +1,8 @@
-/** How long a task takes to reach a lane that waits for it in a long poll. */
+/** How long a task takes to reach a lane that waits for it in a long poll, at another server than its creator's where there are two. */
 import type { LatencyInput } from '../driver.ts';
 import { LatencyProbe } from '../latency-probe.ts';
 import type { BenchBoard } from './bench-board.ts';
+import { HttpConnection } from './http-connection.ts';
 import type { ServerAccess } from './server-access.ts';
 
 /** Long enough that an idle lane asks rarely, below the contract's 60 s. */
@@ -12,8 +13,7 @@ export async function samplePolledLatency(
   board: BenchBoard,
   input: LatencyInput,
 ): Promise<number[]> {
-  const [connection] = await access.openConnections(1);
-  if (connection === undefined) throw new Error('a connection was opened');
+  const connection = await HttpConnection.open(access.farUrl);
   const probe = new LatencyProbe();
   let isStopping = false;
   let isAsking = deferred();

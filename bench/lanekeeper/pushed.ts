@@ -66,7 +66,7 @@ export async function samplePushLatency(
   let ended = Promise.resolve();
   let onEnded = (): void => undefined;
   const worker = await PushWorker.open(board, {
-    url: access.urls[0] ?? '',
+    url: access.farUrl,
     worker: 'pushed',
     ahead: 1,
     hasTokens: true,

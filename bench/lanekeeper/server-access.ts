@@ -5,7 +5,7 @@ import { HttpConnection, type HttpRequest } from './http-connection.ts';
 export class ServerAccess {
   readonly urls: readonly string[];
   readonly adminKey: string;
-  readonly #admin: HttpConnection;
+  #admin: HttpConnection;
 
   private constructor(target: DriverTarget, admin: HttpConnection) {
     this.urls = target.urls;
@@ -17,8 +17,15 @@ export class ServerAccess {
     return new ServerAccess(target, await HttpConnection.open(target.urls[0] ?? ''));
   }
 
+  /** As far from the admin's server as there is: of one server the same. */
+  get farUrl(): string {
+    return this.urls.at(-1) ?? '';
+  }
+
   /** One at a time. */
-  callAsAdmin<T>(request: Omit<HttpRequest, 'token'>): Promise<T> {
+  async callAsAdmin<T>(request: Omit<HttpRequest, 'token'>): Promise<T> {
+    // A long measurement leaves it unused for longer than the server keeps it.
+    if (!this.#admin.isOpen) this.#admin = await HttpConnection.open(this.urls[0] ?? '');
     return this.#admin.call<T>({ ...request, token: this.adminKey });
   }
 
