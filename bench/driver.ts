@@ -36,7 +36,8 @@ export interface CycleResult {
 }
 
 export interface LatencyInput {
-  readonly way: 'poll' | 'push';
+  /** Work that is waited for or pushed; or the cancel of work that is held. */
+  readonly way: 'poll' | 'push' | 'cancel';
   readonly samples: number;
   readonly intervalMsMin: number;
   readonly intervalMsMax: number;
@@ -76,6 +77,34 @@ export interface BeatResult {
   readonly delaysMs: readonly number[];
 }
 
+export interface WatchersInput {
+  /** Made when it is not there yet. */
+  readonly board: string;
+  readonly sockets: number;
+}
+
+export interface FanOutInput {
+  /** One that has watchers. */
+  readonly board: string;
+  readonly events: number;
+  readonly intervalMs: number;
+}
+
+export interface SlowWatchInput {
+  readonly board: string;
+  readonly pauseMs: number;
+  readonly throttleMs: number;
+  readonly bytesPerSecond: number;
+  readonly connections: number;
+  readonly tasksPerSecond: number;
+}
+
+export interface SlowWatchResult {
+  readonly events: number;
+  readonly seen_percent: number;
+  readonly repeated: number;
+}
+
 export interface ChurnInput {
   readonly connections: number;
   readonly leadInMs: number;
@@ -89,7 +118,7 @@ export interface Driver {
   fill(input: { readonly manner: Manner; readonly pieces: number }): Promise<void>;
   /** Takes and ends work. */
   runCycles(input: CycleInput): Promise<CycleResult>;
-  /** Milliseconds from just before the call that adds a piece of work until a worker has it in its hands. */
+  /** Milliseconds from just before the call that adds a piece of work, or cancels it, until a worker has it in its hands, or knows. */
   sampleLatency(input: LatencyInput): Promise<number[]>;
   /** Makes boards and lanes that are not there yet. */
   layOut(input: Layout): Promise<void>;
@@ -99,6 +128,14 @@ export interface Driver {
   holdFleet(input: FleetInput): Promise<void>;
   countBeats(input: { readonly windowMs: number }): Promise<BeatResult>;
   releaseFleet(input: null): Promise<void>;
+  /** Sends requests that leave nothing behind, so that a server has been in use. */
+  warmUp(input: { readonly requests: number }): Promise<void>;
+  /** Opens sockets that watch the board from now on, until the driver closes. */
+  openWatchers(input: WatchersInput): Promise<void>;
+  /** Milliseconds from just before the call that makes an event until a watcher has it, for every event and watcher of the board. */
+  sampleFanOut(input: FanOutInput): Promise<number[]>;
+  /** Treats one watcher badly while the log of its board grows. */
+  watchSlowly(input: SlowWatchInput): Promise<SlowWatchResult>;
   /** Creates, claims and completes without a pause; cycles by slice of time. */
   churn(input: ChurnInput): Promise<number[]>;
   close(input: null): Promise<void>;

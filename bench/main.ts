@@ -14,9 +14,12 @@ import { push } from './scenarios/p3-push.ts';
 import { latency } from './scenarios/p4-latency.ts';
 import { growth } from './scenarios/p5-growth.ts';
 import { shareOfLimit } from './scenarios/p6-share-of-limit.ts';
+import { slowWatcher } from './scenarios/p7-slow-watcher.ts';
+import { watchers } from './scenarios/p7-watchers.ts';
 import { heartbeats } from './scenarios/p8-heartbeats.ts';
 import { churn } from './scenarios/p9-churn.ts';
 import { replicas } from './scenarios/p10-replicas.ts';
+import { cancel } from './scenarios/p11-cancel.ts';
 
 /** As every command of ours ends that was interrupted. */
 const EXIT_INTERRUPTED = 130;
@@ -28,9 +31,12 @@ const SCENARIOS: readonly Scenario[] = [
   latency,
   growth,
   shareOfLimit,
+  watchers,
+  slowWatcher,
   heartbeats,
   churn,
   replicas,
+  cancel,
 ];
 
 async function runBench(options: BenchOptions, signal: AbortSignal): Promise<RunRecord> {

@@ -17,6 +17,9 @@ import { ROOT } from './ensure-built.mjs';
 const CHECKS = ['lint', 'typecheck', 'depcruise', 'knip', 'build'];
 // vitest projects, see vitest.config.ts.
 const PROJECTS = ['unit', 'pg', 'e2e', 'browser'];
+// A short run of the chaos tests. Always the same seed: what fails here can be had again. It takes two minutes and all of the
+// machine, so that outside of CI it runs when it is asked for.
+const CHAOS_ARGUMENTS = ['--', '--seed', '1', '--seconds', '90'];
 // A part that hangs must end the run, not the patience of whoever waits: about five times the slowest known part.
 const PART_MINUTES_MAX = 30;
 
@@ -52,11 +55,12 @@ function run(command, args, environment = {}) {
 
 /**
  * @param {string} name
+ * @param {string[]} [options]
  * @returns {Promise<Count>}
  */
-async function runCheck(name) {
+async function runCheck(name, options = []) {
   console.log(`\n── ${name}`);
-  const isOk = (await run('npm', ['run', '--silent', name])) === 0;
+  const isOk = (await run('npm', ['run', '--silent', name, ...options])) === 0;
   console.log(isOk ? `${name}: ok` : `${name}: FAILED`);
   return isOk ? { passed: 1, failed: 0, failures: [] } : { passed: 0, failed: 1, failures: [name] };
 }
@@ -130,8 +134,9 @@ function planBrowserTests() {
 /** @returns {{ parts: string[], summary: string | undefined }} */
 function readArguments() {
   const { values } = parseArgs({ options: { only: { type: 'string' }, summary: { type: 'string' } } });
-  const known = [...CHECKS, ...PROJECTS];
-  const parts = values.only === undefined ? known : values.only.split(',');
+  const usual = [...CHECKS, ...PROJECTS, ...(process.env['CI'] === 'true' ? ['chaos'] : [])];
+  const known = [...CHECKS, ...PROJECTS, 'chaos'];
+  const parts = values.only === undefined ? usual : values.only.split(',');
   const unknown = parts.filter((part) => !known.includes(part));
   if (unknown.length > 0) throw new Error(`Unknown: ${unknown.join(', ')}. Parts are ${known.join(', ')}.`);
   return { parts, summary: values.summary };
@@ -149,6 +154,7 @@ async function main() {
     (name) => parts.includes(name) && (name !== 'browser' || browser === 'run'),
   );
   if (projects.length > 0) counts.push(await runProjects(projects));
+  if (parts.includes('chaos')) counts.push(await runCheck('chaos', CHAOS_ARGUMENTS));
 
   if (browser === 'left out' || browser === 'missing') {
     console.log('Browser tests left out: no Chromium. Install one (Debian: chromium) or set CHROME_PATH.');

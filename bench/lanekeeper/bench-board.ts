@@ -7,6 +7,10 @@ export interface HeldClaim {
   readonly token: string;
 }
 
+export interface NewClaim extends HeldClaim {
+  readonly task: { readonly id: string };
+}
+
 export interface BoardCounts {
   readonly ready: number;
   readonly running: number;
@@ -93,9 +97,9 @@ export class BenchBoard {
     return this.#access.callAsAdmin({ method: 'POST', path: `${this.path}/tasks`, body: this.#task() });
   }
 
-  async claim(connection: HttpConnection, request: ClaimRequest): Promise<readonly HeldClaim[]> {
+  async claim(connection: HttpConnection, request: ClaimRequest): Promise<readonly NewClaim[]> {
     const { headers = '', ...body } = request;
-    const { claims } = await connection.call<{ claims: readonly HeldClaim[] }>({
+    const { claims } = await connection.call<{ claims: readonly NewClaim[] }>({
       method: 'POST',
       path: this.#claimsPath,
       token: this.laneKey,
@@ -108,6 +112,20 @@ export class BenchBoard {
   /** With the claim's own token. */
   async complete(connection: HttpConnection, { run_id, token }: HeldClaim): Promise<void> {
     await connection.call({ method: 'POST', path: `/v1/runs/${run_id}/complete`, token, body: {} });
+  }
+
+  /** With the claim's own token; the task is cancelled when a cancel was requested. */
+  async release(connection: HttpConnection, { run_id, token }: HeldClaim): Promise<void> {
+    await connection.call({ method: 'POST', path: `/v1/runs/${run_id}/release`, token, body: {} });
+  }
+
+  cancelAsAdmin(held: NewClaim | undefined): Promise<unknown> {
+    if (held === undefined) throw new Error('nothing is held that could be cancelled');
+    return this.#access.callAsAdmin({
+      method: 'POST',
+      path: `${this.path}/tasks/${held.task.id}/cancel`,
+      body: {},
+    });
   }
 
   /** As the lane, each operation with its claim's token; returns tokens that were renewed, by place. */

@@ -7,10 +7,14 @@ import type {
   CycleInput,
   CycleResult,
   Driver,
+  FanOutInput,
   FleetInput,
   LatencyInput,
   Layout,
   Manner,
+  SlowWatchInput,
+  SlowWatchResult,
+  WatchersInput,
 } from '../driver.ts';
 import { serveDriver } from '../driver.ts';
 import { BenchBoard } from './bench-board.ts';
@@ -21,10 +25,14 @@ import { Fleet } from './fleet.ts';
 import { samplePolledLatency } from './polled-latency.ts';
 import { runPushedCycles, samplePushLatency } from './pushed.ts';
 import { ServerAccess } from './server-access.ts';
+import { sampleCancelLatency } from './signalled.ts';
+import { SlowWatcher } from './slow-watcher.ts';
+import { Watchers } from './watchers.ts';
 
 class LanekeeperDriver implements Driver {
   readonly #access: ServerAccess;
   readonly #boards = new Map<string, Promise<BenchBoard>>();
+  readonly #watchers = new Map<string, Watchers>();
   #fleet: Fleet | undefined;
 
   constructor(access: ServerAccess) {
@@ -45,9 +53,14 @@ class LanekeeperDriver implements Driver {
   }
 
   async sampleLatency(input: LatencyInput): Promise<number[]> {
-    return input.way === 'push'
-      ? samplePushLatency(this.#access, await this.#board('latency-push', PUSH), input)
-      : samplePolledLatency(this.#access, await this.#board('latency'), input);
+    switch (input.way) {
+      case 'push':
+        return samplePushLatency(this.#access, await this.#board('latency-push', PUSH), input);
+      case 'poll':
+        return samplePolledLatency(this.#access, await this.#board('latency'), input);
+      case 'cancel':
+        return sampleCancelLatency(this.#access, await this.#board('latency-cancel'), input);
+    }
   }
 
   layOut(input: Layout): Promise<void> {
@@ -76,11 +89,31 @@ class LanekeeperDriver implements Driver {
     this.#fleet = undefined;
   }
 
+  async warmUp({ requests }: { requests: number }): Promise<void> {
+    for (let sent = 0; sent < requests; sent += 1)
+      await this.#access.callAsAdmin({ method: 'GET', path: '/v1/boards/default' });
+  }
+
+  async openWatchers({ board, sockets }: WatchersInput): Promise<void> {
+    this.#watchers.set(board, await Watchers.open(this.#access, board, sockets));
+  }
+
+  sampleFanOut({ board, ...input }: FanOutInput): Promise<number[]> {
+    const watchers = this.#watchers.get(board);
+    if (watchers === undefined) throw new Error(`nobody watches ${board}`);
+    return watchers.sampleFanOut(input);
+  }
+
+  watchSlowly(input: SlowWatchInput): Promise<SlowWatchResult> {
+    return SlowWatcher.run(this.#access, input);
+  }
+
   async churn(input: ChurnInput): Promise<number[]> {
     return churn(this.#access, await this.#board('churn'), input);
   }
 
   async close(): Promise<void> {
+    for (const watchers of this.#watchers.values()) watchers.close();
     this.#access.close();
   }
 

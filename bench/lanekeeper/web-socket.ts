@@ -72,6 +72,16 @@ export class WebSocketConnection {
     this.#write(OPCODE.text, Buffer.from(text));
   }
 
+  /** What comes from now on waits in the system's buffers, and then on the server's side. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  /** So many bytes of a connection that is paused, once there are as many. */
+  read(bytes: number): void {
+    this.#socket.read(bytes);
+  }
+
   close(): void {
     this.#onFailure = () => undefined;
     this.#socket.destroy();

@@ -1,4 +1,5 @@
 /** How resources look to people. Lines and words only; what is data and what is a message is the caller's choice. */
+import type { Claim } from '../contract/claims.ts';
 import type { Event } from '../contract/events.ts';
 import type { Lane } from '../contract/lanes.ts';
 import type { Task } from '../contract/tasks.ts';
@@ -46,6 +47,17 @@ export function taskLine(output: Output, task: Task): string {
   const status = output.style(styleOfStatus(task.status) ?? 'bold', task.status);
   const where = task.lane === null ? 'on no lane' : `on lane ${task.lane}`;
   return `${task.id} ${status} ${where}: ${printable(task.title)}`;
+}
+
+/** The end of an id is its random part, which tells tasks of one second apart. */
+const SHORT_ID_CHARACTERS = 8;
+
+export function shortId(id: string): string {
+  return id.slice(-SHORT_ID_CHARACTERS);
+}
+
+export function isFinished({ status }: Task): boolean {
+  return status === 'done' || status === 'cancelled' || status === 'archived';
 }
 
 export function writeTask(output: Output, task: Task): void {
@@ -115,6 +127,7 @@ export function writeLane(output: Output, lane: Lane): void {
     ['claim mode', lane.claim_mode],
     ['status mutations', lane.allowed_status_mutations],
     ['state', laneState(lane)],
+    ['presence', `${presence.online ? 'online' : 'offline'}, epoch ${lane.epoch}`],
     [
       'backlog',
       `${backlog.ready} ready, ${backlog.running} running, oldest ready ${age(backlog.oldest_ready_at)}`,
@@ -133,6 +146,17 @@ export function writeLane(output: Output, lane: Lane): void {
     { title: 'ONLINE', text: (worker) => (worker.online ? 'yes' : 'no') },
     { title: 'SEEN', text: (worker) => age(worker.last_seen_at) },
     { title: 'IN FLIGHT', text: (worker) => String(worker.in_flight) },
+    { title: 'VERSION', text: (worker) => worker.version ?? '-' },
+  ]);
+}
+
+/** Without their tokens. */
+export function writeClaims(output: Output, claims: readonly Claim[]): void {
+  writeTable(output, claims, [
+    { title: 'RUN', text: (claim) => claim.run_id },
+    { title: 'TASK', text: (claim) => claim.task.id },
+    { title: 'ATTEMPT', text: (claim) => String(claim.attempt) },
+    { title: 'TITLE', text: (claim) => claim.task.title },
   ]);
 }
 

@@ -61,6 +61,15 @@ export class Output {
   }
 }
 
+/** What may lie unread in our own buffer: as much as one answer of the server. */
+export const UNREAD_BYTES_MAX = 1024 * 1024;
+
+/** A slow reader slows a stream of records down, whose queue is bounded, instead of filling our memory. */
+export async function drained({ stdout }: Output): Promise<void> {
+  if (stdout.writableLength < UNREAD_BYTES_MAX) return;
+  await new Promise((resolve) => stdout.once('drain', resolve));
+}
+
 /** Control characters, line ends included, as visible symbols (Unicode "Control Pictures"). */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.

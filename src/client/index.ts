@@ -4,6 +4,8 @@ export type { Claim, Handoff } from '../contract/claims.ts';
 export type { Event } from '../contract/events.ts';
 export type { Key } from '../contract/keys.ts';
 export type { Lane } from '../contract/lanes.ts';
+export type { Message } from '../contract/messages.ts';
+export type { OutputLine } from '../contract/outputs.ts';
 export type { Run, RunOperation, RunOperationResult } from '../contract/runs.ts';
 export type { Task } from '../contract/tasks.ts';
 export type { Client, ConnectOptions } from './client.ts';
@@ -16,6 +18,12 @@ export type { RunCallOptions } from './resources/runs.ts';
 export type { RetryPolicy } from './retry.ts';
 export type { CallOptions } from './transport.ts';
 export type { StateName } from './watch/machine.ts';
-export type { WatchLimits, WatchOptions } from './watch/options.ts';
+export type {
+  CancelFrame,
+  OutputFrame,
+  SteerFrame,
+  WatchLimits,
+  WatchOptions,
+} from './watch/options.ts';
 export type { WebSocketConstructor, WebSocketLike } from './watch/socket.ts';
 export type { Watch } from './watch/watch.ts';

@@ -10,6 +10,8 @@ import type * as claims from '../contract/claims.ts';
 import type * as events from '../contract/events.ts';
 import type * as keys from '../contract/keys.ts';
 import type * as lanes from '../contract/lanes.ts';
+import type * as messages from '../contract/messages.ts';
+import type * as outputs from '../contract/outputs.ts';
 import type * as runs from '../contract/runs.ts';
 import type * as system from '../contract/system.ts';
 import type * as tasks from '../contract/task-routes.ts';
@@ -28,6 +30,8 @@ type Descriptor =
   | DescriptorIn<typeof events>
   | DescriptorIn<typeof keys>
   | DescriptorIn<typeof lanes>
+  | DescriptorIn<typeof messages>
+  | DescriptorIn<typeof outputs>
   | DescriptorIn<typeof runs>
   | DescriptorIn<typeof system>
   | DescriptorIn<typeof tasks>;

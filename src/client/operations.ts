@@ -48,6 +48,7 @@ export const OPERATIONS = {
   pauseLane: { method: 'post', path: '/v1/boards/{board}/lanes/{lane}/pause' },
   resumeLane: { method: 'post', path: '/v1/boards/{board}/lanes/{lane}/resume' },
   drainLane: { method: 'post', path: '/v1/boards/{board}/lanes/{lane}/drain' },
+  takeOverLane: { method: 'post', path: '/v1/boards/{board}/lanes/{lane}/takeover' },
   createLaneKey: { method: 'post', path: '/v1/boards/{board}/lanes/{lane}/keys', isIdempotent: true },
 
   createTask: { method: 'post', path: '/v1/boards/{board}/tasks', isIdempotent: true },
@@ -64,6 +65,9 @@ export const OPERATIONS = {
   reopenTask: { method: 'post', path: '/v1/boards/{board}/tasks/{task}/reopen' },
   addComment: { method: 'post', path: '/v1/boards/{board}/tasks/{task}/comments', isIdempotent: true },
   listComments: { method: 'get', path: '/v1/boards/{board}/tasks/{task}/comments' },
+  steerTask: { method: 'post', path: '/v1/boards/{board}/tasks/{task}/steer', isIdempotent: true },
+  listMessages: { method: 'get', path: '/v1/boards/{board}/tasks/{task}/messages' },
+  listOutput: { method: 'get', path: '/v1/boards/{board}/tasks/{task}/output' },
   listTaskRuns: { method: 'get', path: '/v1/boards/{board}/tasks/{task}/runs' },
   listTaskEvents: { method: 'get', path: '/v1/boards/{board}/tasks/{task}/events' },
 
@@ -76,6 +80,8 @@ export const OPERATIONS = {
 
   getRun: { method: 'get', path: '/v1/runs/{run}' },
   heartbeatRun: { method: 'post', path: '/v1/runs/{run}/heartbeat', isRepeatable: true },
+  appendOutput: { method: 'post', path: '/v1/runs/{run}/output' },
+  acknowledgeMessages: { method: 'post', path: '/v1/runs/{run}/messages/ack', isRepeatable: true },
   completeRun: { method: 'post', path: '/v1/runs/{run}/complete', isRepeatable: true },
   blockRun: { method: 'post', path: '/v1/runs/{run}/block', isRepeatable: true },
   releaseRun: { method: 'post', path: '/v1/runs/{run}/release', isRepeatable: true },

@@ -3,8 +3,9 @@ import { z } from 'zod';
 import { LaneParams } from './boards.ts';
 import { LIMITS } from './constants.ts';
 import { Cursor, LaneName, RunId, TaskId, TaskReference, Timestamp, WorkerName } from './identifiers.ts';
+import { Lane } from './lanes.ts';
 import { defineRoute } from './route.ts';
-import { EMPTY_CLAIM_REASONS, Outcome } from './statuses.ts';
+import { EMPTY_CLAIM_REASONS, Outcome, TAKEOVER_MODES } from './statuses.ts';
 import { Comment, Task } from './tasks.ts';
 import { absent } from './values.ts';
 
@@ -59,6 +60,9 @@ export const ClaimTasksBody = z.strictObject({
   task_id: absent(TaskReference),
   worker: absent(WorkerName).describe('Default: the id of the key.'),
   lease_seconds: absent(z.int().min(1).max(LIMITS.leaseSecondsMax)).describe("Default: the lane's."),
+  crash_on_disconnect: absent(z.boolean()).describe(
+    'true: when the socket of this worker closes, the claim is taken at once, as crashed, instead of at the end of its lease.',
+  ),
 });
 export type ClaimTasksBody = z.infer<typeof ClaimTasksBody>;
 
@@ -91,4 +95,33 @@ export const claimTasks = defineRoute({
     'idempotency_in_flight',
     'idempotency_mismatch',
   ],
+});
+
+export const TakeoverBody = z.strictObject({
+  mode: z
+    .enum(TAKEOVER_MODES)
+    .describe(
+      "What becomes of the claims of the lane's other workers: given back (release), re-issued to this worker (adopt), or left to their leases (expire).",
+    ),
+  worker: WorkerName.describe('The worker that takes over.'),
+});
+export type TakeoverBody = z.infer<typeof TakeoverBody>;
+
+export const takeOverLane = defineRoute({
+  operationId: 'takeOverLane',
+  method: 'post',
+  path: '/v1/boards/{board}/lanes/{lane}/takeover',
+  summary:
+    'Take a lane over from its other workers: its epoch rises, and their claims are fenced. A lane key may while no other worker of the lane is online.',
+  tag: 'lanes',
+  access: 'authenticated',
+  params: LaneParams,
+  body: TakeoverBody,
+  responses: {
+    200: z.object({
+      lane: Lane,
+      claims: z.array(Claim).describe('The adopted claims; empty for the other modes.'),
+    }),
+  },
+  problems: ['not_found', 'lane_not_found', 'lane_may_not_claim'],
 });

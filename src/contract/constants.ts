@@ -15,6 +15,7 @@ export const HEADERS = {
   requestId: 'X-Request-Id',
   idempotencyKey: 'Idempotency-Key',
   idempotentReplayed: 'Idempotent-Replayed',
+  lastEventId: 'Last-Event-ID',
   prefer: 'Prefer',
   preferenceApplied: 'Preference-Applied',
   traceparent: 'traceparent',
@@ -60,6 +61,16 @@ export const LIMITS = {
   eventPageRowsMax: 1000,
   /** A comment is prose; the same bound as a task's body. */
   commentBytesMax: 64 * 1024,
+  /** A steering message is an instruction, not a document. Not pinned. */
+  messageCharactersMax: 4000,
+  /** Unacknowledged steering messages of one task; also how many one acknowledgement may name. Not pinned. */
+  messagesMax: 100,
+  /** Pinned by the domain: the tail that is kept of each task's output. */
+  outputLinesKept: 200,
+  outputLineCharactersKept: 500,
+  /** In one request. Not pinned: a burst of a build log; what does not fit into the ring is counted and dropped. */
+  outputLinesReceivedMax: 1000,
+  outputLineReceivedCharactersMax: 16_000,
   /** Labels of a lane or task: enough for any real tagging, small enough to send with every event. */
   labelsMax: 50,
 } as const;

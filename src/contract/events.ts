@@ -38,14 +38,15 @@ const LogLimit = z
   )
   .optional();
 
-/** "start" is the oldest retained event. */
-const After = Cursor.optional().describe('A cursor, or "start" (the default).');
+/** "start" is the oldest retained event, "now" the end. */
+const After = Cursor.optional().describe('A cursor, "start" (the default), or "now".');
 
 export const listEvents = defineRoute({
   operationId: 'listEvents',
   method: 'get',
   path: '/v1/boards/{board}/events',
-  summary: 'Read the log after a cursor; with Prefer: wait, until something matches.',
+  summary:
+    'Read the log after a cursor; with Prefer: wait, until something matches; as text/event-stream, without an end.',
   tag: 'events',
   access: 'authenticated',
   params: BoardParams,
@@ -59,6 +60,7 @@ export const listEvents = defineRoute({
     tasks: WordsParameter.optional(),
   }),
   isWaitable: true,
+  serverSentEvents: Event,
   responses: { 200: z.object({ events: z.array(Event), cursor: Cursor }) },
   problems: ['not_found', 'invalid_cursor', 'cursor_expired'],
 });

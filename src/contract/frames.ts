@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { Claim } from './claims.ts';
 import { LIMITS } from './constants.ts';
 import { Event } from './events.ts';
-import { Cursor, LaneName, RunId, TaskId, WorkerName } from './identifiers.ts';
+import { Cursor, LaneName, RunId, TaskId, Timestamp, WorkerName } from './identifiers.ts';
+import { Message, MessagesAckBody } from './messages.ts';
+import { OutputBody, OutputLine } from './outputs.ts';
 import { ProblemBody } from './problems.ts';
 import { BlockBody, CompleteBody, FailBody, HeartbeatBody, ReleaseBody, RunToken } from './runs.ts';
 import { absent } from './values.ts';
@@ -20,6 +22,7 @@ export const WatchFrame = z.strictObject({
   lanes: filter(LaneName),
   tasks: filter(TaskId),
   kinds: filter(z.string().min(1).max(64)),
+  output: absent(z.boolean()).describe('true: also what workers of matching tasks print, live.'),
 });
 export type WatchFrame = z.infer<typeof WatchFrame>;
 
@@ -33,6 +36,9 @@ export const HelloFrame = z.strictObject({
   version: z.string().min(1).max(64).nullish(),
   tokens: absent(z.boolean()).describe(
     'false: pushed claims come without a token, and the socket itself is the proof for their ends. Default true.',
+  ),
+  crash_on_disconnect: absent(z.boolean()).describe(
+    'true: when this socket closes, what was pushed to it and is still held is taken at once, as crashed. Default false.',
   ),
 });
 export type HelloFrame = z.infer<typeof HelloFrame>;
@@ -60,6 +66,8 @@ export const RunFrame = z.discriminatedUnion('type', [
   BlockBody.extend({ type: z.literal('block'), ...runFrame }),
   ReleaseBody.extend({ type: z.literal('release'), ...runFrame }),
   FailBody.extend({ type: z.literal('fail'), ...runFrame }),
+  OutputBody.extend({ type: z.literal('output'), ...runFrame }),
+  MessagesAckBody.extend({ type: z.literal('ack'), ...runFrame }),
 ]);
 export type RunFrame = z.infer<typeof RunFrame>;
 
@@ -79,10 +87,42 @@ export type PushedClaim = z.infer<typeof PushedClaim>;
 
 export const ServerFrame = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('watching'), id: FrameId, cursor: Cursor }),
-  z.looseObject({ type: z.literal('events'), id: FrameId, events: z.array(Event), cursor: Cursor }),
+  z.looseObject({
+    type: z.literal('events'),
+    id: FrameId,
+    events: z.array(Event),
+    cursor: Cursor,
+    partial: z
+      .literal(true)
+      .optional()
+      .describe('It ends inside a transaction that is larger than a frame; the rest follows.'),
+  }),
   z.looseObject({ type: z.literal('bookmark'), id: FrameId, cursor: Cursor }),
   z.looseObject({ type: z.literal('available'), lane: LaneName, ready: z.int() }),
+  z.looseObject({
+    type: z.literal('output'),
+    id: FrameId,
+    task_id: TaskId,
+    run_id: RunId,
+    number: OutputLine.shape.number.optional().describe('Of the first of these lines; absent without lines.'),
+    lines: z.array(OutputLine.shape.text),
+    dropped: z
+      .int()
+      .optional()
+      .describe('Lines of the task before these that this watch does not get; absent: none.'),
+  }),
   z.looseObject({ type: z.literal('claim'), claim: PushedClaim }),
+  z.looseObject({
+    type: z.literal('cancel'),
+    run_id: RunId,
+    deadline_at: Timestamp,
+    reason: z.string().nullable(),
+  }),
+  z.looseObject({
+    type: z.literal('steer'),
+    run_id: RunId,
+    message: Message.pick({ id: true, text: true, at: true }),
+  }),
   z.looseObject({
     type: z.literal('reply'),
     id: FrameId,

@@ -102,6 +102,13 @@ const PARAMETERS: Record<string, JsonObject> = {
     schema: { type: 'string' },
     example: 'wait=30',
   },
+  LastEventId: {
+    name: HEADERS.lastEventId,
+    in: 'header',
+    description:
+      'With `Accept: text/event-stream`: the `id` of the last event that arrived. The stream goes on after it, whatever `after` says.',
+    schema: { type: 'string' },
+  },
   IfMatch: {
     name: 'If-Match',
     in: 'header',
@@ -172,6 +179,7 @@ function parameters(route: Route, components: OpenApiComponents): JsonObject[] {
   const flagged = [
     route.isIdempotent && 'IdempotencyKey',
     route.isWaitable && 'PreferWait',
+    route.serverSentEvents && 'LastEventId',
     route.isConditional && 'IfMatch',
   ].filter((name) => typeof name === 'string');
   return [
@@ -223,7 +231,27 @@ function successResponse(
   const content = schema
     ? { 'application/json': { schema: components.schema(schema, 'output') } }
     : route.mediaType && { [route.mediaType]: { schema: { type: 'string' } } };
-  return { description: STATUS_TEXTS[status] ?? '', headers: headers(...names), ...(content && { content }) };
+  const streamed = status === 200 && route.serverSentEvents && streamContent(route.serverSentEvents);
+  return {
+    description: STATUS_TEXTS[status] ?? '',
+    headers: headers(...names),
+    ...(content && { content: { ...content, ...streamed } }),
+  };
+}
+
+/** OpenAPI 3.1 can say what a stream is made of only in words. */
+function streamContent(schema: z.ZodType): JsonObject {
+  const name = schema.meta()?.id ?? 'value';
+  return {
+    'text/event-stream': {
+      schema: {
+        type: 'string',
+        description:
+          `Server-sent events, without an end. The \`data\` of each is one \`${name}\` as JSON, its \`event\` the kind, its \`id\` the ` +
+          'cursor after it. An `id` without `data` moves the position along where nothing matched.',
+      },
+    },
+  };
 }
 
 function contentOf(response: JsonObject): JsonObject {

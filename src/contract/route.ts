@@ -32,6 +32,11 @@ export interface Route {
   readonly isConditional?: boolean;
   /** Status → schema of the body. null: no JSON body. */
   readonly responses: Readonly<Record<number, z.ZodType | null>>;
+  /**
+   * With `Accept: text/event-stream` the answer 200 is a stream of server-sent events instead, each with one of these as its data.
+   * `Last-Event-ID` is honoured.
+   */
+  readonly serverSentEvents?: z.ZodType;
   /** Media type of the success body when it is not JSON. */
   readonly mediaType?: string;
   /** Problems of this route beyond the ones every route shares. */

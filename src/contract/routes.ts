@@ -1,6 +1,6 @@
 /** Every route there is: what the server must bind, the client can call and the OpenAPI document lists. */
 import { deleteBoard, getBoard, listBoards, patchBoard, putBoard } from './boards.ts';
-import { claimTasks } from './claims.ts';
+import { claimTasks, takeOverLane } from './claims.ts';
 import { getSnapshot, listEvents, listTaskEvents } from './events.ts';
 import { createKey, deleteKey, listKeys, rotateSigningKey, whoami } from './keys.ts';
 import {
@@ -14,8 +14,20 @@ import {
   putLane,
   resumeLane,
 } from './lanes.ts';
+import { listMessages, steerTask } from './messages.ts';
+import { listOutput } from './outputs.ts';
 import type { Route } from './route.ts';
-import { batchRuns, blockRun, completeRun, failRun, getRun, heartbeatRun, releaseRun } from './runs.ts';
+import {
+  acknowledgeMessages,
+  appendOutput,
+  batchRuns,
+  blockRun,
+  completeRun,
+  failRun,
+  getRun,
+  heartbeatRun,
+  releaseRun,
+} from './runs.ts';
 import { docsPage, jwks, livez, metrics, openapiDocument, readyz } from './system.ts';
 import {
   addComment,
@@ -60,6 +72,7 @@ export const ROUTES: readonly Route[] = [
   pauseLane,
   resumeLane,
   drainLane,
+  takeOverLane,
   createLaneKey,
   createTask,
   createTasks,
@@ -75,11 +88,16 @@ export const ROUTES: readonly Route[] = [
   reopenTask,
   addComment,
   listComments,
+  steerTask,
+  listMessages,
+  listOutput,
   listTaskRuns,
   listTaskEvents,
   claimTasks,
   getRun,
   heartbeatRun,
+  appendOutput,
+  acknowledgeMessages,
   completeRun,
   blockRun,
   releaseRun,

@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { LIMITS } from './constants.ts';
 import { BoardName, LaneName, MessageId, RunId, TaskId, Timestamp } from './identifiers.ts';
+import { MessagesAckBody } from './messages.ts';
+import { OutputBody, OutputReply } from './outputs.ts';
 import { ProblemBody } from './problems.ts';
 import { defineRoute } from './route.ts';
 import { FAIL_KINDS, Outcome, WORKER_BLOCK_KINDS } from './statuses.ts';
@@ -131,6 +133,34 @@ export const heartbeatRun = defineRoute({
   problems: ['not_found', 'claim_token_required', 'not_your_claim', 'claim_lost'],
 });
 
+export const appendOutput = defineRoute({
+  operationId: 'appendOutput',
+  method: 'post',
+  path: '/v1/runs/{run}/output',
+  summary:
+    'Append lines to the output of the task. Not part of the log, and no sign of life: heartbeats are.',
+  tag: 'runs',
+  access: 'authenticated',
+  params: RunParams,
+  body: OutputBody,
+  responses: { 200: OutputReply },
+  problems: ['not_found', 'claim_token_required', 'not_your_claim', 'claim_lost'],
+});
+
+export const acknowledgeMessages = defineRoute({
+  operationId: 'acknowledgeMessages',
+  method: 'post',
+  path: '/v1/runs/{run}/messages/ack',
+  summary:
+    'Acknowledge steering messages: they are not repeated. Ids of others, and of messages acknowledged before, are left alone and not counted.',
+  tag: 'runs',
+  access: 'authenticated',
+  params: RunParams,
+  body: MessagesAckBody,
+  responses: { 200: z.object({ acknowledged: z.int().describe('Those that had not been before.') }) },
+  problems: ['not_found', 'claim_token_required', 'not_your_claim', 'claim_lost'],
+});
+
 const runEnd = {
   method: 'post',
   tag: 'runs',
@@ -184,6 +214,7 @@ export const RunOperation = z
     BlockBody.extend({ op: z.literal('block'), token }),
     ReleaseBody.extend({ op: z.literal('release'), token }),
     FailBody.extend({ op: z.literal('fail'), token }),
+    OutputBody.extend({ op: z.literal('output'), token }),
   ])
   .meta({ id: 'RunOperation' });
 export type RunOperation = z.infer<typeof RunOperation>;
@@ -192,6 +223,7 @@ export const RunOperationResult = z
   .union([
     HeartbeatReply.extend({ ok: z.literal(true) }),
     EndReply.extend({ ok: z.literal(true) }),
+    OutputReply.extend({ ok: z.literal(true) }),
     z.object({ ok: z.literal(false), problem: ProblemBody }),
   ])
   .meta({ id: 'RunOperationResult' });

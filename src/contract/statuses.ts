@@ -51,6 +51,9 @@ export type FailKind = (typeof FAIL_KINDS)[number];
 
 export const LANE_KINDS = ['persistent', 'spawn', 'human'] as const;
 export const CLAIM_MODES = ['pull-or-watch', 'pull', 'watch', 'push'] as const;
+/** What a takeover does with the claims of the lane's other workers. */
+export const TAKEOVER_MODES = ['release', 'adopt', 'expire'] as const;
+export type TakeoverMode = (typeof TAKEOVER_MODES)[number];
 export const STATUS_MUTATIONS = ['own-claimed-only', 'none'] as const;
 
 export const EVENT_KINDS = [

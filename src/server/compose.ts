@@ -18,26 +18,37 @@ import {
   makeApiKey,
   SecretBox,
   SigningKeys,
+  WaitingRequests,
 } from './features/auth/service.ts';
 import { bindBoardRoutes } from './features/boards/routes.ts';
 import { BoardService } from './features/boards/service.ts';
 import { bindClaimRoutes } from './features/claims/routes.ts';
 import {
+  Attendance,
   CLAIM_ACK_MS,
   Claiming,
   ClaimWaiters,
+  Departures,
   HandingOver,
+  Inbox,
+  Outages,
+  OutputFeeds,
+  Outputs,
   Pushing,
   Reaper,
   Returns,
   Running,
+  Signals,
+  TakeoverAllowance,
+  Takeovers,
 } from './features/claims/service.ts';
 import { bindLaneRoutes } from './features/lanes/routes.ts';
-import { ConfigCache, LaneService, PresenceTracker } from './features/lanes/service.ts';
+import { ConfigCache, LaneService, PresenceEdges, PresenceTracker } from './features/lanes/service.ts';
 import { bindSystemRoutes } from './features/system/routes.ts';
 import { readDatabaseMs, readServerVersion, SystemService } from './features/system/service.ts';
 import { bindTaskRoutes } from './features/tasks/routes.ts';
 import { TaskCreation, TaskService } from './features/tasks/service.ts';
+import { EventStreams } from './features/watch/event-streams.ts';
 import { bindWatchRoutes } from './features/watch/routes.ts';
 import { BoardFeeds } from './features/watch/service.ts';
 import { WatchSessions } from './features/watch/sessions.ts';
@@ -75,8 +86,14 @@ interface ServerParts {
 /** Sweeps: the scheduler's promise is a second, the reaper's two. */
 const SCHEDULER_INTERVAL_MS = 500;
 const REAPER_INTERVAL_MS = 500;
+/** A quarter of the gap that counts as an outage. */
+const PULSE_INTERVAL_MS = 500;
 const DRAIN_SWEEP_INTERVAL_MS = 500;
-const PRESENCE_INTERVAL_MS = 2000;
+/** The promise is that a lane is said to be online within two seconds. */
+const PRESENCE_INTERVAL_MS = 1000;
+const FORGET_WORKERS_INTERVAL_MS = 60_000;
+/** Of two sockets with one worker name the older is closed within a second, wherever it is. */
+const ATTENDANCE_INTERVAL_MS = 500;
 /** A twentieth of the time that a pushed claim has for its claim_ack. */
 const PUSH_INTERVAL_MS = 250;
 /** With the authenticator's window this keeps a revoked key's sockets under a second. */
@@ -179,9 +196,10 @@ async function createBase(parts: ServerParts, lifecycle: Lifecycle, onError: Bas
 type Services = ReturnType<typeof createServices>;
 
 function createServices(base: Base) {
-  const { database, clock, ids, metrics, wake, signingKeys, claimAckMs, onError } = base;
+  const { config, database, clock, ids, metrics, wake, signingKeys, onError } = base;
   const { hot, cold } = database;
   const tokens = new ClaimTokens(signingKeys, clock);
+  const limit = createPrincipalLimit(config.rateLimitPerMinute);
   const authenticator = new Authenticator(cold, tokens);
   const keys = new KeyService(cold, ids);
   const boards = new BoardService(cold, wake);
@@ -192,7 +210,57 @@ function createServices(base: Base) {
   const feeds = new BoardFeeds({ sql: cold, wake, clock, onError: onError('feed'), onLag });
   const tasks = new TaskService({ sql: cold, wake, ids });
   const creation = new TaskCreation({ hot, wake, ids, clock });
-  const { running, returns } = createRunning(base, tokens, presence);
+  const claims = createClaims(base, { tokens, presence, configs, feeds, tasks });
+  const waiters = new ClaimWaiters(feeds);
+  const reaper = new Reaper(cold, wake, (limit) => metrics.reaped.inc({ limit }));
+  const outages = createOutages(base);
+  const sessions = new WatchSessions({
+    sql: cold,
+    boards,
+    feeds,
+    presence,
+    configs,
+    openWorker: claims.pushing.open,
+    followOutput: claims.outputFeeds.follow,
+    authenticate: (authorization, address) => authenticator.authenticate(authorization, address),
+    verify: (authorization) => authenticator.verify(authorization),
+    limit: config.rateLimitPerMinute === null ? null : limit,
+    onError: onError('watch'),
+  });
+  return {
+    tokens,
+    limit,
+    authenticator,
+    keys,
+    boards,
+    presence,
+    lanes,
+    feeds,
+    tasks,
+    creation,
+    ...claims,
+    waiters,
+    reaper,
+    outages,
+    sessions,
+    streams: new EventStreams({ feeds, onError: onError('event stream') }),
+  };
+}
+
+interface ClaimParts {
+  readonly tokens: ClaimTokens;
+  readonly presence: PresenceTracker;
+  readonly configs: ConfigCache;
+  readonly feeds: BoardFeeds;
+  readonly tasks: TaskService;
+}
+
+/** Everything about claims: made, pushed, worked on, given back, taken over. */
+function createClaims(base: Base, { tokens, presence, configs, feeds, tasks }: ClaimParts) {
+  const { database, ids, metrics, wake, claimAckMs, onError } = base;
+  const { hot, cold } = database;
+  const work = createRunning(base, tokens, presence);
+  const { inbox, returns } = work;
   const claiming = new Claiming({
     hot,
     wake,
@@ -204,51 +272,23 @@ function createServices(base: Base) {
     onEmpty: (reason) => metrics.emptyClaims.inc({ reason }),
     giveBack: (board, undelivered, reason) => returns.give(board, undelivered, reason),
   });
-  const handingOver = new HandingOver(cold, tokens);
-  const waiters = new ClaimWaiters(feeds);
-  const reaper = new Reaper(cold, wake, (limit) => metrics.reaped.inc({ limit }));
+  const handingOver = new HandingOver(cold, tokens, inbox);
+  const { departures, attendance } = createAttendance(base, returns);
   const pushing = new Pushing({
+    ...work,
     sql: cold,
     claiming,
     handingOver,
-    running,
-    returns,
     tokens,
     configs,
     feeds,
     claimAckMs,
+    companions: [attendance, new Signals({ sql: cold, wake, inbox, onError: onError('signals') })],
     onError: onError('push'),
   });
-  const sessions = new WatchSessions({
-    sql: cold,
-    boards,
-    feeds,
-    presence,
-    configs,
-    openWorker: pushing.open,
-    authenticate: (authorization, address) => authenticator.authenticate(authorization, address),
-    verify: (authorization) => authenticator.verify(authorization),
-    onError: onError('watch'),
-  });
-  return {
-    tokens,
-    authenticator,
-    keys,
-    boards,
-    presence,
-    lanes,
-    feeds,
-    tasks,
-    creation,
-    claiming,
-    handingOver,
-    running,
-    waiters,
-    returns,
-    pushing,
-    reaper,
-    sessions,
-  };
+  const allowance = new TakeoverAllowance(() => performance.now());
+  const takeovers = new Takeovers({ sql: cold, wake, ids, configs, presence, returns, allowance });
+  return { ...work, claiming, handingOver, departures, attendance, pushing, takeovers };
 }
 
 function createRunning(
@@ -257,17 +297,46 @@ function createRunning(
   presence: PresenceTracker,
 ) {
   const { hot, cold } = database;
+  const inbox = new Inbox(cold);
+  const outputFeeds = new OutputFeeds({ sql: cold, wake, onError: onError('output feed') });
+  const outputs = new Outputs({ hot, cold, wake, feeds: outputFeeds });
   const running = new Running({
     hot,
     cold,
     wake,
     tokens,
     presence,
+    inbox,
     onEnded: (outcome) => metrics.ends.inc({ outcome }),
     onBeats: (count) => metrics.heartbeats.inc(count),
   });
   const now = (): number => performance.now();
-  return { running, returns: new Returns({ running, now, onError: onError('undelivered claim') }) };
+  const returns = new Returns({ running, now, onError: onError('undelivered claim') });
+  return { inbox, running, outputFeeds, outputs, returns };
+}
+
+function createAttendance({ database: { cold }, wake, metrics, onError }: Base, returns: Returns) {
+  const onCrashed = (count: number): void => metrics.reaped.inc({ limit: 'disconnect' }, count);
+  const parts = { sql: cold, wake, returns, onCrashed, onError: onError('departed worker') };
+  const departures = new Departures(parts);
+  return { departures, attendance: new Attendance({ sql: cold, departures }) };
+}
+
+function createOutages({ database: { hot, cold }, logger, metrics }: Base): Outages {
+  return new Outages({
+    hot,
+    cold,
+    onOutage: ({ seconds, leases }) => {
+      metrics.outages.inc();
+      metrics.outageSeconds.inc(seconds);
+      metrics.extendedLeases.inc(leases);
+      // Every stop and start is an outage; one that nobody worked through is no news.
+      logger[leases > 0 ? 'warn' : 'debug'](
+        { seconds, leases },
+        'every server or the database was away: live leases are extended by that',
+      );
+    },
+  });
 }
 
 function countClaims(metrics: Metrics, rows: readonly { readonly waited_seconds: number }[]): void {
@@ -276,15 +345,19 @@ function countClaims(metrics: Metrics, rows: readonly { readonly waited_seconds:
 }
 
 async function bindRoutes(app: App, base: Base, services: Services, parts: ServerParts): Promise<void> {
-  const { database, metrics, wake, logger, lifecycle, signingKeys, config } = base;
-  const { authenticator, keys, boards, lanes, feeds, tasks, waiters, sessions } = services;
+  const { database, metrics, wake, logger, lifecycle, signingKeys } = base;
+  const { authenticator, keys, boards, lanes, feeds, tasks, waiters, sessions, streams } = services;
+  const waitingRequests = new WaitingRequests(authenticator, base.onError('waiting requests'));
+  lifecycle.every('revoked waits', REVOCATION_INTERVAL_MS, () => waitingRequests.refuseRevoked());
   const bind = createBind({
     app,
     signal: lifecycle.signal,
     gate: {
       authenticate: (authorization, address) => authenticator.authenticate(authorization, address),
+      verify: (authorization) => authenticator.verify(authorization),
+      watchOver: (authorization, refuse) => waitingRequests.enter(authorization, refuse),
       authorise: (caller, route, params) => authorise(caller, route.operationId, params),
-      limit: createPrincipalLimit(config.rateLimitPerMinute),
+      limit: services.limit,
     },
     observer: {
       observe: (route, status, seconds) =>
@@ -308,6 +381,7 @@ async function bindRoutes(app: App, base: Base, services: Services, parts: Serve
     isDraining: () => lifecycle.signal.aborted,
     pollAgeMs: () => wake.pollAgeMs(),
     watchSockets: () => sessions.count,
+    eventStreams: () => streams.count,
     claimWaiters: () => waiters.count,
   });
   bindSystemRoutes(bind, { app, system, version: parts.version });
@@ -316,26 +390,37 @@ async function bindRoutes(app: App, base: Base, services: Services, parts: Serve
   bindLaneRoutes(bind, { lanes, boards, keys, idempotency });
   bindTaskRoutes(bind, { ...services, wake, idempotency, reads });
   bindClaimRoutes(bind, { ...services, wake, idempotency: new Idempotency(database.hot) });
-  bindWatchRoutes(bind, { feeds, boards, lanes, tasks, reads });
+  bindWatchRoutes(bind, { feeds, streams, boards, lanes, tasks, reads });
 }
 
 /** Everything that runs by itself, on every server: locks are skipped, so there is no leader to lose. */
 function startSweeps({ lifecycle, wake, clock, database, signingKeys }: Base, services: Services): void {
-  const { creation, claiming, running, presence, tasks, reaper, lanes, boards, sessions, pushing } = services;
+  const { creation, claiming, running, presence, tasks, reaper, outages, lanes, boards, sessions, pushing } =
+    services;
   lifecycle.onStop('gathered work', async () => {
-    await Promise.all([creation.drain(), claiming.drain(), running.drain()]);
+    await Promise.all([creation.drain(), claiming.drain(), running.drain(), services.outputs.drain()]);
+    await services.attendance.drain();
+    await services.departures.drain();
     await presence.flush();
   });
   const woken = wake.run(lifecycle.signal);
   lifecycle.onStop('wake', () => woken);
   lifecycle.every('scheduler', SCHEDULER_INTERVAL_MS, (signal) => tasks.wakeDueTasks(signal));
+  lifecycle.every('pulse', PULSE_INTERVAL_MS, (signal) => outages.beat(signal));
   lifecycle.every('reaper', REAPER_INTERVAL_MS, (signal) => reaper.sweep(signal));
   lifecycle.every('drained lanes', DRAIN_SWEEP_INTERVAL_MS, () =>
     lanes.pauseDrainedLanes((id) => boards.resolveId(id)),
   );
-  lifecycle.every('presence', PRESENCE_INTERVAL_MS, () => presence.flush());
+  const edges = new PresenceEdges({ sql: database.cold, wake, presence });
+  lifecycle.every('presence', PRESENCE_INTERVAL_MS, (signal) => edges.sweep(signal));
+  lifecycle.every('workers long gone', FORGET_WORKERS_INTERVAL_MS, () => presence.forgetLongGone());
+  lifecycle.every('attendance', ATTENDANCE_INTERVAL_MS, async () => {
+    services.departures.sweep();
+    await services.attendance.sweep();
+  });
   lifecycle.every('push', PUSH_INTERVAL_MS, async () => pushing.sweep());
   lifecycle.every('revoked sockets', REVOCATION_INTERVAL_MS, () => sessions.closeRevoked());
+  lifecycle.every('revoked streams', REVOCATION_INTERVAL_MS, () => services.streams.closeRevoked());
   lifecycle.every('clock', CLOCK_INTERVAL_MS, () => clock.measure(() => readDatabaseMs(database.cold)));
   lifecycle.every('signing keys', SIGNING_KEY_INTERVAL_MS, () => signingKeys.maintain());
   const forgetIntervalMs = FORGET_INTERVAL_MS + randomInt(FORGET_INTERVAL_MS);
@@ -345,7 +430,7 @@ function startSweeps({ lifecycle, wake, clock, database, signingKeys }: Base, se
 async function openDoors(
   app: App,
   { config, lifecycle, onError }: Base,
-  { sessions, pushing }: Services,
+  { sessions, streams, pushing }: Services,
 ): Promise<{ url: string; port: number }> {
   const publicOrigin = config.publicUrl === null ? [] : [new URL(config.publicUrl).origin];
   const allowedOrigins = new Set([...config.allowedOrigins, ...publicOrigin]);
@@ -364,6 +449,7 @@ async function openDoors(
   // Registered last, so they stop first: nothing new comes in while the rest lets go.
   lifecycle.onStop('http', () => listening.close(DRAIN_TIMEOUT_MS));
   lifecycle.onStop('push', () => pushing.drain());
+  lifecycle.onStop('event streams', () => streams.drain());
   lifecycle.onStop('sockets', () => sessions.drain());
   return { url: urlOf(config.host, listening.port), port: listening.port };
 }

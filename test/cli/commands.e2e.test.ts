@@ -112,6 +112,7 @@ describe('a command', () => {
     ['board delete b', 'DELETE /v1/boards/b'],
     ['lane list --board other', 'GET /v1/boards/other/lanes'],
     ['lane get l', 'GET /v1/boards/default/lanes/l'],
+    ['lane show l', 'GET /v1/boards/default/lanes/l'],
     [
       'lane set l --no-progress-seconds 5 --clear max_concurrent_claims --label a=b',
       'PATCH /v1/boards/default/lanes/l {"no_progress_seconds":5,"labels":{"a":"b"},"max_concurrent_claims":null}',
@@ -119,6 +120,10 @@ describe('a command', () => {
     ['lane pause l', 'POST /v1/boards/default/lanes/l/pause'],
     ['lane resume l', 'POST /v1/boards/default/lanes/l/resume'],
     ['lane drain l', 'POST /v1/boards/default/lanes/l/drain'],
+    [
+      'lane takeover l --mode adopt --worker w',
+      'POST /v1/boards/default/lanes/l/takeover {"mode":"adopt","worker":"w"}',
+    ],
     ['lane delete l', 'DELETE /v1/boards/default/lanes/l'],
     ['lane key l --name n', 'POST /v1/boards/default/lanes/l/keys {"name":"n"}'],
     [

@@ -1,7 +1,7 @@
 /** The client and the command line against the server itself; what single parts promise is tested beside them. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Client, connect } from '../../src/client/client.ts';
 import {
   buildServer,
@@ -78,6 +78,50 @@ describe('the command line beside a server', () => {
       expect(await worker.ended).toMatchObject({ code: 0 });
       expect((await client.tasks.get(task.id)).task.status).toBe('cancelled');
     }
+  });
+
+  test('shows what a worker prints as it prints, and tells it what is said', async () => {
+    await client.lanes.register('live');
+    const { task } = await client.tasks.create({ title: 'talk', lane: 'live' });
+    const script = `const { readFileSync } = require('fs'); console.log('here');
+      setInterval(() => { const [line] = readFileSync(process.env.LANEKEEPER_STEERING_FILE, 'utf8').split('\\n');
+        if (line) { console.log('heard ' + JSON.parse(line).text); process.exit(0); } }, 10)`;
+    const worker = startCli(
+      cli,
+      ['work', 'live', '--lease', '3600', '--once', '--', process.execPath, '-e', script],
+      local(),
+    );
+    const follower = startCli(cli, ['task', 'output', task.id, '-f', '--json'], local());
+    await expect.poll(follower.stdout, { timeout: 15_000 }).toContain('here');
+    onTestFinished(() => {
+      for (const run of [worker, follower]) run.child.kill('SIGKILL');
+    });
+    const watcher = startCli(cli, ['watch', '--output', '--lanes', 'live', '--after', 'start'], local());
+    onTestFinished(() => void watcher.child.kill('SIGKILL'));
+    await expect.poll(watcher.stdout, { timeout: 15_000 }).toContain('task.created');
+    const steered = await runCli(cli, ['task', 'steer', task.id, 'hurry', '--json'], local());
+    const { message } = JSON.parse(steered.stdout) as { message: { id: string } };
+    expect(await worker.ended).toMatchObject({ code: 0 });
+    await expect.poll(watcher.stdout, { timeout: 15_000 }).toContain(`[${task.id.slice(-8)}] heard hurry`);
+    // It ends by itself, because the task has.
+    const end = await follower.ended;
+    expect(end.code).toBe(0);
+    const lines = end.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    expect(lines).toMatchObject([
+      { task_id: task.id, number: 1, text: 'here' },
+      { task_id: task.id, number: 2, text: 'heard hurry' },
+    ]);
+    expect((await runCli(cli, ['task', 'logs', task.id], local())).stdout).toBe('here\nheard hurry\n');
+
+    const late = await runCli(cli, ['task', 'steer', task.id, 'wait'], local());
+    expect(late).toMatchObject({ code: 0, stderr: expect.stringContaining('nobody will read this') });
+    const listed = await runCli(cli, ['task', 'messages', task.id], local());
+    expect(listed.stdout).toMatch(new RegExp(`${message.id} +acknowledged[^]*missed[^]*wait`));
+    expect(await runCli(cli, ['task', 'messages', 'task_unknown'], local())).toMatchObject({ code: 3 });
+    expect(await runCli(cli, ['task', 'steer', task.id, ' '], local())).toMatchObject({ code: 2 });
   });
 
   test('gives a task back when it is asked to leave, which is no failure of the task', async () => {

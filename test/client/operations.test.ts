@@ -28,6 +28,7 @@ describe('the operation table', () => {
       .filter(([, operation]) => operation.method === 'post' && repetitionOf(operation) === 'free')
       .map(([id]) => id);
     expect(free.sort()).toEqual([
+      'acknowledgeMessages',
       'batchRuns',
       'blockRun',
       'completeRun',

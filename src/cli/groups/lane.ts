@@ -1,11 +1,12 @@
-/** lane register | list | get | set | pause | resume | drain | delete | key */
+/** lane register | list | show (get) | set | pause | resume | drain | takeover | delete | key */
 import { type Command, Option } from 'commander';
 import type { BodyOf } from '../../client/operation-types.ts';
 import { LIMITS } from '../../contract/constants.ts';
 import type { ClaimMode, Lane, LaneKind, StatusMutations } from '../../contract/lanes.ts';
+import type { TakeoverMode } from '../../contract/statuses.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
-import { laneState, writeLane, writeLanes } from '../format.ts';
+import { laneState, writeClaims, writeLane, writeLanes } from '../format.ts';
 import {
   appendTo,
   given,
@@ -22,6 +23,7 @@ import { writeSecret } from '../secret.ts';
 const KINDS: Record<LaneKind, true> = { persistent: true, spawn: true, human: true };
 const CLAIM_MODES: Record<ClaimMode, true> = { 'pull-or-watch': true, pull: true, watch: true, push: true };
 const MUTATIONS: Record<StatusMutations, true> = { 'own-claimed-only': true, none: true };
+const TAKEOVER_MODES: Record<TakeoverMode, true> = { release: true, adopt: true, expire: true };
 
 interface LaneFlags {
   readonly kind?: LaneKind;
@@ -42,6 +44,11 @@ interface ListFlags {
   readonly pageToken?: string;
 }
 
+interface TakeoverFlags {
+  readonly mode: TakeoverMode;
+  readonly worker: string;
+}
+
 interface KeyFlags {
   readonly name?: string;
   readonly expiresAt?: string;
@@ -53,7 +60,8 @@ export const registerLane: Register = (lane, contextOf) => {
     `  lanekeeper lanes register factory --kind persistent --claim-mode pull-or-watch --allowed-status-mutations own-claimed-only
   lanekeeper lane key factory > factory.key
   lanekeeper lane set factory --max-concurrent-claims 4
-  lanekeeper lane drain factory`,
+  lanekeeper lane drain factory
+  lanekeeper lane takeover factory --mode adopt --worker press-2`,
   );
   withLaneOptions(
     lane.command('register <name>').description('register a lane, or change the one with this name'),
@@ -65,8 +73,9 @@ export const registerLane: Register = (lane, contextOf) => {
     .option('--page-token <token>', 'next_page_token of the page before')
     .action((flags: ListFlags) => listLanes(contextOf(), flags));
   lane
-    .command('get <name>')
-    .description('show a lane with presence and backlog')
+    .command('show <name>')
+    .alias('get')
+    .description('show a lane with its backlog and workers: versions, when last seen, claims in flight')
     .action(async (name: string) =>
       showLane(contextOf(), await (await contextOf().client()).lanes.get(name)),
     );
@@ -78,6 +87,7 @@ export const registerLane: Register = (lane, contextOf) => {
     )
     .action((name: string, flags: LaneFlags) => changeLane(contextOf(), name, flags));
   addSwitches(lane, contextOf);
+  addTakeover(lane, contextOf);
   lane
     .command('delete <name>')
     .description('deregister a lane that holds no claims, and revoke its keys')
@@ -173,6 +183,34 @@ function addSwitches(lane: Command, contextOf: () => Context): void {
         else output.line(`lane ${reply.lane.name} is ${laneState(reply.lane)}`);
       });
   }
+}
+
+function addTakeover(lane: Command, contextOf: () => Context): void {
+  lane
+    .command('takeover <name>')
+    .description(
+      'take a lane over from its other workers: their claims are given back, adopted, or left to their leases',
+    )
+    .addOption(
+      new Option('--mode <mode>', 'what becomes of their claims')
+        .choices(Object.keys(TAKEOVER_MODES))
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--worker <name>', 'the worker that takes over')
+    .action((name: string, flags: TakeoverFlags) => takeOver(contextOf(), name, flags));
+}
+
+async function takeOver(context: Context, name: string, { mode, worker }: TakeoverFlags): Promise<void> {
+  const { output } = context;
+  const reply = await (await context.client()).lanes.takeOver(name, { mode, worker });
+  if (output.isJson) {
+    output.json(reply);
+    return;
+  }
+  output.line(`lane ${reply.lane.name} is taken over by ${worker}, epoch ${reply.lane.epoch}`);
+  if (reply.claims.length === 0) return;
+  writeClaims(output, reply.claims);
+  output.note('Their tokens are shown with --json only, and only now.');
 }
 
 async function deleteLane(context: Context, name: string): Promise<void> {

@@ -6,12 +6,13 @@ import { LIMITS } from '../../contract/constants.ts';
 import type { Task } from '../../contract/tasks.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
-import { age, eventLine, writeTask, writeTasks } from '../format.ts';
+import { age, eventLine, isFinished, writeTask, writeTasks } from '../format.ts';
 import { appendTo, given, integerFrom, listFrom, withExamples } from '../options.ts';
 import { printable, printableLines } from '../output.ts';
 import type { Register } from '../register.ts';
 import { writeTable } from '../table.ts';
 import { addTaskCommand, changeTaskCommand } from './task-add.ts';
+import { addLiveCommands } from './task-live.ts';
 import { addVerbCommands } from './task-verbs.ts';
 
 /** When no time is given: an hour, after which a script should rather say how long it means. */
@@ -49,7 +50,9 @@ export const registerTask: Register = (task, contextOf) => {
   lanekeeper task add --from tasks.jsonl --lane factory
   lanekeeper tasks list --status ready,running --lane factory
   lanekeeper task get task_01h… --wait
-  lanekeeper task cancel task_01h… --reason "not needed any more"`,
+  lanekeeper task cancel task_01h… --reason "not needed any more"
+  lanekeeper task steer task_01h… "skip the Windows build"
+  lanekeeper task output task_01h… -f`,
   );
   addTaskCommand(task, contextOf);
   addListCommand(task, contextOf);
@@ -64,6 +67,7 @@ export const registerTask: Register = (task, contextOf) => {
     .action((id: string, flags: { wait?: number | true }) => getTask(contextOf(), id, flags.wait));
   changeTaskCommand(task, contextOf);
   addVerbCommands(task, contextOf);
+  addLiveCommands(task, contextOf);
   addHistoryCommands(task, contextOf);
 };
 
@@ -132,10 +136,6 @@ async function getTask(context: Context, id: string, wait: number | true | undef
       `Not finished after ${seconds} s: the task is ${reply.task.status}.`,
     );
   }
-}
-
-function isFinished({ status }: Task): boolean {
-  return status === 'done' || status === 'cancelled' || status === 'archived';
 }
 
 function addHistoryCommands(task: Command, contextOf: () => Context): void {

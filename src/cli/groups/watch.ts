@@ -1,8 +1,9 @@
 /** watch: the log as it happens, one event a line, through drops and restarts of the server. */
-import { LIMITS } from '../../contract/constants.ts';
+import type { OutputFrame } from '../../client/watch/options.ts';
 import type { Context } from '../context.ts';
-import { eventLine } from '../format.ts';
+import { eventLine, shortId } from '../format.ts';
 import { integerFrom, listFrom, withExamples } from '../options.ts';
+import { drained, printable, UNREAD_BYTES_MAX } from '../output.ts';
 import type { Register } from '../register.ts';
 
 interface WatchFlags {
@@ -11,6 +12,7 @@ interface WatchFlags {
   readonly tasks?: string[];
   readonly kinds?: string[];
   readonly count?: number;
+  readonly output?: boolean;
 }
 
 export const registerWatch: Register = (command, contextOf) => {
@@ -18,7 +20,8 @@ export const registerWatch: Register = (command, contextOf) => {
     command,
     `  lanekeeper watch
   lanekeeper watch --after start --json | jq .kind
-  lanekeeper watch --lanes factory --kinds task.completed,task.failed`,
+  lanekeeper watch --lanes factory --kinds task.completed,task.failed
+  lanekeeper watch --lanes factory --output`,
   );
   command
     .description('Follow the log of a board. Reconnects and goes on where it was; ends with Ctrl-C.')
@@ -26,6 +29,7 @@ export const registerWatch: Register = (command, contextOf) => {
     .option('--lanes <names>', 'only these lanes', listFrom)
     .option('--tasks <ids>', 'only these tasks', listFrom)
     .option('--kinds <kinds>', 'only these kinds; task.* stands for all of tasks', listFrom)
+    .option('--output', 'also what workers print, as they print it')
     .option('--count <n>', 'end after so many events', integerFrom(1, Number.MAX_SAFE_INTEGER))
     .action((flags: WatchFlags) => watch(contextOf(), flags));
 };
@@ -34,12 +38,14 @@ async function watch(context: Context, flags: WatchFlags): Promise<void> {
   const { output } = context;
   const client = await context.client();
   const { after, lanes, tasks, kinds } = flags;
+  const onOutput = flags.output ? (frame: OutputFrame) => showOutput(context, frame) : undefined;
   let isAway = false;
   const source = client.watch({
     after,
     lanes,
     tasks,
     kinds,
+    onOutput,
     onState: (state) => {
       if (state === 'backing_off' && !isAway) output.note('disconnected; reconnecting');
       if (state === 'live' && isAway) output.note('connected again');
@@ -52,12 +58,18 @@ async function watch(context: Context, flags: WatchFlags): Promise<void> {
     else output.line(eventLine(output, event));
     left -= 1;
     if (left <= 0) break;
-    await drained(context);
+    await drained(output);
   }
 }
 
-/** A slow reader slows the watch down, whose queue is bounded, instead of filling our memory. */
-async function drained({ output }: Context): Promise<void> {
-  if (output.stdout.writableLength < LIMITS.bodyBytesMax) return;
-  await new Promise((resolve) => output.stdout.once('drain', resolve));
+/** What a reader is too slow for is left out: output is no log, and cannot be held back. */
+function showOutput({ output }: Context, frame: OutputFrame): void {
+  const { task_id: taskId, lines, dropped = 0 } = frame;
+  if (output.stdout.writableLength >= UNREAD_BYTES_MAX) return;
+  if (output.isJson) output.jsonLine(frame);
+  else {
+    const prefix = output.style('dim', `[${shortId(taskId)}] `);
+    if (dropped > 0) output.line(`${prefix}(${dropped} lines left out)`);
+    for (const line of lines) output.line(prefix + line.split('\t').map(printable).join('\t'));
+  }
 }

@@ -22,6 +22,7 @@ interface WorkFlags {
   readonly maxTasks?: number;
   readonly register?: boolean;
   readonly verbose?: boolean;
+  readonly sendOutput: boolean;
 }
 
 /** With --once somebody waits for us: half a minute covers the start of a server, not its absence. */
@@ -36,6 +37,9 @@ The command runs without a shell, in a process group of its own, once per task:
   stdin    the task as one JSON document, with what earlier attempts left under "handoff"
   env      LANEKEEPER_TASK_ID, LANEKEEPER_RUN_ID, LANEKEEPER_ATTEMPT, LANEKEEPER_LANE, LANEKEEPER_BOARD,
            LANEKEEPER_URL, and LANEKEEPER_TOKEN, which speaks for this claim only
+  steering LANEKEEPER_STEERING_FILE names a file to which every message for the task is appended while the command
+           runs ("task steer"), one JSON document {id, at, text} a line; appended means acknowledged
+  output   is sent to the server line by line ("task output"); some may be left out, never held back
   exit 0   completes the task; the end of stdout is the summary. A JSON object on its last line is taken as
            {summary, result, metadata}, or as the result when it has none of these
   exit 75  fails it as rate limited, to be tried later
@@ -78,6 +82,7 @@ export const registerWork: Register = (command, contextOf) => {
     .option('--once', 'end after one task')
     .option('--max-tasks <n>', 'end after so many tasks', integerFrom(1, Number.MAX_SAFE_INTEGER))
     .option('--register', 'register the lane when there is none of this name')
+    .option('--no-send-output', 'keep what the commands print from the server, where task output shows it')
     .option('-v, --verbose', 'show the output of the commands (on a terminal always)')
     .addHelpText('after', DETAILS)
     .action((lane: string, argv: string[], flags: WorkFlags) => work(contextOf(), lane, { argv, flags }));
@@ -109,6 +114,7 @@ async function work(context: Context, lane: string, { argv, flags }: WorkRequest
     tasksMax: flags.once ? 1 : (flags.maxTasks ?? null),
     connectSeconds: flags.once ? CONNECT_SECONDS : null,
     mayRegister: flags.register ?? false,
+    sendsOutput: flags.sendOutput,
     reporter: new Reporter(context.output, showsOutput),
     drain,
     hardStop,

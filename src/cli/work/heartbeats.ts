@@ -5,11 +5,15 @@
  */
 import type { Client } from '../../client/client.ts';
 import { errorOfProblem, LanekeeperError } from '../../client/errors.ts';
+import type { ReplyOf } from '../../client/operation-types.ts';
 import { fullJitterMs } from '../../client/timing.ts';
 import { LIMITS } from '../../contract/constants.ts';
+import type { SteeringMessage } from './steering-file.ts';
 
 export interface HeartbeatListener {
   readonly onCancelRequested: () => void;
+  /** Repeated until they are acknowledged. */
+  readonly onMessages: (messages: readonly SteeringMessage[]) => void;
   /** The server says that the claim is gone. */
   readonly onClaimLost: (error: LanekeeperError) => void;
   /** No heartbeat has got through for a whole lease. */
@@ -46,7 +50,7 @@ const LOST_STATUSES: readonly number[] = [401, 403, 404, 409, 410];
 interface Sent {
   readonly entry: Entry;
   readonly error: unknown;
-  readonly reply: { readonly cancel_requested: boolean; readonly token?: string | undefined } | null;
+  readonly reply: Pick<ReplyOf<'heartbeatRun'>, 'cancel_requested' | 'messages' | 'token'> | null;
 }
 
 export class Heartbeats {
@@ -167,6 +171,7 @@ export class Heartbeats {
       entry.leaseEndsAtMs = sentAtMs + this.#leaseSeconds * 1000;
       entry.dueAtMs = sentAtMs + this.#intervalMs;
       if (reply?.token !== undefined) entry.claim.token = reply.token;
+      if (reply !== null && reply.messages.length > 0) entry.listener.onMessages(reply.messages);
       if (reply?.cancel_requested) entry.listener.onCancelRequested();
       return;
     }

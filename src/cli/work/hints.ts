@@ -1,10 +1,12 @@
 /**
  * The worker's ear: a watch on its lane. It hears at once that work waits, and that something happened to a claim
- * it holds. Both are hints: claims are made, and claims are asked after, by requests.
+ * it holds. Both are hints: claims are made, and claims are asked after, by requests. A cancel and what people say to the holder of a
+ * claim come as they are, and again with the heartbeats of whoever has missed them.
  */
 import type { Client } from '../../client/client.ts';
 import { LanekeeperError } from '../../client/errors.ts';
 import type { WatchOptions } from '../../client/watch/options.ts';
+import type { SteeringMessage } from './steering-file.ts';
 
 /** Events after which a running claim may be gone or unwanted. */
 const CLAIM_KINDS = [
@@ -24,6 +26,8 @@ const LANE_KINDS = ['lane.resumed', 'lane.updated', 'lane.registered', 'board.up
 export interface HintListener {
   readonly onWork: () => void;
   readonly onRunChanged: (runId: string) => void;
+  readonly onCancel: (runId: string) => void;
+  readonly onSteer: (runId: string, message: SteeringMessage) => void;
   /** Hints from before are lost: look at everything once. */
   readonly onConnected: () => void;
   /** The socket is not coming back. */
@@ -44,6 +48,8 @@ export async function listenForHints(
     onAvailable: (_, ready) => {
       if (ready > 0) listener.onWork();
     },
+    onCancel: (frame) => listener.onCancel(frame.run_id),
+    onSteer: (frame) => listener.onSteer(frame.run_id, frame.message),
     onState: (state) => {
       if (state === 'live') listener.onConnected();
     },

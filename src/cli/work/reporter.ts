@@ -2,17 +2,14 @@
  * What a worker tells the person who started it: messages on stderr, the commands' output line by line with the
  * task in front, and with --json one object per ended task on stdout. Never shows a token.
  */
-import { StringDecoder } from 'node:string_decoder';
 import type { Claim } from '../../contract/claims.ts';
+import { shortId } from '../format.ts';
 import type { Output } from '../output.ts';
+import { LineSplitter } from './line-splitter.ts';
 import type { OutputStream } from './process-group.ts';
 
 /** Lines waiting for a terminal or pipe that does not keep up; beyond this they are left out of the display. */
 const DISPLAY_BYTES_MAX = 1024 * 1024;
-/** A line without an end is shown in pieces of this size. */
-const LINE_CHARACTERS_MAX = 8 * 1024;
-/** The end of an id is its random part, which tells tasks of one second apart. */
-const SHORT_ID_CHARACTERS = 8;
 
 export interface EndRecord {
   readonly task_id: string;
@@ -89,27 +86,5 @@ export class OutputDisplay {
     // With --json stdout is for records alone.
     const target = stream === 'stdout' && !this.#output.isJson ? this.#output.stdout : this.#output.stderr;
     if (target.writableLength < DISPLAY_BYTES_MAX) target.write(`${this.#prefix}${line}\n`);
-  }
-}
-
-function shortId(id: string): string {
-  return id.slice(-SHORT_ID_CHARACTERS);
-}
-
-class LineSplitter {
-  readonly #decoder = new StringDecoder('utf8');
-  #rest = '';
-
-  push(chunk: Uint8Array): string[] {
-    const lines = (this.#rest + this.#decoder.write(Buffer.from(chunk))).split(/\r?\n/);
-    this.#rest = lines.pop() ?? '';
-    if (this.#rest.length > LINE_CHARACTERS_MAX) lines.push(this.rest());
-    return lines;
-  }
-
-  rest(): string {
-    const rest = this.#rest;
-    this.#rest = '';
-    return rest;
   }
 }

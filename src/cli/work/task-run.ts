@@ -8,14 +8,19 @@ import type { Claim } from '../../contract/claims.ts';
 import { type Delivery, deliverEnd } from './deliver.ts';
 import type { Heartbeats, KeptClaim } from './heartbeats.ts';
 import type { OrphanGuard } from './orphan-guard.ts';
+import type { OutputRelay, RunOutput } from './output-relay.ts';
 import { type Argv, type ProcessEnd, ProcessGroup } from './process-group.ts';
 import type { EndRecord, OutputDisplay, Reporter } from './reporter.ts';
+import { type SteeringDirectory, SteeringFile, type SteeringMessage } from './steering-file.ts';
 import { endOfRun, type RunEnd, type StopReason } from './verdict.ts';
 
 export interface TaskRunContext {
   readonly client: Client;
   readonly heartbeats: Heartbeats;
   readonly guard: OrphanGuard;
+  /** null: what commands print stays here. */
+  readonly relay: OutputRelay | null;
+  readonly steering: SteeringDirectory;
   readonly reporter: Reporter;
   readonly argv: Argv;
   /** Of the worker; what speaks for the worker is taken out before a command sees it. */
@@ -44,6 +49,8 @@ export class TaskRun {
   readonly #group: ProcessGroup;
   readonly #kept: KeptClaim;
   readonly #display: OutputDisplay | undefined;
+  readonly #relayed: RunOutput | undefined;
+  readonly #steeringFile: SteeringFile;
   readonly #startedAtMs = performance.now();
   #stopReason: StopReason | null = null;
 
@@ -53,13 +60,19 @@ export class TaskRun {
     this.#kept = { runId: claim.run_id, token: claim.token };
     context.reporter.started(claim);
     this.#display = context.reporter.display(claim);
+    this.#relayed = context.relay?.open(this.#kept);
+    this.#steeringFile = new SteeringFile(context.steering, claim.run_id);
     this.#group = ProcessGroup.start({
       argv: context.argv,
-      env: commandEnvironment(claim, context),
+      env: { ...commandEnvironment(claim, context), LANEKEEPER_STEERING_FILE: this.#steeringFile.path },
       stdin: `${JSON.stringify({ ...claim.task, handoff: claim.handoff })}\n`,
       tailBytesMax: TAIL_BYTES_MAX,
-      onOutput: (stream, chunk) => this.#display?.write(stream, chunk),
+      onOutput: (stream, chunk) => {
+        this.#display?.write(stream, chunk);
+        this.#relayed?.write(stream, chunk);
+      },
     });
+    this.tell(claim.handoff.messages);
     this.ended = this.#follow();
   }
 
@@ -68,6 +81,21 @@ export class TaskRun {
     if (reason.kind === 'claim_lost') this.#stopReason = reason;
     else if (!this.#group.hasExited) this.#stopReason ??= reason;
     this.#group.stop();
+  }
+
+  /** Acknowledged once the command can read it; until then the heartbeats repeat it. */
+  tell(messages: readonly SteeringMessage[]): void {
+    if (messages.length === 0 || this.#group.hasExited) return;
+    const { client, reporter } = this.#context;
+    const { runId, token } = this.#kept;
+    try {
+      this.#steeringFile.append(messages);
+    } catch (error) {
+      reporter.warn(`a message for ${this.claim.task.id} could not be handed on: ${messageOf(error)}`);
+      return;
+    }
+    const ids = messages.map(({ id }) => id);
+    void client.runs.acknowledge(runId, ids, { token, retry: { attemptsMax: 1 } }).catch(() => undefined);
   }
 
   kill(): void {
@@ -83,6 +111,7 @@ export class TaskRun {
     }
     heartbeats.keep(this.#kept, {
       onCancelRequested: () => this.stop({ kind: 'cancel_requested' }),
+      onMessages: (messages) => this.tell(messages),
       onClaimLost: (error) => this.#loseClaim(error),
       onLeaseExpired: () =>
         this.stop({ kind: 'claim_lost', detail: 'no heartbeat got through for a whole lease' }),
@@ -94,6 +123,8 @@ export class TaskRun {
     const processEnd = await this.#group.ended;
     clearTimeout(timer);
     this.#display?.end();
+    this.#steeringFile.remove();
+    if (this.#relayed !== undefined) await this.#context.relay?.close(this.#relayed);
     const end = endOfRun(processEnd, this.#stopReason);
     if (processEnd.kind === 'not_started') this.startFailure = processEnd.error;
     const isKnown = end === null ? this.#reportLost() : await this.#report(end, processEnd);

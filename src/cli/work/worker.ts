@@ -16,8 +16,10 @@ import { findLane } from './find-lane.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { listenForHints } from './hints.ts';
 import { OrphanGuard } from './orphan-guard.ts';
+import { OutputRelay } from './output-relay.ts';
 import type { Argv } from './process-group.ts';
 import type { Reporter } from './reporter.ts';
+import { SteeringDirectory, type SteeringMessage } from './steering-file.ts';
 import { messageOf, TaskRun } from './task-run.ts';
 import { firstAborted, within } from './waiting.ts';
 
@@ -39,6 +41,8 @@ export interface WorkerOptions {
   readonly connectSeconds: number | null;
   /** Registers the lane when there is none of its name. */
   readonly mayRegister: boolean;
+  /** What the commands print is sent to the server, where people watch it. */
+  readonly sendsOutput: boolean;
   readonly reporter: Reporter;
   /** Claim no more, finish or give back what runs. */
   readonly drain: AbortSignal;
@@ -61,6 +65,8 @@ export class Worker {
   readonly #claimer: Claimer;
   readonly #heartbeats: Heartbeats;
   readonly #guard: OrphanGuard;
+  readonly #relay: OutputRelay | null;
+  readonly #steering = new SteeringDirectory();
   readonly #running = new Map<string, TaskRun>();
   readonly #bell = new Bell();
   /** Fires with the drain, and with everything else that ends claiming. */
@@ -81,6 +87,7 @@ export class Worker {
     this.#claimer = new Claimer(options);
     this.#heartbeats = new Heartbeats(options.client, options.leaseSeconds);
     this.#guard = OrphanGuard.start(options.env['PATH']);
+    this.#relay = options.sendsOutput ? new OutputRelay(options.client) : null;
     this.#left = firstAborted(this.#leave.signal);
   }
 
@@ -101,6 +108,7 @@ export class Worker {
     this.#ear.abort();
     await this.#listening;
     this.#guard.close();
+    this.#steering.remove();
     this.#conclude();
   }
 
@@ -150,6 +158,8 @@ export class Worker {
     const listener = {
       onWork: () => this.#bell.ring(),
       onRunChanged: (runId: string) => this.#heartbeats.hurry(runId),
+      onCancel: (runId: string) => this.#running.get(runId)?.stop({ kind: 'cancel_requested' }),
+      onSteer: (runId: string, message: SteeringMessage) => this.#running.get(runId)?.tell([message]),
       onConnected: () => {
         this.#bell.ring();
         for (const runId of this.#running.keys()) this.#heartbeats.hurry(runId);
@@ -213,6 +223,8 @@ export class Worker {
       ...this.#options,
       heartbeats: this.#heartbeats,
       guard: this.#guard,
+      relay: this.#relay,
+      steering: this.#steering,
       onAway: (error) => this.#availability.gone(error),
     });
     this.#running.set(claim.run_id, run);

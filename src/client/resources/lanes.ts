@@ -48,6 +48,19 @@ export class Lanes extends Resource {
     return this.transport.request('drainLane', { params: this.#params(lane, options) }, options);
   }
 
+  /**
+   * Takes the lane over from its other workers: the epoch rises, and their claims are given back (`release`), handed to `worker` under
+   * the next attempt (`adopt`: they come in `claims`, with tokens), or left to their leases (`expire`). Their holders get claim_lost,
+   * reason superseded. With a lane key only while none of them is online, else forbidden.
+   */
+  takeOver(
+    lane: string,
+    body: BodyOf<'takeOverLane'>,
+    options?: BoardCallOptions,
+  ): Promise<ReplyOf<'takeOverLane'>> {
+    return this.transport.request('takeOverLane', { params: this.#params(lane, options), body }, options);
+  }
+
   /** A key bound to this lane. `secret` is missing when a lost answer had to be asked for again: revoke and create anew. */
   createKey(
     lane: string,

@@ -32,6 +32,20 @@ export class Runs {
     return this.#transport.request('heartbeatRun', { params: { run }, body }, options);
   }
 
+  /** Appends lines to the output of the task. Not repeated by itself when its answer is lost: lines are no log. */
+  output(run: string, lines: readonly string[], options: RunCallOptions): Reply<'appendOutput'> {
+    return this.#transport.request('appendOutput', { params: { run }, body: { lines: [...lines] } }, options);
+  }
+
+  /** Acknowledges steering messages, which heartbeats repeat until then. */
+  acknowledge(run: string, ids: readonly string[], options: RunCallOptions): Reply<'acknowledgeMessages'> {
+    return this.#transport.request(
+      'acknowledgeMessages',
+      { params: { run }, body: { ids: [...ids] } },
+      options,
+    );
+  }
+
   complete(
     run: string,
     body: NonNullable<BodyOf<'completeRun'>>,
@@ -56,8 +70,13 @@ export class Runs {
     return this.#transport.request('failRun', { params: { run }, body }, options);
   }
 
-  /** Up to 500 operations in one request, made as the lane; each carries its own claim token. Results in order. */
+  /**
+   * Up to 500 operations in one request, made as the lane; each carries its own claim token. Results in order. With output among them
+   * it is not repeated by itself: the lines could stand there twice.
+   */
   batch(operations: BodyOf<'batchRuns'>['operations'], options?: CallOptions): Reply<'batchRuns'> {
-    return this.#transport.request('batchRuns', { body: { operations } }, options);
+    const isRepeatable = operations.every(({ op }) => op !== 'output');
+    const once = { ...options, retry: { ...options?.retry, attemptsMax: 1 } };
+    return this.#transport.request('batchRuns', { body: { operations } }, isRepeatable ? options : once);
   }
 }

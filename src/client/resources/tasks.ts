@@ -77,6 +77,25 @@ export class Tasks extends Resource {
     return this.transport.request('listComments', { params: this.#params(task, options), query }, options);
   }
 
+  /** Tells the holder something while it works, or the next one. A task that has finished misses it: see `message.state`. */
+  steer(task: string, message: string, options?: Options): Reply<'steerTask'> {
+    return this.transport.request(
+      'steerTask',
+      { params: this.#params(task, options), body: { message } },
+      options,
+    );
+  }
+
+  /** Steering messages with their delivery states, oldest first. */
+  messages(task: string, options?: Options): Reply<'listMessages'> {
+    return this.transport.request('listMessages', { params: this.#params(task, options) }, options);
+  }
+
+  /** The last lines that workers of the task printed. Live: `client.watch({output: true, onOutput})`. */
+  output(task: string, options?: Options): Reply<'listOutput'> {
+    return this.transport.request('listOutput', { params: this.#params(task, options) }, options);
+  }
+
   runs(task: string, query: QueryOf<'listTaskRuns'> = {}, options?: Options): Reply<'listTaskRuns'> {
     return this.transport.request('listTaskRuns', { params: this.#params(task, options), query }, options);
   }

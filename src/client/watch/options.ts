@@ -1,6 +1,14 @@
 /** What a watch is asked for, and its bounds. */
-import type { HelloFrame } from '../../contract/frames.ts';
+import type { HelloFrame, ServerFrame } from '../../contract/frames.ts';
 import type { StateName } from './machine.ts';
+
+type FrameOf<Type extends ServerFrame['type']> = Extract<ServerFrame, { type: Type }>;
+/** Lines that a worker printed; `dropped`: how many before them are missing. No part of the log: lost with the socket. */
+export type OutputFrame = FrameOf<'output'>;
+/** A claim of this worker is to end: by itself until `deadline_at`, then it is taken. */
+export type CancelFrame = FrameOf<'cancel'>;
+/** What somebody says to the holder of a run; acknowledge it with `client.runs.acknowledge`. */
+export type SteerFrame = FrameOf<'steer'>;
 
 export interface WatchOptions {
   /** Default: the client's. */
@@ -15,6 +23,12 @@ export interface WatchOptions {
   readonly hello?: Pick<HelloFrame, 'lane' | 'worker' | 'version'> | undefined;
   /** Work waits for a lane that this socket watches. A hint: coalesced, and lost with the socket. */
   readonly onAvailable?: ((lane: string, ready: number) => void) | undefined;
+  /** Also what workers of matching tasks print (filters: lanes and tasks). */
+  readonly onOutput?: ((frame: OutputFrame) => void) | undefined;
+  /** With `hello`: each cancel once per socket; heartbeats repeat it. */
+  readonly onCancel?: ((frame: CancelFrame) => void) | undefined;
+  /** With `hello`: each message once per socket; heartbeats repeat it until it is acknowledged. */
+  readonly onSteer?: ((frame: SteerFrame) => void) | undefined;
   readonly onState?: ((state: StateName) => void) | undefined;
   readonly limits?: Partial<WatchLimits> | undefined;
 }

@@ -179,9 +179,10 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
   }
 
   #subscribe(): void {
-    const { lanes, tasks, kinds, hello } = this.#options;
+    const { lanes, tasks, kinds, hello, onOutput } = this.#options;
+    const output = onOutput !== undefined || undefined;
     if (hello !== undefined) this.#send({ type: 'hello', id: HELLO_FRAME_ID, ...hello });
-    this.#send({ type: 'watch', id: WATCH_FRAME_ID, after: this.#resumeCursor, lanes, tasks, kinds });
+    this.#send({ type: 'watch', id: WATCH_FRAME_ID, after: this.#resumeCursor, lanes, tasks, kinds, output });
     this.#armSilence(this.#limits.connectMs);
   }
 
@@ -211,6 +212,15 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
         return;
       case 'available':
         this.#options.onAvailable?.(frame.lane, frame.ready);
+        return;
+      case 'output':
+        this.#options.onOutput?.(frame);
+        return;
+      case 'cancel':
+        this.#options.onCancel?.(frame);
+        return;
+      case 'steer':
+        this.#options.onSteer?.(frame);
         return;
       case 'reply':
         if (!frame.ok) this.#refuse(frame['problem']);

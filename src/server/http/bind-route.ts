@@ -11,20 +11,26 @@ import { ProblemError } from '../kernel/problem-error.ts';
 import type { App, Call } from './app.ts';
 import { isStorable, parseWith, readJsonBody } from './body.ts';
 import { BodyRoom, type HeldBody } from './body-room.ts';
-import type { Answer, Exchange, Handler } from './exchange.ts';
+import type { Answer, EventStreamRequest, Exchange, Handler } from './exchange.ts';
 import { asProblem, problemAnswer } from './on-error.ts';
+import { onceClosed } from './once-closed.ts';
 import {
   parseIdempotencyKey,
   parseIfMatch,
   parseRequestId,
   parseTraceparent,
   parseWaitSeconds,
+  prefersEventStream,
 } from './request-headers.ts';
 import { writeAnswer } from './write-answer.ts';
 
 export interface Gate {
   /** The caller behind an Authorization header; rejects with unauthenticated or token_expired. */
   authenticate(authorization: string | undefined, remoteAddress: string): Promise<Principal>;
+  /** The same for a credential that was good a moment ago: a refusal is no sign of guessing. */
+  verify(authorization: string | undefined): Promise<Principal>;
+  /** Calls back when the credential of a request that waits no longer holds; returns the way to leave. */
+  watchOver(authorization: string | undefined, refuse: (problem: ProblemError) => void): () => void;
   /** Rejects when the caller may not call this route for these path parameters. */
   authorise(caller: Principal, route: Route, params: Readonly<Record<string, string>>): void;
   /** Rejects when the caller has used up its share. Returns headers that tell it how much is left. */
@@ -76,8 +82,14 @@ async function respond(
   try {
     // Health answers to the very end; everything else is told to come back, to another server.
     if (binder.signal.aborted && route.access !== 'open') throw binder.signal.reason;
-    const { exchange, headers } = await admit(binder, route, arrival);
-    const answer = await handler(exchange);
+    const { exchange, headers, watched } = await admit(binder, route, arrival);
+    let answer: Answer;
+    try {
+      answer = await handler(exchange);
+    } finally {
+      watched.leave();
+    }
+    if (watched.refusal !== null) throw watched.refusal;
     const { waitSeconds } = exchange;
     const applied = waitSeconds === null ? {} : { [HEADERS.preferenceApplied]: `wait=${waitSeconds}` };
     return { ...answer, headers: { ...headers, ...applied, ...answer.headers } };
@@ -95,7 +107,7 @@ async function admit(
   binder: Binder,
   route: Route,
   { call, requestId, held }: Arrival,
-): Promise<{ exchange: Exchange; headers: Readonly<Record<string, string>> }> {
+): Promise<{ exchange: Exchange; headers: Readonly<Record<string, string>>; watched: Watched }> {
   const { gate } = binder;
   const { incoming } = call;
   const remoteAddress = incoming.socket.remoteAddress ?? '';
@@ -107,7 +119,10 @@ async function admit(
   const headers = caller === null ? {} : await gate.limit(caller);
   const params = route.params ? parseWith(route.params, storableParams(call), 'path') : {};
   if (caller !== null) gate.authorise(caller, route, params as Record<string, string>);
-  const waitSeconds = route.isWaitable ? parseWaitSeconds(headerOf(incoming, HEADERS.prefer)) : null;
+  const eventStream = eventStreamOf(binder, route, incoming);
+  const isWaiting = route.isWaitable && eventStream === null;
+  const waitSeconds = isWaiting ? parseWaitSeconds(headerOf(incoming, HEADERS.prefer)) : null;
+  const watched: Watched = { refusal: null, leave: () => undefined };
   const exchange = {
     route,
     params,
@@ -117,15 +132,32 @@ async function admit(
     caller,
     requestId,
     waitSeconds,
+    eventStream,
     idempotencyKey: route.isIdempotent
       ? parseIdempotencyKey(headerOf(incoming, HEADERS.idempotencyKey))
       : null,
     ifMatchVersion: route.isConditional ? parseIfMatch(incoming.headers['if-match']) : null,
     traceparent: parseTraceparent(headerOf(incoming, HEADERS.traceparent)),
     remoteAddress,
-    ...connectionOf(binder, call, waitSeconds),
+    ...connectionOf(binder, call, waitSeconds, watched),
   };
-  return { exchange: exchange as Exchange, headers };
+  return { exchange: exchange as Exchange, headers, watched };
+}
+
+/** What becomes of the credential while the request waits. */
+interface Watched {
+  refusal: ProblemError | null;
+  leave: () => void;
+}
+
+function eventStreamOf({ gate }: Binder, route: Route, incoming: IncomingMessage): EventStreamRequest | null {
+  if (route.serverSentEvents === undefined || !prefersEventStream(incoming.headers.accept)) return null;
+  const { authorization } = incoming.headers;
+  return {
+    // A client that has had no event yet may send it empty.
+    lastEventId: headerOf(incoming, HEADERS.lastEventId) || null,
+    verify: () => gate.verify(authorization),
+  };
 }
 
 /** As one text: a header that is sent several times is a list, whichever lines it came in. */
@@ -135,45 +167,32 @@ function headerOf(incoming: IncomingMessage, name: string): string | undefined {
 }
 
 /** A signal that ends with the client or the server. Made only for requests that wait: the others end by themselves. */
-function connectionOf(binder: Binder, call: Call, waitSeconds: number | null) {
+function connectionOf(binder: Binder, call: Call, waitSeconds: number | null, watched: Watched) {
   const { incoming, outgoing } = call;
+  const isConnected = (): boolean =>
+    !incoming.socket.destroyed && !outgoing.destroyed && watched.refusal === null;
   let signal = binder.signal;
   if (waitSeconds !== null) {
     const gone = new AbortController();
     const onGone = (): void =>
       gone.abort(new ProblemError('invalid_request', 'The client did not wait for the answer.'));
     if (incoming.socket.destroyed) onGone();
-    else onceClosed(call, onGone);
+    else onceClosed(outgoing, onGone);
+    watched.leave = binder.gate.watchOver(incoming.headers.authorization, (problem) => {
+      watched.refusal = problem;
+      gone.abort(problem);
+    });
     signal = AbortSignal.any([binder.signal, gone.signal]);
   }
   return {
     signal,
-    isConnected: () => !incoming.socket.destroyed && !outgoing.destroyed,
+    isConnected,
     onUndelivered: (callback: () => void) => {
-      if (outgoing.destroyed || incoming.socket.destroyed) callback();
-      else onceClosed(call, () => outgoing.writableFinished || callback());
+      if (!isConnected()) callback();
+      // A refusal was written instead.
+      else onceClosed(outgoing, () => (outgoing.writableFinished && watched.refusal === null) || callback());
     },
   };
-}
-
-/**
- * Calls back once: the answer has gone out, or never will. A response that stands behind another one of its connection is not told when
- * that closes, and asks the connection itself; the others have it told by Node, and need no listener on what many requests share.
- */
-function onceClosed({ incoming: { socket }, outgoing }: Call, callback: () => void): void {
-  if (outgoing.socket !== null) {
-    outgoing.once('close', callback);
-    return;
-  }
-  const onClose = (): void => {
-    outgoing.off('close', onClose);
-    socket.off('close', onClose);
-    callback();
-  };
-  // As many as stand in line: no leak, each is gone with its answer.
-  socket.setMaxListeners(0);
-  outgoing.on('close', onClose);
-  socket.on('close', onClose);
 }
 
 function storableParams({ params }: Call): Readonly<Record<string, string>> {

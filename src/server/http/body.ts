@@ -99,12 +99,12 @@ export function parseJsonText(text: string): unknown {
 }
 
 function invalidJson(cause: unknown): ProblemError {
-  return new ProblemError(
-    'invalid_json',
-    `The body is not valid JSON: ${cause instanceof Error ? cause.message : 'unreadable'}.`,
-    { cause },
-  );
+  const said = cause instanceof Error ? cause.message.replace(QUOTED_TEXT, '') : '';
+  return new ProblemError('invalid_json', `The body is not valid JSON: ${said || 'unreadable'}.`, { cause });
 }
+
+/** V8 quotes what it could not read, and that may be a secret: answers are logged by clients and proxies. */
+const QUOTED_TEXT = /(?:, )?(?:\.\.\.)?".*"(?:\.\.\.)? is not valid JSON$/s;
 
 /**
  * What a closer look is worth: only an escape can smuggle in half a surrogate pair or a NUL (well-formed UTF-8 holds neither as

@@ -4,6 +4,7 @@
 import type { z } from 'zod';
 import type { Route } from '../../contract/route.ts';
 import type { Principal } from '../kernel/principal.ts';
+import type { AnswerStream } from './answer-stream.ts';
 
 type Parsed<S> = S extends z.ZodType ? z.infer<S> : Record<string, never>;
 
@@ -18,6 +19,8 @@ export interface Exchange<R extends Route = Route> {
   readonly caller: Principal | null;
   readonly requestId: string;
   readonly waitSeconds: number | null;
+  /** Null unless the client asked for server-sent events of a route that has them. */
+  readonly eventStream: EventStreamRequest | null;
   readonly idempotencyKey: string | null;
   /** The version named by If-Match, or null. */
   readonly ifMatchVersion: number | null;
@@ -31,6 +34,14 @@ export interface Exchange<R extends Route = Route> {
   onUndelivered(callback: () => void): void;
 }
 
+/** `Accept: text/event-stream` */
+export interface EventStreamRequest {
+  /** What `Last-Event-ID` says. */
+  readonly lastEventId: string | null;
+  /** Rejects with unauthenticated or token_expired once the caller's credential no longer holds. */
+  verify(): Promise<Principal>;
+}
+
 /** A JSON answer; `body: undefined` sends none. */
 export interface Answer {
   readonly status: number;
@@ -38,6 +49,11 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as it is, with this media type, instead of JSON. */
   readonly raw?: { readonly body: string | Uint8Array; readonly contentType: string };
+  /**
+   * Text without an end, instead of JSON. `begin` is called once in any case: when the client has gone, or only wanted the head, with a
+   * stream that has closed, so that what stands ready for it can be let go in its onClose.
+   */
+  readonly stream?: { readonly contentType: string; begin(stream: AnswerStream): void };
 }
 
 export type Handler<R extends Route> = (exchange: Exchange<R>) => Promise<Answer> | Answer;

@@ -13,6 +13,21 @@ export function parseWaitSeconds(prefer: string | undefined): number | null {
   return match?.[1] === undefined ? null : Math.min(Number(match[1]), LIMITS.waitSecondsMax);
 }
 
+const EVENT_STREAM = 'text/event-stream';
+const JSON_RANGES: ReadonlySet<string> = new Set(['application/json', 'application/*', '*/*']);
+
+/** Whether an Accept header puts a stream of events before JSON: by weight, and where those are equal by place. */
+export function prefersEventStream(accept: string | undefined): boolean {
+  let best = { type: '', weight: 0 };
+  for (const range of (accept ?? '').toLowerCase().split(',')) {
+    const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
+    if (type !== EVENT_STREAM && !JSON_RANGES.has(type)) continue;
+    const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? '1';
+    if (Number(weight) > best.weight) best = { type, weight: Number(weight) };
+  }
+  return best.type === EVENT_STREAM;
+}
+
 export function parseIdempotencyKey(header: string | undefined): string | null {
   if (header === undefined) return null;
   if (

@@ -1,6 +1,9 @@
 /** Start, drain, stop: loops that end with a signal, and things closed in the reverse order of their start. */
+import { setMaxListeners } from 'node:events';
 import { ProblemError } from './problem-error.ts';
 
+/** Each loop listens for the stop: about a dozen. Node warns of a leak from 11 on. */
+const LOOPS_MAX = 50;
 const DRAINING = { headers: { 'Retry-After': '1', Connection: 'close' } };
 
 export interface Lifecycle {
@@ -15,6 +18,7 @@ export interface Lifecycle {
 
 export function createLifecycle(reportError: (name: string, error: unknown) => void): Lifecycle {
   const controller = new AbortController();
+  setMaxListeners(LOOPS_MAX, controller.signal);
   const stops: { readonly name: string; readonly stop: () => Promise<void> | void }[] = [];
   let stopping: Promise<void> | undefined;
 

@@ -61,6 +61,12 @@ function createWorkMetrics(registers: Registry[]) {
       'limit',
     ),
     heartbeats: counter('lanekeeper_heartbeats_total', 'Heartbeats accepted by this server.'),
+    outages: counter(
+      'lanekeeper_outages_total',
+      'Gaps in which every server or the database was away, as this server ended them.',
+    ),
+    outageSeconds: counter('lanekeeper_outage_seconds_total', 'Duration of those gaps.'),
+    extendedLeases: counter('lanekeeper_extended_leases_total', 'Leases extended for those gaps.'),
   };
 }
 
@@ -79,6 +85,7 @@ function createGauges(registers: Registry[]) {
       'Age of the task that has been ready longest.',
     ),
     watchSockets: gauge('lanekeeper_watch_sockets', 'Watch sockets open on this server.'),
+    eventStreams: gauge('lanekeeper_event_streams', 'Streams of server-sent events open on this server.'),
     claimWaiters: gauge('lanekeeper_claim_waiters', 'Long polls waiting for work on this server.'),
     pollAgeSeconds: gauge(
       'lanekeeper_poll_age_seconds',

@@ -3,13 +3,14 @@
  * Credentials come in the Authorization header or, from browsers, in a second subprotocol; never in the URL.
  */
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
+import { type WebSocket, WebSocketServer } from 'ws';
 import { BEARER_SUBPROTOCOL_PREFIX, LIMITS, WATCH_SUBPROTOCOL } from '../../contract/constants.ts';
 import { asProblem, problemBody } from '../http/on-error.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
-import { type Connection, createConnection } from './connection.ts';
+import { Rounds } from '../kernel/rounds.ts';
+import { type Connection, SocketConnection } from './connection.ts';
 
 export interface UpgradeRequest {
   readonly board: string;
@@ -18,8 +19,14 @@ export interface UpgradeRequest {
   readonly remoteAddress: string;
 }
 
-/** Admits the request; the returned function is called with the open connection. */
-export type Admit = (request: UpgradeRequest) => Promise<(connection: Connection) => void>;
+/** A place for one socket, taken until its connection closes. Exactly one of the two is called. */
+export interface Admission {
+  open(connection: Connection): void;
+  /** The socket never opened: its place is free again. */
+  withdraw(): void;
+}
+
+export type Admit = (request: UpgradeRequest) => Promise<Admission>;
 
 interface UpgradeOptions {
   readonly admit: Admit;
@@ -34,6 +41,8 @@ const FRAGMENTS_MAX = 16;
 const BUFFERED_CHUNKS_MAX = 2048;
 /** A peer that does not answer a close is cut off after this, well within the time that a stop may take. */
 const CLOSE_TIMEOUT_MS = 1000;
+/** Below the idle timeouts of common proxies (60 s), and far above what a busy event loop delays a pong. */
+const PING_INTERVAL_MS = 25_000;
 const WATCH_PATH = /^\/v1\/boards\/([^/?#]+)\/watch$/;
 
 export function createUpgrade({ admit, isOriginAllowed, onError }: UpgradeOptions) {
@@ -47,18 +56,36 @@ export function createUpgrade({ admit, isOriginAllowed, onError }: UpgradeOption
     maxBufferedChunks: BUFFERED_CHUNKS_MAX,
     handleProtocols: (offered: Set<string>) => (offered.has(WATCH_SUBPROTOCOL) ? WATCH_SUBPROTOCOL : false),
   } as ConstructorParameters<typeof WebSocketServer>[0]);
+  // What the library finds wrong with a handshake is answered as everything else is.
+  server.on('wsClientError', (error, socket, incoming) => refuse(socket, handshakeProblem(error, incoming)));
+  const pings = new Rounds<SocketConnection>({
+    intervalMs: PING_INTERVAL_MS,
+    visit: (connection) => connection.checkLife(),
+  });
+
+  const open = (admission: Admission, webSocket: WebSocket, stream: Duplex): void => {
+    const connection = new SocketConnection(webSocket, stream);
+    pings.add(connection);
+    connection.onClose(() => pings.remove(connection));
+    admission.open(connection);
+  };
 
   return (incoming: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const onSocketError = (): void => void socket.destroy();
     socket.on('error', onSocketError);
     const upgrade = async (): Promise<void> => {
       const request = readRequest(incoming, isOriginAllowed);
-      const accept = await admit(request);
-      if (socket.destroyed) return;
-      socket.off('error', onSocketError);
-      server.handleUpgrade(incoming, socket, head, (webSocket) =>
-        accept(createConnection(webSocket, socket)),
-      );
+      const admission = await admit(request);
+      let isOpen = false;
+      if (!socket.destroyed) {
+        socket.off('error', onSocketError);
+        server.handleUpgrade(incoming, socket, head, (webSocket) => {
+          isOpen = true;
+          open(admission, webSocket, socket);
+        });
+      }
+      // The client has gone meanwhile, or its handshake was no good and has been answered so.
+      if (!isOpen) admission.withdraw();
     };
     upgrade().catch((error: unknown) => {
       const problem = asProblem(error);
@@ -100,6 +127,16 @@ function readRequest(
   return { board, authorization, remoteAddress: incoming.socket.remoteAddress ?? '' };
 }
 
+function handshakeProblem({ message }: Error, { method }: IncomingMessage): ProblemError {
+  if (method !== 'GET')
+    return new ProblemError('method_not_allowed', 'A WebSocket is opened with GET.', {
+      headers: { Allow: 'GET' },
+    });
+  return new ProblemError('invalid_request', `The handshake is not valid: ${message}.`, {
+    headers: { 'Sec-WebSocket-Version': '13' },
+  });
+}
+
 function refuse(socket: Duplex, problem: ProblemError): void {
   const requestId = randomUUID();
   const body = JSON.stringify(problemBody(problem, requestId));
@@ -108,20 +145,16 @@ function refuse(socket: Duplex, problem: ProblemError): void {
     'Content-Type': 'application/problem+json',
     'Content-Length': String(Buffer.byteLength(body)),
     'X-Request-Id': requestId,
+    // As around every other answer.
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
     Connection: 'close',
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${STATUS_TEXTS[problem.status] ?? 'Error'}\r\n${lines.join('')}\r\n${body}`,
-  );
+  const statusText = STATUS_CODES[problem.status] ?? 'Error';
+  socket.end(`HTTP/1.1 ${problem.status} ${statusText}\r\n${lines.join('')}\r\n${body}`);
+  // Node leaves a connection that was to be upgraded half open, and a refused peer could keep it so for ever.
+  const timer = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS);
+  socket.once('close', () => clearTimeout(timer));
+  socket.resume();
 }
-
-const STATUS_TEXTS: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  429: 'Too Many Requests',
-  500: 'Internal Server Error',
-  503: 'Service Unavailable',
-};

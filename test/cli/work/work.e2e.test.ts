@@ -80,6 +80,7 @@ describe('a command', () => {
       LANEKEEPER_RUN_ID: fake.requestsTo('/complete')[0]?.path.split('/')[3],
       LANEKEEPER_ATTEMPT: '1',
       LANEKEEPER_TOKEN: expect.stringMatching(/^token-of-run_/),
+      LANEKEEPER_STEERING_FILE: expect.stringContaining('lanekeeper-work-'),
     });
   });
 
@@ -133,6 +134,63 @@ describe('a command', () => {
       body: { reason: expect.stringContaining('cancel') },
     });
     expect(task.status).toBe('cancelled');
+  });
+
+  test('is stopped at once by a cancel over the socket, before any heartbeat says so', async () => {
+    const task = fake.addTask('a');
+    const worker = work(['--once', '--verbose', '--lease', '600'], node(STAYS));
+    await poll(() => fake.isWatched && worker.stdout().includes('here')).toBe(true);
+    fake.sendCancel(task);
+    expect(await worker.ended).toMatchObject({ code: 0 });
+    expect(fake.endOf(task)).toMatchObject({ verb: 'release' });
+    expect(task.run?.heartbeats ?? 0).toBe(0);
+  });
+
+  test('finds in its steering file what it is told, over the socket or with a heartbeat, each once', async () => {
+    const task = fake.addTask('a');
+    const script = `const { readFileSync } = require('fs'); console.log('here');
+      const read = () => readFileSync(process.env.LANEKEEPER_STEERING_FILE, 'utf8').split('\\n').filter(Boolean);
+      setInterval(() => { if (read().length < 2) return;
+        console.log(JSON.stringify({ result: read().map((line) => JSON.parse(line).text) })); process.exit(0); }, 10)`;
+    const worker = work(['--once', '--verbose'], node(script));
+    await poll(() => fake.isWatched && worker.stdout().includes('here')).toBe(true);
+    fake.steer(task, 'left', 'socket');
+    await poll(() => task.run?.messages.length).toBe(0);
+    fake.steer(task, 'right', 'heartbeat');
+    expect(await worker.ended).toMatchObject({ code: 0 });
+    expect(fake.endOf(task)).toMatchObject({ verb: 'complete', body: { result: ['left', 'right'] } });
+    const acknowledged = fake
+      .requestsTo('/messages/ack')
+      .flatMap(({ body }) => (body as { ids: string[] }).ids);
+    expect(new Set(acknowledged)).toEqual(new Set(['msg_left', 'msg_right']));
+  });
+
+  test('is shown on the server as it prints, to its last line, unless that is not wanted', async () => {
+    const task = fake.addTask('a');
+    const script = 'echo one; echo two >&2; sleep 1; printf "three\\nfour"';
+    await work(['--once'], ['sh', '-c', script]).ended;
+    expect([...fake.linesOf(task)].sort()).toEqual(['four', 'one', 'three', 'two']);
+    expect(fake.requestsTo('/output').length).toBeGreaterThan(1);
+
+    const quiet = fake.addTask('b');
+    await work(['--once', '--no-send-output'], ['echo', 'one']).ended;
+    expect(quiet.status).toBe('done');
+    expect(fake.linesOf(quiet)).toEqual([]);
+  });
+
+  test('is shown all the same after a server that could not be reached, with a note of what is missing', async () => {
+    const task = fake.addTask('a');
+    let isAway = true;
+    fake.override = ({ path }) => (isAway && path.endsWith('/output') ? 'reset' : undefined);
+    const gate = join(cli.directory, 'output-gate');
+    const script = `const { existsSync } = require('fs'); console.log('lost');
+      setInterval(() => { if (!existsSync(${JSON.stringify(gate)})) return; console.log('seen'); process.exit(0); }, 10)`;
+    const worker = work(['--once'], node(script));
+    await poll(() => fake.requestsTo('/output').length).toBeGreaterThan(0);
+    isAway = false;
+    await writeFile(gate, '');
+    expect(await worker.ended).toMatchObject({ code: 0 });
+    expect(fake.linesOf(task)).toEqual(['(1 lines left out)', 'seen']);
   });
 
   test('is stopped when its claim is lost, and nothing is reported for it', async () => {

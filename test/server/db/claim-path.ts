@@ -11,6 +11,7 @@ import {
 import { completeRuns } from '../../../src/server/features/claims/store/complete.ts';
 import { closeRuns, deleteClaims, lockHolds } from '../../../src/server/features/claims/store/end.ts';
 import { extendLeases, recordBeats } from '../../../src/server/features/claims/store/heartbeat.ts';
+import { appendLines } from '../../../src/server/features/claims/store/output.ts';
 import { findRuns } from '../../../src/server/features/claims/store/run.ts';
 import { moveTasks } from '../../../src/server/features/tasks/store/change.ts';
 import {
@@ -83,7 +84,7 @@ export function holdsOf(claimed: readonly ClaimedRow[]): Hold[] {
 }
 
 export const beatsOf = (holds: readonly Hold[]) =>
-  holds.map((hold) => ({ ...hold, leaseSeconds: null, progress: null, hasCheckpoint: false }));
+  holds.map((hold) => ({ ...hold, leaseSeconds: null, progress: null }));
 
 export const completionsOf = (holds: readonly Hold[]) =>
   holds.map((hold) => ({
@@ -155,8 +156,24 @@ export function operations(): Operation[] {
         for (const hold of holds) await lockLiveClaim(hot, BOARD_ID, hold.taskId, hold.runId);
       },
     ],
+    [
+      'append output',
+      (hot) =>
+        appendLines(
+          hot,
+          BOARD_ID,
+          holds.map((hold) => ({ ...hold, lines: ['a line', 'and another'] })),
+        ),
+    ],
     ['complete', (hot) => completeRuns(hot, BOARD_ID, completionsOf(holds))],
-    ['claim again', claim],
+    [
+      'claim again, to be taken when the socket closes',
+      async (hot) => {
+        const flagged = slots(BATCH).map((slot) => ({ ...slot, isCrashOnDisconnect: true }));
+        holds = holdsOf(await claimReady(hot, BOARD_ID, 1, flagged, null));
+        if (holds.length !== BATCH) throw new Error(`claimed ${holds.length}`);
+      },
+    ],
     ['release', (hot) => release(hot, holds)],
     [
       'find runs',

@@ -12,7 +12,7 @@ import { BATCH, countReads, fillBoard, operations, prepareBoards } from './claim
 /** Far from what a look-up of each row takes, farther from any part of what is filled in below. */
 const READS_MAX = 20 * BATCH;
 /** Rows of these grow with the work; everything else in a plan is small by construction. */
-const GROWING = ['tasks', 'task_details', 'claims', 'runs', 'events'];
+const GROWING = ['tasks', 'task_details', 'claims', 'runs', 'events', 'outputs', 'output_lines'];
 
 interface Site {
   readonly test: TestDatabase;

@@ -19,6 +19,10 @@ const BODIES: Readonly<Record<string, unknown>> = {
   addComment: { body: 'x' },
   blockRun: { reason: 'x' },
   failRun: { error: 'x' },
+  takeOverLane: { mode: 'release', worker: 'x' },
+  steerTask: { message: 'x' },
+  appendOutput: { lines: ['x'] },
+  acknowledgeMessages: { ids: ['msg_01jcqk0v3te8sr3x6y9m2b4n5p'] },
 };
 
 describe('while the database is away', () => {
@@ -53,6 +57,11 @@ describe('while the database is away', () => {
       });
       return { operation: route.operationId, answer };
     };
+    // What the claim shows of its worker is written by a sweep.
+    await eventually(
+      'the lane is online',
+      async () => (await database.sql`SELECT FROM events WHERE kind = 'lane.online'`).length === 1,
+    );
     const before = await database.sql`SELECT board_id, seq FROM board_seq`;
 
     proxy.cut();

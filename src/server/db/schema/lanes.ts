@@ -1,6 +1,16 @@
 /** Lanes and the workers that were seen on them. */
 import { sql } from 'drizzle-orm';
-import { boolean, check, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
+import {
+  boolean,
+  check,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uuid,
+} from 'drizzle-orm/pg-core';
 
 const at = (name: string) => timestamp(name, { withTimezone: true });
 
@@ -18,6 +28,8 @@ export const lanes = pgTable(
     maxRuntimeSeconds: integer('max_runtime_seconds'),
     isPaused: boolean('is_paused').notNull().default(false),
     isDraining: boolean('is_draining').notNull().default(false),
+    /** As the log last said it: lane.online and lane.offline are written at the edges only, by whoever changes this. */
+    isOnline: boolean('is_online').notNull().default(false),
     epoch: integer('epoch').notNull().default(1),
     labels: jsonb('labels').notNull().default({}),
     description: text('description'),
@@ -40,7 +52,10 @@ export const lanes = pgTable(
   ],
 );
 
-/** Written in coalesced batches by the servers that saw the worker: a hint for people, never part of a decision. */
+/**
+ * Sightings are written in coalesced batches by the servers that saw the worker, for people and for the edges of presence; which socket
+ * is the worker's is written by each hello.
+ */
 export const workers = pgTable(
   'workers',
   {
@@ -49,6 +64,11 @@ export const workers = pgTable(
     worker: text('worker').notNull(),
     version: text('version'),
     lastSeenAt: at('last_seen_at').notNull(),
+    /** The newest socket that said hello as this worker; an older one is closed. */
+    socketId: uuid('socket_id'),
+    socketOpenedAt: at('socket_opened_at'),
+    /** When that socket closed, or null while it is open as far as anyone knows. */
+    socketClosedAt: at('socket_closed_at'),
   },
   (table) => [primaryKey({ name: 'workers_pkey', columns: [table.boardId, table.lane, table.worker] })],
 );

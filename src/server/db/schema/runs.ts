@@ -46,12 +46,22 @@ export const claims = pgTable(
     isCancelRequested: boolean('is_cancel_requested').notNull().default(false),
     cancelDeadlineAt: at('cancel_deadline_at'),
     cancelReason: text('cancel_reason'),
+    /** The holder asked for it: when its socket closes, the claim is taken at once instead of at the end of its lease. */
+    isCrashOnDisconnect: boolean('is_crash_on_disconnect').notNull().default(false),
+    /** A takeover left the claim to expire: it blocks the task for that long, and its holder may no longer write. */
+    isSuperseded: boolean('is_superseded').notNull().default(false),
+    /** Steering messages wait for the holder, so that a heartbeat need not look for them. */
+    hasMessages: boolean('has_messages').notNull().default(false),
   },
   (table) => [
     primaryKey({ name: 'claims_pkey', columns: [table.boardId, table.taskId] }),
     // For counts by lane, which say `lane <> ''`. Without that condition a planner that believes the table to be small takes this
     // index for look-ups by task, and goes through all live claims for each.
     index('claims_lane_index').on(table.boardId, table.lane).where(sql`lane <> ''`),
+    /** Claims whose holders are to be told something: hardly any, looked for twice a second. No heartbeat changes what it says. */
+    index('claims_told_index')
+      .on(table.boardId, table.taskId)
+      .where(sql`is_cancel_requested OR has_messages`),
     check('claims_claimed_from_check', sql`${table.claimedFrom} IN ('ready', 'review')`),
     check('claims_cancel_check', sql`${table.isCancelRequested} = (${table.cancelDeadlineAt} IS NOT NULL)`),
   ],

@@ -94,6 +94,8 @@ export const taskDetails = pgTable(
     isIdempotencyKeyHeld: boolean('is_idempotency_key_held').notNull().default(true),
     traceparent: text('traceparent'),
     commentCount: integer('comment_count').notNull().default(0),
+    /** Steering messages it ever got: a claim need not look for unread ones where there are none. */
+    messageCount: integer('message_count').notNull().default(0),
     createdByType: text('created_by_type').notNull(),
     createdById: text('created_by_id').notNull(),
     /** The run under whose claim token it was created: at most 100 each. */

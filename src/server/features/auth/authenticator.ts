@@ -16,7 +16,7 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import { Slots } from '../../kernel/slots.ts';
 import { hashApiKey, isWellFormedApiKey } from './api-key.ts';
 import type { ClaimTokens } from './claim-tokens.ts';
-import { findLiveKey, type KeyRow, touchKey } from './store.ts';
+import { findLiveKey, findLiveKeys, type KeyRow, touchKey } from './store.ts';
 
 /** Below the second in which a revocation must hold everywhere, with room for the query itself. */
 const KEY_FRESH_MS = 500;
@@ -95,6 +95,26 @@ export class Authenticator {
   /** As authenticate, for a credential that was admitted before: a refusal is no sign of guessing. */
   async verify(authorization: string | undefined): Promise<Principal> {
     return this.#principalOf(credentialOf(authorization), null);
+  }
+
+  /** Looks at those of these credentials that are keys known here and no longer fresh, in one statement. What is not live any more is forgotten. */
+  async refresh(authorizations: readonly (string | undefined)[]): Promise<void> {
+    const due = new Map<string, CachedKey>();
+    for (const authorization of authorizations) {
+      const credential = BEARER.exec(authorization ?? '')?.[1] ?? '';
+      const key = this.#keys.get(credential);
+      if (key !== undefined && !isFresh(key)) due.set(credential, key);
+    }
+    if (due.size === 0) return;
+    const checkedAt = performance.now();
+    const hashes = [...due.keys()].map(hashApiKey);
+    const rows = await withinDeadline(findLiveKeys(this.#sql, hashes));
+    const live = new Map(rows.map((row) => [row.hash, row]));
+    for (const [credential, { touchedAt }] of due) {
+      const row = live.get(hashApiKey(credential));
+      if (row === undefined) this.#keys.delete(credential);
+      else this.#keys.set(credential, { principal: principalOfKey(row), checkedAt, touchedAt });
+    }
   }
 
   async #principalOf(credential: string, remoteAddress: string | null): Promise<Principal> {
@@ -176,8 +196,10 @@ function isFresh(key: CachedKey | undefined): key is CachedKey {
   return key !== undefined && performance.now() - key.checkedAt < KEY_FRESH_MS;
 }
 
+const BEARER = /^Bearer +(\S+)$/i;
+
 function credentialOf(authorization: string | undefined): string {
-  const credential = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+  const credential = BEARER.exec(authorization ?? '')?.[1];
   if (credential === undefined) throw unauthenticated('Send a credential as Authorization: Bearer ….');
   return credential;
 }

@@ -53,10 +53,15 @@ interface NewToken {
   readonly maxRuntimeSeconds: number | null;
 }
 
+interface VerifiedToken {
+  readonly kid: string;
+  readonly principal: ClaimPrincipal;
+}
+
 export class ClaimTokens {
   readonly #keys: SigningKeys;
   readonly #clock: Clock;
-  readonly #verified = new LRUCache<string, ClaimPrincipal>({ max: CACHED_TOKENS_MAX });
+  readonly #verified = new LRUCache<string, VerifiedToken>({ max: CACHED_TOKENS_MAX });
 
   constructor(keys: SigningKeys, clock: Clock) {
     this.#keys = keys;
@@ -90,7 +95,7 @@ export class ClaimTokens {
       privateKey,
     );
     const { runId, taskId, board, lane, worker, attempt } = claim;
-    this.#verified.set(token, {
+    const principal: ClaimPrincipal = {
       kind: 'claim',
       runId,
       taskId,
@@ -101,16 +106,19 @@ export class ClaimTokens {
       scope: CLAIM_SCOPE,
       issuedAtSeconds,
       expiresAtSeconds,
-    });
+    };
+    this.#verified.set(token, { kid, principal });
     return token;
   }
 
   async verify(token: string): Promise<ClaimPrincipal> {
     const known = this.#verified.get(token);
-    if (known === undefined) return this.#verifySignature(token);
-    if (known.expiresAtSeconds + CLOCK_TOLERANCE_SECONDS < this.#clock.now() / 1000)
-      throw tokenExpired(known);
-    return known;
+    // A key that was withdrawn takes its tokens with it, also those that were good a moment ago.
+    if (known === undefined || !this.#keys.has(known.kid)) return this.#verifySignature(token);
+    const { principal } = known;
+    if (principal.expiresAtSeconds + CLOCK_TOLERANCE_SECONDS < this.#clock.now() / 1000)
+      throw tokenExpired(principal);
+    return principal;
   }
 
   /** True when a heartbeat should hand out a fresh token. */
@@ -121,7 +129,7 @@ export class ClaimTokens {
 
   async #verifySignature(token: string): Promise<ClaimPrincipal> {
     try {
-      const { payload } = await jwtVerify(
+      const { payload, protectedHeader } = await jwtVerify(
         token,
         async (header) => {
           const key = await this.#keys.verifier(header.kid);
@@ -137,10 +145,13 @@ export class ClaimTokens {
           clockTolerance: CLOCK_TOLERANCE_SECONDS,
           currentDate: new Date(this.#clock.now()),
           requiredClaims: ['jti', 'iat', 'nbf', 'exp'],
+          // Whatever a token says of its end, it is over when the longest claim would be. An iat that lies ahead is refused as well.
+          maxTokenAge: CLAIM_SECONDS_MAX + GRACE_SECONDS,
         },
       );
       const principal = principalOf(payload);
-      this.#verified.set(token, principal);
+      const { kid } = protectedHeader;
+      if (kid !== undefined) this.#verified.set(token, { kid, principal });
       return principal;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw tokenExpired(principalOf(error.payload));

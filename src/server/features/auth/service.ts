@@ -17,6 +17,7 @@ export { ClaimTokens } from './claim-tokens.ts';
 export { authorise, boardNotFound, maySeeBoard } from './permissions.ts';
 export { SecretBox } from './secret-box.ts';
 export { SigningKeys } from './signing-keys.ts';
+export { WaitingRequests } from './waiting-requests.ts';
 
 type KeyRequest = z.infer<(typeof createKey)['body']>;
 

@@ -64,15 +64,16 @@ export class SigningKeys {
       await this.#insert(JWKS_MAX_AGE_SECONDS, ROTATION_SECONDS);
   }
 
-  /** Publishes a new key now; it signs when the JWKS has had time to spread. */
+  /** Publishes a new key now; it signs when the JWKS has had time to spread. Until then it is the one that is asked for again. */
   async rotate(): Promise<{ kid: string; signsFromMs: number }> {
-    const kid = await this.#insert(JWKS_MAX_AGE_SECONDS, null);
+    await this.#insert(JWKS_MAX_AGE_SECONDS, null);
     await this.load();
-    const key = present(this.#keys.get(kid), 'the key that was just inserted');
-    return { kid, signsFromMs: key.signsFromMs };
+    const [newest] = this.#keys.values();
+    const { kid, signsFromMs } = present(newest, 'a key was inserted, or is about to sign');
+    return { kid, signsFromMs };
   }
 
-  async #insert(delaySeconds: number, unlessYoungerThanSeconds: number | null): Promise<string> {
+  async #insert(delaySeconds: number, unlessYoungerThanSeconds: number | null): Promise<void> {
     const pair = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
     const publicJwk = await exportJWK(pair.publicKey);
     const kid = await calculateJwkThumbprint(publicJwk);
@@ -83,7 +84,6 @@ export class SigningKeys {
       delaySeconds,
       unlessYoungerThanSeconds,
     });
-    return kid;
   }
 
   async load(): Promise<void> {
@@ -116,6 +116,11 @@ export class SigningKeys {
     }
     // A first key whose moment lies a clock's error ahead is still the only one there is.
     return present(oldest, 'maintain() made a key before anything is signed');
+  }
+
+  /** False: it was withdrawn, or nobody here has heard of it yet. */
+  has(kid: string): boolean {
+    return this.#keys.has(kid);
   }
 
   async verifier(kid: string | undefined): Promise<CryptoKey | null> {

@@ -39,6 +39,18 @@ export async function findLiveKey(sql: Runner, hash: string): Promise<KeyRow | n
   return row ?? null;
 }
 
+/** Which of these are live keys, and as what. */
+export async function findLiveKeys(
+  sql: Runner,
+  hashes: readonly string[],
+): Promise<(KeyRow & { readonly hash: string })[]> {
+  return sql<(KeyRow & { readonly hash: string })[]>`
+    /* auth.find_live_keys */
+    SELECT hash, ${KEY_COLUMNS(sql)} FROM api_keys
+    WHERE hash = ANY(${hashes as string[]}::text[]) AND revoked_at IS NULL
+      AND (expires_at IS NULL OR expires_at > clock_timestamp())`;
+}
+
 /** null: there is a key with this hash already. */
 export async function insertKey(sql: Runner, key: NewKey): Promise<KeyRow | null> {
   const [row] = await sql<KeyRow[]>`
@@ -98,10 +110,14 @@ export interface SigningKeyRow {
   readonly signs_from: string;
 }
 
+/** One may be made every five minutes and is kept for a good day, which is 290. */
+const SIGNING_KEYS_MAX = 400;
+
 export async function listSigningKeys(sql: Runner): Promise<SigningKeyRow[]> {
   return sql<SigningKeyRow[]>`
     /* auth.list_signing_keys */
-    SELECT kid, public_jwk, private_jwk, created_at, signs_from FROM signing_keys ORDER BY signs_from LIMIT 100`;
+    SELECT kid, public_jwk, private_jwk, created_at, signs_from FROM signing_keys
+    ORDER BY signs_from DESC LIMIT ${SIGNING_KEYS_MAX}`;
 }
 
 /** "sign" in ASCII: two servers that start at once make one first key, not two. */
@@ -116,6 +132,7 @@ interface NewSigningKey {
   readonly unlessYoungerThanSeconds: number | null;
 }
 
+/** Does nothing while there is a key that is yet to sign: one is enough, and nobody shall fill the table. */
 export async function insertSigningKey(sql: Sql, key: NewSigningKey): Promise<void> {
   await begin(sql, '', async (tx) => {
     await tx`/* auth.lock_signing_keys */ SELECT pg_advisory_xact_lock(${SIGNING_KEY_LOCK})`;
@@ -124,8 +141,9 @@ export async function insertSigningKey(sql: Sql, key: NewSigningKey): Promise<vo
       INSERT INTO signing_keys (kid, public_jwk, private_jwk, signs_from)
       SELECT ${key.kid}, ${tx.json(key.publicJwk as JsonParameter)}, ${key.privateJwk},
         clock_timestamp() + make_interval(secs => ${key.delaySeconds})
-      WHERE ${key.unlessYoungerThanSeconds}::int IS NULL OR NOT EXISTS (
-        SELECT FROM signing_keys WHERE created_at > clock_timestamp() - make_interval(secs => ${key.unlessYoungerThanSeconds}))`;
+      WHERE NOT EXISTS (SELECT FROM signing_keys WHERE signs_from > clock_timestamp())
+        AND (${key.unlessYoungerThanSeconds}::int IS NULL OR NOT EXISTS (
+          SELECT FROM signing_keys WHERE created_at > clock_timestamp() - make_interval(secs => ${key.unlessYoungerThanSeconds})))`;
   });
 }
 

@@ -16,6 +16,9 @@ export interface Claimable {
 /** Their transactions held the task's lock, and a claim that looked meanwhile skipped it. */
 const MAY_HAVE_HIDDEN: ReadonlySet<string> = new Set(['task.updated', 'task.commented']);
 
+/** Who is there decides nothing about what may be claimed. */
+const OPENS_NO_GATE: ReadonlySet<string> = new Set(['lane.online', 'lane.offline']);
+
 export function claimableOf(events: readonly Event[]): Claimable {
   const ready = new Map<string, number>();
   const room = new Map<string, number>();
@@ -24,7 +27,8 @@ export function claimableOf(events: readonly Event[]): Claimable {
     counts.set(lane, (counts.get(lane) ?? 0) + 1);
   };
   for (const { kind, lane, data } of events) {
-    if (kind.startsWith('lane.') || kind === 'board.updated') changed.add(lane ?? null);
+    if ((kind.startsWith('lane.') && !OPENS_NO_GATE.has(kind)) || kind === 'board.updated')
+      changed.add(lane ?? null);
     if (lane === undefined) continue;
     if (data['status_after'] === 'ready' || MAY_HAVE_HIDDEN.has(kind)) count(ready, lane);
     else if (data['status_before'] === 'running' && data['status_after'] !== 'running') count(room, lane);

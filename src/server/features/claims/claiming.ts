@@ -26,6 +26,8 @@ export interface ClaimRequest {
   readonly isWaiting: boolean;
   /** Made by the server, against credits. */
   readonly isPush?: boolean;
+  /** The claim is taken when the worker's socket closes. */
+  readonly isCrashOnDisconnect?: boolean;
 }
 
 /** What one request got; `reason` says why it is empty. */
@@ -51,7 +53,7 @@ interface ClaimingParts {
 export const GATHERED_TASKS_MAX = 300;
 /** A claim weighs what it asks for. One lane may fill half of it: all long polls of a server, which may be woken at once. */
 const WAITING_REQUESTS_MAX = 20_000;
-/** Each retry follows a change of configuration; more in a row than this is not traffic but a bug. */
+/** Each retry follows a change of configuration; with more in a row than this somebody changes it in a loop. */
 const DECISIONS_MAX = 10;
 
 export class Claiming {
@@ -79,6 +81,7 @@ export class Claiming {
       max: body.max ?? 1,
       leaseSeconds: body.lease_seconds ?? null,
       isWaiting,
+      isCrashOnDisconnect: body.crash_on_disconnect ?? false,
     };
   }
 
@@ -211,7 +214,7 @@ export class Claiming {
       try {
         filled = plan.slots.length === 0 ? NOTHING_FILLED : await fill(config, plan.slots);
       } catch (error) {
-        if (decision >= DECISIONS_MAX || !isRolledBack(error)) throw error;
+        assertWorthDeciding(error, decision, board);
       }
       // Rows prove the configuration they were claimed on. An empty hand proves nothing: the lane may be paused by now, or gone.
       if (filled !== null && (isFresh || filled.rows.length > 0)) return this.#counted(plan.settle(filled));
@@ -246,6 +249,7 @@ export class Claiming {
           leaseSeconds: request.leaseSeconds ?? gate.lane.lease_seconds,
           maxRuntimeSeconds: gate.lane.max_runtime_seconds,
           noProgressSeconds: gate.lane.no_progress_seconds,
+          isCrashOnDisconnect: request.isCrashOnDisconnect ?? false,
         };
         turns.push({ lane: request.lane, turn, request: index, slot });
       }
@@ -299,6 +303,17 @@ export class Claiming {
       allowed.length === 0 ? [] : await claimReady(tx, board.id, config.version, allowed, namedTaskId);
     return { rows, full };
   }
+}
+
+/** Throws what cannot be decided again, or has been too often. */
+function assertWorthDeciding(error: unknown, decision: number, board: BoardRef): void {
+  if (!isRolledBack(error)) throw error;
+  if (decision >= DECISIONS_MAX) throw isStaleDecision(error) ? changesTooOften(board) : error;
+}
+
+function changesTooOften(board: BoardRef): ProblemError {
+  const detail = `The lanes of board ${JSON.stringify(board.name)} are being changed faster than claims can be decided; retry shortly.`;
+  return new ProblemError('rate_limited', detail, { headers: { 'Retry-After': '1' } });
 }
 
 /** Nothing of the statement has happened: it can be decided again. */

@@ -6,6 +6,7 @@ import { formatId, parseId, type Uuid } from '../../kernel/ids.ts';
 import type { ClaimTokens } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { listNewestComments, taskOf } from '../tasks/service.ts';
+import type { Inbox } from './inbox.ts';
 import { type ClaimedRow, findLiveClaims, listNewestAttempts } from './store/claim.ts';
 import { EMPTY_HANDOFF, HANDOFF_ATTEMPTS_MAX, HANDOFF_COMMENTS_MAX, handoffOf } from './view.ts';
 
@@ -14,10 +15,12 @@ const HEARTBEATS_PER_LEASE = 3;
 export class HandingOver {
   readonly #sql: Sql;
   readonly #tokens: ClaimTokens;
+  readonly #inbox: Inbox;
 
-  constructor(sql: Sql, tokens: ClaimTokens) {
+  constructor(sql: Sql, tokens: ClaimTokens, inbox: Inbox) {
     this.#sql = sql;
     this.#tokens = tokens;
+    this.#inbox = inbox;
   }
 
   /** The wire's claims: tokens signed, handoffs read for the tasks that have a past. */
@@ -54,22 +57,26 @@ export class HandingOver {
 
   async #handoffs(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Map<Uuid, Handoff>> {
     const withPast = rows
-      .filter((row) => (row.claim_attempt ?? 0) > 1 || row.comment_count > 0)
+      .filter((row) => (row.claim_attempt ?? 0) > 1 || row.comment_count > 0 || row.message_count > 0)
       .map((row) => row.id);
     if (withPast.length === 0) return new Map();
-    const [attempts, comments] = await withinDeadline(
+    const addressed = rows.filter((row) => row.message_count > 0);
+    const listeners = addressed.map((row) => ({ taskId: row.id, runId: row.run_id }));
+    const [attempts, comments, messages] = await withinDeadline(
       Promise.all([
         listNewestAttempts(this.#sql, board.id, withPast, HANDOFF_ATTEMPTS_MAX + 1),
         listNewestComments(this.#sql, board.id, withPast, HANDOFF_COMMENTS_MAX + 1),
+        this.#inbox.handOver(board, listeners),
       ]),
     );
     return new Map(
       withPast.map((id) => [
         id,
-        handoffOf(
-          attempts.filter((row) => row.task_id === id),
-          comments.filter((row) => row.task_id === id),
-        ),
+        handoffOf({
+          attempts: attempts.filter((row) => row.task_id === id),
+          comments: comments.filter((row) => row.task_id === id),
+          messages: messages.get(id) ?? [],
+        }),
       ]),
     );
   }

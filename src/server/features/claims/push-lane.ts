@@ -15,6 +15,8 @@ export interface Offer {
   readonly lane: string;
   readonly worker: string;
   readonly keyId: string;
+  /** What is claimed for it is taken when its socket closes. Default: false. */
+  readonly isCrashOnDisconnect?: boolean;
   /** How many more tasks may be claimed for it. */
   credits: number;
   /** Rows asked for and not yet answered, 0: none; within the credits when it was asked. */

@@ -16,28 +16,28 @@ import { actorOf } from '../../kernel/principal.ts';
 import { boardNotFound, type ClaimTokens } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { ConfigCache } from '../lanes/service.ts';
-import type { BoardFeeds, OpenWorkerLink } from '../watch/service.ts';
+import type { BoardFeeds, OpenWorkerLink, WorkerCompanion } from '../watch/service.ts';
 import type { ClaimedTasks, Claiming } from './claiming.ts';
 import { gateOf } from './gate.ts';
 import type { HandingOver } from './handing-over.ts';
 import { PushBoard } from './push-board.ts';
 import type { Offer } from './push-lane.ts';
 import type { Returns } from './returns.ts';
-import type { Running } from './running.ts';
+import type { RunVerbParts } from './run-verbs.ts';
 import { findRunHolders, type RunHolder } from './store/run.ts';
 import { type PushDesk, WorkerSocket } from './worker-socket.ts';
 
-interface PushingParts {
+interface PushingParts extends RunVerbParts {
   readonly sql: Sql;
   readonly claiming: Claiming;
   readonly handingOver: HandingOver;
-  readonly running: Running;
   readonly returns: Returns;
   readonly tokens: ClaimTokens;
   readonly configs: ConfigCache;
   readonly feeds: BoardFeeds;
   /** How long a pushed claim may stay without its claim_ack. */
   readonly claimAckMs: number;
+  readonly companions: readonly WorkerCompanion[];
   readonly onError: (error: unknown) => void;
 }
 
@@ -136,8 +136,13 @@ export class Pushing {
     return group;
   }
 
-  #ask(board: BoardRef, { lane, worker, keyId }: Offer, max: number): Promise<ClaimedTasks> {
-    const request = { lane, worker, keyId, max, leaseSeconds: null, isWaiting: false, isPush: true };
+  #ask(
+    board: BoardRef,
+    { lane, worker, keyId, isCrashOnDisconnect = false }: Offer,
+    max: number,
+  ): Promise<ClaimedTasks> {
+    const ask = { leaseSeconds: null, isWaiting: false, isPush: true };
+    const request = { lane, worker, keyId, max, isCrashOnDisconnect, ...ask };
     return this.#track(this.#parts.claiming.claim(board, request));
   }
 

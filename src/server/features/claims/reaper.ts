@@ -1,6 +1,7 @@
 /**
  * Takes back what is held past its limits: leases that lapsed, attempts that ran too long or made no progress, cancels that were not
- * answered. Runs on every server: locks are skipped, so each hold is taken by one of them and none is waited for.
+ * answered. Runs on every server: locks are skipped, so each hold is taken by one of them and none is waited for. Never judges while the
+ * pulse of all servers stands still (outage.ts): until it goes on, nobody knows what a limit is worth.
  */
 import type { Sql } from '../../db/client.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
@@ -9,7 +10,7 @@ import { unreachable } from '../../kernel/assert.ts';
 import { takeTurns } from '../../kernel/turns.ts';
 import type { End } from '../tasks/service.ts';
 import { type Ending, settleEndings } from './settle.ts';
-import { type HeldRow, listOverdueBoards, lockOverdueHolds, type Overdue } from './store/end.ts';
+import { listOverdueBoards, lockOverdueHolds, type Overdue, type OverdueRow } from './store/end.ts';
 
 /** Of one transaction, some 100 ms: a board's claims and ends wait for it. */
 const HOLDS_PER_TURN_MAX = 500;
@@ -41,18 +42,17 @@ export class Reaper {
   async #sweepBoard(boardId: number): Promise<boolean> {
     const taken = await transaction(this.#sql, async (tx) => {
       const holds = await lockOverdueHolds(tx, boardId, HOLDS_PER_TURN_MAX);
-      const endings = holds.flatMap((held) => (held.overdue === null ? [] : [endingOf(held, held.overdue)]));
-      await settleEndings(tx, boardId, endings);
+      await settleEndings(tx, boardId, holds.map(endingOf));
       return holds;
     });
-    for (const { overdue } of taken) if (overdue !== null) this.#onReaped(overdue);
+    for (const { overdue } of taken) this.#onReaped(overdue);
     if (taken.length > 0) this.#wake.ring(boardId);
     return taken.length === HOLDS_PER_TURN_MAX;
   }
 }
 
-function endingOf(held: HeldRow, overdue: Overdue): Ending {
-  const { end, error } = verdictOf(held, overdue);
+function endingOf(held: OverdueRow): Ending {
+  const { end, error } = verdictOf(held);
   return {
     held,
     end,
@@ -62,17 +62,29 @@ function endingOf(held: HeldRow, overdue: Overdue): Ending {
     result: null,
     error,
     metadata: null,
-    evidence: {
-      limit: overdue,
-      claimed_at: held.claimed_at,
-      lease_expires_at: held.lease_expires_at,
-      last_heartbeat_at: held.last_heartbeat_at,
-      last_progress_at: held.last_progress_at,
-    },
+    evidence: evidenceOf(held),
   };
 }
 
-function verdictOf(held: HeldRow, overdue: Overdue): { end: End; error: string } {
+/** What the verdict rests on, as the database had it at that moment. */
+function evidenceOf(held: OverdueRow): Readonly<Record<string, unknown>> {
+  return {
+    limit: held.overdue,
+    claimed_at: held.claimed_at,
+    lease_seconds: held.lease_seconds,
+    lease_expires_at: held.lease_expires_at,
+    runtime_expires_at: held.runtime_expires_at,
+    no_progress_seconds: held.no_progress_seconds,
+    last_heartbeat_at: held.last_heartbeat_at,
+    last_progress_at: held.last_progress_at,
+    progress: held.progress,
+    socket_closed_at: held.socket_closed_at,
+    ...(held.amnesty_seconds > 0 ? { amnesty_seconds: held.amnesty_seconds } : {}),
+  };
+}
+
+function verdictOf(held: OverdueRow): { end: End; error: string } {
+  const { overdue } = held;
   switch (overdue) {
     case 'cancel_deadline':
       return { end: { verb: 'cancel' }, error: 'The cancel was not answered before its deadline.' };

@@ -54,6 +54,11 @@ export class Returns {
     return this.#owed.size;
   }
 
+  /** The claim was never taken on, and its release has not been answered. */
+  owes(runId: string): boolean {
+    return this.#owed.has(runId);
+  }
+
   give(board: BoardRef, { hold, leaseMs }: Undelivered, reason: string): void {
     const until = this.#parts.now() + leaseMs;
     const owed: Owed = { board, hold, leaseMs, reason, until, isTrying: false };

@@ -1,6 +1,9 @@
 /** Binds the routes of claims and runs. */
-import { claimTasks } from '../../../contract/claims.ts';
+import { claimTasks, takeOverLane } from '../../../contract/claims.ts';
+import { listOutput } from '../../../contract/outputs.ts';
 import {
+  acknowledgeMessages,
+  appendOutput,
   batchRuns,
   blockRun,
   completeRun,
@@ -24,13 +27,17 @@ import type { ClaimPrincipal, Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { type ClaimTokens, maySeeBoard } from '../auth/service.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
+import type { LaneService } from '../lanes/service.ts';
 import type { TaskService } from '../tasks/service.ts';
 import { type BoardFeeds, cursorAt } from '../watch/service.ts';
 import type { ClaimedTasks, Claiming } from './claiming.ts';
 import type { HandingOver } from './handing-over.ts';
+import type { Inbox } from './inbox.ts';
+import type { Outputs } from './outputs.ts';
 import { type Returns, undeliveredOf } from './returns.ts';
 import { blockEnd, completeEnd, failEnd, holdOf, releaseEnd } from './run-operation.ts';
 import type { Running } from './running.ts';
+import type { Takeovers } from './takeover.ts';
 import type { ClaimWaiters } from './waiters.ts';
 
 const CALLER = 'routes of claims are not open';
@@ -41,8 +48,12 @@ interface ClaimRoutes {
   readonly claiming: Claiming;
   readonly handingOver: HandingOver;
   readonly running: Running;
+  readonly outputs: Outputs;
+  readonly inbox: Inbox;
   readonly waiters: ClaimWaiters;
+  readonly takeovers: Takeovers;
   readonly boards: BoardService;
+  readonly lanes: LaneService;
   readonly tasks: TaskService;
   readonly tokens: ClaimTokens;
   readonly feeds: BoardFeeds;
@@ -56,6 +67,7 @@ export function bindClaimRoutes(bind: Bind, parts: ClaimRoutes): void {
   bindRunVerbs(bind, parts);
   bindRunBatch(bind, parts);
   bindRunReading(bind, parts);
+  bindTakeover(bind, parts);
 }
 
 type ClaimExchange = Exchange<typeof claimTasks>;
@@ -195,7 +207,17 @@ function claimOf(caller: Principal | null): ClaimPrincipal {
 }
 
 function bindRunVerbs(bind: Bind, parts: ClaimRoutes): void {
-  const { running } = parts;
+  const { running, outputs, inbox } = parts;
+  bind(appendOutput, async ({ caller, body, bodyBytes }) => {
+    const claim = claimOf(caller);
+    const board = await boardOfClaim(parts, claim);
+    return { status: 200, body: await outputs.append(board, claim, body.lines, bodyBytes) };
+  });
+  bind(acknowledgeMessages, async ({ caller, body }) => {
+    const claim = claimOf(caller);
+    const acknowledged = await inbox.acknowledge(await boardOfClaim(parts, claim), claim, body.ids);
+    return { status: 200, body: { acknowledged } };
+  });
   bind(heartbeatRun, async ({ caller, body, bodyBytes }) => {
     const claim = claimOf(caller);
     return {
@@ -256,7 +278,7 @@ function bindRunBatch(bind: Bind, parts: ClaimRoutes): void {
 
 /** Each operation is authorised by its own token; all of a board land in the same gathered statement. */
 async function runOperation(parts: ClaimRoutes, operation: RunOperation, bytes: number) {
-  const { running, tokens } = parts;
+  const { running, outputs, tokens } = parts;
   const claim = await tokens.verify(operation.token);
   const board = await boardOfClaim(parts, claim);
   switch (operation.op) {
@@ -270,6 +292,8 @@ async function runOperation(parts: ClaimRoutes, operation: RunOperation, bytes: 
       return running.end(board, releaseEnd(claim, bodyOf(operation)), bytes);
     case 'fail':
       return running.end(board, failEnd(claim, bodyOf(operation)), bytes);
+    case 'output':
+      return outputs.append(board, claim, operation.lines, bytes);
     default:
       return unreachable(operation);
   }
@@ -284,7 +308,14 @@ function bodyOf<T extends { readonly op: string; readonly token: string }>({
   return body;
 }
 
-function bindRunReading(bind: Bind, { running, boards, tasks }: ClaimRoutes): void {
+function bindRunReading(bind: Bind, { running, outputs, boards, tasks }: ClaimRoutes): void {
+  bind(listOutput, async ({ caller, params }) => {
+    const principal = present(caller, CALLER);
+    const board = await boards.resolve(params.board);
+    const id = await tasks.resolve(principal, board, params.task);
+    await tasks.get(principal, board, params.task);
+    return { status: 200, body: { lines: await outputs.list(board, id) } };
+  });
   bind(getRun, async ({ caller, params }) => {
     const principal = present(caller, CALLER);
     const run = await running.get(
@@ -311,5 +342,22 @@ function bindRunReading(bind: Bind, { running, boards, tasks }: ClaimRoutes): vo
         next_page_token: nextPageToken(found, rows, scope, (run) => [String(run.attempt)]),
       },
     };
+  });
+}
+
+function bindTakeover(bind: Bind, { takeovers, handingOver, boards, lanes }: ClaimRoutes): void {
+  bind(takeOverLane, async (exchange) => {
+    const { caller, params, body } = exchange;
+    const board = await boards.resolve(params.board);
+    const adopted = await takeovers.takeOver(present(caller, CALLER), board, params.lane, body);
+    try {
+      const runIds = adopted.map(({ runId }) => formatId('run', runId));
+      const claims = await handingOver.presentAgain(board, runIds);
+      exchange.onUndelivered(() => takeovers.giveBack(board, adopted));
+      return { status: 200, body: { lane: await lanes.get(board, params.lane), claims } };
+    } catch (error) {
+      takeovers.giveBack(board, adopted);
+      throw error;
+    }
   });
 }

@@ -3,8 +3,24 @@ import type { RunFrame } from '../../../contract/frames.ts';
 import { unreachable } from '../../kernel/assert.ts';
 import type { ClaimPrincipal } from '../../kernel/principal.ts';
 import type { BoardRef } from '../boards/service.ts';
+import type { Inbox } from './inbox.ts';
+import type { Outputs } from './outputs.ts';
 import { blockEnd, completeEnd, failEnd, holdOf, type RunEnd, releaseEnd } from './run-operation.ts';
 import type { Running } from './running.ts';
+
+/** Frames after which the run is nobody's any more. */
+export function isEnd(frame: RunFrame): frame is EndFrame {
+  return frame.type !== 'heartbeat' && frame.type !== 'output' && frame.type !== 'ack';
+}
+
+type EndFrame = Exclude<RunFrame, { type: 'heartbeat' | 'output' | 'ack' }>;
+
+/** Who does what the verbs ask for. */
+export interface RunVerbParts {
+  readonly running: Running;
+  readonly outputs: Outputs;
+  readonly inbox: Inbox;
+}
 
 interface RunVerb {
   readonly claim: ClaimPrincipal;
@@ -15,7 +31,7 @@ interface RunVerb {
 
 /** Resolves to what the reply says beside `ok`. */
 export async function operateRun(
-  running: Running,
+  { running, outputs, inbox }: RunVerbParts,
   board: BoardRef,
   { claim, frame, bytes }: RunVerb,
 ): Promise<Readonly<Record<string, unknown>>> {
@@ -23,11 +39,15 @@ export async function operateRun(
     const beat = { ...holdOf(claim), claim, body: bodyOf(frame) };
     return { run_id: frame.run_id, ...(await running.heartbeat(board, beat, bytes)) };
   }
+  if (frame.type === 'output')
+    return { run_id: frame.run_id, ...(await outputs.append(board, claim, frame.lines, bytes)) };
+  if (frame.type === 'ack')
+    return { run_id: frame.run_id, acknowledged: await inbox.acknowledge(board, claim, frame.ids) };
   const { task, run } = await running.end(board, endOf(claim, frame), bytes);
   return { run_id: run.run_id, outcome: run.outcome, task_status: task.status };
 }
 
-function endOf(claim: ClaimPrincipal, frame: Exclude<RunFrame, { type: 'heartbeat' }>): RunEnd {
+function endOf(claim: ClaimPrincipal, frame: EndFrame): RunEnd {
   switch (frame.type) {
     case 'complete':
       return completeEnd(claim, bodyOf(frame));

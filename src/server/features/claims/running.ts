@@ -1,7 +1,7 @@
 /** Runs as their holders see them: heartbeats and ends, gathered per board, each checked against the row. */
 import { LIMITS } from '../../../contract/constants.ts';
 import type { EndReply, HeartbeatReply, Run } from '../../../contract/runs.ts';
-import type { ClaimLostReason, Outcome } from '../../../contract/statuses.ts';
+import type { Outcome } from '../../../contract/statuses.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../db/event-log.ts';
 import { isConflict, isDatabaseAway, isStaleDecision } from '../../db/failures.ts';
@@ -13,14 +13,16 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import type { ClaimTokens } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { PresenceTracker } from '../lanes/service.ts';
-import { findTasks, type TaskRow, taskOf } from '../tasks/service.ts';
+import { findTasks, type TaskRow, type ToldRow, taskOf } from '../tasks/service.ts';
+import { claimLost } from './claim-lost.ts';
+import type { Inbox } from './inbox.ts';
 import { actorOfHold, type RunBeat, type RunEnd } from './run-operation.ts';
 import { settleEndings } from './settle.ts';
 import { type CompletedRow, type Completion, completeRuns } from './store/complete.ts';
 import { lockHolds } from './store/end.ts';
 import { type BeatRow, extendLeases, findOverfull, type LoggedBeat, recordBeats } from './store/heartbeat.ts';
 import { findRunEnds, findRuns, listTaskRuns, type RunRow } from './store/run.ts';
-import { runOf } from './view.ts';
+import { runOf, toldMessageOf } from './view.ts';
 
 interface RunningParts {
   readonly hot: Sql;
@@ -28,6 +30,7 @@ interface RunningParts {
   readonly wake: Wake;
   readonly tokens: ClaimTokens;
   readonly presence: PresenceTracker;
+  readonly inbox: Inbox;
   readonly onEnded: (outcome: Outcome) => void;
   readonly onBeats: (count: number) => void;
 }
@@ -40,19 +43,6 @@ const WAITING_MAX = 20_000;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Of ends, and again of heartbeats, of all boards: a backlog of seconds, or of 64 of the largest. */
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
-
-/** What an outcome means for the run that no longer holds the claim. */
-const LOST_REASONS: Readonly<Record<Outcome, ClaimLostReason>> = {
-  completed: 'ended',
-  changes_requested: 'ended',
-  blocked: 'ended',
-  failed: 'ended',
-  released: 'released',
-  crashed: 'crashed',
-  timed_out: 'timed_out',
-  reclaimed: 'reclaimed',
-  cancelled: 'cancelled',
-};
 
 export class Running {
   readonly #parts: RunningParts;
@@ -206,6 +196,8 @@ export class Running {
       await transaction(this.#parts.hot, (tx) => logBeats(tx, board, logged, rows));
       this.#parts.wake.ring(board.id);
     }
+    const addressed = beats.filter((beat) => held(beat)?.has_messages);
+    const messages = await this.#parts.inbox.tell(board, addressed);
     const lost = beats.filter((beat) => held(beat) === undefined);
     const runs =
       lost.length === 0
@@ -221,15 +213,15 @@ export class Running {
       const row = held(beat);
       if (row === undefined) return { ok: false, error: claimLost(board, runs.get(beat.runId)) };
       this.#parts.presence.see({ boardId: board.id, lane: row.lane, worker: row.worker, version: null });
-      return { ok: true, value: this.#replyTo(beat, row) };
+      return { ok: true, value: this.#replyTo(beat, row, messages.get(beat.taskId) ?? []) };
     });
   }
 
-  #replyTo(beat: RunBeat, row: BeatRow): HeartbeatReply {
+  #replyTo(beat: RunBeat, row: BeatRow, messages: readonly ToldRow[]): HeartbeatReply {
     const reply = {
       lease_expires_at: row.lease_expires_at,
       cancel_requested: row.is_cancel_requested,
-      messages: [],
+      messages: messages.map(toldMessageOf),
     };
     if (!this.#parts.tokens.isDueForRenewal(beat.claim)) return reply;
     const token = this.#parts.tokens.sign({ ...beat.claim, maxRuntimeSeconds: row.runtime_seconds });
@@ -299,19 +291,6 @@ async function readReplies(
   return { runs, tasks: new Map(tasks.map((task) => [task.id, task])) };
 }
 
-function claimLost(board: BoardRef, run: RunRow | undefined): ProblemError {
-  if (run?.outcome == null) {
-    return new ProblemError('claim_lost', 'This claim is over: the run or its task is no longer there.', {
-      extensions: { reason: 'ended', at: null, by: null, outcome: null },
-    });
-  }
-  const { outcome, ended_at, ended_by } = runOf(board, run);
-  const by = ended_by === null ? '' : ` by ${ended_by.type} ${ended_by.id}`;
-  return new ProblemError('claim_lost', `The run was ended at ${ended_at}${by}: ${outcome}.`, {
-    extensions: { reason: LOST_REASONS[run.outcome], at: ended_at, by: ended_by, outcome },
-  });
-}
-
 function tooMuchMetadata(): ProblemError {
   const detail = `The metadata of a run may not exceed ${LIMITS.jsonBytesMax} bytes in all; put results into the result.`;
   return new ProblemError('payload_too_large', detail);
@@ -331,7 +310,6 @@ function beatOf({ body, ...hold }: RunBeat) {
     ...hold,
     leaseSeconds: body.lease_seconds ?? null,
     progress: body.progress ?? null,
-    hasCheckpoint: body.checkpoint !== null && body.checkpoint !== undefined,
   };
 }
 

@@ -106,6 +106,10 @@ function eventsOf(settled: Ending & { readonly verdict: Verdict }): NewEvent[] {
     outcome: verdict.outcome,
     ...(end.verb === 'block' ? { kind: end.kind, reason: eventTextOf(end.reason) } : {}),
     ...(end.verb === 'fail' ? { kind: end.kind } : {}),
+    // Which limit it was; the sentence about it is the error.
+    ...(end.verb === 'crash' || end.verb === 'time_out'
+      ? { reason: settled.evidence?.['limit'] ?? null }
+      : {}),
     // After the worker's own: a cancelled task was cancelled for the canceller's reason.
     ...(verdict.outcome === 'cancelled' ? { ended_by_verb: end.verb, reason: held.cancel_reason } : {}),
     summary: eventTextOf(settled.summary),

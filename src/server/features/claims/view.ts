@@ -4,7 +4,7 @@ import type { Run } from '../../../contract/runs.ts';
 import { excerptOf } from '../../kernel/excerpt.ts';
 import { formatId } from '../../kernel/ids.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { commentOf } from '../tasks/service.ts';
+import { commentOf, type ToldRow } from '../tasks/service.ts';
 import type { AttemptRow } from './store/claim.ts';
 import type { RunRow } from './store/run.ts';
 
@@ -45,8 +45,19 @@ export const EMPTY_HANDOFF: Handoff = {
 
 type CommentRows = Parameters<typeof commentOf>[0][];
 
-/** The lists hold one entry more than the caps when something is left out. */
-export function handoffOf(attempts: readonly AttemptRow[], comments: CommentRows): Handoff {
+/** What is told to a holder: enough to act on, and the id to acknowledge it by. */
+export function toldMessageOf({ id, text, at }: ToldRow): Handoff['messages'][number] {
+  return { id: formatId('msg', id), text, at };
+}
+
+interface HandoffParts {
+  readonly attempts: readonly AttemptRow[];
+  readonly comments: CommentRows;
+  readonly messages: readonly ToldRow[];
+}
+
+/** The lists hold one entry more than the caps when something is left out; messages are capped where they are sent. */
+export function handoffOf({ attempts, comments, messages }: HandoffParts): Handoff {
   const truncated: string[] = [];
   const capList = <T>(name: string, list: readonly T[], max: number): readonly T[] => {
     if (list.length > max) truncated.push(name);
@@ -76,6 +87,7 @@ export function handoffOf(attempts: readonly AttemptRow[], comments: CommentRows
       checkpoint: row.checkpoint as Handoff['attempts'][number]['checkpoint'],
       metadata: (row.metadata ?? {}) as Handoff['attempts'][number]['metadata'],
     })),
+    messages: messages.map(toldMessageOf),
     truncated,
   };
 }

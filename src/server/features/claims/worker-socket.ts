@@ -11,13 +11,18 @@ import { present } from '../../kernel/assert.ts';
 import { actorOf } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { ClaimTokens } from '../auth/service.ts';
-import type { WorkerGreeting, WorkerLink, WorkerPort } from '../watch/service.ts';
+import type {
+  CloseCause,
+  WorkerCompanion,
+  WorkerGreeting,
+  WorkerLink,
+  WorkerPort,
+} from '../watch/service.ts';
 import type { HandingOver } from './handing-over.ts';
 import { type FindRun, HeldRuns, socketClaim } from './held-runs.ts';
 import { type Offer, REST_MS } from './push-lane.ts';
 import { type Undelivered, undeliveredOf } from './returns.ts';
-import { operateRun } from './run-verbs.ts';
-import type { Running } from './running.ts';
+import { isEnd, operateRun, type RunVerbParts } from './run-verbs.ts';
 import type { ClaimedRow } from './store/claim.ts';
 
 /** What a socket asks of the pusher; its board is known there. */
@@ -36,12 +41,12 @@ export interface PushDesk {
   onClosed(): void;
 }
 
-interface WorkerSocketParts {
+interface WorkerSocketParts extends RunVerbParts {
   readonly desk: PushDesk;
-  readonly running: Running;
   readonly handingOver: HandingOver;
   readonly tokens: ClaimTokens;
   readonly claimAckMs: number;
+  readonly companions: readonly WorkerCompanion[];
   readonly onError: (error: unknown) => void;
 }
 
@@ -67,6 +72,8 @@ export class WorkerSocket implements WorkerLink {
   readonly #parts: WorkerSocketParts;
   /** By lane, the latest hello. */
   readonly #offers = new Map<string, WorkerOffer>();
+  /** Of earlier hellos, while tasks are being claimed on them. */
+  readonly #replaced = new Set<WorkerOffer>();
   readonly #runs: HeldRuns;
   /** In the order in which they were sent, so the oldest is first. */
   readonly #unacknowledged = new Map<string, Unacknowledged>();
@@ -80,6 +87,8 @@ export class WorkerSocket implements WorkerLink {
   /** It let a claim lapse, and has not been heard of since. */
   #isSilent = false;
   #isClosed = false;
+  /** Null: it is open, or the companions have been told. */
+  #closeCause: CloseCause | null = null;
 
   constructor(port: WorkerPort, parts: WorkerSocketParts) {
     this.#port = port;
@@ -92,9 +101,16 @@ export class WorkerSocket implements WorkerLink {
     });
   }
 
-  greet(greeting: WorkerGreeting): void {
+  async greet(greeting: WorkerGreeting): Promise<void> {
+    for (const companion of this.#parts.companions) {
+      await companion.onHello(this.#port, greeting);
+      if (this.#isClosed) return;
+    }
     const earlier = this.#offers.get(greeting.lane);
-    if (earlier !== undefined) this.#parts.desk.remove(earlier);
+    if (earlier !== undefined) {
+      this.#parts.desk.remove(earlier);
+      if (earlier.asked > 0) this.#replaced.add(earlier);
+    }
     // What is being claimed for the earlier hello goes back: to say hello is no way around the rest.
     const restUntil = earlier && earlier.asked > 0 ? performance.now() + REST_MS : (earlier?.restUntil ?? 0);
     const offer: WorkerOffer = {
@@ -108,7 +124,10 @@ export class WorkerSocket implements WorkerLink {
       canTake: () => this.#canTake(),
       take: (rows) => this.#take(offer, rows),
       giveBack: (rows) => this.#giveBack(rows, this.#isClosed ? GONE : 'The worker withdrew its credits.'),
-      onAnswered: () => this.#onLessUnderWay(),
+      onAnswered: () => {
+        this.#replaced.delete(offer);
+        this.#onLessUnderWay();
+      },
       refuse: (problem) => this.#refuse(problem),
     };
     this.#offers.set(greeting.lane, offer);
@@ -152,8 +171,8 @@ export class WorkerSocket implements WorkerLink {
     const claim = await this.#runs.speakerOf(frame);
     // A verb shows as well as a claim_ack that the claim has arrived.
     this.#hear(frame.run_id);
-    const said = await operateRun(this.#parts.running, this.#port.board, { claim, frame, bytes });
-    if (frame.type !== 'heartbeat') this.#runs.forget(frame.run_id);
+    const said = await operateRun(this.#parts, this.#port.board, { claim, frame, bytes });
+    if (isEnd(frame)) this.#runs.forget(frame.run_id);
     return said;
   }
 
@@ -161,9 +180,22 @@ export class WorkerSocket implements WorkerLink {
     this.#updateOffers();
   }
 
-  onClose(): void {
+  onClose(cause: CloseCause): void {
     this.stop('The socket closed before the claim was acknowledged.');
     this.#parts.desk.onClosed();
+    this.#closeCause = cause;
+    this.#takeLeave();
+  }
+
+  /**
+   * The companions hear of the close when all that this socket never took on is on its way back: what they do about its claims is then
+   * about those that it had.
+   */
+  #takeLeave(): void {
+    const cause = this.#closeCause;
+    if (cause === null || this.#underWay() > 0 || this.#replaced.size > 0) return;
+    this.#closeCause = null;
+    for (const companion of this.#parts.companions) companion.onClose(this.#port, cause);
   }
 
   /** Nothing is taken any more, and what has not been acknowledged goes back. */
@@ -203,6 +235,7 @@ export class WorkerSocket implements WorkerLink {
   }
 
   #onLessUnderWay(): void {
+    this.#takeLeave();
     if (!this.#isHeldUp) return;
     this.#isHeldUp = false;
     this.#updateOffers();
@@ -300,6 +333,7 @@ export class WorkerSocket implements WorkerLink {
 interface WorkerOffer extends Offer, WorkerGreeting {
   readonly lane: string;
   readonly worker: string;
+  readonly isCrashOnDisconnect: boolean;
   /** How many have come: what was claimed on an earlier one's credits belongs to that one. */
   creditFrames: number;
 }

@@ -1,32 +1,84 @@
 /**
- * Collects who was seen and writes it in one statement every few seconds: a sighting is a hint for people, so it must never cost
- * the claim path a write of its own. What a crash loses is at most one interval of sightings.
+ * Collects who was seen and writes it in one statement every second: a sighting is no decision, so it must never cost the claim path a
+ * write of its own. Who comes back is written with the next flush; who is there all the time only every few seconds. A row never says
+ * less than what happened: a sighting that is not written yet waits, and gets the time at which it is. What a crash loses is at most
+ * that wait.
  */
+import { LRUCache } from 'lru-cache';
 import type { Sql } from '../../db/client.ts';
-import { recordSightings, type Sighting } from './store/presence.ts';
+import { withinDeadline } from '../../db/tx.ts';
+import { pruneWorkers, recordSightings, type Sighting } from './store/presence.ts';
 
 /** Workers remembered between two writes; more than this and the rest is seen at their next sign of life. */
 const PENDING_MAX = 20_000;
+/** A ninth of the time for which a sighting keeps a worker online. */
+const SEEN_AGAIN_MS = 10_000;
+/** Of one statement, so that a mass of workers that ran once each is forgotten without anybody noticing. */
+const PRUNED_MAX = 5000;
+
+interface Written {
+  readonly atMs: number;
+  readonly version: string | null;
+}
 
 export class PresenceTracker {
   readonly #sql: Sql;
-  #pending = new Map<string, Sighting>();
+  readonly #pending = new Map<string, Sighting>();
+  readonly #written = new LRUCache<string, Written>({ max: PENDING_MAX });
 
   constructor(sql: Sql) {
     this.#sql = sql;
   }
 
   see(sighting: Sighting): void {
-    const key = `${sighting.boardId} ${sighting.lane} ${sighting.worker}`;
+    const key = keyOf(sighting);
     const known = this.#pending.get(key);
     if (known === undefined && this.#pending.size >= PENDING_MAX) return;
     this.#pending.set(key, { ...sighting, version: sighting.version ?? known?.version ?? null });
   }
 
+  /** Everything: somebody is about to look. */
   async flush(): Promise<void> {
-    if (this.#pending.size === 0) return;
-    const sightings = [...this.#pending.values()];
-    this.#pending = new Map();
-    await recordSightings(this.#sql, sightings);
+    await this.#write([...this.#pending.values()]);
   }
+
+  /** What is news, or has waited long enough. */
+  async flushDue(): Promise<void> {
+    const now = performance.now();
+    await this.#write(
+      [...this.#pending].flatMap(([key, sighting]) => {
+        const written = this.#written.get(key);
+        const isNews =
+          written === undefined || (sighting.version !== null && sighting.version !== written.version);
+        return isNews || now - written.atMs >= SEEN_AGAIN_MS ? [sighting] : [];
+      }),
+    );
+  }
+
+  /** Called about once a minute. */
+  async forgetLongGone(): Promise<void> {
+    await withinDeadline(pruneWorkers(this.#sql, PRUNED_MAX));
+  }
+
+  async #write(sightings: readonly Sighting[]): Promise<void> {
+    if (sightings.length === 0) return;
+    for (const sighting of sightings) this.#pending.delete(keyOf(sighting));
+    try {
+      await withinDeadline(recordSightings(this.#sql, sightings));
+    } catch (error) {
+      for (const sighting of sightings) this.see(sighting);
+      throw error;
+    }
+    const atMs = performance.now();
+    for (const sighting of sightings) {
+      const key = keyOf(sighting);
+      const version = sighting.version ?? this.#written.get(key)?.version ?? null;
+      this.#written.set(key, { atMs, version });
+    }
+  }
+}
+
+/** Names of lanes have no spaces. */
+function keyOf({ boardId, lane, worker }: Sighting): string {
+  return `${boardId} ${lane} ${worker}`;
 }

@@ -28,6 +28,15 @@ import { readBacklogs, readWorkers } from './store/presence.ts';
 
 export { type BoardConfig, ConfigCache, type LaneConfig } from './config.ts';
 export { PresenceTracker } from './presence.ts';
+export { PresenceEdges } from './presence-edges.ts';
+export { type LaneRow, lockLane, raiseEpoch } from './store/lane.ts';
+export { listOthersOnline } from './store/presence.ts';
+export {
+  closeWorkerSockets,
+  listNewestSockets,
+  openWorkerSockets,
+  type SocketOpening,
+} from './store/worker-socket.ts';
 
 const DEFAULTS: LaneFields = {
   kind: 'persistent',
@@ -62,7 +71,7 @@ interface LaneServiceParts {
   readonly keys: KeyService;
 }
 
-function laneNotFound(board: string, lane: string): ProblemError {
+export function laneNotFound(board: string, lane: string): ProblemError {
   return new ProblemError(
     'lane_not_found',
     `There is no lane ${JSON.stringify(lane)} on board ${JSON.stringify(board)}. Register it: lanekeeper lanes register ${lane}`,

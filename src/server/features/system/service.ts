@@ -16,6 +16,7 @@ interface SystemParts {
   readonly isDraining: () => boolean;
   readonly pollAgeMs: () => number;
   readonly watchSockets: () => number;
+  readonly eventStreams: () => number;
   readonly claimWaiters: () => number;
 }
 
@@ -59,8 +60,9 @@ export class SystemService {
 
   /** All metrics in the text format of Prometheus, with the gauges read now. */
   async scrape(): Promise<{ body: string; contentType: string }> {
-    const { reads, metrics, pollAgeMs, watchSockets, claimWaiters } = this.#parts;
+    const { reads, metrics, pollAgeMs, watchSockets, eventStreams, claimWaiters } = this.#parts;
     metrics.watchSockets.set(watchSockets());
+    metrics.eventStreams.set(eventStreams());
     metrics.claimWaiters.set(claimWaiters());
     metrics.pollAgeSeconds.set(pollAgeMs() / 1000);
     try {

@@ -256,6 +256,7 @@ function freshRow(task: NewTask, row: TaskHotRow): TaskRow {
     comment_count: 0,
     created_by_type: task.actor.type,
     created_by_id: task.actor.id,
+    message_count: 0,
     run_id: null,
     claim_lane: null,
     worker: null,

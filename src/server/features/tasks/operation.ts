@@ -1,12 +1,14 @@
 /** What people do with a task: every verb locks the row, asks the table of transitions, writes the move and its events. */
 
-import type { EventKind, TaskStatus } from '../../../contract/statuses.ts';
+import { LIMITS } from '../../../contract/constants.ts';
+import type { Message } from '../../../contract/messages.ts';
+import { type EventKind, FINISHED_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import type { Task } from '../../../contract/tasks.ts';
 import type { Tx } from '../../db/client.ts';
 import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
 import { violatedUnique } from '../../db/failures.ts';
 import { excerptOf } from '../../kernel/excerpt.ts';
-import type { IdSource, Uuid } from '../../kernel/ids.ts';
+import { formatId, type IdSource, type Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { type BoardRef, versionMismatch } from '../boards/service.ts';
@@ -23,11 +25,14 @@ import {
   type TaskAfter,
   type TaskPatch,
 } from './store/change.ts';
+import { countOpenMessages, insertMessage, markHolderAddressed, missOpenMessages } from './store/message.ts';
 import { findTask } from './store/read.ts';
 import { taskOf } from './view.ts';
 
 /** Pinned by the wire contract: how long a running claim may take to stop when the caller does not say. */
 const CANCEL_DEADLINE_SECONDS = 30;
+/** Nobody knows when a holder will read; a worker that heartbeats hears of its messages within some seconds. */
+const MESSAGES_RETRY_SECONDS = '10';
 /** As the domain says: what an event carries of a longer text. */
 const EVENT_TEXT_CHARACTERS_MAX = 400;
 
@@ -48,6 +53,14 @@ function illegalTransition(from: TaskStatus, verb: Verb, to: TaskStatus): Proble
     {
       extensions: { status_before: from, status_after: to },
     },
+  );
+}
+
+function tooManyMessages(): ProblemError {
+  return new ProblemError(
+    'rate_limited',
+    `${LIMITS.messagesMax} messages wait for the holder of this task to acknowledge them; it takes no more until it has.`,
+    { headers: { 'Retry-After': MESSAGES_RETRY_SECONDS } },
   );
 }
 
@@ -73,6 +86,7 @@ export class TaskOperation {
   readonly #actor: ActorRef;
   readonly #ids: IdSource;
   readonly #before: LockedTask;
+  #isHolderAddressed = false;
 
   private constructor({ tx, board, actor, ids }: OperationParts, before: LockedTask) {
     this.#tx = tx;
@@ -86,6 +100,11 @@ export class TaskOperation {
   static async begin(parts: OperationParts, id: Uuid): Promise<TaskOperation | null> {
     const before = await lockTask(parts.tx, parts.board.id, id);
     return before === null ? null : new TaskOperation(parts, before);
+  }
+
+  /** The holder is to be told something: nudge whoever attends to its socket, after the commit. */
+  get isHolderAddressed(): boolean {
+    return this.#isHolderAddressed;
   }
 
   async promote(): Promise<void> {
@@ -126,6 +145,7 @@ export class TaskOperation {
       { status: 'ready', consecutiveFailures: 0, protocolViolations: 0 },
       'task.reopened',
       {},
+      { alsoWrite: () => missOpenMessages(this.#tx, this.#board.id, this.#before.id) },
     );
   }
 
@@ -168,6 +188,7 @@ export class TaskOperation {
     const claim = await requestCancel(this.#tx, this.#board.id, this.#before.id, cancel);
     const data = { reason, deadline_at: claim?.cancel_deadline_at ?? null };
     const place = claim === null ? {} : { runId: claim.run_id, worker: claim.worker };
+    this.#isHolderAddressed = true;
     await this.#move('cancel', { status: 'running' }, 'task.cancel_requested', data, { place });
   }
 
@@ -210,6 +231,40 @@ export class TaskOperation {
     });
     await appendEvents(this.#tx, this.#board.id, { events: [this.#commentEvent(body)] });
     return { id, at };
+  }
+
+  /** Any task takes a message: its holder's now, the next holder's while it waits, nobody's once it has finished. */
+  async steer(text: string): Promise<Message> {
+    const { id: taskId, status, lane, attempt } = this.#before;
+    const isMissed = FINISHED_STATUSES.includes(status);
+    const open = isMissed ? 0 : await countOpenMessages(this.#tx, this.#board.id, taskId);
+    if (open >= LIMITS.messagesMax) throw tooManyMessages();
+    const holder = isMissed ? null : await markHolderAddressed(this.#tx, this.#board.id, taskId);
+    const message = { id: this.#ids.next(), taskId, text, author: this.#actor, isMissed };
+    const at = await insertMessage(this.#tx, this.#board.id, message);
+    const shown: Message = {
+      id: formatId('msg', message.id),
+      text,
+      at,
+      state: isMissed ? 'missed' : 'queued',
+      author: this.#actor,
+      run_id: null,
+      delivered_at: null,
+      acknowledged_at: null,
+    };
+    const data = { message_id: shown.id, state: shown.state, text: eventTextOf(text) };
+    const place = holder === null ? {} : { runId: holder.run_id, worker: holder.worker };
+    const event = {
+      kind: 'task.steered',
+      taskId,
+      lane,
+      attempt,
+      actor: this.#actor,
+      data,
+      ...place,
+    } as const;
+    await appendEvents(this.#tx, this.#board.id, { events: [event] });
+    return shown;
   }
 
   async #comment(body: string): Promise<NewEvent> {

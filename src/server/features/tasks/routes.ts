@@ -2,6 +2,7 @@
 
 import { LIMITS } from '../../../contract/constants.ts';
 import { NAME_PATTERN } from '../../../contract/identifiers.ts';
+import { listMessages, steerTask } from '../../../contract/messages.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import {
   addComment,
@@ -125,6 +126,12 @@ function bindReading(bind: Bind, { tasks, boards, feeds, reads }: TaskRoutes): v
     return { status: 200, body: { tasks: found.slice(0, rows), next_page_token: next, cursor } };
   });
 
+  bind(listMessages, async ({ caller, params }) => {
+    const board = await boards.resolve(params.board);
+    const messages = await tasks.listMessages(present(caller, CALLER), board, params.task);
+    return { status: 200, body: { messages } };
+  });
+
   bind(listComments, async ({ caller, params, query }) => {
     const rows = pageRows(query);
     const board = await boards.resolve(params.board);
@@ -190,6 +197,18 @@ function bindVerbs(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes)
   );
   bind(archiveTask, (exchange) => operate(exchange, (operation) => operation.archive()));
   bind(reopenTask, (exchange) => operate(exchange, (operation) => operation.reopen()));
+
+  bind(steerTask, async (exchange) => {
+    const caller = present(exchange.caller, CALLER);
+    const board = await boards.resolve(exchange.params.board);
+    const answer = await idempotency.run(exchange, board.id, async (tx) => ({
+      status: 201,
+      body: { message: await tasks.steer(tx, caller, board, exchange.params.task, exchange.body.message) },
+    }));
+    wake.nudge(board.id);
+    wake.ring(board.id);
+    return answer;
+  });
 
   bind(addComment, async (exchange) => {
     const board = await boards.resolve(exchange.params.board);

@@ -1,5 +1,6 @@
 /** Tasks: read, listed, and operated on. Creating them stands in creation.ts, the verbs in operation.ts. */
 import type { z } from 'zod';
+import type { Message } from '../../../contract/messages.ts';
 import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
 import type { Comment as CommentSchema, PatchTaskBody, Task } from '../../../contract/tasks.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
@@ -15,13 +16,21 @@ import type { BoardRef } from '../boards/service.ts';
 import { TaskOperation, taskNotFound } from './operation.ts';
 import { listBoardsWithDueTasks, lockDueTasks, moveTasks, type TaskPatch } from './store/change.ts';
 import { lockLiveClaim } from './store/create.ts';
+import { listMessages } from './store/message.ts';
 import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage } from './store/read.ts';
-import { commentOf, taskOf } from './view.ts';
+import { commentOf, messageOf, taskOf } from './view.ts';
 
 export { TaskCreation } from './creation.ts';
 export { eventTextOf } from './operation.ts';
 export { decideEnd, type End, mayMove, type Verdict } from './state.ts';
 export { type LockedTask, moveTasks } from './store/change.ts';
+export {
+  acknowledgeMessages,
+  type Listener,
+  markHolderAnswered,
+  type ToldRow,
+  tellMessages,
+} from './store/message.ts';
 export {
   findTasks,
   listNewestComments,
@@ -49,6 +58,8 @@ const DUE_TURNS_PER_SWEEP_MAX = 20;
 /** Then it is looked afresh which boards have due tasks. */
 const DUE_SWEEP_MS_MAX = 1000;
 const DUE_BOARDS_PER_SWEEP_MAX = 100;
+/** Of the messages a task ever got, all that anyone reads; open ones are a hundred at most, so the newest hold them all but for a flood. */
+const MESSAGES_LISTED_MAX = 500;
 /** Fields of a patch that live in the hot row. */
 const HOT_FIELDS = ['priority', 'max_failures', 'max_runtime_seconds', 'no_progress_seconds'] as const;
 /** What null sets these fields back to; the others become null. */
@@ -115,11 +126,12 @@ export class TaskService {
     reference: string,
     verb: (operation: TaskOperation) => Promise<void>,
   ): Promise<Task> {
-    const task = await transaction(this.#parts.sql, async (tx) => {
+    const { task, isHolderAddressed } = await transaction(this.#parts.sql, async (tx) => {
       const operation = await this.#begin(tx, caller, board, reference);
       await verb(operation);
-      return operation.result();
+      return { task: await operation.result(), isHolderAddressed: operation.isHolderAddressed };
     });
+    if (isHolderAddressed) this.#parts.wake.nudge(board.id);
     this.#parts.wake.ring(board.id);
     return task;
   }
@@ -154,6 +166,18 @@ export class TaskService {
     }
     const { id, at } = await operation.comment(body);
     return { id: formatId('cmt', id), body, author: actorOf(caller), at };
+  }
+
+  /** Within the caller's transaction; after its commit the holder is to be nudged. */
+  async steer(tx: Tx, caller: Principal, board: BoardRef, reference: string, text: string): Promise<Message> {
+    return (await this.#begin(tx, caller, board, reference)).steer(text);
+  }
+
+  async listMessages(caller: Principal, board: BoardRef, reference: string): Promise<Message[]> {
+    const id = await this.resolve(caller, board, reference);
+    await this.get(caller, board, reference);
+    const found = listMessages(this.#parts.sql, board.id, id, MESSAGES_LISTED_MAX);
+    return (await withinDeadline(found)).map(messageOf);
   }
 
   async #begin(tx: Tx, caller: Principal, board: BoardRef, reference: string): Promise<TaskOperation> {

@@ -1,11 +1,13 @@
 /** A task as the wire shows it. */
 
 import type { z } from 'zod';
+import type { Message } from '../../../contract/messages.ts';
 import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
 import type { Comment as CommentSchema, Task } from '../../../contract/tasks.ts';
 import { TASK_BACKOFF } from '../../kernel/backoff.ts';
 import { formatId } from '../../kernel/ids.ts';
 import type { BoardRef } from '../boards/service.ts';
+import type { MessageRow } from './store/message.ts';
 import type { CommentRow, TaskRow } from './store/read.ts';
 
 /** What its last run left; a task that was just claimed has none of it yet. */
@@ -82,5 +84,18 @@ export function commentOf(row: CommentRow): z.infer<typeof CommentSchema> {
     body: row.body,
     author: { type: row.author_type, id: row.author_id },
     at: row.at,
+  };
+}
+
+export function messageOf(row: MessageRow): Message {
+  return {
+    id: formatId('msg', row.id),
+    text: row.text,
+    at: row.at,
+    state: row.state,
+    author: { type: row.author_type, id: row.author_id },
+    run_id: row.run_id === null ? null : formatId('run', row.run_id),
+    delivered_at: row.delivered_at,
+    acknowledged_at: row.acknowledged_at,
   };
 }

@@ -74,7 +74,8 @@ function problemOf(
 }
 
 function bad(id: string | undefined, detail: string): ReadFrame {
-  return { kind: 'bad', id: id?.slice(0, FRAME_ID_CHARACTERS_MAX), detail };
+  // An empty one is no id, so it must not be echoed as one.
+  return { kind: 'bad', id: id?.slice(0, FRAME_ID_CHARACTERS_MAX) || undefined, detail };
 }
 
 function memberOf(value: unknown, name: 'id' | 'type'): string | undefined {

@@ -9,14 +9,23 @@ import type { Wake } from '../../db/wake.ts';
 import { assert } from '../../kernel/assert.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { BoardRef } from '../boards/service.ts';
+import { EventBatch } from './event-batch.ts';
 import { readEvents, readLogEnds } from './store.ts';
-import { eventOf } from './view.ts';
+
+/** `gone`: the board is. `replaced`: it is there, with another log than the one that was followed. */
+export type EndCause = 'gone' | 'replaced';
 
 export interface Follower {
   /** Events in order, and the position after the last of them. */
   onEvents(events: readonly Event[], seq: number): void;
-  /** The board is gone, or its log has been replaced: nothing more will come. */
+  /** Nothing more will come. */
   onEnd(): void;
+}
+
+/** As a follower, for those who hand events on: what they become is made once for all of them. */
+export interface BatchFollower {
+  onBatch(batch: EventBatch): void;
+  onEnd(cause: EndCause): void;
 }
 
 interface FeedParts {
@@ -28,8 +37,9 @@ interface FeedParts {
   readonly onLag: (seconds: number) => void;
 }
 
-/** One read: 500 events of 1 KiB are half a megabyte, read in a few milliseconds. */
+/** One read: 500 events of 1 KiB are half a megabyte, read in a few milliseconds. Fewer when they are large: all of it is held at once. */
 const EVENTS_PER_READ_MAX = 500;
+const BYTES_PER_READ_MAX = 1024 * 1024;
 /** After a failed read the next wake-up or this retry looks again. */
 const RETRY_MS = 500;
 /** Empty reads are common under load; deleted boards are not. */
@@ -38,7 +48,7 @@ const GONE_CHECK_INTERVAL_MS = 2000;
 export class BoardFeed {
   readonly board: BoardRef;
   readonly #parts: FeedParts;
-  readonly #followers = new Set<Follower>();
+  readonly #followers = new Set<Follower | BatchFollower>();
   readonly #unsubscribe: () => void;
   #seq: number | null = null;
   #isReading = false;
@@ -52,8 +62,19 @@ export class BoardFeed {
     this.#unsubscribe = parts.wake.subscribe(board.id, () => void this.#read());
   }
 
+  /** How far it has read. */
+  get #position(): number {
+    assert(this.#seq !== null, 'a feed that is followed has a position');
+    return this.#seq;
+  }
+
+  /** Whether its followers hear of every event after this position. */
+  isLiveAfter(seq: number): boolean {
+    return this.#seq !== null && this.#seq <= seq;
+  }
+
   /** Adds a follower and resolves to the position from which on it hears everything. */
-  async follow(follower: Follower): Promise<number> {
+  async follow(follower: Follower | BatchFollower): Promise<number> {
     this.#followers.add(follower);
     this.#started ??= this.#start();
     try {
@@ -64,11 +85,10 @@ export class BoardFeed {
       throw error;
     }
     // No await between here and the caller's next line: it hears every event after this one.
-    assert(this.#seq !== null, 'a started feed has a position');
-    return this.#seq;
+    return this.#position;
   }
 
-  leave(follower: Follower): void {
+  leave(follower: Follower | BatchFollower): void {
     // Once only: a feed that was given up must not unsubscribe the one that has followed it.
     if (!this.#followers.delete(follower) || this.#followers.size > 0) return;
     this.#unsubscribe();
@@ -99,32 +119,46 @@ export class BoardFeed {
   }
 
   async #readOnce(): Promise<void> {
-    const after = this.#seq ?? 0;
-    const rows = await readEvents(this.#parts.sql, this.board.id, after, EVENTS_PER_READ_MAX);
-    const last = rows.at(-1);
+    const afterSeq = this.#position;
+    const range = { afterSeq, rowsMax: EVENTS_PER_READ_MAX, bytesMax: BYTES_PER_READ_MAX };
+    const batch = new EventBatch(
+      this.board,
+      afterSeq,
+      await readEvents(this.#parts.sql, this.board.id, range),
+    );
+    const { events, seq } = batch;
+    const last = events.at(-1);
     if (last === undefined) {
       await this.#endIfGone();
       return;
     }
-    assert(rows[0]?.seq === after + 1 && last.seq === after + rows.length, 'the log of a board has no gaps');
-    this.#seq = last.seq;
-    if (rows.length === EVENTS_PER_READ_MAX) this.#isReadDue = true;
+    assert(
+      events[0]?.seq === afterSeq + 1 && seq === afterSeq + events.length,
+      'the log of a board has no gaps',
+    );
+    this.#seq = seq;
+    this.#isReadDue ||= !batch.isAtEnd;
     this.#parts.onLag(Math.max(0, this.#parts.clock.now() - Date.parse(last.at)) / 1000);
-    const events = rows.map((row) => eventOf(this.board, row));
-    for (const follower of [...this.#followers]) follower.onEvents(events, last.seq);
+    for (const follower of [...this.#followers]) {
+      if ('onBatch' in follower) follower.onBatch(batch);
+      else follower.onEvents(events, seq);
+    }
   }
 
-  /** A wake-up without an event may mean that the board was deleted. */
+  /** A wake-up without an event may mean that the board was deleted, or its log replaced by an older one. */
   async #endIfGone(): Promise<void> {
     const now = performance.now();
     if (now - this.#goneCheckedAt < GONE_CHECK_INTERVAL_MS) return;
     this.#goneCheckedAt = now;
-    if ((await readLogEnds(this.#parts.sql, this.board.id)) === null) this.#end();
+    const ends = await readLogEnds(this.#parts.sql, this.board.id);
+    if (ends === null) this.end('gone');
+    else if (ends.incarnation !== this.board.incarnation || ends.seq < this.#position) this.end('replaced');
   }
 
-  #end(): void {
+  /** Nobody follows it afterwards. */
+  end(cause: EndCause): void {
     for (const follower of [...this.#followers]) {
-      follower.onEnd();
+      follower.onEnd(cause);
       this.leave(follower);
     }
   }

@@ -29,6 +29,9 @@ const MANNERS: Readonly<Record<ClientFrame['type'], Manner>> = {
   block: 'side by side',
   release: 'side by side',
   fail: 'side by side',
+  // Lines keep their order.
+  output: 'in turn',
+  ack: 'side by side',
 };
 
 export class FrameIntake {

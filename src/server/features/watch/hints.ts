@@ -1,65 +1,190 @@
-/** `available` hints: that work waits for a lane this socket cares about. Coalesced, and never a promise. */
+/**
+ * `available` hints: that work waits for a lane which a socket watches or said hello for. Counted once for all sockets of a server,
+ * coalesced, and never a promise: whoever hears one asks for a claim, and the claim decides. A lane gets none while its mode has no hints
+ * (pull, push) or nothing of it is handed out (lane or board paused, lane draining); what opens it again is answered with a new count.
+ *
+ * A count for each socket made a thousand statements of one event that a thousand sockets heard.
+ */
 import type { Event } from '../../../contract/events.ts';
-import type { ServerFrame } from '../../../contract/frames.ts';
+import { PreparedFrame } from '../../ws/prepared-frame.ts';
+import type { BoardRef } from '../boards/service.ts';
+import type { BoardConfig } from '../lanes/service.ts';
+import type { BoardFeeds, Follower } from './service.ts';
+
+export interface HintListener {
+  onHint(frame: PreparedFrame): void;
+}
 
 interface HintParts {
-  readonly countReady: (lanes: readonly string[]) => Promise<ReadonlyMap<string, number>>;
-  readonly send: (frame: ServerFrame) => unknown;
+  readonly feeds: Pick<BoardFeeds, 'follow'>;
+  /** The configuration as it is now; null: the board is gone. */
+  readonly readConfig: (board: BoardRef) => Promise<BoardConfig | null>;
+  readonly countReady: (board: BoardRef, lanes: readonly string[]) => Promise<ReadonlyMap<string, number>>;
   readonly onError: (error: unknown) => void;
 }
 
 /** Hints of one lane are at least this far apart, so that a batch of a thousand tasks is one or two of them. */
 const COALESCE_MS = 20;
+/** Lanes counted by one statement; the others follow. */
+const LANES_PER_COUNT_MAX = 500;
+const HINTED_MODES: ReadonlySet<string> = new Set(['pull-or-watch', 'watch']);
 
-export class Hints {
+/** The hints of all boards. */
+export class LaneHints {
   readonly #parts: HintParts;
-  readonly #lanes = new Set<string>();
-  readonly #due = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
-  #isStopped = false;
+  readonly #boards = new Map<number, BoardHints>();
 
   constructor(parts: HintParts) {
     this.#parts = parts;
   }
 
-  /** A newly watched lane is told at once what waits for it. */
-  add(lanes: readonly string[]): void {
-    for (const lane of lanes) {
-      this.#lanes.add(lane);
-      this.#due.add(lane);
+  /** The listener is told at once what waits, and from then on when work comes. */
+  add(board: BoardRef, lanes: readonly string[], listener: HintListener): void {
+    let hints = this.#boards.get(board.id);
+    if (hints === undefined) {
+      hints = new BoardHints(board, this.#parts);
+      this.#boards.set(board.id, hints);
     }
-    this.#schedule();
+    hints.add(lanes, listener);
+  }
+
+  remove(board: BoardRef, lanes: Iterable<string>, listener: HintListener): void {
+    const hints = this.#boards.get(board.id);
+    if (hints === undefined) return;
+    hints.remove(lanes, listener);
+    if (hints.isEmpty) this.#boards.delete(board.id);
+  }
+}
+
+class BoardHints implements Follower {
+  readonly #board: BoardRef;
+  readonly #parts: HintParts;
+  readonly #listeners = new Map<string, Set<HintListener>>();
+  /** Lanes to be counted, and who is to hear of it; null: all who listen. */
+  readonly #due = new Map<string, Set<HintListener> | null>();
+  #timer: NodeJS.Timeout | undefined;
+  #joining: Promise<void> | undefined;
+  #leave: (() => void) | undefined;
+  /** As of the last event that may have changed it; null: to be read. */
+  #config: BoardConfig | null = null;
+  #configChanges = 0;
+
+  constructor(board: BoardRef, parts: HintParts) {
+    this.#board = board;
+    this.#parts = parts;
+  }
+
+  get isEmpty(): boolean {
+    return this.#listeners.size === 0;
+  }
+
+  add(lanes: readonly string[], listener: HintListener): void {
+    for (const lane of lanes) {
+      const known = this.#listeners.get(lane) ?? new Set();
+      this.#listeners.set(lane, known.add(listener));
+      const due = this.#due.get(lane);
+      if (due !== null) this.#due.set(lane, (due ?? new Set()).add(listener));
+    }
+    // Counting only after following has begun means that nothing can become ready unseen in between.
+    this.#joining ??= this.#join();
+    void this.#joining.then(() => this.#schedule());
+  }
+
+  remove(lanes: Iterable<string>, listener: HintListener): void {
+    for (const lane of lanes) {
+      const known = this.#listeners.get(lane);
+      if (known?.delete(listener) && known.size === 0) this.#listeners.delete(lane);
+    }
+    if (this.isEmpty) this.#stop();
   }
 
   onEvents(events: readonly Event[]): void {
-    if (this.#lanes.size === 0) return;
-    for (const event of events) {
-      if (event.lane === undefined || !this.#lanes.has(event.lane)) continue;
-      if (event.data['status_after'] === 'ready' || event.kind === 'lane.resumed') this.#due.add(event.lane);
+    for (const { kind, lane, data } of events) {
+      const isConfig = kind.startsWith('lane.') || kind === 'board.updated';
+      if (isConfig) {
+        this.#config = null;
+        this.#configChanges += 1;
+      }
+      if (isConfig && lane === undefined)
+        for (const each of this.#listeners.keys()) this.#due.set(each, null);
+      else if (lane !== undefined && (isConfig || data['status_after'] === 'ready')) this.#markDue(lane);
     }
     if (this.#due.size > 0) this.#schedule();
   }
 
-  stop(): void {
-    this.#isStopped = true;
+  /** Sessions of a board that is gone are ended by their own following. */
+  onEnd(): void {
+    this.#stop();
+  }
+
+  async #join(): Promise<void> {
+    try {
+      const { leave } = await this.#parts.feeds.follow(this.#board, this);
+      this.#leave = leave;
+      if (this.isEmpty) this.#stop();
+    } catch (error) {
+      this.#joining = undefined;
+      this.#parts.onError(error); // A hint only: the long poll finds the work, and the next watch tries again.
+    }
+  }
+
+  #stop(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#due.clear();
+    this.#leave?.();
+    this.#leave = undefined;
+  }
+
+  #markDue(lane: string): void {
+    if (this.#listeners.has(lane)) this.#due.set(lane, null);
   }
 
   #schedule(): void {
-    if (this.#isStopped) return;
+    if (this.isEmpty || this.#due.size === 0) return;
     this.#timer ??= setTimeout(() => void this.#flush(), COALESCE_MS);
   }
 
   async #flush(): Promise<void> {
     this.#timer = undefined;
-    const lanes = [...this.#due];
-    this.#due.clear();
+    const due = this.#takeDue();
     try {
-      const counts = await this.#parts.countReady(lanes);
-      if (this.#isStopped) return;
-      for (const [lane, ready] of counts) if (ready > 0) this.#parts.send({ type: 'available', lane, ready });
+      const config = await this.#currentConfig();
+      const lanes = [...due.keys()].filter((lane) => config !== null && isHinted(config, lane));
+      const counts = lanes.length === 0 ? [] : await this.#parts.countReady(this.#board, lanes);
+      for (const [lane, ready] of counts) if (ready > 0) this.#tell(lane, ready, due.get(lane) ?? null);
     } catch (error) {
       this.#parts.onError(error); // A hint only: the long poll finds the work.
     }
+    this.#schedule();
   }
+
+  #takeDue(): Map<string, Set<HintListener> | null> {
+    const taken = new Map([...this.#due].slice(0, LANES_PER_COUNT_MAX));
+    for (const lane of taken.keys()) this.#due.delete(lane);
+    return taken;
+  }
+
+  #tell(lane: string, ready: number, listeners: ReadonlySet<HintListener> | null): void {
+    const interested = this.#listeners.get(lane);
+    if (interested === undefined) return;
+    const frame = new PreparedFrame(JSON.stringify({ type: 'available', lane, ready }));
+    for (const listener of listeners ?? interested) if (interested.has(listener)) listener.onHint(frame);
+  }
+
+  /** What changes it while it is read makes it be read again the next time. */
+  async #currentConfig(): Promise<BoardConfig | null> {
+    if (this.#config !== null) return this.#config;
+    const changes = this.#configChanges;
+    const config = await this.#parts.readConfig(this.#board);
+    if (changes === this.#configChanges) this.#config = config;
+    return config;
+  }
+}
+
+/** A lane that is not registered cannot be claimed from. */
+function isHinted(config: BoardConfig, name: string): boolean {
+  const lane = config.lanes.get(name);
+  if (lane === undefined || config.isPaused || lane.is_paused || lane.is_draining) return false;
+  return HINTED_MODES.has(lane.claim_mode);
 }

@@ -8,6 +8,7 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardService } from '../boards/service.ts';
 import type { LaneService } from '../lanes/service.ts';
 import { listUnfinishedTasks, type TaskService, taskOf } from '../tasks/service.ts';
+import type { EventStreams } from './event-streams.ts';
 import type { BoardFeeds } from './service.ts';
 import { kindsOf, setOf, visibleTo } from './view.ts';
 
@@ -15,23 +16,35 @@ const CALLER = 'routes of the log are not open';
 const EVENT_PAGE_ROWS_DEFAULT = 100;
 const FILTER_WORDS_MAX = 100;
 const SNAPSHOT_LANES_MAX = 10_000;
+/** Ten thousand ordinary tasks; four such answers at a time are then a bearable part of what a server has. */
+const SNAPSHOT_BYTES_MAX = 8 * 1024 * 1024;
 
 interface WatchRoutes {
   readonly feeds: BoardFeeds;
+  readonly streams: EventStreams;
   readonly boards: BoardService;
   readonly lanes: LaneService;
   readonly tasks: TaskService;
   readonly reads: BroadReads;
 }
 
-export function bindWatchRoutes(bind: Bind, { feeds, boards, lanes, tasks, reads }: WatchRoutes): void {
-  bind(listEvents, async ({ caller, params, query, waitSeconds, signal }) => {
+export function bindWatchRoutes(
+  bind: Bind,
+  { feeds, streams, boards, lanes, tasks, reads }: WatchRoutes,
+): void {
+  bind(listEvents, async ({ caller, params, query, waitSeconds, eventStream, signal }) => {
     const board = await boards.resolve(params.board);
-    const filter = visibleTo(present(caller, CALLER), {
+    const principal = present(caller, CALLER);
+    const filter = visibleTo(principal, {
       kinds: kindsOf(words('kinds', query.kinds)),
       lanes: setOf(words('lanes', query.lanes)),
       tasks: setOf(words('tasks', query.tasks)),
     });
+    if (eventStream !== null) {
+      // The id is newer: a client that comes back asks for the same address again, with the `after` of its beginning.
+      const after = eventStream.lastEventId ?? query.after ?? null;
+      return streams.answer({ board, caller: principal, filter, after, verify: () => eventStream.verify() });
+    }
     const rows = query.limit === undefined ? EVENT_PAGE_ROWS_DEFAULT : Number(query.limit);
     const after = await feeds.position(board, query.after ?? null);
     const readPage = (seq: number) =>
@@ -59,14 +72,15 @@ export function bindWatchRoutes(bind: Bind, { feeds, boards, lanes, tasks, reads
     const board = await boards.resolve(params.board);
     return reads.snapshot(String(board.id), async (tx) => {
       const cursor = await feeds.cursor(tx, board);
-      const rows = await listUnfinishedTasks(tx, board.id, LIMITS.snapshotTasksMax + 1);
+      const most = { rows: LIMITS.snapshotTasksMax, bytes: SNAPSHOT_BYTES_MAX };
+      const { rows, isCut } = await listUnfinishedTasks(tx, board.id, most);
       return {
         status: 200,
         body: {
-          tasks: rows.slice(0, LIMITS.snapshotTasksMax).map((row) => taskOf(board, row)),
+          tasks: rows.map((row) => taskOf(board, row)),
           lanes: await lanes.list(board, null, SNAPSHOT_LANES_MAX, tx),
           cursor,
-          truncated: rows.length > LIMITS.snapshotTasksMax,
+          truncated: isCut,
         },
       };
     });

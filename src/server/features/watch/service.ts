@@ -4,18 +4,29 @@ import type { Runner, Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import type { Clock } from '../../kernel/clock.ts';
-import { formatCursor, parseCursor } from '../../kernel/cursor.ts';
+import { parseCursor } from '../../kernel/cursor.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import { formatId } from '../../kernel/ids.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
+import { Slots } from '../../kernel/slots.ts';
 import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { BoardFeed, type Follower } from './feed.ts';
+import { EventBatch } from './event-batch.ts';
+import { type BatchFollower, BoardFeed, type Follower } from './feed.ts';
 import { type LogEnds, readEvents, readLogEnds, readTaskEvents } from './store.ts';
-import { type EventFilter, eventOf, passes } from './view.ts';
+import { cursorAt, type EventFilter, eventOf, passes } from './view.ts';
 
 export type { Follower } from './feed.ts';
-export type { OpenWorkerLink, WorkerGreeting, WorkerLink, WorkerPort } from './worker-link.ts';
+export type { FollowOutput, OutputWatch } from './output-link.ts';
+export { cursorAt } from './view.ts';
+export type {
+  CloseCause,
+  OpenWorkerLink,
+  WorkerCompanion,
+  WorkerGreeting,
+  WorkerLink,
+  WorkerPort,
+} from './worker-link.ts';
 
 export interface LogPage {
   readonly events: Event[];
@@ -31,6 +42,17 @@ export interface FilteredPage extends LogPage {
 /** Pages of the log read for one request with a sparse filter; then the answer is what was found so far. */
 const PAGES_PER_REQUEST_MAX = 20;
 const EVENTS_PER_PAGE_MAX = 1000;
+/**
+ * Of one page, in answers and when watches catch up: a thousand ordinary events. An event may carry half a megabyte, and a page of a
+ * thousand such would be more than a server has. The page ends where the bytes do, and its cursor says where.
+ */
+const BYTES_PER_PAGE_MAX = 1024 * 1024;
+/** Pages read for watches that catch up: a quarter of the connections for all but the claim path, so that a herd of them delays nobody. */
+const CATCH_UPS_MAX = 2;
+/** Every socket of a server with a few watches; who asks for the same page waits with those who have. */
+const CATCH_UPS_WAITING_MAX = 50_000;
+/** What hears nothing for so long may take its connection for dead; it had better ask another server then. */
+const CATCH_UP_WAIT_MS_MAX = 30_000;
 
 interface FeedParts {
   readonly sql: Sql;
@@ -45,21 +67,39 @@ interface FeedParts {
 export class BoardFeeds {
   readonly #parts: FeedParts;
   readonly #feeds = new Map<number, BoardFeed>();
+  /** Pages that are being read for watches, by board and position. */
+  readonly #pages = new Map<string, Promise<EventBatch>>();
+  readonly #catchUps = new Slots({
+    runningMax: CATCH_UPS_MAX,
+    waitingMax: CATCH_UPS_WAITING_MAX,
+    waitMsMax: CATCH_UP_WAIT_MS_MAX,
+    refusal: 'The server is busy with watches that catch up; retry shortly.',
+  });
 
   constructor(parts: FeedParts) {
     this.#parts = parts;
   }
 
   /** Follows the board from now on. Resolves to the position it starts after, and the way to leave. */
-  async follow(board: BoardRef, follower: Follower): Promise<{ seq: number; leave: () => void }> {
+  async follow(
+    board: BoardRef,
+    follower: Follower | BatchFollower,
+  ): Promise<{ seq: number; leave: () => void }> {
     const feed = this.#feedOf(board);
     const seq = await feed.follow(follower);
     return { seq, leave: () => feed.leave(follower) };
   }
 
+  /** Whether a follower of the board hears of every event after this position. */
+  isLiveAfter(board: BoardRef, seq: number): boolean {
+    const feed = this.#feeds.get(board.id);
+    return feed?.board.incarnation === board.incarnation && feed.isLiveAfter(seq);
+  }
+
   #feedOf(board: BoardRef): BoardFeed {
     const known = this.#feeds.get(board.id);
-    if (known !== undefined) return known;
+    if (known !== undefined && known.board.incarnation === board.incarnation) return known;
+    known?.end('replaced');
     const feed = new BoardFeed(board, { ...this.#parts, onIdle: () => this.#forget(board.id, feed) });
     this.#feeds.set(board.id, feed);
     return feed;
@@ -90,18 +130,13 @@ export class BoardFeeds {
       throw new ProblemError('invalid_cursor', 'The cursor was not made by this server.');
     if (position.boardId !== board.id)
       throw new ProblemError('invalid_cursor', 'The cursor belongs to another board.');
-    if (position.incarnation !== board.incarnation || position.seq < ends.pruned_seq) {
-      throw new ProblemError(
-        'cursor_expired',
-        'The log no longer reaches back to this cursor. Read the snapshot and watch from its cursor.',
-      );
-    }
+    if (position.incarnation !== ends.incarnation || position.seq < ends.pruned_seq) throw cursorExpired();
     if (position.seq > ends.seq)
       throw new ProblemError('invalid_cursor', 'The cursor lies beyond the end of the log.');
     return position.seq;
   }
 
-  /** Matching events after `seq`, at most `rowsMax`; reads on while a sparse filter finds nothing. */
+  /** Matching events after `seq`, at most `rowsMax` and about a megabyte; reads on while a sparse filter finds nothing. */
   async read(
     board: BoardRef,
     afterSeq: number,
@@ -110,20 +145,52 @@ export class BoardFeeds {
     runner: Runner = this.#parts.sql,
   ): Promise<FilteredPage> {
     const found: Event[] = [];
+    let bytes = 0;
     let seq = afterSeq;
     let isAtEnd = false;
-    for (let page = 0; page < PAGES_PER_REQUEST_MAX && found.length < rowsMax; page += 1) {
-      const rows = await withinDeadline(readEvents(runner, board.id, seq, EVENTS_PER_PAGE_MAX));
-      for (const row of rows) {
+    let isFull = false;
+    for (let page = 0; page < PAGES_PER_REQUEST_MAX && !isFull && !isAtEnd; page += 1) {
+      const range = { afterSeq: seq, rowsMax: EVENTS_PER_PAGE_MAX, bytesMax: BYTES_PER_PAGE_MAX };
+      const part = await withinDeadline(readEvents(runner, board.id, range));
+      if ((part.rows[0]?.seq ?? 0) > seq + 1) throw cursorExpired();
+      for (const row of part.rows) {
         const event = eventOf(board, row);
-        if (found.length === rowsMax) break;
+        const isWanted = passes(filter, event);
+        isFull =
+          found.length === rowsMax || (isWanted && bytes > 0 && bytes + row.bytes > BYTES_PER_PAGE_MAX);
+        if (isFull) break;
         seq = row.seq;
-        if (passes(filter, event)) found.push(event);
+        if (!isWanted) continue;
+        found.push(event);
+        bytes += row.bytes;
       }
-      isAtEnd = rows.length < EVENTS_PER_PAGE_MAX && seq === (rows.at(-1)?.seq ?? seq);
-      if (isAtEnd) break;
+      isAtEnd = !isFull && part.isAtEnd;
     }
     return { events: found, seq, cursor: cursorAt(board, seq), isAtEnd };
+  }
+
+  /**
+   * The next part of the log for a watch. Whoever asks for the same while it is being read gets the same one, because watchers that were cut
+   * off together come back together. Rejects with cursor_expired where the log has been pruned, and with rate_limited where too many ask.
+   */
+  readOn(board: BoardRef, afterSeq: number): Promise<EventBatch> {
+    const key = `${board.id} ${board.incarnation} ${afterSeq}`;
+    const reading = this.#pages.get(key);
+    if (reading !== undefined) return reading;
+    const page = this.#catchUps
+      .run(String(board.id), () => withinDeadline(this.#readBatch(board, afterSeq)))
+      .finally(() => this.#pages.delete(key));
+    this.#pages.set(key, page);
+    return page;
+  }
+
+  async #readBatch(board: BoardRef, afterSeq: number): Promise<EventBatch> {
+    const range = { afterSeq, rowsMax: EVENTS_PER_PAGE_MAX, bytesMax: BYTES_PER_PAGE_MAX };
+    const part = await readEvents(this.#parts.sql, board.id, range);
+    const [first] = part.rows;
+    const startSeq = first === undefined ? (await this.ends(board)).pruned_seq : first.seq - 1;
+    if (startSeq > afterSeq) throw cursorExpired();
+    return new EventBatch(board, afterSeq, part);
   }
 
   async readTask(
@@ -134,10 +201,9 @@ export class BoardFeeds {
     runner: Runner,
   ): Promise<LogPage> {
     const { seq: upToSeq } = await this.ends(board, runner);
-    const rows = await withinDeadline(
-      readTaskEvents(runner, board.id, taskId, { afterSeq, upToSeq }, rowsMax),
-    );
-    const seq = rows.length === rowsMax ? (rows.at(-1)?.seq ?? upToSeq) : upToSeq;
+    const range = { afterSeq, upToSeq, rowsMax, bytesMax: BYTES_PER_PAGE_MAX };
+    const { rows, isAtEnd } = await withinDeadline(readTaskEvents(runner, board.id, taskId, range));
+    const seq = isAtEnd ? upToSeq : (rows.at(-1)?.seq ?? upToSeq);
     return { events: rows.map((row) => eventOf(board, row)), cursor: cursorAt(board, seq) };
   }
 
@@ -161,8 +227,11 @@ export class BoardFeeds {
   }
 }
 
-export function cursorAt(board: BoardRef, seq: number): string {
-  return formatCursor({ boardId: board.id, incarnation: board.incarnation, seq });
+function cursorExpired(): ProblemError {
+  return new ProblemError(
+    'cursor_expired',
+    'The log no longer reaches back to this cursor. Read the snapshot and watch from its cursor.',
+  );
 }
 
 class Waiter implements Follower {

@@ -1,10 +1,10 @@
 /**
- * One watch socket: its subscriptions, its place in the log, its hints. Events go out live while the peer keeps up; when it does
+ * One watch socket: its subscriptions, its place in the log, the worker behind it. Events go out live while the peer keeps up; when it does
  * not, the subscription is parked where it stands and catches up from the log, so nothing is dropped and nothing piles up here.
+ * Thousands of them are idle at any time: what only few need is made when it is needed, and nothing here has a timer of its own.
  */
 import { randomUUID } from 'node:crypto';
 import { CLOSE_CODES } from '../../../contract/constants.ts';
-import type { Event } from '../../../contract/events.ts';
 import type {
   ClientFrame,
   CreditFrame,
@@ -15,91 +15,146 @@ import type {
 } from '../../../contract/frames.ts';
 import { PROBLEMS } from '../../../contract/problems.ts';
 import { asProblem, problemBody } from '../../http/on-error.ts';
+import type { Uuid } from '../../kernel/ids.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { Connection } from '../../ws/connection.ts';
+import { PreparedFrame } from '../../ws/prepared-frame.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { ReadFrame } from './client-frame.ts';
+import type { EventBatch, EventsPortion } from './event-batch.ts';
+import type { BatchFollower, EndCause } from './feed.ts';
 import { FrameIntake } from './frame-intake.ts';
-import { Hints } from './hints.ts';
-import { type BoardFeeds, cursorAt } from './service.ts';
-import { Subscription } from './subscription.ts';
-import { kindsOf, setOf, visibleTo } from './view.ts';
-import type { OpenWorkerLink, WorkerLink } from './worker-link.ts';
+import type { HintListener, LaneHints } from './hints.ts';
+import type { FollowOutput } from './output-link.ts';
+import type { BoardFeeds } from './service.ts';
+import { Subscription, type SubscriptionOwner } from './subscription.ts';
+import { cursorAt, type EventFilter, kindsOf, setOf, sharedFilter, visibleTo } from './view.ts';
+import type { CloseCause, OpenWorkerLink, WorkerLink } from './worker-link.ts';
 
-export interface SessionParts {
+/** What all sessions of a server share. */
+export interface SessionServices {
+  readonly feeds: BoardFeeds;
+  readonly hints: LaneHints;
+  /** False: work of the lane comes by itself, so nobody need follow the log for hints. */
+  readonly mayBeHinted: (board: BoardRef, lane: string) => Promise<boolean>;
+  readonly onHello: (board: BoardRef, lane: string, worker: string, version: string | null) => void;
+  readonly openWorker: OpenWorkerLink;
+  readonly followOutput: FollowOutput;
+  /** Rejects when the principal has used up its share; null: there are no shares. */
+  readonly limit: ((caller: Principal) => Promise<unknown>) | null;
+  readonly onError: (error: unknown) => void;
+}
+
+interface Peer {
   readonly board: BoardRef;
   readonly caller: Principal;
   readonly connection: Connection;
-  readonly feeds: BoardFeeds;
-  /** How many tasks wait for these lanes, for hints. */
-  readonly countReady: (lanes: readonly string[]) => Promise<ReadonlyMap<string, number>>;
-  /** False: work of the lane comes by itself, so nothing is hinted at. */
-  readonly isHinted: (lane: string) => Promise<boolean>;
-  readonly onHello: (lane: string, worker: string, version: string | null) => void;
-  readonly openWorker: OpenWorkerLink;
-  readonly onError: (error: unknown) => void;
 }
 
 /** Watches on one socket; a client that needs more opens another. */
 const SUBSCRIPTIONS_MAX = 100;
 /** Lanes that one socket says hello for; a worker of more opens another socket. */
 const HELLOS_MAX = 100;
-/** Pinned by the wire contract: a bookmark at least this often while nothing happens. */
-const BOOKMARK_INTERVAL_MS = 10_000;
-/** A peer that leaves no room to send for this long is ended (4408), whatever it follows. */
+/** Pinned by the wire contract: a peer that for so long takes nothing of what it is sent is ended, whatever it follows. */
 const STALLED_MS = 60_000;
 
-export class WatchSession {
-  readonly #parts: SessionParts;
+export class WatchSession implements BatchFollower, HintListener, SubscriptionOwner {
+  readonly board: BoardRef;
+  readonly caller: Principal;
+  readonly #connection: Connection;
+  readonly #services: SessionServices;
   readonly #subscriptions = new Map<string, Subscription>();
-  readonly #hints: Hints;
-  readonly #timer: NodeJS.Timeout;
+  /** By watch: how to leave its output. */
+  #outputs: Map<string, () => void> | undefined;
+  /** By lane. */
+  #hellos: Map<string, HelloFrame> | undefined;
+  /** Lanes with hints: of each watch by its id, and those it said hello for. */
+  #watchedLanes: Map<string, readonly string[]> | undefined;
+  #greetedLanes: Set<string> | undefined;
+  #worker: WorkerLink | undefined;
   #leaveFeed: (() => void) | undefined;
-  #following: Promise<number> | undefined;
+  #following: Promise<void> | undefined;
   #isClosed = false;
-  readonly #hellos = new Map<string, HelloFrame>();
-  readonly #worker: WorkerLink;
+  #closeCause: CloseCause = 'lost';
 
-  constructor(parts: SessionParts) {
-    this.#parts = parts;
-    this.#hints = new Hints({
-      countReady: parts.countReady,
-      send: (frame) => this.#send(frame),
-      onError: parts.onError,
-    });
-    this.#timer = setInterval(() => this.#tick(), BOOKMARK_INTERVAL_MS);
-    const { connection } = parts;
-    this.#worker = parts.openWorker({
-      board: parts.board,
-      caller: parts.caller,
-      send: (frame) => this.#answer(frame),
-      hasRoom: () => connection.hasRoom(),
-      end: (code, reason) => this.end(code, reason),
-    });
+  constructor(services: SessionServices, { board, caller, connection }: Peer) {
+    this.board = board;
+    this.caller = caller;
+    this.#services = services;
+    this.#connection = connection;
     const intake = new FrameIntake(connection, (read) => this.#handle(read));
     connection.onWritable(() => {
       for (const subscription of this.#subscriptions.values()) subscription.resume();
-      this.#worker.onWritable();
+      this.#worker?.onWritable();
       intake.onWritable();
     });
     connection.onClose(() => this.#letGo());
   }
 
-  get caller(): Principal {
-    return this.#parts.caller;
+  get feeds(): BoardFeeds {
+    return this.#services.feeds;
   }
 
   /** At once for everything here, however long the peer takes to answer the close: a revoked key must not go on for that time. */
   end(code: number, reason: string): void {
+    if (code === CLOSE_CODES.superseded) this.#closeCause = 'superseded';
     this.#letGo();
-    this.#parts.connection.close(code, reason);
+    this.#connection.close(code, reason);
   }
 
   drain(reconnectAfterMs: number): void {
+    this.#closeCause = 'stopping';
     this.#answer({ type: 'drain', reconnect_after_ms: reconnectAfterMs });
     // Its worker is stopped by the pusher, which knows why.
-    this.#parts.connection.close(CLOSE_CODES.drain, 'the server is restarting');
+    this.#connection.close(CLOSE_CODES.drain, 'the server is restarting');
+  }
+
+  /** Called every few seconds: a peer that does not read is ended, all others hear where they stand. */
+  tick(): void {
+    if (this.#isClosed) return;
+    if (this.#connection.stalledMs() > STALLED_MS) {
+      this.end(CLOSE_CODES.tooSlow, 'the peer has not read for a minute');
+      return;
+    }
+    for (const subscription of this.#subscriptions.values()) subscription.bookmark();
+    for (const { lane, worker, version } of this.#hellos?.values() ?? [])
+      this.#services.onHello(this.board, lane, worker, version ?? null);
+  }
+
+  onBatch(batch: EventBatch): void {
+    for (const subscription of this.#subscriptions.values()) subscription.onBatch(batch);
+  }
+
+  onEnd(cause: EndCause): void {
+    if (cause === 'gone') this.end(CLOSE_CODES.policy, 'the board is gone');
+    // On a new connection its cursor is refused, and it knows to begin anew.
+    else this.end(CLOSE_CODES.drain, 'the log was replaced');
+  }
+
+  onHint(frame: PreparedFrame): void {
+    this.#connection.send(frame);
+  }
+
+  sendEvents(id: string, portion: EventsPortion): boolean {
+    return this.#connection.send(portion.frameFor(id));
+  }
+
+  sendBookmark(id: string, cursor: string): void {
+    this.#connection.send(prepare({ type: 'bookmark', id, cursor }));
+  }
+
+  onExpired(id: string, problem: ProblemError): void {
+    this.#dropWatch(id);
+    this.#sendError(id, problem, false);
+  }
+
+  onOverload(): void {
+    this.end(CLOSE_CODES.overload, 'the server has too much to do');
+  }
+
+  onError(error: unknown): void {
+    this.#services.onError(error);
   }
 
   async #handle(read: ReadFrame): Promise<void> {
@@ -115,24 +170,30 @@ export class WatchSession {
         await this.#dispatch(read.frame, read.bytes);
       } catch (error) {
         const problem = asProblem(error);
-        if (problem.code === 'internal') this.#parts.onError(error);
+        if (problem.code === 'internal') this.onError(error);
         this.#sendError('id' in read.frame ? read.frame.id : undefined, problem, false);
       }
     }
   }
 
   async #dispatch(frame: ClientFrame, bytes: number): Promise<void> {
+    const { limit } = this.#services;
     switch (frame.type) {
+      case 'claim_ack':
+        // Not counted: the server asked for it, and refusing it would cost the worker its claim.
+        return this.#workerLink().acknowledge(frame.run_id);
       case 'watch':
+        await limit?.(this.caller);
         return this.#watch(frame);
       case 'unwatch':
+        await limit?.(this.caller);
         return this.#unwatch(frame.id);
       case 'hello':
+        await limit?.(this.caller);
         return this.#greet(frame);
       case 'credit':
+        await limit?.(this.caller);
         return this.#setCredits(frame);
-      case 'claim_ack':
-        return this.#worker.acknowledge(frame.run_id);
       default:
         return this.#operate(frame, bytes);
     }
@@ -140,11 +201,12 @@ export class WatchSession {
 
   async #operate(frame: RunFrame, bytes: number): Promise<void> {
     try {
-      const said = await this.#worker.operate(frame, bytes);
+      if (this.#services.limit !== null) await this.#services.limit(this.caller);
+      const said = await this.#workerLink().operate(frame, bytes);
       this.#answer({ type: 'reply', id: frame.id, ok: true, ...said });
     } catch (error) {
       const problem = asProblem(error);
-      if (problem.code === 'internal') this.#parts.onError(error);
+      if (problem.code === 'internal') this.onError(error);
       this.#refuse(frame.id, problem);
     }
   }
@@ -154,13 +216,13 @@ export class WatchSession {
   }
 
   async #setCredits(frame: CreditFrame): Promise<void> {
-    if (this.#parts.caller.kind !== 'key') throw mayNotGreet();
-    const credits = await this.#worker.setCredits(frame.lane, frame.credits);
+    if (this.caller.kind !== 'key') throw mayNotGreet();
+    const credits = await this.#workerLink().setCredits(frame.lane, frame.credits);
     this.#answer({ type: 'reply', id: frame.id, ok: true, credits });
   }
 
   async #watch(frame: WatchFrame): Promise<void> {
-    const { board, caller, feeds } = this.#parts;
+    const { feeds } = this.#services;
     if (this.#subscriptions.has(frame.id))
       throw new ProblemError(
         'invalid_request',
@@ -168,96 +230,127 @@ export class WatchSession {
       );
     if (this.#subscriptions.size >= SUBSCRIPTIONS_MAX)
       throw new ProblemError('invalid_request', `A socket has at most ${SUBSCRIPTIONS_MAX} watches.`);
-    const filter = visibleTo(caller, {
-      kinds: kindsOf(frame.kinds),
-      lanes: setOf(frame.lanes),
-      tasks: setOf(frame.tasks),
-    });
-    await this.#follow();
-    const seq = await feeds.position(board, frame.after ?? 'now');
-    if (this.#isClosed) return;
-    const subscription = new Subscription(
-      { id: frame.id, filter, feeds, board, send: (out) => this.#send(out), onError: this.#parts.onError },
-      seq,
+    const filter = sharedFilter(
+      visibleTo(this.caller, {
+        kinds: kindsOf(frame.kinds),
+        lanes: setOf(frame.lanes),
+        tasks: setOf(frame.tasks),
+      }),
     );
+    await this.#follow();
+    const seq = await feeds.position(this.board, frame.after ?? 'now');
+    if (frame.output) await this.#followOutput(frame.id, filter);
+    if (this.#isClosed) return;
+    const subscription = new Subscription(this, frame.id, filter, seq);
     this.#subscriptions.set(frame.id, subscription);
-    this.#answer({ type: 'watching', id: frame.id, cursor: cursorAt(board, seq) });
-    subscription.resume();
+    this.#answer({ type: 'watching', id: frame.id, cursor: cursorAt(this.board, seq) });
+    subscription.start();
     // A claim token has its own task and no business with what waits elsewhere.
-    if (frame.lanes && caller.kind === 'key') this.#hints.add(frame.lanes);
+    if (!frame.lanes || this.caller.kind !== 'key') return;
+    this.#watchedLanes ??= new Map();
+    this.#watchedLanes.set(frame.id, frame.lanes);
+    this.#services.hints.add(this.board, frame.lanes, this);
+  }
+
+  async #followOutput(id: string, filter: EventFilter): Promise<void> {
+    const send = (frame: ServerFrame): boolean => this.#connection.send(prepare(frame));
+    const leave = await this.#services.followOutput({ id, board: this.board, filter, send });
+    this.#outputs ??= new Map();
+    if (this.#isClosed) leave();
+    else this.#outputs.set(id, leave);
   }
 
   #unwatch(id: string): void {
-    const subscription = this.#subscriptions.get(id);
-    if (subscription === undefined)
+    if (!this.#dropWatch(id))
       throw new ProblemError('not_found', `This socket has no watch ${JSON.stringify(id)}.`, {
         extensions: { resource: 'watch' },
       });
-    subscription.stop();
-    this.#subscriptions.delete(id);
     this.#answer({ type: 'reply', id, ok: true });
   }
 
+  #dropWatch(id: string): boolean {
+    this.#subscriptions.get(id)?.stop();
+    this.#outputs?.get(id)?.();
+    this.#outputs?.delete(id);
+    this.#dropHints(id);
+    return this.#subscriptions.delete(id);
+  }
+
+  /** Those that no other watch of the socket has, nor a hello. */
+  #dropHints(id: string): void {
+    const lanes = this.#watchedLanes?.get(id);
+    if (lanes === undefined) return;
+    this.#watchedLanes?.delete(id);
+    const kept = this.#hintedLanes();
+    const dropped = lanes.filter((lane) => !kept.has(lane));
+    this.#services.hints.remove(this.board, dropped, this);
+  }
+
+  #hintedLanes(): Set<string> {
+    return new Set(
+      [...(this.#watchedLanes?.values() ?? []), this.#greetedLanes ?? []].flatMap((lanes) => [...lanes]),
+    );
+  }
+
   async #greet(frame: HelloFrame): Promise<void> {
-    const { caller, onHello, isHinted } = this.#parts;
+    const { caller } = this;
     const { id, lane, worker } = frame;
     const mayGreet =
       caller.kind === 'key' && (caller.role === 'admin' || (caller.role === 'lane' && caller.lane === lane));
     if (!mayGreet) throw mayNotGreet();
+    this.#hellos ??= new Map();
     if (!this.#hellos.has(lane) && this.#hellos.size >= HELLOS_MAX)
       throw new ProblemError('invalid_request', `A socket says hello for at most ${HELLOS_MAX} lanes.`);
-    const hasHints = await isHinted(lane);
+    const mayBeHinted = await this.#services.mayBeHinted(this.board, lane);
+    if (this.#isClosed) return;
+    await this.#workerLink().greet({
+      lane,
+      worker,
+      version: frame.version ?? null,
+      hasTokens: frame.tokens ?? true,
+      isCrashOnDisconnect: frame.crash_on_disconnect ?? false,
+    });
     if (this.#isClosed) return;
     this.#hellos.set(lane, frame);
-    onHello(lane, worker, frame.version ?? null);
-    this.#worker.greet({ lane, worker, hasTokens: frame.tokens ?? true });
+    this.#services.onHello(this.board, lane, worker, frame.version ?? null);
     this.#answer({ type: 'reply', id, ok: true });
-    if (!hasHints) return;
-    void this.#follow().catch(this.#parts.onError);
-    this.#hints.add([lane]);
+    if (!mayBeHinted) return;
+    this.#greetedLanes ??= new Set();
+    this.#greetedLanes.add(lane);
+    this.#services.hints.add(this.board, [lane], this);
+  }
+
+  #workerLink(): WorkerLink {
+    this.#worker ??= this.#services.openWorker({
+      socketId: randomUUID() as Uuid,
+      board: this.board,
+      caller: this.caller,
+      send: (frame) => this.#answer(frame),
+      hasRoom: () => this.#connection.hasRoom(),
+      end: (code, reason) => this.end(code, reason),
+    });
+    return this.#worker;
   }
 
   /** Joins the board's feed once per socket; later calls wait for the same. */
-  async #follow(): Promise<number> {
-    this.#following ??= this.#parts.feeds
-      .follow(this.#parts.board, {
-        onEvents: (events, seq) => this.#onEvents(events, seq),
-        onEnd: () => this.end(CLOSE_CODES.policy, 'the board is gone'),
-      })
-      .then(({ seq, leave }) => {
-        this.#leaveFeed = leave;
-        if (this.#isClosed) leave();
-        return seq;
-      });
+  async #follow(): Promise<void> {
+    this.#following ??= this.#join();
     try {
-      return await this.#following;
+      await this.#following;
     } catch (error) {
       this.#following = undefined;
       throw error;
     }
   }
 
-  #onEvents(events: readonly Event[], seq: number): void {
-    for (const subscription of this.#subscriptions.values()) subscription.onEvents(events, seq);
-    this.#hints.onEvents(events);
-  }
-
-  #tick(): void {
-    if (this.#parts.connection.fullMs() > STALLED_MS) {
-      this.end(CLOSE_CODES.tooSlow, 'the peer has not read for a minute');
-      return;
-    }
-    for (const subscription of this.#subscriptions.values()) subscription.bookmark();
-    for (const { lane, worker, version } of this.#hellos.values())
-      this.#parts.onHello(lane, worker, version ?? null);
-  }
-
-  #send(frame: ServerFrame): boolean {
-    return this.#parts.connection.send(JSON.stringify(frame));
+  async #join(): Promise<void> {
+    const { leave } = await this.#services.feeds.follow(this.board, this);
+    this.#leaveFeed = leave;
+    if (this.#isClosed) leave();
   }
 
   #answer(frame: ServerFrame): void {
-    this.#parts.connection.answer(JSON.stringify(frame));
+    this.#connection.answer(prepare(frame));
   }
 
   #sendError(id: string | undefined, problem: ProblemError, isFatal: boolean): void {
@@ -275,13 +368,18 @@ export class WatchSession {
   #letGo(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearInterval(this.#timer);
-    this.#hints.stop();
     for (const subscription of this.#subscriptions.values()) subscription.stop();
     this.#subscriptions.clear();
+    for (const leave of this.#outputs?.values() ?? []) leave();
+    this.#outputs?.clear();
+    this.#services.hints.remove(this.board, this.#hintedLanes(), this);
     this.#leaveFeed?.();
-    this.#worker.onClose();
+    this.#worker?.onClose(this.#closeCause);
   }
+}
+
+function prepare(frame: ServerFrame): PreparedFrame {
+  return new PreparedFrame(JSON.stringify(frame));
 }
 
 function mayNotGreet(): ProblemError {

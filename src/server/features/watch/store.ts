@@ -18,47 +18,120 @@ export interface EventRow {
   readonly data: Record<string, JsonParameter>;
 }
 
+export interface LogRow extends EventRow {
+  /** About what it takes as JSON: all but `data` is short. */
+  readonly bytes: number;
+  /** The last event of its transaction. */
+  readonly is_change_end: boolean;
+}
+
+/** A part of a log, ended by its rows or its bytes, whichever bound came first. One row fits always. */
+export interface LogRead {
+  readonly rows: readonly LogRow[];
+  /** Nothing lay beyond it when it was read. */
+  readonly isAtEnd: boolean;
+}
+
+interface LogRange {
+  readonly afterSeq: number;
+  readonly rowsMax: number;
+  readonly bytesMax: number;
+}
+
+/** Of an event without its data, by far the most of it ids and a cursor. */
+const EVENT_FRAME_BYTES = 350;
+
 const COLUMNS = (sql: Runner) => sql`
   seq, kind, at, task_id, run_id, lane, worker, attempt, task_version, actor_type, actor_id, data`;
+
+/** Only what is stored compressed has to be unpacked to be measured: the rest is as long as it is stored. */
+const BYTES = (sql: Runner) => sql`
+  ${EVENT_FRAME_BYTES}::int +
+  CASE WHEN pg_column_compression(data) IS NULL THEN pg_column_size(data) ELSE octet_length(data::text) END AS bytes`;
 
 export interface LogEnds {
   readonly seq: number;
   readonly pruned_seq: number;
+  /** Another one than a cursor's: the log has been replaced since. */
+  readonly incarnation: string;
 }
 
 /** Where a board's log begins and ends; null when the board is gone. */
 export async function readLogEnds(sql: Runner, boardId: number): Promise<LogEnds | null> {
-  const [row] = await sql<
-    LogEnds[]
-  >`/* watch.log_ends */ SELECT seq, pruned_seq FROM board_seq WHERE board_id = ${boardId}`;
+  const [row] = await sql<LogEnds[]>`
+    /* watch.log_ends */
+    SELECT board_seq.seq, board_seq.pruned_seq, boards.log_incarnation AS incarnation
+    FROM board_seq JOIN boards ON boards.id = board_seq.board_id WHERE board_seq.board_id = ${boardId}`;
   return row ?? null;
 }
 
-/** Events after `seq` in order. Dense: what is missing between two of them does not exist. */
-export async function readEvents(
-  sql: Runner,
-  boardId: number,
-  afterSeq: number,
-  rowsMax: number,
-): Promise<EventRow[]> {
-  return sql<EventRow[]>`
-    /* watch.events */
-    SELECT ${COLUMNS(sql)} FROM events WHERE board_id = ${boardId} AND seq > ${afterSeq} ORDER BY seq LIMIT ${rowsMax}`;
+/** So few are read without measuring them first, even if each carries half a megabyte: it is what follows most changes, and takes half the time. */
+const FEW_ROWS = 20;
+
+/**
+ * Events after a position, in order. Dense: what is missing between two of them does not exist. The row after the last one is looked at
+ * too, to know whether it belongs to the same transaction: rows of the log are never updated, so what inserted them is what wrote them.
+ */
+export async function readEvents(sql: Runner, boardId: number, range: LogRange): Promise<LogRead> {
+  const rows = await readFewEvents(sql, boardId, range.afterSeq);
+  if (rows.length > FEW_ROWS) return readManyEvents(sql, boardId, range);
+  let bytesBefore = 0;
+  const fitting = rows.slice(0, range.rowsMax).filter(({ bytes }) => {
+    bytesBefore += bytes;
+    return bytesBefore - bytes < range.bytesMax;
+  });
+  return { rows: fitting, isAtEnd: fitting.length === rows.length };
 }
 
-/** Events of one task after `seq`, up to and including `upToSeq`. */
+async function readFewEvents(sql: Runner, boardId: number, afterSeq: number): Promise<LogRow[]> {
+  const rows = await sql<(Omit<LogRow, 'is_change_end'> & { readonly writer: string })[]>`
+    /* watch.few_events */
+    SELECT ${COLUMNS(sql)}, ${BYTES(sql)}, xmin::text AS writer FROM events
+    WHERE board_id = ${boardId} AND seq > ${afterSeq} ORDER BY seq LIMIT ${FEW_ROWS + 1}`;
+  return rows.map((row, index) => ({ ...row, is_change_end: rows[index + 1]?.writer !== row.writer }));
+}
+
+async function readManyEvents(sql: Runner, boardId: number, range: LogRange): Promise<LogRead> {
+  const { afterSeq, rowsMax, bytesMax } = range;
+  const rows = await sql<(LogRow & { readonly found: number })[]>`
+    /* watch.events */
+    SELECT ${COLUMNS(sql)}, bytes, is_change_end, found FROM (
+      SELECT ${COLUMNS(sql)}, bytes, sum(bytes) OVER upward - bytes AS bytes_before,
+        lead(writer) OVER upward IS DISTINCT FROM writer AS is_change_end, count(*) OVER ()::int AS found
+      FROM (
+        SELECT ${COLUMNS(sql)}, ${BYTES(sql)}, xmin::text AS writer FROM events
+        WHERE board_id = ${boardId} AND seq > ${afterSeq} ORDER BY seq LIMIT ${rowsMax}::int + 1
+      ) AS event
+      WINDOW upward AS (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+    ) AS measured
+    WHERE bytes_before < ${bytesMax} ORDER BY seq LIMIT ${rowsMax}`;
+  return { rows, isAtEnd: rows.length === (rows[0]?.found ?? 0) };
+}
+
+interface TaskLogRange extends LogRange {
+  readonly upToSeq: number;
+}
+
+/** Events of one task after a position, up to and including another one. */
 export async function readTaskEvents(
   sql: Runner,
   boardId: number,
   taskId: Uuid,
-  range: { readonly afterSeq: number; readonly upToSeq: number },
-  rowsMax: number,
-): Promise<EventRow[]> {
-  return sql<EventRow[]>`
+  range: TaskLogRange,
+): Promise<{ readonly rows: readonly EventRow[]; readonly isAtEnd: boolean }> {
+  const rows = await sql<(EventRow & { readonly found: number })[]>`
     /* watch.task_events */
-    SELECT ${COLUMNS(sql)} FROM events
-    WHERE board_id = ${boardId} AND task_id = ${taskId} AND seq > ${range.afterSeq} AND seq <= ${range.upToSeq}
-    ORDER BY seq LIMIT ${rowsMax}`;
+    SELECT ${COLUMNS(sql)}, found FROM (
+      SELECT ${COLUMNS(sql)}, sum(bytes) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before,
+        count(*) OVER ()::int AS found
+      FROM (
+        SELECT ${COLUMNS(sql)}, ${BYTES(sql)} FROM events
+        WHERE board_id = ${boardId} AND task_id = ${taskId} AND seq > ${range.afterSeq} AND seq <= ${range.upToSeq}
+        ORDER BY seq LIMIT ${range.rowsMax}::int + 1
+      ) AS event
+    ) AS measured
+    WHERE bytes_before < ${range.bytesMax} ORDER BY seq LIMIT ${range.rowsMax}`;
+  return { rows, isAtEnd: rows.length === (rows[0]?.found ?? 0) };
 }
 
 /** How many tasks wait for each of these lanes; counted no further than the cap, because it is only a hint. */

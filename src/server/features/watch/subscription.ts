@@ -2,114 +2,138 @@
  * One watch of a socket: a place in the log that only moves forward. Live events are sent as they come while the place is at the
  * end; otherwise it reads the log page by page. Each event is sent once, in order, and a bookmark only after all before it.
  */
-import type { Event } from '../../../contract/events.ts';
-import type { ServerFrame } from '../../../contract/frames.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { type BoardFeeds, cursorAt } from './service.ts';
-import { type EventFilter, passes } from './view.ts';
+import type { EventBatch, EventsPortion } from './event-batch.ts';
+import type { BoardFeeds } from './service.ts';
+import { cursorAt, type EventFilter } from './view.ts';
 
-interface SubscriptionParts {
-  readonly id: string;
-  readonly filter: EventFilter;
-  readonly feeds: BoardFeeds;
+/** Who sends what a watch brings: a socket, or a stream over HTTP. Each writes it down in its own way. */
+export interface SubscriptionOwner {
   readonly board: BoardRef;
-  /** False: the socket took nothing; resume() is called when it can again. */
-  readonly send: (frame: ServerFrame) => boolean;
-  readonly onError: (error: unknown) => void;
+  readonly feeds: Pick<BoardFeeds, 'isLiveAfter' | 'readOn'>;
+  /** False: nothing was taken; resume() is called when it can be again. */
+  sendEvents(id: string, portion: EventsPortion): boolean;
+  /** Everything that matches, up to this position, has been sent. */
+  sendBookmark(id: string, cursor: string): void;
+  /** The watch can never go on from where it stands. */
+  onExpired(id: string, problem: ProblemError): void;
+  /** The log cannot be read soon enough: another server may have more time. */
+  onOverload(): void;
+  onError(error: unknown): void;
 }
 
-/** Events in one frame while catching up: some 100 KiB, well below what may lie unsent. */
-const CATCH_UP_EVENTS_MAX = 100;
 const RETRY_MS = 1000;
 
 export class Subscription {
-  readonly #parts: SubscriptionParts;
+  readonly #owner: SubscriptionOwner;
+  readonly #id: string;
+  readonly #filter: EventFilter;
   /** Everything up to here was sent, or does not pass the filter. */
   #seq: number;
   /** The newest position heard of; the place is at the end when they are equal. */
   #endSeq: number;
+  /** What was sent last ended inside a transaction: its position is nothing to bookmark. */
+  #isInside = false;
   #isReading = false;
   #isStopped = false;
   /** The socket took nothing more, until resume(). */
   #isStalled = false;
 
-  constructor(parts: SubscriptionParts, seq: number) {
-    this.#parts = parts;
+  /** @param filter As sharedFilter gives it. */
+  constructor(owner: SubscriptionOwner, id: string, filter: EventFilter, seq: number) {
+    this.#owner = owner;
+    this.#id = id;
+    this.#filter = filter;
     this.#seq = seq;
     this.#endSeq = seq;
   }
 
-  onEvents(events: readonly Event[], seq: number): void {
-    const first = events[0]?.seq ?? seq;
-    const isNext = this.#seq === this.#endSeq && first <= this.#seq + 1;
-    this.#endSeq = Math.max(this.#endSeq, seq);
+  /** From now on it hears of all that its board's feed reads. */
+  start(): void {
+    const { feeds, board } = this.#owner;
+    if (!feeds.isLiveAfter(board, this.#seq)) this.#goOn();
+  }
+
+  onBatch(batch: EventBatch): void {
+    const isNext = this.#seq === this.#endSeq && batch.afterSeq <= this.#seq;
+    this.#endSeq = Math.max(this.#endSeq, batch.seq);
     if (this.#isStopped || this.#isReading || this.#isStalled) return;
-    if (isNext)
-      this.#deliver(
-        events.filter((event) => event.seq > this.#seq && passes(this.#parts.filter, event)),
-        Math.max(this.#seq, seq),
-      );
-    else this.resume();
+    if (isNext) this.#deliver(batch);
+    else this.#goOn();
+  }
+
+  /** There is room again, which matters only where there was none. */
+  resume(): void {
+    if (!this.#isStalled) return;
+    this.#isStalled = false;
+    this.#goOn();
   }
 
   /** Catches up from the log; live events take over when the end is reached. */
-  resume(): void {
-    this.#isStalled = false;
+  #goOn(): void {
     if (!this.#isReading && !this.#isStopped) void this.#catchUp();
   }
 
   async #catchUp(): Promise<void> {
+    const { feeds, board } = this.#owner;
     this.#isReading = true;
     let hasFailed = false;
     try {
       let isMore = true;
       while (isMore && !this.#isStopped && !this.#isStalled) {
-        const page = await this.#parts.feeds.read(
-          this.#parts.board,
-          this.#seq,
-          this.#parts.filter,
-          CATCH_UP_EVENTS_MAX,
-        );
+        const batch = await feeds.readOn(board, this.#seq);
         if (this.#isStopped) return;
-        isMore = page.seq > this.#seq;
-        if (isMore) this.#deliver(page.events, page.seq);
-        // What came in during the read lies beyond it; a sparse filter may have found nothing so far.
-        isMore &&= !page.isAtEnd || this.#endSeq > this.#seq;
-        this.#endSeq = Math.max(this.#endSeq, this.#seq);
+        this.#deliver(batch);
+        // What came in during the read lies beyond it. Nothing does where the log is shorter than it was: then the feed ends all this.
+        const isOver = batch.seq === batch.afterSeq;
+        isMore = !isOver && (!batch.isAtEnd || this.#endSeq > this.#seq);
+        this.#endSeq = isOver ? this.#seq : Math.max(this.#endSeq, this.#seq);
       }
     } catch (error) {
       hasFailed = true;
-      this.#parts.onError(error);
-      setTimeout(() => this.resume(), RETRY_MS).unref();
+      this.#onFailure(error);
     } finally {
       this.#isReading = false;
     }
     const isBehind = this.#endSeq > this.#seq;
-    if (!hasFailed && !this.#isStopped && !this.#isStalled && isBehind) this.resume();
+    if (!hasFailed && !this.#isStopped && !this.#isStalled && isBehind) this.#goOn();
   }
 
-  #deliver(events: readonly Event[], seq: number): void {
-    const frame = {
-      type: 'events' as const,
-      id: this.#parts.id,
-      events: [...events],
-      cursor: cursorAt(this.#parts.board, seq),
-    };
-    if (events.length > 0 && !this.#parts.send(frame)) {
-      this.#isStalled = true;
-      return;
+  #onFailure(error: unknown): void {
+    if (error instanceof ProblemError && error.code === 'cursor_expired')
+      this.#owner.onExpired(this.#id, error);
+    else if (error instanceof ProblemError && error.code === 'rate_limited') this.#owner.onOverload();
+    else {
+      this.#owner.onError(error);
+      setTimeout(() => this.#goOn(), RETRY_MS).unref();
     }
-    this.#seq = seq;
+  }
+
+  /** As far as the socket takes it: the first portion that does not fit is where the log is read from again. */
+  #deliver(batch: EventBatch): void {
+    for (const portion of batch.portionsFor(this.#filter, this.#seq)) {
+      if (!this.#owner.sendEvents(this.#id, portion)) {
+        this.#isStalled = true;
+        return;
+      }
+      this.#seq = portion.seq;
+      this.#isInside = portion.isPartial;
+    }
+    this.#seq = Math.max(this.#seq, batch.seq);
+    if (!this.#isInside || !batch.isWhole) return;
+    // The rest of a change that was begun let nothing through, and only this says that it is over.
+    this.#isInside = false;
+    this.#sendBookmark();
   }
 
   /** Moves the client's cursor along where its filter let nothing through, and keeps idle ones fresh. */
   bookmark(): void {
-    if (this.#isStopped || this.#isReading || this.#isStalled) return;
-    this.#parts.send({
-      type: 'bookmark',
-      id: this.#parts.id,
-      cursor: cursorAt(this.#parts.board, this.#seq),
-    });
+    if (!this.#isStopped && !this.#isReading && !this.#isStalled && !this.#isInside) this.#sendBookmark();
+  }
+
+  #sendBookmark(): void {
+    this.#owner.sendBookmark(this.#id, cursorAt(this.#owner.board, this.#seq));
   }
 
   stop(): void {

@@ -1,4 +1,5 @@
 /** An event as the wire shows it, and the filters that choose among events. */
+import { LRUCache } from 'lru-cache';
 import type { Event } from '../../../contract/events.ts';
 import { EVENT_KINDS } from '../../../contract/statuses.ts';
 import { formatCursor } from '../../kernel/cursor.ts';
@@ -8,9 +9,13 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { EventRow } from './store.ts';
 
+export function cursorAt(board: BoardRef, seq: number): string {
+  return formatCursor({ boardId: board.id, incarnation: board.incarnation, seq });
+}
+
 export function eventOf(board: BoardRef, row: EventRow): Event {
   return {
-    cursor: formatCursor({ boardId: board.id, incarnation: board.incarnation, seq: row.seq }),
+    cursor: cursorAt(board, row.seq),
     seq: row.seq,
     board: board.name,
     kind: row.kind,
@@ -39,6 +44,22 @@ export function passes(filter: EventFilter, event: Event): boolean {
     (filter.lanes === null || (event.lane !== undefined && filter.lanes.has(event.lane))) &&
     (filter.tasks === null || (event.task_id !== undefined && filter.tasks.has(event.task_id)))
   );
+}
+
+/** Distinct filters of a server's watches; those beyond only share less. */
+const SHARED_FILTERS_MAX = 1000;
+const sharedFilters = new LRUCache<string, EventFilter>({ max: SHARED_FILTERS_MAX });
+
+/** The same object for filters that say the same: what they let through is then told by the filter alone, and held once. */
+export function sharedFilter(filter: EventFilter): EventFilter {
+  const { kinds, lanes, tasks } = filter;
+  const key = JSON.stringify(
+    [kinds, lanes, tasks].map((words) => (words === null ? null : [...words].sort())),
+  );
+  const known = sharedFilters.get(key);
+  if (known !== undefined) return known;
+  sharedFilters.set(key, filter);
+  return filter;
 }
 
 /** `task.*` stands for every kind of tasks. */

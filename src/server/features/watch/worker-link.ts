@@ -3,11 +3,14 @@
  * does is plugged in by compose.ts, because it builds on the watch and not the other way round.
  */
 import type { RunFrame, ServerFrame } from '../../../contract/frames.ts';
+import type { Uuid } from '../../kernel/ids.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import type { BoardRef } from '../boards/service.ts';
 
 /** What the socket lends to its worker. */
 export interface WorkerPort {
+  /** Of this socket alone, on all servers. */
+  readonly socketId: Uuid;
   readonly board: BoardRef;
   readonly caller: Principal;
   /** Taken whatever lies unsent: nothing is claimed for a socket without room, and what is under way by then has a bound. */
@@ -21,12 +24,28 @@ export interface WorkerPort {
 export interface WorkerGreeting {
   readonly lane: string;
   readonly worker: string;
+  readonly version: string | null;
   readonly hasTokens: boolean;
+  readonly isCrashOnDisconnect: boolean;
+}
+
+/**
+ * Why a socket is no longer its workers': `lost` when the peer went or was sent away, `superseded` when a newer socket said hello as the
+ * same worker, `stopping` when this server lets go of all of them.
+ */
+export type CloseCause = 'lost' | 'superseded' | 'stopping';
+
+/** What else attends to the workers behind sockets: presence, and what they are to be told. */
+export interface WorkerCompanion {
+  /** The hello is answered when all companions have taken it; what is thrown refuses it. */
+  onHello(port: WorkerPort, greeting: WorkerGreeting): Promise<void>;
+  /** Called once for every socket, also one that never said hello. Must not throw. */
+  onClose(port: WorkerPort, cause: CloseCause): void;
 }
 
 export interface WorkerLink {
   /** From now on this socket is that worker of that lane. */
-  greet(greeting: WorkerGreeting): void;
+  greet(greeting: WorkerGreeting): Promise<void>;
   /** Resolves to the credits that count, after every claim that was made on earlier ones has been sent. */
   setCredits(lane: string, credits: number): Promise<number>;
   acknowledge(runId: string): void;
@@ -36,7 +55,7 @@ export interface WorkerLink {
    */
   operate(frame: RunFrame, bytes: number): Promise<Readonly<Record<string, unknown>>>;
   onWritable(): void;
-  onClose(): void;
+  onClose(cause: CloseCause): void;
 }
 
 export type OpenWorkerLink = (port: WorkerPort) => WorkerLink;

@@ -43,6 +43,19 @@ describe('rotating the signing key', () => {
       }
   });
 
+  test('asked for again before it signs is the same key, so that nobody can fill the key set', async () => {
+    const database = await useTestDatabase();
+    const api = checkedClient((await useTestServer(database.url)).url);
+    const kids = new Set<string>();
+    for (let n = 0; n < 12; n += 1) {
+      const rotated = await api.post('/v1/signing-keys/rotate');
+      expect(rotated.status).toBe(200);
+      kids.add(rotated.body.signing_key.kid);
+    }
+    expect(kids.size).toBe(1);
+    expect(kidsOf((await api.get('/.well-known/jwks.json')).body)).toHaveLength(2);
+  });
+
   test('takes an admin key for every board', async () => {
     const database = await useTestDatabase();
     const server = await useTestServer(database.url);

@@ -135,7 +135,7 @@ describe('a credit is refused', () => {
   });
 
   test.each([
-    ['that is not registered', null, 'lane_not_found'],
+    ['that is not registered any more', null, 'lane_not_found'],
     ['of another claim mode', { claim_mode: 'watch' }, 'claim_mode_mismatch'],
     [
       'that may mutate nothing',
@@ -145,8 +145,9 @@ describe('a credit is refused', () => {
     ['for people', { claim_mode: 'push', kind: 'human' }, 'lane_may_not_claim'],
   ])('for a lane %s, until the lane is one to push to', async (_what, lane, code) => {
     const [board, elsewhere] = await servers.board();
-    if (lane !== null) await board.lane('work', lane);
+    await board.lane('work', lane ?? {});
     const worker = await openWorker(board);
+    if (lane === null) await board.call('DELETE', '/lanes/work');
     expect(await worker.credit(1)).toMatchObject({ ok: false, code, fatal: false });
     await elsewhere.task('work');
     // The other server changes it: what this one remembers is not believed.
@@ -228,15 +229,17 @@ describe('a lane that has credits', () => {
     expect(worker.claims).toEqual([]);
   });
 
-  test('hears no hints: a watcher of the lane does', async () => {
+  test('has no hints, neither for its workers nor for who watches it: nobody can ask for its work', async () => {
     const [board] = await servers.board();
     await pushLane(board);
-    await board.task('work');
+    await board.lane('pulled');
+    for (const lane of ['work', 'pulled']) await board.task(lane);
     const worker = await openWorker(board);
     const watcher = await openSocket(board.server, board.name);
-    await watcher.watch({ id: 'w', lanes: ['work'] });
-    await watcher.frame('available');
+    await watcher.watch({ id: 'w', lanes: ['work', 'pulled'] });
+    expect(await watcher.frame('available')).toMatchObject({ lane: 'pulled' });
     await worker.credit(0);
+    expect(watcher.framesOf('available')).toHaveLength(1);
     expect(worker.socket.framesOf('available')).toEqual([]);
   });
 

@@ -27,6 +27,8 @@ async function leftBehind(prepare: (server: TestServer) => Promise<void>) {
   const wake: Wake = {
     ring: (boardId) => rung.push(boardId),
     subscribe: () => () => undefined,
+    nudge: () => undefined,
+    subscribeNudges: () => () => undefined,
     run: () => Promise.resolve(),
     pollAgeMs: () => 0,
   };
@@ -51,6 +53,8 @@ test('the reaper takes all leases of a fleet that lapsed together in one go, and
     await claimAll(await makeBoard(server), 3);
   });
   await sql`UPDATE claims SET lease_expires_at = clock_timestamp()`;
+  // As if other servers had been there all the time, and for as long as this takes.
+  await sql`UPDATE pulse SET beat_at = clock_timestamp() + interval '1 hour'`;
   let reaped = 0;
   const reaper = new Reaper(client.cold, wake, () => {
     reaped += 1;

@@ -13,6 +13,7 @@ function setup() {
     retried: 0,
     updates: 0,
     errors: 0,
+    left: [] as string[],
     failsAt: Number.POSITIVE_INFINITY,
   };
   const presenting: { readonly resolve: (claims: unknown[]) => void; readonly reject: (e: Error) => void }[] =
@@ -20,6 +21,12 @@ function setup() {
   const offers = new Map<string, Offer>();
   const see = (offer: Offer): void => void offers.set(offer.lane, offer);
   const parts = {
+    companions: [
+      {
+        onHello: async () => undefined,
+        onClose: (_port: unknown, cause: string) => void state.left.push(`${cause} after ${state.returned}`),
+      },
+    ],
     desk: {
       admit: async () => undefined,
       update: (offer: Offer) => {
@@ -40,6 +47,8 @@ function setup() {
         new Promise<unknown[]>((resolve, reject) => void presenting.push({ resolve, reject })),
     },
     running: {},
+    outputs: {},
+    inbox: {},
     tokens: {},
     claimAckMs: 5000,
     onError: () => {
@@ -59,7 +68,7 @@ function setup() {
   };
   const socket = new WorkerSocket(port as never, parts as never);
   const offerOf = async (lane: string, credits: number): Promise<Offer> => {
-    socket.greet({ lane, worker: 'w', hasTokens: false });
+    await socket.greet({ lane, worker: 'w', version: null, hasTokens: false, isCrashOnDisconnect: false });
     await socket.setCredits(lane, credits);
     const offer = offers.get(lane);
     if (offer === undefined) throw new Error('the desk was told of the offer');
@@ -119,7 +128,7 @@ test('a claim that cannot be sent costs those before it nothing: only the rest g
   presenting[0]?.resolve(claimsOf('a', 'b', 'c'));
   await settled();
   expect([state.sent, state.returned, offer.credits]).toEqual([['a'], ['b', 'c'], 2]);
-  socket.onClose();
+  socket.onClose('lost');
   expect(state.returned).toEqual(['b', 'c', 'a']);
 });
 
@@ -136,4 +145,34 @@ test('what is asked for on any of its lanes, or being turned into frames, counts
   // Told that there is room again.
   expect(state.updates).toBeGreaterThan(updates);
   expect(second.canTake()).toBe(true);
+});
+
+test('its companions hear of the close when all that it never took on is on its way back, and once', async () => {
+  const { socket, state, presenting, offerOf } = setup();
+  const [first, second] = [await offerOf('l', 3), await offerOf('other', 3)];
+  take(first, 'a');
+  second.asked = 1;
+  socket.onClose('lost');
+  expect(state.left).toEqual([]);
+  presenting[0]?.resolve(claimsOf('a'));
+  await settled();
+  expect([state.returned, state.left]).toEqual([['a'], []]);
+  // What was being claimed at the close comes last, and goes back as well.
+  second.asked = 0;
+  second.giveBack(rowsOf('b'));
+  second.onAnswered();
+  second.onAnswered();
+  expect(state.left).toEqual(['lost after a,b']);
+});
+
+test('its companions hear of the close also when a hello was replaced while tasks were being claimed on it', async () => {
+  const { socket, state, offerOf } = setup();
+  const earlier = await offerOf('l', 3);
+  earlier.asked = 1;
+  await offerOf('l', 3);
+  socket.onClose('superseded');
+  expect(state.left).toEqual([]);
+  earlier.asked = 0;
+  earlier.onAnswered();
+  expect(state.left).toEqual(['superseded after ']);
 });

@@ -3,6 +3,7 @@ import type { Claim } from '../../../../src/contract/claims.ts';
 import type { Lane } from '../../../../src/contract/lanes.ts';
 import type { Task } from '../../../../src/contract/tasks.ts';
 import { endClaim, type TestBoard } from '../../../fixtures/board.ts';
+import { eventually } from '../../../fixtures/eventually.ts';
 import { Fold, type FoldedTask } from '../../../fixtures/fold.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 import { openSocket } from '../../../fixtures/watch-socket.ts';
@@ -88,6 +89,10 @@ async function act(board: TestBoard): Promise<void> {
       }),
     () => call('PATCH', '', { body: { settings: { paused: pick([true, false, false, false]) } } }),
     async () => {
+      const body = { mode: pick(['release', 'adopt', 'expire']), worker: pick(['ann', 'bob']) };
+      held.push(...((await call('POST', `/lanes/${pick(LANES)}/takeover`, { body })).body.claims ?? []));
+    },
+    async () => {
       const lane = pick(LANES);
       await call('DELETE', `/lanes/${lane}`);
       await call('PUT', `/lanes/${lane}`, { body: {} });
@@ -112,6 +117,7 @@ const SETTINGS = [
   'lease_seconds',
   'paused',
   'draining',
+  'epoch',
 ] as const;
 const shownLane = (lane: Record<string, unknown>) =>
   Object.fromEntries(SETTINGS.map((name) => [name, lane[name]]));
@@ -154,6 +160,14 @@ test('the log folded from the start gives the tables, the counters and every sna
   await servers.database.sql`
     UPDATE tasks SET run_at = run_at + interval '1 hour'
     WHERE status = 'scheduled' AND board_id = (SELECT id FROM boards WHERE name = ${board.name})`;
+  // Who was seen is written, and the log says so.
+  for (const through of [board, elsewhere]) await through.call('GET', '/lanes');
+  await eventually('the log knows who is online', async () => {
+    const unsaid = await servers.database.sql`
+      SELECT FROM lanes l JOIN workers w ON w.board_id = l.board_id AND w.lane = l.name
+      WHERE NOT l.is_online AND l.board_id = (SELECT id FROM boards WHERE name = ${board.name})`;
+    return unsaid.length === 0;
+  });
 
   const events = await board.events();
   const fold = Fold.of(events);

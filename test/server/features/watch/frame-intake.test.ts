@@ -15,7 +15,7 @@ function setup() {
     send: () => true,
     answer: () => undefined,
     hasRoom: () => room.hasRoom,
-    fullMs: () => 0,
+    stalledMs: () => 0,
     setReading: (value) => void isReading.push(value),
     onMessage: (listener) => {
       receive = listener;

@@ -66,7 +66,13 @@ describe('a watch', () => {
     await socket.event('both', (event) => event.data['title'] === 'last');
     await socket.event('kinds', (event) => event.data['title'] === 'last');
     await settled(socket);
-    const kindsOf = (id: string) => socket.events(id).map((event) => event.kind);
+    // Of a worker that was seen: whenever the server gets to it.
+    const isPresence = (kind: string) => kind === 'lane.online' || kind === 'lane.offline';
+    const kindsOf = (id: string) =>
+      socket
+        .events(id)
+        .map((event) => event.kind)
+        .filter((kind) => !isPresence(kind));
     expect(kindsOf('kinds')).toEqual(['task.created', 'task.created', 'task.claimed', 'task.created']);
     expect(kindsOf('one')).toEqual(['task.claimed', 'lane.paused']);
     expect(kindsOf('lane')).toEqual([
@@ -172,6 +178,7 @@ describe('hints', () => {
     await socket.watch({ id: 'w', lanes: ['work', 'later'] });
     expect(await socket.frame('available')).toMatchObject({ lane: 'work', ready: 3 });
     await board.task('later');
+    await board.lane('later');
     await socket.frame('available', (frame) => frame.lane === 'later' && frame.ready === 1);
     const claim = await board.claim('work');
     const seen = socket.framesOf('available').length;
@@ -182,13 +189,54 @@ describe('hints', () => {
     expect(socket.framesOf('available').map((frame) => frame.lane)).not.toContain('elsewhere');
   });
 
+  test('end with the watch that asked for them, unless another one or a hello of the socket did too', async () => {
+    const [board, socket] = await watched();
+    const lanes = ['dropped', 'shared', 'greeted'];
+    for (const lane of lanes) await board.lane(lane);
+    socket.send({ type: 'hello', id: 'h', lane: 'greeted', worker: 'w' });
+    await socket.frame('reply', (frame) => frame.id === 'h');
+    await socket.watch({ id: 'a', lanes });
+    await socket.watch({ id: 'b', lanes: ['shared'] });
+    socket.send({ type: 'unwatch', id: 'a' });
+    await socket.frame('reply', (frame) => frame.id === 'a');
+    for (const lane of lanes) await board.task(lane);
+    for (const lane of ['shared', 'greeted'])
+      await socket.frame('available', (frame) => frame.lane === lane && frame.ready === 1);
+    expect(socket.framesOf('available').map((frame) => frame.lane)).not.toContain('dropped');
+  });
+
   test('are coalesced: a batch of a thousand tasks is a few of them', async () => {
     const [board, socket] = await watched();
+    await board.lane('work');
     await socket.watch({ id: 'w', lanes: ['work'] });
     await board.tasks('work', 1000);
     await eventually('all are seen', () => socket.events('w').length === 1000);
     await socket.frame('available', (frame) => frame.ready === 100);
     expect(socket.framesOf('available').length).toBeLessThan(20);
+  });
+
+  test('come for the modes that have them, and not while nothing is handed out, wherever that was changed', async () => {
+    const [board, socket] = await watched();
+    const lanes = { pulled: 'pull', pushed: 'push', heard: 'watch', both: 'pull-or-watch' };
+    for (const [lane, claim_mode] of Object.entries(lanes)) {
+      await board.lane(lane, { claim_mode });
+      await board.task(lane);
+    }
+    await socket.watch({ id: 'w', lanes: Object.keys(lanes) });
+    for (const lane of ['heard', 'both']) await socket.frame('available', (frame) => frame.lane === lane);
+    const heard = () => socket.framesOf('available').map((frame) => frame.lane);
+    const { length } = heard();
+    await board.call('POST', '/lanes/both/pause');
+    await board.call('PATCH', '', { body: { settings: { paused: true } } });
+    await board.task('heard', { title: 'in a pause' });
+    await socket.event('w', (event) => event.data['title'] === 'in a pause');
+    await board.call('PATCH', '', { body: { settings: { paused: false } } });
+    await socket.frame('available', (frame) => frame.lane === 'heard' && frame.ready === 2);
+    await board.call('POST', '/lanes/both/resume');
+    await eventually('a hint after the resume', () => heard().slice(length).includes('both'));
+    await board.call('PATCH', '/lanes/pulled', { body: { claim_mode: 'watch' } });
+    await eventually('a hint after the change of mode', () => heard().includes('pulled'));
+    expect(heard()).not.toContain('pushed');
   });
 });
 

@@ -15,6 +15,8 @@ export interface Slot {
   readonly leaseSeconds: number;
   readonly maxRuntimeSeconds: number | null;
   readonly noProgressSeconds: number | null;
+  /** The claim is taken when the worker's socket closes. Default: false. */
+  readonly isCrashOnDisconnect?: boolean;
 }
 
 export type ClaimedRow = Omit<TaskRow, 'outcome' | 'summary' | 'result' | 'metadata' | 'ended_at'> & {
@@ -81,6 +83,10 @@ export async function claimReady(
   const lanes = [...new Set(slots.map((slot) => slot.lane))];
   /** Most batches have one lease: its event data is then built once. */
   const usualLeaseSeconds = slots[0]?.leaseSeconds ?? 0;
+  // Few ask for it: the others' batches carry no column of it.
+  const isCrashOnDisconnect = slots.some((slot) => slot.isCrashOnDisconnect)
+    ? sql`(${column((slot) => String(slot.isCrashOnDisconnect ?? false))}::text[]::boolean[])[slot]`
+    : sql`false`;
   const columns = sql`t.ctid AS place, t.id, t.attempt + 1 AS attempt, t.version + 1 AS version, t.priority, t.consecutive_failures,
           t.max_failures, t.max_runtime_seconds, t.no_progress_seconds, t.run_at, t.created_at, t.status_since`;
   // A named task is compared with want.status: said as a constant, its look-up could be planned on the index of the whole backlog.
@@ -120,10 +126,11 @@ export async function claimReady(
     ),
     taken AS (
       INSERT INTO claims (board_id, task_id, run_id, attempt, lane, worker, claimed_from, claimed_at, lease_seconds, lease_expires_at,
-        runtime_expires_at, no_progress_seconds, last_progress_at)
+        runtime_expires_at, no_progress_seconds, last_progress_at, is_crash_on_disconnect)
       SELECT ${boardId}, id, run_id, attempt, lane, worker, 'ready', (SELECT at FROM moment), lease_seconds,
         (SELECT at FROM moment) + make_interval(secs => lease_seconds),
-        (SELECT at FROM moment) + make_interval(secs => claim_runtime_seconds), claim_no_progress_seconds, (SELECT at FROM moment)
+        (SELECT at FROM moment) + make_interval(secs => claim_runtime_seconds), claim_no_progress_seconds, (SELECT at FROM moment),
+        ${isCrashOnDisconnect}
       FROM held RETURNING 1
     ),
     opened AS (
@@ -196,6 +203,7 @@ function claimedRowOf(row: FilledRow, slots: readonly Slot[]): ClaimedRow {
     comment_count: row[25],
     created_by_type: row[26],
     created_by_id: row[27],
+    message_count: row[28],
     claim_lane: slot.lane,
     claim_attempt: row[3],
     claimed_at: claimedAt,
@@ -242,7 +250,7 @@ export async function findLiveClaims(
       t.id, t.lane, t.status, t.attempt, t.version, t.status_since, t.updated_at, t.priority, t.consecutive_failures, t.max_failures,
       t.max_runtime_seconds, t.no_progress_seconds, t.run_at, t.blocked_kind, t.blocked_reason, t.created_at,
       d.title, d.body, d.payload, d.labels, d.backoff, d.tenant, d.external_ref, d.idempotency_key, d.traceparent, d.comment_count,
-      d.created_by_type, d.created_by_id
+      d.created_by_type, d.created_by_id, d.message_count
     FROM claims c
     JOIN tasks t ON t.board_id = c.board_id AND t.id = c.task_id
     JOIN task_details d ON d.board_id = c.board_id AND d.task_id = c.task_id

@@ -87,6 +87,7 @@ export async function completeRuns(
     freed AS (
       DELETE FROM claims c USING held
       WHERE c.board_id = ANY (ARRAY[held.board_id]) AND c.task_id = held.task_id AND c.run_id = held.run_id AND c.attempt = held.attempt
+        AND NOT c.is_superseded
       RETURNING held.*
     ),
     -- One moment for the batch, after its last lock: the answer and a later read of the row say the same.
@@ -192,6 +193,7 @@ function completedRowOf(row: CompletedValues, operations: readonly Completion[])
     comment_count: row[27],
     created_by_type: row[28],
     created_by_id: row[29],
+    message_count: row[30],
     run_id: null, // A completed task holds no claim.
     claim_lane: null,
     worker: null,

@@ -5,6 +5,7 @@ import { assert } from '../../../kernel/assert.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { ActorRef } from '../../../kernel/principal.ts';
 import type { LockedTask } from '../../tasks/service.ts';
+import { IS_PULSE_STEADY } from './pulse.ts';
 
 export interface HeldRow extends LockedTask {
   readonly run_id: Uuid;
@@ -20,8 +21,18 @@ export interface HeldRow extends LockedTask {
   readonly is_cancel_requested: boolean;
   readonly cancel_reason: string | null;
   readonly backoff: { base_seconds?: number; factor?: number; cap_seconds?: number } | null;
-  /** Which limit has passed, by the database's clock, most telling first; null: none. */
-  readonly overdue: Overdue | null;
+}
+
+/** A hold past one of its limits, with what the verdict rests on. */
+export interface OverdueRow extends HeldRow {
+  /** Which limit has passed, by the database's clock, most telling first. */
+  readonly overdue: Overdue;
+  readonly lease_seconds: number;
+  readonly progress: number | null;
+  /** When the worker's socket closed; null: it has none, or it is open as far as anybody knows. */
+  readonly socket_closed_at: string | null;
+  /** By how much outages have extended the lease since its holder was last heard of. */
+  readonly amnesty_seconds: number;
 }
 
 export type Overdue = 'cancel_deadline' | 'lease' | 'max_runtime' | 'no_progress';
@@ -34,22 +45,31 @@ export interface HoldRef {
   readonly isUnheard?: boolean;
 }
 
-/** A task whose cancel was not answered is cancelled, whatever else has passed; a dead worker is told before a slow one. */
+/**
+ * At the statement's `moment`. A task whose cancel was not answered is cancelled, whatever else has passed; a dead worker is told before
+ * a slow one.
+ */
 const OVERDUE = (sql: Runner) => sql`
   CASE
-    WHEN c.cancel_deadline_at < clock_timestamp() THEN 'cancel_deadline'
-    WHEN c.lease_expires_at < clock_timestamp() THEN 'lease'
-    WHEN c.runtime_expires_at < clock_timestamp() THEN 'max_runtime'
-    WHEN c.last_progress_at + make_interval(secs => c.no_progress_seconds) < clock_timestamp() THEN 'no_progress'
+    WHEN c.cancel_deadline_at < moment.at THEN 'cancel_deadline'
+    WHEN c.lease_expires_at < moment.at THEN 'lease'
+    WHEN c.runtime_expires_at < moment.at THEN 'max_runtime'
+    WHEN c.last_progress_at + make_interval(secs => c.no_progress_seconds) < moment.at THEN 'no_progress'
   END`;
 
-const HELD_COLUMNS = (sql: Runner) => sql`
+/** The pulse and every limit are held against one moment, after the snapshot was taken: an outage cannot fall in between. */
+const MOMENT = (sql: Runner) => sql`moment AS MATERIALIZED (SELECT clock_timestamp() AS at)`;
+
+export const heldColumns = (sql: Runner) => sql`
   t.id, t.lane, t.status, t.version, t.attempt, t.consecutive_failures, t.protocol_violations, t.max_failures, t.unmet_parents,
   t.blocked_kind, t.blocked_reason, t.run_at, c.run_id, c.lane AS claim_lane, c.worker, c.claimed_from, c.claimed_at, c.lease_expires_at,
   c.runtime_expires_at, c.no_progress_seconds, c.last_heartbeat_at, c.last_progress_at, c.is_cancel_requested, c.cancel_reason,
   (SELECT d.backoff FROM task_details d WHERE d.board_id = t.board_id AND d.task_id = t.id) AS backoff`;
 
-/** Locks the holds that are still the named runs', in task order. What is missing from the answer is held no more. */
+/**
+ * Locks the holds that are still the named runs', in task order. What is missing from the answer is held no more, or only in name: a
+ * takeover left it to expire.
+ */
 export async function lockHolds(tx: Tx, boardId: number, refs: readonly HoldRef[]): Promise<HeldRow[]> {
   return tx<HeldRow[]>`
     /* claims.lock_holds */
@@ -60,29 +80,42 @@ export async function lockHolds(tx: Tx, boardId: number, refs: readonly HoldRef[
       ) AS ref (task_id, run_id, attempt, is_unheard) ORDER BY task_id
     ) AS ref
     CROSS JOIN LATERAL (
-      SELECT ${HELD_COLUMNS(tx)}, ${OVERDUE(tx)} AS overdue
+      SELECT ${heldColumns(tx)}
       FROM claims c JOIN tasks t ON t.board_id = ${boardId} AND t.id = ref.task_id
       WHERE c.board_id = ${boardId} AND c.task_id = ref.task_id AND c.run_id = ref.run_id AND c.attempt = ref.attempt
         AND t.attempt = ref.attempt AND t.status = 'running' AND (c.last_heartbeat_at IS NULL OR NOT ref.is_unheard)
+        AND NOT c.is_superseded
       FOR NO KEY UPDATE OF t, c
     ) AS hold`;
 }
 
-/** Boards with a hold past one of its limits. The live set is small, so it is scanned: an index on the lease would make every heartbeat move. */
+/**
+ * Boards with a hold past one of its limits; none before what an outage took has been given back. The live set is small, so it is
+ * scanned: an index on the lease would make every heartbeat move.
+ */
 export async function listOverdueBoards(sql: Runner, boardsMax: number): Promise<number[]> {
   const rows = await sql<{ board_id: number }[]>`
     /* claims.list_overdue_boards */
-    SELECT DISTINCT c.board_id FROM claims c WHERE ${OVERDUE(sql)} IS NOT NULL LIMIT ${boardsMax}`;
+    WITH ${MOMENT(sql)}
+    SELECT DISTINCT c.board_id FROM moment CROSS JOIN claims c WHERE ${IS_PULSE_STEADY(sql)} AND ${OVERDUE(sql)} IS NOT NULL
+    LIMIT ${boardsMax}`;
   return rows.map((row) => row.board_id);
 }
 
-/** Locks overdue holds of a board; what another server or a worker has locked is left to it. */
-export async function lockOverdueHolds(tx: Tx, boardId: number, rowsMax: number): Promise<HeldRow[]> {
-  return tx<HeldRow[]>`
+/**
+ * Locks overdue holds of a board; what another server or a worker has locked is left to it, and everything while the pulse stands still.
+ * What an outage gave to a lease is not stored: a claim and a heartbeat leave it with exactly its length.
+ */
+export async function lockOverdueHolds(tx: Tx, boardId: number, rowsMax: number): Promise<OverdueRow[]> {
+  return tx<OverdueRow[]>`
     /* claims.lock_overdue */
-    SELECT ${HELD_COLUMNS(tx)}, ${OVERDUE(tx)} AS overdue
-    FROM claims c JOIN tasks t ON t.board_id = c.board_id AND t.id = c.task_id
-    WHERE c.board_id = ${boardId} AND ${OVERDUE(tx)} IS NOT NULL AND t.status = 'running' AND t.attempt = c.attempt
+    WITH ${MOMENT(tx)}
+    SELECT ${heldColumns(tx)}, ${OVERDUE(tx)} AS overdue, c.lease_seconds, c.progress,
+      (SELECT w.socket_closed_at FROM workers w WHERE w.board_id = c.board_id AND w.lane = c.lane AND w.worker = c.worker) AS socket_closed_at,
+      greatest(0, round((extract(epoch FROM c.lease_expires_at - coalesce(c.last_heartbeat_at, c.claimed_at)) - c.lease_seconds)::numeric, 2))::float8
+        AS amnesty_seconds
+    FROM moment CROSS JOIN claims c JOIN tasks t ON t.board_id = c.board_id AND t.id = c.task_id
+    WHERE c.board_id = ${boardId} AND ${IS_PULSE_STEADY(tx)} AND ${OVERDUE(tx)} IS NOT NULL AND t.status = 'running' AND t.attempt = c.attempt
     LIMIT ${rowsMax} FOR NO KEY UPDATE OF t, c SKIP LOCKED`;
 }
 
@@ -126,7 +159,8 @@ export async function closeRuns(tx: Tx, boardId: number, closings: readonly RunC
     /* claims.close_runs */
     UPDATE runs r SET outcome = item.outcome, ended_at = clock_timestamp(), ended_by_type = item.ended_by_type, ended_by_id = item.ended_by_id,
       end_fingerprint = item.fingerprint, summary = item.summary, error = item.error, result = nullif(item.result, 'null'::jsonb),
-      metadata = CASE WHEN item.metadata IS NULL THEN r.metadata ELSE coalesce(r.metadata, '{}') || item.metadata END, evidence = item.evidence
+      metadata = CASE WHEN item.metadata IS NULL THEN r.metadata ELSE coalesce(r.metadata, '{}') || item.metadata END,
+      evidence = CASE WHEN item.evidence IS NULL THEN r.evidence ELSE coalesce(r.evidence, '{}') || item.evidence END
     FROM json_to_recordset(${JSON.stringify(items)}::text::json) AS item (
       board_id int, task_id uuid, attempt int, outcome text, ended_by_type text, ended_by_id text, fingerprint text, summary text, error text,
       result jsonb, metadata jsonb, evidence jsonb)

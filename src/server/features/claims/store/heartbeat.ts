@@ -8,7 +8,6 @@ export interface Beat {
   readonly attempt: number;
   readonly leaseSeconds: number | null;
   readonly progress: number | null;
-  readonly hasCheckpoint: boolean;
 }
 
 export interface BeatRow {
@@ -17,6 +16,8 @@ export interface BeatRow {
   readonly worker: string;
   readonly lease_expires_at: string;
   readonly is_cancel_requested: boolean;
+  /** Messages wait for the holder; they are read on their own, so that all others pay nothing for them. */
+  readonly has_messages: boolean;
   readonly runtime_seconds: number | null;
   /** The log has not heard of this run for a while. */
   readonly is_log_due: boolean;
@@ -39,21 +40,19 @@ export async function extendLeases(sql: Sql, boardId: number, beats: readonly Be
     beat AS MATERIALIZED (
       SELECT ${boardId}::int AS board_id, beat.* FROM unnest(
         ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[],
-        ${beats.map((beat) => beat.leaseSeconds)}::int[], ${beats.map((beat) => beat.progress)}::float8[],
-        ${beats.map((beat) => String(beat.hasCheckpoint))}::text[]::boolean[]
-      ) AS beat (task_id, run_id, attempt, lease_seconds, progress, has_checkpoint)
+        ${beats.map((beat) => beat.leaseSeconds)}::int[], ${beats.map((beat) => beat.progress)}::float8[]
+      ) AS beat (task_id, run_id, attempt, lease_seconds, progress)
     )
     UPDATE claims c SET
       lease_seconds = coalesce(beat.lease_seconds, c.lease_seconds),
       lease_expires_at = clock_timestamp() + make_interval(secs => coalesce(beat.lease_seconds, c.lease_seconds)),
       last_heartbeat_at = clock_timestamp(),
-      last_progress_at = CASE WHEN beat.has_checkpoint OR beat.progress > coalesce(c.progress, '-Infinity') THEN clock_timestamp()
-        ELSE c.last_progress_at END,
+      last_progress_at = CASE WHEN beat.progress > coalesce(c.progress, '-Infinity') THEN clock_timestamp() ELSE c.last_progress_at END,
       progress = greatest(c.progress, beat.progress)
     FROM beat
     WHERE (SELECT value FROM quick) = 'off' AND c.board_id = ANY (ARRAY[beat.board_id]) AND c.task_id = beat.task_id AND c.run_id = beat.run_id
-      AND c.attempt = beat.attempt
-    RETURNING c.run_id, c.lane, c.worker, c.lease_expires_at, c.is_cancel_requested,
+      AND c.attempt = beat.attempt AND NOT c.is_superseded
+    RETURNING c.run_id, c.lane, c.worker, c.lease_expires_at, c.is_cancel_requested, c.has_messages,
       extract(epoch FROM c.runtime_expires_at - c.claimed_at)::int AS runtime_seconds,
       (c.heartbeat_logged_at IS NULL OR c.heartbeat_logged_at < clock_timestamp() - make_interval(secs => ${LOG_INTERVAL_SECONDS})) AS is_log_due`;
 }
@@ -67,17 +66,28 @@ export interface LoggedBeat {
   readonly checkpoint: string | null;
 }
 
-/** Marks the beats as logged and keeps what they carry on their runs; the caller writes the events in the same transaction. */
+/**
+ * Marks the beats as logged and keeps what they carry on their runs; the caller writes the events in the same transaction. A checkpoint
+ * is progress where it is not the one that the run has already: only a worker that gets on has a new one. Compared here and not with
+ * every heartbeat, for all that carry one come by; as a scalar subselect, which no planner can turn into a look through all runs.
+ */
 export async function recordBeats(tx: Tx, boardId: number, beats: readonly LoggedBeat[]): Promise<Set<Uuid>> {
   const held = await tx<{ task_id: Uuid }[]>`
     /* claims.log_heartbeat */
     WITH beat AS MATERIALIZED (
       SELECT ${boardId}::int AS board_id, beat.* FROM unnest(
-        ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[]
-      ) AS beat (task_id, run_id, attempt)
+        ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[],
+        ${beats.map((beat) => beat.checkpoint)}::text[]
+      ) AS beat (task_id, run_id, attempt, checkpoint)
     )
-    UPDATE claims c SET heartbeat_logged_at = clock_timestamp() FROM beat
+    UPDATE claims c SET
+      heartbeat_logged_at = clock_timestamp(),
+      last_progress_at = CASE WHEN beat.checkpoint IS NOT NULL AND beat.checkpoint::jsonb IS DISTINCT FROM (
+          SELECT r.checkpoint FROM runs r WHERE r.board_id = c.board_id AND r.task_id = c.task_id AND r.attempt = c.attempt
+        ) THEN clock_timestamp() ELSE c.last_progress_at END
+    FROM beat
     WHERE c.board_id = ANY (ARRAY[beat.board_id]) AND c.task_id = beat.task_id AND c.run_id = beat.run_id AND c.attempt = beat.attempt
+      AND NOT c.is_superseded
     RETURNING c.task_id`;
   const heldIds = new Set(held.map((row) => row.task_id));
   const carrying = beats.filter(

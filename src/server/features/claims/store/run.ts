@@ -48,7 +48,7 @@ export async function findRunEnds(
   const rows = await sql<RunRow[]>`
     /* runs.find_ends */
     SELECT r.id, r.task_id, r.attempt, r.lane, r.worker, r.outcome, r.started_at, r.ended_at, r.ended_by_type, r.ended_by_id,
-      r.end_fingerprint, NULL AS summary, NULL AS result, NULL AS metadata, NULL AS error, NULL AS checkpoint, NULL AS evidence
+      r.end_fingerprint, NULL AS summary, NULL AS result, NULL AS metadata, NULL AS error, NULL AS checkpoint, r.evidence
     FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
     CROSS JOIN LATERAL (SELECT * FROM runs WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0) AS r`;
   return new Map(rows.map((row) => [row.id, row]));

@@ -1,6 +1,7 @@
 /** Lanes in the database. */
 import type { ClaimMode, LaneKind, StatusMutations } from '../../../../contract/lanes.ts';
 import type { JsonParameter, Runner, Tx } from '../../../db/client.ts';
+import { present } from '../../../kernel/assert.ts';
 
 /** What is stored of a lane and may be changed by its registration. */
 export interface LaneFields {
@@ -94,6 +95,19 @@ export async function setLaneState(
     /* lanes.set_state */
     UPDATE lanes SET is_paused = ${state.isPaused}, is_draining = ${state.isDraining}, version = version + 1, updated_at = clock_timestamp()
     WHERE board_id = ${boardId} AND name = ${name}`;
+}
+
+/** A takeover: what was claimed before it is of an older epoch. */
+export async function raiseEpoch(
+  tx: Tx,
+  boardId: number,
+  name: string,
+): Promise<{ epoch: number; at: string }> {
+  const [row] = await tx<{ epoch: number; at: string }[]>`
+    /* lanes.raise_epoch */
+    UPDATE lanes SET epoch = epoch + 1, version = version + 1, updated_at = clock_timestamp()
+    WHERE board_id = ${boardId} AND name = ${name} RETURNING epoch, updated_at AS at`;
+  return present(row, 'a locked lane is there');
 }
 
 export async function deleteLane(tx: Tx, boardId: number, name: string): Promise<void> {

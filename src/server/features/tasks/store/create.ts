@@ -167,6 +167,6 @@ export async function lockLiveClaim(
 ): Promise<boolean> {
   const rows = await sql`
     /* tasks.lock_live_claim */
-    SELECT FROM claims WHERE board_id = ${boardId} AND task_id = ${taskId} AND run_id = ${runId} FOR NO KEY UPDATE`;
+    SELECT FROM claims WHERE board_id = ${boardId} AND task_id = ${taskId} AND run_id = ${runId} AND NOT is_superseded FOR NO KEY UPDATE`;
   return rows.length > 0;
 }

@@ -35,6 +35,7 @@ export interface TaskDetailRow {
   readonly idempotency_key: string | null;
   readonly traceparent: string | null;
   readonly comment_count: number;
+  readonly message_count: number;
   readonly created_by_type: 'key' | 'claim' | 'system';
   readonly created_by_id: string;
 }
@@ -53,6 +54,7 @@ export type TaskDetailValues = readonly [
   comment_count: TaskDetailRow['comment_count'],
   created_by_type: TaskDetailRow['created_by_type'],
   created_by_id: TaskDetailRow['created_by_id'],
+  message_count: TaskDetailRow['message_count'],
 ];
 
 export interface TaskClaimRow {
@@ -82,7 +84,7 @@ const TASK_HOT_COLUMNS = (sql: Runner) => sql`
 
 export const taskDetailColumns = (sql: Runner) => sql`
   d.title, d.body, d.payload, d.labels, d.backoff, d.tenant, d.external_ref, d.idempotency_key, d.traceparent, d.comment_count,
-  d.created_by_type, d.created_by_id`;
+  d.created_by_type, d.created_by_id, d.message_count`;
 
 const TASK_COLUMNS = (sql: Runner) => sql`
   ${TASK_HOT_COLUMNS(sql)}, ${taskDetailColumns(sql)},
@@ -196,12 +198,39 @@ export async function listTasks(
     ORDER BY ${by} LIMIT ${rowsMax}`;
 }
 
-/** Everything that is not finished, oldest first. */
-export async function listUnfinishedTasks(sql: Runner, boardId: number, rowsMax: number): Promise<TaskRow[]> {
-  return sql<TaskRow[]>`
+/** About what a task takes as JSON beside its texts and documents. */
+const TASK_FRAME_BYTES = 1000;
+
+/** Only documents that are stored compressed have to be unpacked to be measured; of a text the length is known without it. */
+const TASK_BYTES = (sql: Runner) => sql`
+  ${TASK_FRAME_BYTES}::int + coalesce(octet_length(d.body), 0) + coalesce(octet_length(r.summary), 0)
+  + coalesce(CASE WHEN pg_column_compression(d.payload) IS NULL THEN pg_column_size(d.payload) ELSE octet_length(d.payload::text) END, 0)
+  + coalesce(CASE WHEN pg_column_compression(r.result) IS NULL THEN pg_column_size(r.result) ELSE octet_length(r.result::text) END, 0)
+  + coalesce(CASE WHEN pg_column_compression(r.metadata) IS NULL THEN pg_column_size(r.metadata) ELSE octet_length(r.metadata::text) END, 0)`;
+
+interface UnfinishedTasks {
+  readonly rows: TaskRow[];
+  /** There are more than these, which are the oldest. */
+  readonly isCut: boolean;
+}
+
+/** Everything that is not finished, oldest first, as far as the rows and the bytes go. */
+export async function listUnfinishedTasks(
+  sql: Runner,
+  boardId: number,
+  most: { readonly rows: number; readonly bytes: number },
+): Promise<UnfinishedTasks> {
+  const rows = await sql<(TaskRow & { readonly found: number })[]>`
     /* tasks.list_unfinished */
-    SELECT ${TASK_COLUMNS(sql)} FROM ${TASK_TABLES(sql)}
-    WHERE t.board_id = ${boardId} AND t.status NOT IN ('done', 'cancelled', 'archived') ORDER BY t.id LIMIT ${rowsMax}`;
+    SELECT * FROM (
+      SELECT measured.*, sum(bytes) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before, count(*) OVER ()::int AS found
+      FROM (
+        SELECT ${TASK_COLUMNS(sql)}, ${TASK_BYTES(sql)} AS bytes FROM ${TASK_TABLES(sql)}
+        WHERE t.board_id = ${boardId} AND t.status NOT IN ('done', 'cancelled', 'archived') ORDER BY t.id LIMIT ${most.rows}::int + 1
+      ) AS measured
+    ) AS counted
+    WHERE bytes_before < ${most.bytes} ORDER BY id LIMIT ${most.rows}`;
+  return { rows, isCut: rows.length < (rows[0]?.found ?? 0) };
 }
 
 export interface CommentRow {

@@ -1,0 +1,162 @@
+/**
+ * What happened in a chaos run, as its processes saw it: one line of JSON per entry, appended as it happens and never rewritten, so that a
+ * recorder that is killed leaves all but its last line. Checkers read nothing else but this and the state in which the database was found
+ * at the end.
+ */
+import type { Event } from '../src/contract/events.ts';
+import type { Outcome, TaskStatus } from '../src/contract/statuses.ts';
+
+/** Milliseconds of the one clock of the recording machine that only rises, the same for all its processes. */
+export type AtMs = number;
+
+/**
+ * How an operation ended for whoever asked: `ok` when it was acknowledged, `fail` when it was refused and certainly had no effect, `unknown`
+ * when no answer came or one that says nothing about the effect (a timeout, a cut connection, any 5xx).
+ */
+export type Ending = 'ok' | 'fail' | 'unknown';
+
+interface OperationBase {
+  readonly entry: 'operation';
+  /** Who asked, for example "worker-3.2": the third worker, its second life. */
+  readonly process: string;
+  readonly invokedAt: AtMs;
+  /** Missing while it is under way, and for ever when its process was killed: then its ending is unknown. */
+  readonly endedAt?: AtMs;
+  readonly ending: Ending;
+  /** Of a refusal: the problem's code, and for claim_lost its reason. */
+  readonly code?: string;
+  readonly reason?: string;
+}
+
+export interface CreateOperation extends OperationBase {
+  readonly kind: 'create';
+  readonly idempotencyKey: string;
+  readonly lane: string;
+  /** Of an ok. */
+  readonly taskId?: string;
+  readonly isReplay?: boolean;
+}
+
+/**
+ * A claim request, with or without a wait; also a takeover that hands over claims, and a claim that was pushed: on a lane of claim mode push
+ * `invokedAt` is when it came, and says nothing of when it was made.
+ */
+export interface ClaimOperation extends OperationBase {
+  readonly kind: 'claim';
+  readonly lane: string;
+  readonly worker: string;
+  readonly claims: readonly { readonly taskId: string; readonly runId: string; readonly attempt: number }[];
+}
+
+/** Every write under a claim: a heartbeat, or an end. */
+export interface RunOperation extends OperationBase {
+  readonly kind: 'heartbeat' | 'complete' | 'fail' | 'release' | 'block' | 'output' | 'ack';
+  readonly taskId: string;
+  readonly runId: string;
+  readonly attempt: number;
+  /** Of an accepted end: the run's outcome. */
+  readonly outcome?: Outcome;
+}
+
+export interface CancelOperation extends OperationBase {
+  readonly kind: 'cancel';
+  readonly taskId: string;
+  /** Of an ok: the status that was answered. */
+  readonly status?: TaskStatus;
+}
+
+export type Operation = CreateOperation | ClaimOperation | RunOperation | CancelOperation;
+
+/** What a watcher of the whole board, without a filter, received, in the order in which it did, through all its reconnects. */
+export interface WatchedEntry {
+  readonly entry: 'watched';
+  readonly process: string;
+  readonly at: AtMs;
+  /** Which connection of this watcher it came over: 1, 2, 3, … */
+  readonly connection: number;
+  readonly seq: number;
+  readonly kind: string;
+  readonly cursor: string;
+}
+
+/** A bookmark or the cursor of an events frame: the watcher may believe that it has everything up to it. */
+export interface BookmarkEntry {
+  readonly entry: 'bookmark';
+  readonly process: string;
+  readonly at: AtMs;
+  readonly connection: number;
+  /** The newest sequence number received by then; 0: none. */
+  readonly seq: number;
+  readonly cursor: string;
+}
+
+/** A watcher that was still there at the end, written after the final state was read and it had time to receive all of it. */
+export interface WatchEndEntry {
+  readonly entry: 'watch_end';
+  readonly process: string;
+  readonly at: AtMs;
+}
+
+export interface FaultEntry {
+  readonly entry: 'fault';
+  readonly at: AtMs;
+  /** For example "kill server", "stop worker", "kill postgres", "terminate listener", "cut proxy". */
+  readonly fault: string;
+  /** Of a client: the name of its process, with or without its life, so that the fault is not held against the others. */
+  readonly target: string;
+  /** Of a fault that lasts: when it was over. */
+  readonly until?: AtMs;
+}
+
+export type HistoryEntry = Operation | WatchedEntry | BookmarkEntry | WatchEndEntry | FaultEntry;
+
+/** The board at the end, read from the database itself after the last fault, when everything that was under way had ended. */
+export interface FinalState {
+  /** By the database. */
+  readonly readAt: string;
+  /** The same moment by the recording machine's clock: what puts the times of the log beside those of the history. */
+  readonly readAtMs: AtMs;
+  readonly seq: number;
+  readonly events: readonly Event[];
+  readonly tasks: readonly FinalTask[];
+  readonly runs: readonly FinalRun[];
+  readonly claims: readonly FinalClaim[];
+  /** Counts by status as the board's counter row has them. */
+  readonly counts: Readonly<Partial<Record<TaskStatus, number>>>;
+}
+
+export interface FinalTask {
+  readonly id: string;
+  readonly status: TaskStatus;
+  readonly lane: string | null;
+  readonly attempt: number;
+  readonly version: number;
+  readonly idempotencyKey: string | null;
+  readonly runAt: string | null;
+  readonly blockedKind: string | null;
+  readonly blockedReason: string | null;
+}
+
+export interface FinalRun {
+  readonly id: string;
+  readonly taskId: string;
+  readonly attempt: number;
+  readonly outcome: Outcome | null;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+}
+
+export interface FinalClaim {
+  readonly taskId: string;
+  readonly runId: string;
+  readonly attempt: number;
+  readonly leaseExpiresAt: string;
+}
+
+/** Something that must never happen, with all that is needed to look into it. */
+export interface Violation {
+  /** Number of the property in the quality bars: 1 to 8. */
+  readonly property: number;
+  readonly detail: string;
+  readonly evidence: Readonly<Record<string, unknown>>;
+}

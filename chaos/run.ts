@@ -1,0 +1,215 @@
+/**
+ * A run from its first process to its last: sets the stage, lets load and faults loose on it, makes everything whole again, waits until
+ * what was under way is over, and reads what is left. Judging is for others. Whatever it started is ended, however it ends.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openBoard } from './board.ts';
+import { Cluster } from './cluster.ts';
+import { waitUntil } from './deadline.ts';
+import { FaultRunner } from './fault-runner.ts';
+import { planFaults } from './faults.ts';
+import { readFinalState } from './final-state.ts';
+import type { FinalState } from './history.ts';
+import type { ChaosOptions } from './options.ts';
+import { Party, type PartyOptions } from './party.ts';
+import { PLANTS, prepareServer } from './plants/plant.ts';
+import { bundlePrograms } from './programs.ts';
+import { Random } from './random.ts';
+import { Recorder } from './recorder.ts';
+import { Server } from './server.ts';
+
+export interface RunOutcome {
+  readonly historyDirectory: string;
+  readonly final: FinalState;
+  readonly hasTakeover: boolean;
+  /** What should not have happened and is no violation of what the system promises to its clients. */
+  readonly troubles: readonly string[];
+}
+
+const ADMIN_KEY = 'chaos-admin-key-0123456789abcdef';
+const ORCHESTRATORS = 2;
+const WATCHERS = ['socket', 'socket', 'stream', 'poll'] as const;
+/** Their retries must not keep a server from coming back. */
+const WORKER_NICENESS = 5;
+/** A score of processes on a machine that has other things to do. */
+const JOIN_MS = 60_000;
+/** The 5 s that the system has to settle, and two probes where each takes 5 s. */
+const LAST_CALM_MS = 18_000;
+/** Work that is left when the load ends: at most what waited (150 tasks) with a second each, for some thirty loops. */
+const DRAIN_MS = 15_000;
+/** Workers give themselves 4 s. */
+const LEAVE_MS = 8000;
+/** The longest lease (10 s), as much again when an outage was forgiven, and the reaper's and scheduler's rounds. */
+const SETTLE_MS = 30_000;
+/** The longest a watcher pauses between connections, and what it takes to notice a half-open one. */
+const CATCH_UP_MS = 20_000;
+
+export class ChaosRun {
+  readonly #options: ChaosOptions;
+  readonly #directory: string;
+  readonly #say: (line: string) => void;
+  readonly #troubles: string[] = [];
+  readonly #ends: (() => Promise<unknown>)[] = [];
+  readonly #servers: Server[] = [];
+  readonly #parties: Party[] = [];
+  readonly #over = new AbortController();
+  readonly #watchedSeq = new Map<string, number>();
+
+  constructor(options: ChaosOptions, directory: string, say: (line: string) => void) {
+    this.#options = options;
+    this.#directory = directory;
+    this.#say = say;
+  }
+
+  async run(signal: AbortSignal): Promise<RunOutcome> {
+    try {
+      return await this.#run(signal);
+    } finally {
+      await this.#end();
+    }
+  }
+
+  /** For the end of this process: all that is left, without ceremony. Postgres goes when we do. */
+  kill(): void {
+    for (const party of this.#parties) void party.close();
+    for (const server of this.#servers) server.kill();
+  }
+
+  async #run(signal: AbortSignal): Promise<RunOutcome> {
+    const { seed, seconds, faults } = this.#options;
+    const historyDirectory = join(this.#directory, 'history');
+    mkdirSync(historyDirectory);
+    const programs = await bundlePrograms(join(this.#directory, 'programs'));
+    const cluster = await Cluster.start(join(this.#directory, 'database'));
+    this.#ends.push(() => cluster.stop());
+    const stage = await this.#setStage(cluster);
+    const config = { ...stage, seed, directory: historyDirectory, urls: this.#servers.map(({ url }) => url) };
+    const watchers = WATCHERS.map((way, index) =>
+      this.#startParty(`watcher-${index + 1}`, programs.watcher, {
+        ...config,
+        way: way === 'stream' && !stage.hasStreams ? 'poll' : way,
+      }),
+    );
+    const start = (name: string, count: number, program: string): Party[] =>
+      Array.from({ length: count }, (_, index) => this.#startParty(`${name}-${index + 1}`, program, config));
+    const workers = start('worker', this.#options.workers, programs.worker);
+    const creators = [...start('orchestrator', ORCHESTRATORS, programs.orchestrator)];
+    const probers = start('prober', 1, programs.prober);
+    if (!(await waitUntil(() => this.#parties.every(({ hasJoined }) => hasJoined), JOIN_MS)))
+      throw new Error('the processes of the load did not start in time');
+
+    const plan = planFaults(new Random(seed).of('faults'), seconds, faults);
+    this.#say(`${plan.length} faults are planned over ${seconds} s`);
+    const recorder = new Recorder(historyDirectory, 'faults');
+    const runner = new FaultRunner({ cluster, servers: this.#servers, workers }, recorder, (detail) =>
+      this.#trouble(detail),
+    );
+    void runner.watchMachine(AbortSignal.any([signal, this.#over.signal]));
+    const load = delay(seconds * 1000, undefined, { signal });
+    // Not before its end: a signal is the only way in which it fails.
+    load.catch(() => undefined);
+    await Promise.all([load, runner.run(plan, signal)]);
+
+    this.#say('draining');
+    const final = await this.#settle(
+      cluster,
+      { creators, probers, workers, watchers, board: stage.board },
+      signal,
+    );
+    return { historyDirectory, final, hasTakeover: stage.hasTakeover, troubles: this.#troubles };
+  }
+
+  async #setStage(cluster: Cluster) {
+    const plant = this.#options.plant === null ? null : PLANTS[this.#options.plant];
+    const build = prepareServer(plant);
+    this.#ends.push(() => Promise.resolve(build.remove()));
+    const startServer = async (): Promise<Server> => {
+      const number = this.#servers.length + 1;
+      const server = await Server.start({
+        number,
+        program: build.program,
+        databaseUrl: cluster.url,
+        adminKey: ADMIN_KEY,
+        dataDir: join(this.#directory, `server-${number}`),
+        onUnexpectedEnd: (detail) => this.#trouble(detail),
+      });
+      this.#servers.push(server);
+      this.#ends.push(() => server.close());
+      return server;
+    };
+    const first = await startServer();
+    const stage = await openBoard(first.url, ADMIN_KEY);
+    if (plant?.sql != null) {
+      await first.end('SIGTERM');
+      await cluster.sql.unsafe(plant.sql);
+      await first.revive();
+    }
+    while (this.#servers.length < this.#options.servers) await startServer();
+    return stage;
+  }
+
+  #startParty(name: string, program: string, config: PartyOptions['config']): Party {
+    const party = new Party({
+      name,
+      program,
+      config,
+      ...(name.startsWith('worker') ? { niceness: WORKER_NICENESS } : {}),
+      onSeq: (seq) => this.#watchedSeq.set(name, seq),
+      onTrouble: (detail) => this.#trouble(detail),
+    });
+    this.#parties.push(party);
+    return party;
+  }
+
+  async #settle(
+    cluster: Cluster,
+    parties: Readonly<Record<'creators' | 'probers' | 'workers' | 'watchers', readonly Party[]>> & {
+      readonly board: string;
+    },
+    signal: AbortSignal,
+  ): Promise<FinalState> {
+    const { creators, probers, workers, watchers, board } = parties;
+    const countOf = async (...statuses: string[]): Promise<number> => {
+      signal.throwIfAborted();
+      const [row] = await cluster.sql<{ count: number }[]>`
+        SELECT count(*)::int FROM tasks t JOIN boards b ON b.id = t.board_id WHERE b.name = ${board} AND t.status = ANY(${statuses})`;
+      return row?.count ?? 0;
+    };
+    for (const party of creators) party.order({ order: 'leave' });
+    // Long enough to ask some more times, now that all is well, whether who waits is woken.
+    await delay(LAST_CALM_MS, undefined, { signal });
+    for (const party of probers) party.order({ order: 'leave' });
+    await waitUntil(async () => (await countOf('ready', 'running', 'scheduled')) === 0, DRAIN_MS);
+    for (const party of workers) party.order({ order: 'leave' });
+    for (const party of [...creators, ...probers, ...workers]) {
+      const isByItself = await party.ended(LEAVE_MS);
+      if (!isByItself) this.#trouble(`${party.process} did not leave by itself`);
+    }
+    await waitUntil(async () => (await countOf('running', 'scheduled')) === 0, SETTLE_MS);
+    signal.throwIfAborted();
+    const final = await readFinalState(cluster.sql, board);
+    for (const party of watchers) party.order({ order: 'quiet' });
+    await waitUntil(() => {
+      for (const party of watchers) party.order({ order: 'report' });
+      return watchers.every(({ name }) => (this.#watchedSeq.get(name) ?? 0) >= final.seq);
+    }, CATCH_UP_MS);
+    for (const party of watchers) party.order({ order: 'leave' });
+    for (const party of watchers) await party.ended(LEAVE_MS);
+    return final;
+  }
+
+  #trouble(detail: string): void {
+    this.#troubles.push(detail);
+    this.#say(`trouble: ${detail}`);
+  }
+
+  async #end(): Promise<void> {
+    this.#over.abort();
+    await Promise.all(this.#parties.map((party) => party.close()));
+    for (const end of this.#ends.reverse()) {
+      await end().catch((error: unknown) => this.#say(`while ending: ${String(error)}`));
+    }
+  }
+}

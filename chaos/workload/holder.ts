@@ -1,0 +1,75 @@
+/** Writes under a claim, each recorded: over HTTP with the claim's token, or as frames on the socket that it was pushed to. */
+import type { Outcome } from '../../src/contract/statuses.ts';
+import type { RunOperation } from '../history.ts';
+import type { Recorder } from '../recorder.ts';
+import { type Body, type CallAnswer, call } from './call.ts';
+
+export interface HeldClaim {
+  readonly taskId: string;
+  readonly runId: string;
+  readonly attempt: number;
+  readonly token: string | null;
+}
+
+export type WriteKind = RunOperation['kind'];
+/** Answers how it ended for us. */
+export type Write = (kind: WriteKind, body: Body, signal?: AbortSignal) => Promise<CallAnswer>;
+
+export function readClaims(body: Body): HeldClaim[] {
+  const { claims } = body;
+  return Array.isArray(claims) ? claims.map(readClaim) : [];
+}
+
+export function readClaim(claim: unknown): HeldClaim {
+  const { run_id, attempt, token, task } = claim as {
+    run_id: string;
+    attempt: number;
+    token?: string;
+    task: { id: string };
+  };
+  return { taskId: task.id, runId: run_id, attempt, token: token ?? null };
+}
+
+export function recordedClaim({ taskId, runId, attempt }: HeldClaim) {
+  return { taskId, runId, attempt };
+}
+
+/** Any server will do: the row decides. */
+export function writeOverHttp(recorder: Recorder, claim: HeldClaim, chooseUrl: () => string): Write {
+  let token = claim.token ?? '';
+  return recorded(recorder, claim, async (kind, body, signal) => {
+    const verb = kind === 'ack' ? 'messages/ack' : kind;
+    const answer = await call({
+      url: chooseUrl(),
+      method: 'POST',
+      path: `/v1/runs/${claim.runId}/${verb}`,
+      key: token,
+      body,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const { token: fresh } = answer.body;
+    if (answer.ending === 'ok' && typeof fresh === 'string') token = fresh;
+    return answer;
+  });
+}
+
+export function recorded(recorder: Recorder, claim: HeldClaim, write: Write): Write {
+  return async (kind, body, signal) => {
+    const { taskId, runId, attempt } = claim;
+    const end = recorder.begin({ kind, taskId, runId, attempt });
+    const answer = await write(kind, body, signal);
+    const outcome = answer.ending === 'ok' ? outcomeOf(answer.body) : undefined;
+    end({
+      ending: answer.ending,
+      ...(answer.code === undefined ? {} : { code: answer.code }),
+      ...(answer.reason === undefined ? {} : { reason: answer.reason }),
+      ...(outcome === undefined ? {} : { outcome }),
+    });
+    return answer;
+  };
+}
+
+function outcomeOf(body: Body): Outcome | undefined {
+  const { run } = body as { run?: { outcome?: Outcome | null } };
+  return run?.outcome ?? undefined;
+}

@@ -1,0 +1,70 @@
+/** What the loops of a worker process share. */
+import type { Random } from '../random.ts';
+import type { Recorder } from '../recorder.ts';
+import { type CallAnswer, call } from './call.ts';
+import { type HeldClaim, type Write, writeOverHttp } from './holder.ts';
+import type { LanePlan, PartyChannel, PartyConfig } from './party-channel.ts';
+import { live } from './task-life.ts';
+
+export interface LoopParts {
+  readonly context: WorkerContext;
+  readonly lane: LanePlan;
+  /** Its name as the server knows it. */
+  readonly worker: string;
+  readonly random: Random;
+}
+
+export class WorkerContext {
+  readonly config: PartyConfig;
+  readonly recorder: Recorder;
+  readonly random: Random;
+  readonly quiet: AbortSignal;
+  readonly leaving: AbortSignal;
+
+  constructor(channel: PartyChannel, recorder: Recorder, random: Random) {
+    this.config = channel.config;
+    this.quiet = channel.quiet;
+    this.leaving = channel.leaving;
+    this.recorder = recorder;
+    this.random = random;
+  }
+
+  boardPath(rest: string): string {
+    return `/v1/boards/${this.config.board}${rest}`;
+  }
+
+  /** Works on the task until it is over, as far as this holder can tell. */
+  work(parts: LoopParts, claim: HeldClaim, write?: Write): Promise<void> {
+    const { lane, random } = parts;
+    const own = random.of(claim.runId);
+    return live({
+      random: own,
+      leaseSeconds: lane.leaseSeconds,
+      claim,
+      write: write ?? writeOverHttp(this.recorder, claim, () => own.pick(this.config.urls)),
+      cancel: () => this.cancel(claim.taskId, own),
+      leaving: this.leaving,
+    });
+  }
+
+  async cancel(taskId: string, random: Random): Promise<void> {
+    const end = this.recorder.begin({ kind: 'cancel', taskId });
+    const answer = await call({
+      url: random.pick(this.config.urls),
+      method: 'POST',
+      path: this.boardPath(`/tasks/${taskId}/cancel`),
+      key: this.config.orchestratorKey,
+      body: { reason: 'no longer wanted', deadline_seconds: random.whole(1, 3) },
+    });
+    end(cancelEndOf(answer));
+  }
+}
+
+export function cancelEndOf(answer: CallAnswer) {
+  const { task } = answer.body as { task?: { status?: string } };
+  return {
+    ending: answer.ending,
+    ...(answer.code === undefined ? {} : { code: answer.code }),
+    ...(task?.status === undefined ? {} : { status: task.status }),
+  };
+}

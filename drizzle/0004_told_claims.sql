@@ -1,0 +1,1 @@
+CREATE INDEX "claims_told_index" ON "claims" USING btree ("board_id","task_id") WHERE is_cancel_requested OR has_messages;

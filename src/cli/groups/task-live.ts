@@ -1,0 +1,154 @@
+/** task …: what passes between people and the worker of a task while it works: steering messages, and what it prints. */
+import type { Command } from 'commander';
+import type { Client } from '../../client/client.ts';
+import type { OutputFrame } from '../../client/watch/options.ts';
+import type { Context } from '../context.ts';
+import { UsageError } from '../exit-codes.ts';
+import { age, isFinished } from '../format.ts';
+import { drained, type Output, printable, printableLines } from '../output.ts';
+import { writeTable } from '../table.ts';
+
+export function addLiveCommands(task: Command, contextOf: () => Context): void {
+  task
+    .command('steer <id> <message>')
+    .description(
+      'tell the worker of a task something while it works, or the next one. Text, @file, or - for stdin',
+    )
+    .action((id: string, message: string) => steer(contextOf(), id, message));
+  task
+    .command('messages <id>')
+    .description('list what a task was told, and whether its workers have heard it')
+    .action((id: string) => listMessages(contextOf(), id));
+  task
+    .command('output <id>')
+    .alias('logs')
+    .description('show the last lines that the workers of a task printed')
+    .option('-f, --follow', 'go on with what they print, until the task has finished')
+    .action((id: string, flags: { follow?: boolean }) => showOutput(contextOf(), id, flags.follow ?? false));
+}
+
+async function steer(context: Context, id: string, message: string): Promise<void> {
+  const { output } = context;
+  const text = await context.readText(message);
+  if (text.trim() === '') throw new UsageError('The message is empty');
+  const reply = await (await context.client()).tasks.steer(id, text);
+  if (output.isJson) {
+    output.json(reply);
+    return;
+  }
+  output.line(reply.message.id);
+  if (reply.message.state === 'missed') output.note('The task has finished: nobody will read this.');
+}
+
+async function listMessages(context: Context, id: string): Promise<void> {
+  const { output } = context;
+  const reply = await (await context.client()).tasks.messages(id);
+  if (output.isJson) {
+    output.json(reply);
+    return;
+  }
+  writeTable(output, reply.messages, [
+    { title: 'MESSAGE', text: (message) => message.id },
+    { title: 'STATE', text: (message) => message.state },
+    { title: 'SENT', text: (message) => age(message.at) },
+    { title: 'BY', text: (message) => `${message.author.type} ${message.author.id}` },
+    { title: 'TEXT', text: (message) => message.text },
+  ]);
+}
+
+async function showOutput(context: Context, id: string, isFollowed: boolean): Promise<void> {
+  const client = await context.client();
+  if (isFollowed) {
+    await new OutputTail(context.output, client).follow(id);
+    return;
+  }
+  const reply = await client.tasks.output(id);
+  if (context.output.isJson) context.output.json(reply);
+  else for (const { text } of reply.lines) context.output.line(printableLines(text));
+}
+
+/** Frames that wait for a reader of ours who is too slow: some 10 MiB. */
+const FRAMES_WAITING_MAX = 100;
+
+/**
+ * The output of one task as it grows. Live lines come over the watch; the tail that the server keeps fills what came before, and what
+ * was lost with a socket. One step after the other, so that lines come in their order, each once.
+ */
+class OutputTail {
+  readonly #output: Output;
+  readonly #client: Client;
+  #upToNumber = 0;
+  #waitingFrames = 0;
+  #steps: Promise<void> = Promise.resolve();
+
+  constructor(output: Output, client: Client) {
+    this.#output = output;
+    this.#client = client;
+  }
+
+  async follow(reference: string): Promise<void> {
+    const { id } = (await this.#client.tasks.get(reference)).task;
+    const leaving = new AbortController();
+    let failure: unknown;
+    const step = (work: () => Promise<void> | void): void => {
+      this.#steps = this.#steps.then(work).catch((error: unknown) => {
+        failure ??= error;
+        leaving.abort();
+      });
+    };
+    const endWhenFinished = async (): Promise<void> => {
+      if (!isFinished((await this.#client.tasks.get(id)).task)) return;
+      await this.#readTail(id);
+      leaving.abort();
+    };
+    const watch = this.#client.watch(
+      {
+        tasks: [id],
+        onOutput: (frame) => {
+          // The tail fills what is left out here, as far as the server has kept it.
+          if (this.#waitingFrames >= FRAMES_WAITING_MAX) return;
+          this.#waitingFrames += 1;
+          step(() => this.#take(frame));
+        },
+        onState: (state) => {
+          if (state === 'live') step(() => this.#readTail(id).then(endWhenFinished));
+        },
+      },
+      leaving.signal,
+    );
+    for await (const event of watch)
+      if (typeof event.data['status_after'] === 'string') step(endWhenFinished);
+    await this.#steps;
+    if (failure !== undefined) throw failure;
+  }
+
+  async #readTail(id: string): Promise<void> {
+    const { lines } = await this.#client.tasks.output(id);
+    const [first] = lines;
+    if (first !== undefined && this.#upToNumber > 0) this.#noteMissing(first.number - this.#upToNumber - 1);
+    for (const { number, run_id, text } of lines) this.#print(id, number, run_id, text);
+  }
+
+  async #take(frame: OutputFrame): Promise<void> {
+    const { task_id: id, run_id: runId, number, lines } = frame;
+    this.#waitingFrames -= 1;
+    await drained(this.#output);
+    if (number === undefined) return;
+    // Something was left out on the way; the server may still have it.
+    if (number > this.#upToNumber + 1 && this.#upToNumber > 0) await this.#readTail(id);
+    lines.forEach((text, index) => {
+      this.#print(id, number + index, runId, text);
+    });
+  }
+
+  #noteMissing(count: number): void {
+    if (count > 0) this.#output.note(`(${count} lines are missing here)`);
+  }
+
+  #print(taskId: string, number: number, runId: string, text: string): void {
+    if (number <= this.#upToNumber) return;
+    this.#upToNumber = number;
+    if (this.#output.isJson) this.#output.jsonLine({ task_id: taskId, run_id: runId, number, text });
+    else this.#output.line(text.split('\t').map(printable).join('\t'));
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * Workers whose sockets have closed. The close is written to the worker's row, and where the worker asked for it, the claims it holds end
+ * there and then as crashed, instead of at the end of their leases. The row decides, under its lock: a worker that has come back first, on
+ * whatever server, keeps everything. Claims that the closed socket never took on are not crashed but released (returns.ts).
+ * While the database is away a close stays owed, in memory and for a while; after that, or when the server is killed, it is the lease that
+ * ends the claims.
+ */
+import type { Sql } from '../../db/client.ts';
+import { BoardGoneError, isConflict, isDatabaseAway } from '../../db/failures.ts';
+import { transaction } from '../../db/tx.ts';
+import type { Wake } from '../../db/wake.ts';
+import { Batcher, type Settled } from '../../kernel/batcher.ts';
+import type { Uuid } from '../../kernel/ids.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import type { BoardRef } from '../boards/service.ts';
+import { closeWorkerSockets } from '../lanes/service.ts';
+import type { Returns } from './returns.ts';
+import { type Ending, settleEndings } from './settle.ts';
+import { listCrashable } from './store/departure.ts';
+import { type HeldRow, lockHolds } from './store/end.ts';
+
+export interface Departure {
+  readonly board: BoardRef;
+  readonly lane: string;
+  readonly worker: string;
+  readonly socketId: Uuid;
+  /** Neither superseded nor sent away by a server that stops: what asked to be crashed is. */
+  readonly isLost: boolean;
+}
+
+interface Owed extends Departure {
+  readonly closedAtMs: number;
+  isTrying: boolean;
+}
+
+interface DeparturesParts {
+  readonly sql: Sql;
+  readonly wake: Wake;
+  readonly returns: Pick<Returns, 'owes'>;
+  readonly onCrashed: (count: number) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** All sockets of a server (10,000), each for two lanes, at some 0.3 KiB. What comes on top is left to the lease. */
+const OWED_MAX = 20_000;
+/** Far above a restart of the database. After that a lease may as well say it. */
+const OWED_MS_MAX = 10 * 60_000;
+/** Tried again in one sweep. */
+const RETRIED_MAX = 1000;
+/** After a failure all of them wait: the next one would fail alike. */
+const REST_MS = 1000;
+/** Of one lane in one transaction. */
+const GATHERED_MAX = 200;
+/** Of one transaction, some 100 ms, as the reaper's; and how many of them before the rest is left to the lease. */
+const CRASHED_PER_TURN_MAX = 500;
+const TURNS_MAX = 20;
+
+export class Departures {
+  readonly #parts: DeparturesParts;
+  readonly #owed = new Set<Owed>();
+  /** By lane: no transaction holds workers of two, so none waits in a circle with the deregistering of a lane. */
+  readonly #batcher: Batcher<string, Owed, void>;
+  #restUntilMs = 0;
+
+  constructor(parts: DeparturesParts) {
+    this.#parts = parts;
+    this.#batcher = new Batcher({
+      sizeMax: GATHERED_MAX,
+      waitingMax: OWED_MAX,
+      run: (_lane, departures) => this.#settleGathered(departures),
+    });
+  }
+
+  leave(departure: Departure): void {
+    if (this.#owed.size >= OWED_MAX) return;
+    const owed = { ...departure, closedAtMs: performance.now(), isTrying: false };
+    this.#owed.add(owed);
+    void this.#try(owed);
+  }
+
+  /** Called a few times a second. */
+  sweep(): void {
+    const nowMs = performance.now();
+    if (nowMs < this.#restUntilMs) return;
+    let tried = 0;
+    for (const owed of this.#owed) {
+      if (owed.isTrying) continue;
+      if (nowMs - owed.closedAtMs >= OWED_MS_MAX) this.#owed.delete(owed);
+      else if (tried < RETRIED_MAX) {
+        tried += 1;
+        void this.#try(owed);
+      }
+    }
+  }
+
+  drain(): Promise<void> {
+    return this.#batcher.drain();
+  }
+
+  async #try(owed: Owed): Promise<void> {
+    owed.isTrying = true;
+    try {
+      await this.#batcher.submit(`${owed.board.id} ${owed.lane}`, owed);
+      this.#owed.delete(owed);
+    } catch (error) {
+      if (isWorthAnotherTry(error)) this.#restUntilMs = performance.now() + REST_MS;
+      else this.#owed.delete(owed);
+      // A deleted board took its workers and claims with it.
+      if (!(error instanceof BoardGoneError)) this.#parts.onError(error);
+    } finally {
+      owed.isTrying = false;
+    }
+  }
+
+  async #settleGathered(departures: readonly Owed[]): Promise<Settled<void>[]> {
+    const boardId = departures[0]?.board.id;
+    for (let turn = 0; boardId !== undefined && turn < TURNS_MAX; turn += 1) {
+      const crashed = await this.#settleTurn(boardId, departures);
+      if (crashed > 0) {
+        this.#parts.onCrashed(crashed);
+        this.#parts.wake.ring(boardId);
+      }
+      if (crashed < CRASHED_PER_TURN_MAX) break;
+    }
+    return departures.map(() => ({ ok: true, value: undefined }));
+  }
+
+  /** Resolves to how many claims ended. */
+  #settleTurn(boardId: number, departures: readonly Owed[]): Promise<number> {
+    const lane = departures[0]?.lane ?? '';
+    const lostIds = new Set(departures.flatMap(({ isLost, socketId }) => (isLost ? [socketId] : [])));
+    return transaction(this.#parts.sql, async (tx) => {
+      const nowMs = performance.now();
+      const closings = departures.map(({ worker, socketId, closedAtMs }) => {
+        return { worker, socketId, secondsAgo: (nowMs - closedAtMs) / 1000 };
+      });
+      const closed = await closeWorkerSockets(tx, boardId, lane, closings);
+      const closedAt = new Map(
+        closed.flatMap((row) => (lostIds.has(row.socket_id) ? [[row.worker, row.socket_closed_at]] : [])),
+      );
+      if (closedAt.size === 0) return 0;
+      const flagged = await listCrashable(tx, boardId, lane, [...closedAt.keys()]);
+      const refs = flagged
+        .filter(({ runId }) => !this.#parts.returns.owes(runId))
+        .slice(0, CRASHED_PER_TURN_MAX);
+      if (refs.length === 0) return 0;
+      const holds = await lockHolds(tx, boardId, refs);
+      await settleEndings(
+        tx,
+        boardId,
+        holds.map((held) => crashOf(held, closedAt.get(held.worker) ?? null)),
+      );
+      return holds.length;
+    });
+  }
+}
+
+function isWorthAnotherTry(error: unknown): boolean {
+  if (error instanceof ProblemError) return error.code === 'rate_limited';
+  return isDatabaseAway(error) || isConflict(error);
+}
+
+function crashOf(held: HeldRow, socketClosedAt: string | null): Ending {
+  const reason = `The socket of its worker closed at ${socketClosedAt}, and the claim was to be taken then (crash_on_disconnect).`;
+  return {
+    held,
+    end: { verb: 'crash', reason },
+    actor: { type: 'system', id: 'disconnect' },
+    fingerprint: null,
+    summary: null,
+    result: null,
+    error: reason,
+    metadata: null,
+    evidence: {
+      limit: 'disconnect',
+      socket_closed_at: socketClosedAt,
+      claimed_at: held.claimed_at,
+      lease_expires_at: held.lease_expires_at,
+      last_heartbeat_at: held.last_heartbeat_at,
+      last_progress_at: held.last_progress_at,
+    },
+  };
+}

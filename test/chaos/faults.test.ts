@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { FAULT_KINDS, planFaults } from '../../chaos/faults.ts';
+import { Random } from '../../chaos/random.ts';
+
+const plan = (seed: number, seconds = 90) => planFaults(new Random(seed).of('faults'), seconds, FAULT_KINDS);
+
+test('the same seed gives the same plan of faults, another seed another one', () => {
+  expect(plan(1)).toEqual(plan(1));
+  expect(plan(1)).not.toEqual(plan(2));
+});
+
+test('every kind of fault comes in a run of 90 s, whatever the seed', () => {
+  for (let seed = 0; seed < 200; seed += 1) {
+    expect(new Set(plan(seed).map(({ kind }) => kind))).toEqual(new Set(FAULT_KINDS));
+  }
+});
+
+test('only the kinds that were asked for are planned', () => {
+  const kinds = planFaults(new Random(1), 90, ['kill-worker', 'cut-proxy']).map(({ kind }) => kind);
+
+  expect(new Set(kinds)).toEqual(new Set(['kill-worker', 'cut-proxy']));
+});
+
+test('a run begins in peace, so that waits can be judged before anything was broken', () => {
+  expect(Math.min(...plan(1).map(({ atMs }) => atMs))).toBeGreaterThanOrEqual(10_000);
+});

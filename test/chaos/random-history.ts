@@ -1,0 +1,100 @@
+/** Histories of a small board on which anything may happen to its clients, and nothing that it must not do. */
+import fc from 'fast-check';
+import { END_KINDS, type Held, LANE, type Recording, SmallBoard } from './small-board.ts';
+
+const WRITES = ['heartbeat', 'output', 'ack'] as const;
+/** Fewer than commands, so that some come again. */
+const KEYS = 12;
+const WORKERS = 3;
+const WATCHERS = 2;
+/** More than one, so that a frame carries several, and often none. */
+const FRAME_EVENTS = 7;
+/** More than the time between two things that happen, so that what is asked for overlaps. */
+const HEARING_MS = 25;
+
+interface Command {
+  readonly action: keyof typeof ACTIONS;
+  /** Which of those that there are. */
+  readonly pick: number;
+  readonly kind: number;
+  readonly leadMs: number;
+  readonly lagMs: number;
+  readonly isLost: boolean;
+}
+
+type Task = SmallBoard['tasks'][number];
+
+const onTask =
+  (act: (board: SmallBoard, task: Task, command: Command) => void): Action =>
+  (board, _, command) => {
+    const task = choose(board.tasks, command.pick);
+    if (task !== undefined) act(board, task, command);
+  };
+
+/** Claims stay with those who got them, also when they are over: then they are refused. */
+const onClaim =
+  (act: (board: SmallBoard, claim: Held, command: Command) => void): Action =>
+  (board, held, command) => {
+    const claim = choose(held, command.pick);
+    if (claim !== undefined) act(board, claim, command);
+  };
+
+type Action = (board: SmallBoard, held: Held[], command: Command) => void;
+
+const ACTIONS = {
+  create: (board, _, command) => {
+    board.create(`key ${command.pick % KEYS}`, command);
+  },
+  claim: (board, held, command) => {
+    const claim = board.claim(`worker-${command.pick % WORKERS}.1`, command);
+    if (claim !== null) held.push(claim);
+  },
+  write: onClaim((board, claim, command) =>
+    board.write(claim, choose(WRITES, command.kind) ?? 'ack', command),
+  ),
+  end: onClaim((board, claim, command) =>
+    board.end(claim, choose(END_KINDS, command.kind) ?? 'fail', command),
+  ),
+  reap: onClaim((board, claim) => board.reap(claim)),
+  cancel: onTask((board, task, command) => board.cancel(task, command)),
+  unblock: onTask((board, task) => board.unblock(task)),
+  reopen: onTask((board, task) => board.reopen(task)),
+  archive: onTask((board, task) => board.archive(task)),
+  assign: onTask((board, task, { kind }) => board.assign(task, kind % 2 === 0 ? LANE : 'other')),
+  completeByHand: onTask((board, task) => board.completeByHand(task)),
+  wake: (board) => board.wakeDue(),
+  watch: (board, _, { pick, kind }) => board.watch(watcherOf(pick), kind % FRAME_EVENTS),
+  reconnect: (board, _, { pick }) => board.reconnect(watcherOf(pick)),
+  fault: (board, _, { kind }) => board.fault('kill server', 'server-1', kind),
+} as const satisfies Record<string, Action>;
+
+/** By how often they come. */
+const WEIGHTED = [
+  ...(Object.keys(ACTIONS) as (keyof typeof ACTIONS)[]),
+  ...(['claim', 'claim', 'end', 'end', 'create'] as const),
+];
+
+const watcherOf = (pick: number): string => `watcher-${pick % WATCHERS}.1`;
+
+const COMMAND = fc.record<Command>({
+  action: fc.constantFrom(...WEIGHTED),
+  pick: fc.nat(999),
+  kind: fc.nat(999),
+  leadMs: fc.nat(HEARING_MS),
+  lagMs: fc.nat(HEARING_MS),
+  isLost: fc.boolean(),
+});
+
+/** As many commands as make most of them possible. */
+export const RANDOM_HISTORY = fc.array(COMMAND, { minLength: 40, maxLength: 120 }).map(record);
+
+function choose<T>(list: readonly T[], pick: number): T | undefined {
+  return list[pick % list.length];
+}
+
+function record(commands: readonly Command[]): Recording {
+  const board = new SmallBoard();
+  const held: Held[] = [];
+  for (const command of commands) ACTIONS[command.action](board, held, command);
+  return board.finish();
+}

@@ -1,0 +1,81 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { openDatabase } from '../../../src/server/db/client.ts';
+import { createWake, type Wake } from '../../../src/server/db/wake.ts';
+import { type TestDatabase, useTestDatabase } from '../../fixtures/database.ts';
+import { eventually } from '../../fixtures/eventually.ts';
+
+type Mode = 'listen' | 'poll';
+
+interface Followed {
+  readonly wake: Wake;
+  /** Calls so far, by board. */
+  readonly log: Map<number, number>;
+  readonly aside: Map<number, number>;
+}
+
+/** A server's wake, with listeners on boards 1 and 2. */
+async function startWake({ url }: TestDatabase, mode: Mode): Promise<Followed> {
+  const database = openDatabase({ url });
+  const wake = createWake({ database, mode, onError: () => undefined });
+  const stopping = new AbortController();
+  const followed: Followed = { wake, log: new Map(), aside: new Map() };
+  for (const boardId of [1, 2]) {
+    wake.subscribe(boardId, () => followed.log.set(boardId, (followed.log.get(boardId) ?? 0) + 1));
+    wake.subscribeNudges(boardId, () => followed.aside.set(boardId, (followed.aside.get(boardId) ?? 0) + 1));
+  }
+  const running = wake.run(stopping.signal);
+  onTestFinished(async () => {
+    stopping.abort();
+    await running;
+    await database.close();
+  });
+  return followed;
+}
+
+/** The listening session is there once a notification has come through. */
+async function connected(from: Followed, to: Followed): Promise<void> {
+  await eventually('a first notification', () => {
+    from.wake.ring(2);
+    return (to.log.get(2) ?? 0) > 1;
+  });
+}
+
+test('a nudge reaches who attends to the board, here at once and on another server, and does not read as growth of the log', async () => {
+  const database = await useTestDatabase();
+  const [here, there] = [await startWake(database, 'listen'), await startWake(database, 'listen')];
+  await connected(here, there);
+  const [before, logBefore] = [there.aside.get(1) ?? 0, there.log.get(1) ?? 0];
+  const hereBefore = here.aside.get(1) ?? 0;
+  here.wake.nudge(1);
+  expect(here.aside.get(1)).toBe(hereBefore + 1);
+  await eventually('the nudge over there', () => (there.aside.get(1) ?? 0) > before);
+  expect(there.log.get(1) ?? 0).toBe(logBefore);
+});
+
+test('without notifications who attends to a board is asked to look at each poll', async () => {
+  const followed = await startWake(await useTestDatabase(), 'poll');
+  const seen = followed.aside.get(1) ?? 0;
+  await eventually('two looks', () => (followed.aside.get(1) ?? 0) >= seen + 2);
+});
+
+test('a notification of an earlier version, which knows no nudges, is heard', async () => {
+  const database = await useTestDatabase();
+  const followed = await startWake(database, 'listen');
+  await connected(await startWake(database, 'listen'), followed);
+  const before = followed.log.get(1) ?? 0;
+  await database.sql`SELECT pg_notify('lanekeeper_wake', 'elsewhere:1,7')`;
+  await eventually('growth of the log', () => (followed.log.get(1) ?? 0) > before);
+});
+
+test('more boards than one notification holds are all told', async () => {
+  const database = await useTestDatabase();
+  const [here, there] = [await startWake(database, 'listen'), await startWake(database, 'listen')];
+  await connected(here, there);
+  const before = there.log.get(1) ?? 0;
+  for (let boardId = 2_000_000_000; boardId < 2_000_001_000; boardId += 1) {
+    here.wake.ring(boardId);
+    here.wake.nudge(boardId);
+  }
+  here.wake.ring(1);
+  await eventually('the last board of them', () => (there.log.get(1) ?? 0) > before);
+});

@@ -1,0 +1,215 @@
+import { describe, expect, test } from 'vitest';
+import type { Claim } from '../../../../src/contract/claims.ts';
+import { parseId } from '../../../../src/server/kernel/ids.ts';
+import { auditBoard } from '../../../fixtures/audit.ts';
+import { endClaim, makeBoard, type TestBoard } from '../../../fixtures/board.ts';
+import { eventually, only } from '../../../fixtures/eventually.ts';
+import { untilStanding } from '../../../fixtures/held-lock.ts';
+import { useProxy } from '../../../fixtures/proxy.ts';
+import { PushWorker, pushLane } from '../../../fixtures/push-worker.ts';
+import { useTestServer } from '../../../fixtures/server.ts';
+import { useTwoServers } from '../../../fixtures/two-servers.ts';
+import { openSocket } from '../../../fixtures/watch-socket.ts';
+
+const servers = useTwoServers();
+
+/** A worker that said hello; its claims ask for it themselves, or its hello does. */
+async function helloOf(board: TestBoard, worker: string, fields: object = {}): Promise<PushWorker> {
+  const opened = new PushWorker(await openSocket(board.server, board.name), 'work');
+  const reply = await opened.hello(worker, { tokens: false, ...fields });
+  expect(reply.ok).toBe(true);
+  return opened;
+}
+
+const flagged = (board: TestBoard, worker: string, isFlagged = true): Promise<Claim> =>
+  board.claim('work', { worker, crash_on_disconnect: isFlagged, lease_seconds: 600 });
+
+/** A close that has been dealt with: its row says so. */
+async function untilClosed(board: TestBoard, worker: string): Promise<void> {
+  await eventually('the close is written', async () => {
+    const [row] = await servers.database.sql<{ socket_closed_at: string | null }[]>`
+      SELECT w.socket_closed_at FROM workers w JOIN boards b ON b.id = w.board_id
+      WHERE b.name = ${board.name} AND w.worker = ${worker}`;
+    return (row?.socket_closed_at ?? null) !== null;
+  });
+}
+
+describe('when the socket of a worker closes', () => {
+  test('the claims that asked for it crash at once, with evidence, and only those', async () => {
+    const [board] = await servers.board();
+    await board.lane('work');
+    await board.tasks('work', 4, { backoff: { base_seconds: 0 } });
+    const [crashing, second] = [await flagged(board, 'ann'), await flagged(board, 'ann')];
+    const staying = await flagged(board, 'ann', false);
+    const foreign = await flagged(board, 'bob');
+    const worker = await helloOf(board, 'ann');
+    await endClaim(board.server, crashing, 'heartbeat');
+    const closedAt = performance.now();
+    worker.socket.close();
+    for (const { task } of [crashing, second])
+      await board.until(task.id, ({ consecutive_failures: failures }) => failures === 1, 'has crashed');
+    expect(performance.now() - closedAt).toBeLessThan(5000);
+    const run = only(await board.runs(crashing.task.id));
+    expect(run).toMatchObject({
+      outcome: 'crashed',
+      ended_by: { type: 'system', id: 'disconnect' },
+      evidence: {
+        limit: 'disconnect',
+        socket_closed_at: expect.stringMatching(/Z$/),
+        last_heartbeat_at: expect.stringMatching(/Z$/),
+        lease_expires_at: expect.any(String),
+      },
+    });
+    const told = (await board.events('&kinds=task.crashed')).find(
+      (event) => event.run_id === crashing.run_id,
+    );
+    expect(told).toMatchObject({
+      actor: { type: 'system', id: 'disconnect' },
+      data: { evidence: run.evidence },
+    });
+    expect((await endClaim(board.server, crashing, 'complete')).body).toMatchObject({ reason: 'crashed' });
+    for (const claim of [staying, foreign])
+      expect((await endClaim(board.server, claim, 'heartbeat')).status).toBe(200);
+    await auditBoard(servers.database.sql, board.name);
+  });
+
+  test('what was pushed to it crashes as its hello asked, but not what it never acknowledged: that is released', async () => {
+    const [board] = await servers.board();
+    await pushLane(board);
+    await board.tasks('work', 3, { backoff: { base_seconds: 0 } });
+    const worker = await helloOf(board, 'ann', { crash_on_disconnect: true });
+    await worker.credit(3);
+    const claims = await worker.untilClaims(3);
+    const [heard, ...unheard] = claims;
+    if (heard === undefined) throw new Error('there is a claim');
+    worker.acknowledge(heard);
+    // The reply comes after the acknowledgement was taken.
+    await worker.credit(0);
+    // Neither verdict waits for the other: what is being released is none of the crash's business.
+    await servers.database.sql.begin(async (tx) => {
+      for (const { task } of unheard)
+        await tx`SELECT FROM tasks WHERE id = ${parseId('task', task.id) ?? ''} FOR UPDATE`;
+      worker.socket.close();
+      await board.until(heard.task.id, ({ status }) => status !== 'running', 'has crashed');
+    });
+    for (const { task } of claims)
+      await board.until(task.id, ({ status }) => status !== 'running', 'was given up');
+    const outcomes = await Promise.all(
+      claims.map(async (claim) => only(await board.runs(claim.task.id)).outcome),
+    );
+    expect(outcomes).toEqual(['crashed', 'released', 'released']);
+    await auditBoard(servers.database.sql, board.name);
+  });
+
+  test('claims of a worker that never had a socket are left to their leases, until it had one', async () => {
+    const [board] = await servers.board();
+    await board.lane('work');
+    await board.task('work');
+    const claim = await flagged(board, 'ann');
+    const other = await helloOf(board, 'bob');
+    other.socket.close();
+    await untilClosed(board, 'bob');
+    expect((await endClaim(board.server, claim, 'heartbeat')).status).toBe(200);
+    (await helloOf(board, 'ann')).socket.close();
+    await board.until(claim.task.id, ({ consecutive_failures: failures }) => failures === 1, 'has crashed');
+  });
+});
+
+describe('a worker that comes back', () => {
+  test('before the close is decided keeps everything: the row decides, under its lock', async () => {
+    const [board, elsewhere] = await servers.board();
+    const { sql } = servers.database;
+    await board.lane('work');
+    await board.task('work');
+    const claim = await flagged(board, 'ann');
+    const worker = await helloOf(board, 'ann');
+    await sql.begin(async (tx) => {
+      await tx`
+        SELECT FROM workers w JOIN boards b ON b.id = w.board_id WHERE b.name = ${board.name} FOR UPDATE OF w`;
+      // The hello stands before the close.
+      const again = openSocket(elsewhere.server, board.name);
+      (await again).send({ type: 'hello', id: 'h', lane: 'work', worker: 'ann' });
+      await untilStanding(sql, 'presence.open_sockets', 'row');
+      worker.socket.close();
+      await untilStanding(sql, 'presence.close_sockets', 'row');
+    });
+    // Its own look at the row has come and gone once the socket of another worker, which closed later, is dealt with.
+    const later = await helloOf(board, 'bob');
+    later.socket.close();
+    await untilClosed(board, 'bob');
+    const [row] = await sql`
+      SELECT w.socket_closed_at FROM workers w JOIN boards b ON b.id = w.board_id WHERE b.name = ${board.name} AND worker = 'ann'`;
+    expect(row).toEqual({ socket_closed_at: null });
+    expect((await endClaim(board.server, claim, 'complete')).status).toBe(200);
+    await auditBoard(sql, board.name);
+  });
+
+  test('after it finds its claims crashed, and its hello waits until that is decided', async () => {
+    const [board, elsewhere] = await servers.board();
+    const { sql } = servers.database;
+    await board.lane('work');
+    const task = await board.task('work', { backoff: { base_seconds: 0 } });
+    const claim = await flagged(board, 'ann');
+    const worker = await helloOf(board, 'ann');
+    const again = new PushWorker(await openSocket(elsewhere.server, board.name), 'work');
+    let greeting: Promise<{ readonly ok: boolean }> | undefined;
+    await sql.begin(async (tx) => {
+      await tx`SELECT FROM tasks t JOIN boards b ON b.id = t.board_id WHERE b.name = ${board.name} FOR UPDATE OF t`;
+      worker.socket.close();
+      await untilStanding(sql, 'claims.lock_holds', 'row');
+      greeting = again.hello('ann');
+      await untilStanding(sql, 'presence.open_sockets', 'row');
+    });
+    expect((await greeting)?.ok).toBe(true);
+    expect((await endClaim(board.server, claim, 'heartbeat')).body).toMatchObject({ reason: 'crashed' });
+    expect(only(await board.runs(task.id)).outcome).toBe('crashed');
+  });
+
+  test('as a newer socket makes the older one no loss', async () => {
+    const [board, elsewhere] = await servers.board();
+    await board.lane('work');
+    await board.task('work');
+    const claim = await flagged(board, 'ann');
+    const older = await helloOf(board, 'ann');
+    await helloOf(elsewhere, 'ann');
+    expect(await older.socket.closed()).toMatchObject({ code: 4409 });
+    const later = await helloOf(board, 'bob');
+    later.socket.close();
+    await untilClosed(board, 'bob');
+    expect((await endClaim(board.server, claim, 'complete')).status).toBe(200);
+  });
+});
+
+test('a server that stops takes nobody’s claims', async () => {
+  const { database, first } = servers;
+  const board = await makeBoard(first);
+  await board.lane('work');
+  await board.task('work');
+  const stopping = await useTestServer(database.url);
+  const claim = await flagged(board, 'ann');
+  const worker = await helloOf(board.through(stopping), 'ann');
+  await stopping.stop();
+  expect(await worker.socket.closed()).toMatchObject({ code: 1012 });
+  await untilClosed(board, 'ann');
+  expect((await endClaim(first, claim, 'complete')).status).toBe(200);
+});
+
+test('while the database is away the close stays owed, and is made good when it is back', async () => {
+  const proxy = await useProxy(servers.database.url);
+  const server = await useTestServer(proxy.url);
+  const board = await makeBoard(server);
+  await board.lane('work');
+  const task = await board.task('work');
+  await flagged(board, 'ann');
+  const worker = await helloOf(board, 'ann');
+  proxy.cut();
+  worker.socket.close();
+  await eventually('the database is away', async () => (await server.call('GET', '/readyz')).status === 503);
+  proxy.pass();
+  const direct = board.through(servers.first);
+  await direct.until(task.id, ({ consecutive_failures: failures }) => failures === 1, 'has crashed');
+  expect(only(await direct.runs(task.id))).toMatchObject({
+    outcome: 'crashed',
+    ended_by: { id: 'disconnect' },
+  });
+});

@@ -1,0 +1,350 @@
+/**
+ * After a gap in which no server was there nobody is reaped for it: everything here is set in SQL relative to the last beat, on a database
+ * without a running server, and the sweeps are called one by one.
+ */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Claim } from '../../../../src/contract/claims.ts';
+import type { Event } from '../../../../src/contract/events.ts';
+import { type Database, openDatabase } from '../../../../src/server/db/client.ts';
+import type { Wake } from '../../../../src/server/db/wake.ts';
+import { Outages, Reaper } from '../../../../src/server/features/claims/service.ts';
+import { lockOverdueHolds } from '../../../../src/server/features/claims/store/end.ts';
+import { endClaim, expectStatus, makeBoard } from '../../../fixtures/board.ts';
+import { type TestDatabase, useTestDatabase } from '../../../fixtures/database.ts';
+import { only } from '../../../fixtures/eventually.ts';
+import { holdClaim, untilStanding, untilTestEnds } from '../../../fixtures/held-lock.ts';
+import { startTestServer } from '../../../fixtures/server.ts';
+import { fillBoard, prepareBoards, untilPrunable } from '../../db/claim-path.ts';
+
+const NEVER = new AbortController().signal;
+const LEASE_SECONDS = 60;
+/** Between the statements of a test; far below every difference that one looks for. */
+const SLACK_SECONDS = 5;
+
+const quiet: Wake = {
+  ring: () => undefined,
+  subscribe: () => () => undefined,
+  nudge: () => undefined,
+  subscribeNudges: () => () => undefined,
+  run: () => Promise.resolve(),
+  pollAgeMs: () => 0,
+};
+
+/** The sweeps of one server. */
+class Sweeps {
+  readonly database: Database;
+  readonly outages: { seconds: number; leases: number }[] = [];
+  readonly reaped: string[] = [];
+  readonly #outages: Outages;
+  readonly #reaper: Reaper;
+
+  constructor(url: string) {
+    this.database = openDatabase({ url });
+    const { hot, cold } = this.database;
+    this.#outages = new Outages({ hot, cold, onOutage: (outage) => this.outages.push(outage) });
+    this.#reaper = new Reaper(cold, quiet, (limit) => this.reaped.push(limit));
+    onTestFinished(() => this.database.close());
+  }
+
+  beat(): Promise<void> {
+    return this.#outages.beat(NEVER);
+  }
+
+  reap(): Promise<void> {
+    return this.#reaper.sweep(NEVER);
+  }
+}
+
+interface Scene {
+  readonly test: TestDatabase;
+  readonly sweeps: Sweeps;
+  /** By the name of their worker. */
+  readonly claims: ReadonlyMap<string, Claim>;
+  readonly board: string;
+}
+
+/** Claims of workers with these names, as a server leaves them that is stopped. */
+async function leftBehind(...workers: readonly string[]): Promise<Scene> {
+  const database = await useTestDatabase();
+  const server = await startTestServer(database.url);
+  const board = await makeBoard(server);
+  await board.lane('work');
+  await board.tasks('work', workers.length, { backoff: { base_seconds: 3600 } });
+  const claims = new Map<string, Claim>();
+  for (const worker of workers)
+    claims.set(worker, await board.claim('work', { worker, lease_seconds: LEASE_SECONDS }));
+  await server.stop();
+  return { test: database, sweeps: new Sweeps(database.url), claims, board: board.name };
+}
+
+/** The last beat was so long ago. */
+async function stopPulse({ sql }: TestDatabase, seconds: number): Promise<void> {
+  await sql`
+    INSERT INTO pulse (id, beat_at) VALUES (1, clock_timestamp() - make_interval(secs => ${seconds}))
+    ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at`;
+}
+
+/** Columns of a worker's claim, in seconds from the last beat. */
+async function setClaim(
+  { sql }: TestDatabase,
+  worker: string,
+  clocks: Readonly<Record<string, number>>,
+): Promise<void> {
+  for (const [column, seconds] of Object.entries(clocks))
+    await sql`
+      UPDATE claims SET ${sql(column)} = (SELECT beat_at FROM pulse) + make_interval(secs => ${seconds}),
+        is_cancel_requested = is_cancel_requested OR ${column === 'cancel_deadline_at'}
+      WHERE worker = ${worker}`;
+}
+
+/** A column of all claims by worker, in seconds from the last beat. */
+async function readClaims({ sql }: TestDatabase, column: string): Promise<Map<string, number>> {
+  const rows = await sql<{ worker: string; seconds: number }[]>`
+    SELECT worker, date_part('epoch', ${sql(column)} - (SELECT beat_at FROM pulse)) AS seconds FROM claims`;
+  return new Map(rows.map(({ worker, seconds }) => [worker, seconds]));
+}
+
+function expectNear(actual: number | undefined, expected: number): void {
+  expect(actual).toBeGreaterThan(expected - SLACK_SECONDS);
+  expect(actual).toBeLessThan(expected + SLACK_SECONDS);
+}
+
+describe('after an outage', () => {
+  test('each live lease has what it had left when it began, never more than its own length, and the dead stay dead', async () => {
+    const { test: database, sweeps } = await leftBehind('alive', 'dead', 'heard');
+    await stopPulse(database, 600);
+    await setClaim(database, 'alive', { lease_expires_at: 20 });
+    await setClaim(database, 'dead', { lease_expires_at: -1 });
+    await setClaim(database, 'heard', { last_heartbeat_at: 570, lease_expires_at: 570 + LEASE_SECONDS });
+    await sweeps.beat();
+    // The pulse goes on, so these count from now.
+    const left = await readClaims(database, 'lease_expires_at');
+    expectNear(left.get('alive'), 20);
+    expectNear(left.get('dead'), -601);
+    expectNear(left.get('heard'), LEASE_SECONDS);
+    expect(only(sweeps.outages).leases).toBe(2);
+    expectNear(only(sweeps.outages).seconds, 600);
+    await sweeps.reap();
+    expect(sweeps.reaped).toEqual(['lease']);
+    expect([...(await readClaims(database, 'lease_expires_at')).keys()].sort()).toEqual(['alive', 'heard']);
+  });
+
+  test('a backup of last week holds nothing for longer than a lease', async () => {
+    const { test: database, sweeps } = await leftBehind('restored');
+    const week = 7 * 86_400;
+    await stopPulse(database, week);
+    await setClaim(database, 'restored', { lease_expires_at: LEASE_SECONDS, cancel_deadline_at: 30 });
+    await sweeps.beat();
+    expectNear((await readClaims(database, 'lease_expires_at')).get('restored'), LEASE_SECONDS);
+    expectNear((await readClaims(database, 'cancel_deadline_at')).get('restored'), 30);
+  });
+
+  test('the time for progress and for the answer to a cancel stood still, the limit on run time did not', async () => {
+    const { test: database, sweeps } = await leftBehind('busy', 'stuck', 'cancelled', 'late', 'new', 'long');
+    await database.sql`UPDATE claims SET no_progress_seconds = 30 WHERE worker IN ('busy', 'stuck')`;
+    await stopPulse(database, 600);
+    await setClaim(database, 'busy', { lease_expires_at: 20, last_progress_at: -10 });
+    await setClaim(database, 'stuck', { lease_expires_at: 20, last_progress_at: -31 });
+    await setClaim(database, 'cancelled', { lease_expires_at: 20, cancel_deadline_at: 5 });
+    await setClaim(database, 'late', { lease_expires_at: 20, cancel_deadline_at: -1 });
+    // Asked for when the servers were there again already: it keeps the time that it was given.
+    await setClaim(database, 'new', { lease_expires_at: 20, cancel_deadline_at: 900 });
+    await setClaim(database, 'long', { lease_expires_at: 20, runtime_expires_at: 10 });
+    await sweeps.beat();
+    const progress = await readClaims(database, 'last_progress_at');
+    expectNear(progress.get('busy'), -10);
+    expectNear(progress.get('stuck'), -631);
+    const deadlines = await readClaims(database, 'cancel_deadline_at');
+    expectNear(deadlines.get('cancelled'), 5);
+    expectNear(deadlines.get('late'), -601);
+    expectNear(deadlines.get('new'), 300);
+    await sweeps.reap();
+    expect(sweeps.reaped.sort()).toEqual(['cancel_deadline', 'max_runtime', 'no_progress']);
+    expect([...(await readClaims(database, 'lease_expires_at')).keys()].sort()).toEqual([
+      'busy',
+      'cancelled',
+      'new',
+    ]);
+  });
+
+  test('a lease that was extended and runs out all the same says by how much, in run and event', async () => {
+    const { test: database, sweeps, claims, board } = await leftBehind('gone');
+    await stopPulse(database, 600);
+    await setClaim(database, 'gone', { claimed_at: -45, lease_expires_at: LEASE_SECONDS - 45 });
+    await sweeps.beat();
+    await database.sql`UPDATE claims SET claimed_at = claimed_at - interval '60 s', lease_expires_at = lease_expires_at - interval '60 s'`;
+    await sweeps.reap();
+    const server = await startTestServer(database.url);
+    onTestFinished(() => server.stop());
+    const runId = claims.get('gone')?.run_id;
+    const { run } = expectStatus(await server.call('GET', `/v1/runs/${runId}`), 200).body;
+    expect(run).toMatchObject({ outcome: 'crashed', evidence: { limit: 'lease' } });
+    expectNear(run.evidence.amnesty_seconds, 600);
+    const { events } = (await server.call('GET', `/v1/boards/${board}/events?kinds=task.crashed`)).body;
+    expect(only(events as Event[]).data['evidence']).toEqual(run.evidence);
+  });
+});
+
+describe('the reaper', () => {
+  test('judges nobody between the end of an outage and what is given back for it', async () => {
+    const { test: database, sweeps } = await leftBehind('alive', 'dead');
+    await stopPulse(database, 600);
+    await setClaim(database, 'alive', { lease_expires_at: 20 });
+    await setClaim(database, 'dead', { lease_expires_at: -1 });
+    await sweeps.reap();
+    // Nor does the statement that judges, had the sweep been on its way to it since before.
+    const [board] = await database.sql<{ id: number }[]>`SELECT DISTINCT board_id AS id FROM claims`;
+    const { cold } = sweeps.database;
+    expect(await cold.begin((tx) => lockOverdueHolds(tx, board?.id ?? 0, 10))).toEqual([]);
+    expect(sweeps.reaped).toEqual([]);
+    await sweeps.beat();
+    await sweeps.reap();
+    expect(sweeps.reaped).toEqual(['lease']);
+  });
+
+  test('judges nobody before the very first beat, which gives nothing back', async () => {
+    const { test: database, sweeps } = await leftBehind('dead');
+    await stopPulse(database, 0);
+    await setClaim(database, 'dead', { lease_expires_at: -1 });
+    await database.sql`DELETE FROM pulse`;
+    await sweeps.reap();
+    expect(sweeps.reaped).toEqual([]);
+    await sweeps.beat();
+    await sweeps.reap();
+    expect(sweeps.reaped).toEqual(['lease']);
+    expect(sweeps.outages).toEqual([]);
+  });
+
+  test('takes what is overdue, and that only, on a server that was paused while others were there', async () => {
+    const { test: database, sweeps: paused } = await leftBehind('alive', 'dead');
+    const awake = new Sweeps(database.url);
+    await paused.beat();
+    await stopPulse(database, 1);
+    await setClaim(database, 'dead', { lease_expires_at: -1 });
+    await awake.beat();
+    await Promise.all([paused.reap(), paused.beat()]);
+    expect(paused.reaped).toEqual(['lease']);
+    expect([...paused.outages, ...awake.outages]).toEqual([]);
+    expect((await readClaims(database, 'lease_expires_at')).has('alive')).toBe(true);
+  });
+});
+
+describe('two servers that come back together', () => {
+  test('give back once: the other one does not wait, and nobody reaps meanwhile', async () => {
+    const { test: database, sweeps: first, claims } = await leftBehind('alive', 'other');
+    const second = new Sweeps(database.url);
+    await stopPulse(database, 600);
+    await setClaim(database, 'alive', { lease_expires_at: 20 });
+    await setClaim(database, 'other', { lease_expires_at: 20 });
+    const run = await database.sql`SELECT run_id FROM claims WHERE worker = 'alive'`;
+    const lock = await untilTestEnds(holdClaim(database.sql, only([...run])['run_id']));
+    const giving = first.beat();
+    await untilStanding(database.sql, 'claims.give_back', 'row');
+    await second.beat();
+    await second.reap();
+    expect([second.outages, second.reaped]).toEqual([[], []]);
+    await lock.release();
+    await giving;
+    await second.beat();
+    await Promise.all([first.reap(), second.reap()]);
+    expect(first.outages).toMatchObject([{ leases: claims.size }]);
+    expect([...second.outages, ...first.reaped, ...second.reaped]).toEqual([]);
+    expectNear((await readClaims(database, 'lease_expires_at')).get('alive'), 20);
+  });
+
+  test('give back once, whichever of them is first', async () => {
+    const { test: database, sweeps: first } = await leftBehind('alive');
+    const second = new Sweeps(database.url);
+    for (let round = 0; round < 10; round += 1) {
+      await stopPulse(database, 600);
+      await setClaim(database, 'alive', { lease_expires_at: 20 });
+      await Promise.all([first.beat(), second.beat(), first.beat(), second.beat()]);
+      expectNear((await readClaims(database, 'lease_expires_at')).get('alive'), 20);
+      expect(first.outages.length + second.outages.length).toBe(round + 1);
+    }
+  });
+
+  test('what a server gave that died in the middle is taken back, and given by the next', async () => {
+    const { test: database, sweeps: dying } = await leftBehind('alive', 'other');
+    const survivor = new Sweeps(database.url);
+    await stopPulse(database, 600);
+    await setClaim(database, 'alive', { lease_expires_at: 20 });
+    await setClaim(database, 'other', { lease_expires_at: 20 });
+    const run = await database.sql`SELECT run_id FROM claims ORDER BY task_id DESC LIMIT 1`;
+    const lock = await untilTestEnds(holdClaim(database.sql, only([...run])['run_id']));
+    const giving = dying.beat();
+    const [pid = 0] = await untilStanding(database.sql, 'claims.give_back', 'row');
+    const failed = expect(giving).rejects.toThrow();
+    await database.sql`SELECT pg_terminate_backend(${pid})`;
+    await failed;
+    await lock.release();
+    await survivor.beat();
+    expect(survivor.outages).toMatchObject([{ leases: 2 }]);
+    const left = await readClaims(database, 'lease_expires_at');
+    for (const worker of ['alive', 'other']) expectNear(left.get(worker), 20);
+  });
+});
+
+test('outage after outage, heartbeats and ends that are under way neither fail nor meet it in a circle', async () => {
+  const database = await useTestDatabase();
+  const server = await startTestServer(database.url);
+  onTestFinished(() => server.stop());
+  const board = await makeBoard(server);
+  await board.lane('work');
+  await board.tasks('work', 200);
+  const claims = expectStatus(await board.claims('work', { max: 100, lease_seconds: LEASE_SECONDS }), 200)
+    .body.claims as Claim[];
+  claims.push(
+    ...expectStatus(await board.claims('work', { max: 100, lease_seconds: LEASE_SECONDS }), 200).body.claims,
+  );
+  const sweeps = new Sweeps(database.url);
+  let isOver = false;
+  const work = async (order: readonly Claim[]): Promise<void> => {
+    for (let count = 0; !isOver; count += 1) {
+      const operations = order.map(({ token }) => ({ op: 'heartbeat', token, progress: count }));
+      const { results } = (await server.call('POST', '/v1/runs/batch', { body: { operations } })).body;
+      expect(results.filter((result: { ok: boolean }) => !result.ok)).toEqual([]);
+    }
+    for (const claim of order) expectStatus(await endClaim(server, claim, 'release'), 200);
+  };
+  const workers = [claims.slice(0, 100), claims.slice(100).reverse()].map(work);
+  while (sweeps.outages.length < 15) {
+    await stopPulse(database, 600);
+    await Promise.all([sweeps.beat(), sweeps.reap()]);
+  }
+  isOver = true;
+  await Promise.all(workers);
+  expect(sweeps.reaped).toEqual([]);
+  const [counted] = await database.sql<{ deadlocks: number }[]>`
+    SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()`;
+  expect(counted).toEqual({ deadlocks: 0 });
+});
+
+test('a fleet’s leases are extended in place, all of them, and each once', async () => {
+  const fleet = 5000;
+  const database = await useTestDatabase();
+  await prepareBoards(database, 2);
+  await fillBoard(database, { ready: 0, done: 0, running: fleet, lanes: 2 });
+  await fillBoard(database, { boardId: 2, ready: 0, done: 0, running: 10, lanes: 2 });
+  const sweeps = new Sweeps(database.url);
+  const { hot } = sweeps.database;
+  const updates = async () => {
+    const [row] = await database.sql<{ all: number; hot: number }[]>`
+      SELECT n_tup_upd::int AS "all", n_tup_hot_upd::int AS hot FROM pg_stat_user_tables WHERE relname = 'claims'`;
+    return row ?? { all: 0, hot: 0 };
+  };
+  await stopPulse(database, 600);
+  await database.sql`UPDATE claims SET lease_expires_at = (SELECT beat_at FROM pulse) + interval '20 s'`;
+  await untilPrunable(database);
+  await database.sql`VACUUM claims`;
+  const before = await updates();
+  await sweeps.beat();
+  expect(only(sweeps.outages).leases).toBe(fleet + 10);
+  await hot`SELECT pg_stat_force_next_flush()`;
+  const after = await updates();
+  expect(after.all - before.all).toBe(fleet + 10);
+  expect((after.hot - before.hot) / (after.all - before.all)).toBeGreaterThan(0.95);
+  const left =
+    await database.sql`SELECT FROM claims WHERE lease_expires_at BETWEEN now() + interval '10 s' AND now() + interval '20 s'`;
+  expect(left).toHaveLength(fleet + 10);
+});

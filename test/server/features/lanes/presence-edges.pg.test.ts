@@ -1,0 +1,203 @@
+/** Edges of presence, swept by as many servers as the test likes: here a server is its sweeper on connections of its own. */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { TakeoverMode } from '../../../../src/contract/statuses.ts';
+import { type Database, openDatabase } from '../../../../src/server/db/client.ts';
+import type { Wake } from '../../../../src/server/db/wake.ts';
+import { PresenceEdges, PresenceTracker } from '../../../../src/server/features/lanes/service.ts';
+import { makeBoard, type TestBoard } from '../../../fixtures/board.ts';
+import { only } from '../../../fixtures/eventually.ts';
+import { untilStanding } from '../../../fixtures/held-lock.ts';
+import { useTwoServers } from '../../../fixtures/two-servers.ts';
+
+/** Its own sweeps come every second, and it says of nobody that he has gone for the first 15 seconds: long enough for these tests. */
+const servers = useTwoServers();
+
+const wake = { ring: () => undefined } as unknown as Wake;
+const signal = new AbortController().signal;
+
+function openPool(): Database {
+  const database = openDatabase({ url: servers.database.url, hotConnectionsMax: 1, coldConnectionsMax: 2 });
+  onTestFinished(() => database.close());
+  return database;
+}
+
+interface Sweeper {
+  readonly edges: PresenceEdges;
+  readonly presence: PresenceTracker;
+}
+
+function sweeper(settleMs = 0): Sweeper {
+  const { cold } = openPool();
+  const presence = new PresenceTracker(cold);
+  return { presence, edges: new PresenceEdges({ sql: cold, wake, presence, settleMs }) };
+}
+
+const sweepAll = async (sweepers: readonly Sweeper[]): Promise<void> => {
+  await Promise.all(sweepers.map(({ edges }) => edges.sweep(signal)));
+};
+
+const idOf = async (board: TestBoard): Promise<number> =>
+  only(await servers.database.sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`).id;
+
+/** As if nobody had been seen on the board for so long. */
+async function letSecondsPass(board: TestBoard, seconds: number): Promise<void> {
+  await servers.database.sql`
+    UPDATE workers SET last_seen_at = last_seen_at - make_interval(secs => ${seconds}) WHERE board_id = ${await idOf(board)}`;
+}
+
+const edgesOf = async (board: TestBoard): Promise<string[]> =>
+  (await board.events('&kinds=lane.online,lane.offline')).map(({ kind, lane }) => `${lane} ${kind.slice(5)}`);
+
+const isOnline = async (board: TestBoard): Promise<boolean[]> =>
+  (
+    await servers.database.sql<{ is_online: boolean }[]>`
+      SELECT is_online FROM lanes WHERE board_id = ${await idOf(board)} ORDER BY name`
+  ).map((row) => row.is_online);
+
+describe('an edge of presence', () => {
+  test('is written once, however many servers see it at the same moment, for any number of lanes', async () => {
+    const board = await makeBoard(servers.first);
+    const lanes = Array.from({ length: 40 }, (_, index) => `lane-${String(index).padStart(2, '0')}`);
+    for (const lane of lanes) await board.lane(lane);
+    const sweepers = [sweeper(), sweeper(), sweeper(), sweeper()];
+    const boardId = await idOf(board);
+    for (const { presence } of sweepers)
+      for (const lane of lanes) presence.see({ boardId, lane, worker: 'ann', version: null });
+    await sweepAll(sweepers);
+    expect((await edgesOf(board)).sort()).toEqual(lanes.map((lane) => `${lane} online`));
+    await letSecondsPass(board, 85);
+    await sweepAll(sweepers);
+    expect(await edgesOf(board)).toHaveLength(40);
+    await letSecondsPass(board, 6);
+    await sweepAll(sweepers);
+    await sweepAll(sweepers);
+    const all = await edgesOf(board);
+    expect(all.slice(40).sort()).toEqual(lanes.map((lane) => `${lane} offline`));
+    expect(all).toHaveLength(80);
+    expect(await isOnline(board)).toEqual(lanes.map(() => false));
+  });
+
+  test('says how many workers there are, and does not come while a claim is held', async () => {
+    const board = await makeBoard(servers.first);
+    await board.lane('work');
+    await board.task('work');
+    const one = sweeper();
+    await board.claim('work', { worker: 'ann' });
+    one.presence.see({ boardId: await idOf(board), lane: 'work', worker: 'bob', version: null });
+    await one.edges.sweep(signal);
+    const online = only(await board.events('&kinds=lane.online'));
+    // The server may have been first, and have seen one of them.
+    expect([1, 2]).toContain(online.data['workers']);
+    await letSecondsPass(board, 100);
+    await one.edges.sweep(signal);
+    expect(await edgesOf(board)).toEqual(['work online']);
+    // Left to its lease by a takeover it shows nobody's presence any more.
+    const mode: TakeoverMode = 'expire';
+    await board.call('POST', '/lanes/work/takeover', { body: { mode, worker: 'eve' } });
+    await board.call('GET', '/lanes/work');
+    await letSecondsPass(board, 100);
+    await one.edges.sweep(signal);
+    expect(await edgesOf(board)).toEqual(['work online', 'work offline']);
+    expect((await board.events('&kinds=lane.offline'))[0]?.data).toEqual({ workers: 0 });
+  });
+
+  test('to offline waits until everybody has had the time to be seen again, after a start and after a pause', async () => {
+    const board = await makeBoard(servers.first);
+    await board.lane('work');
+    const quick = sweeper();
+    const young = sweeper(60_000);
+    quick.presence.see({ boardId: await idOf(board), lane: 'work', worker: 'ann', version: null });
+    await quick.edges.sweep(signal);
+    await letSecondsPass(board, 100);
+    await young.edges.sweep(signal);
+    await young.edges.sweep(signal);
+    expect(await edgesOf(board)).toEqual(['work online']);
+    await quick.edges.sweep(signal);
+    expect(await edgesOf(board)).toEqual(['work online', 'work offline']);
+  });
+
+  test.each([
+    ['its lane is deregistered', 'lanes'],
+    ['its board is deleted', 'board_seq'],
+  ])('is not written when %s at that moment', async (_, table) => {
+    const board = await makeBoard(servers.first);
+    await board.lane('work');
+    const { sql } = servers.database;
+    const boardId = await idOf(board);
+    // Nobody else sees the edge before the lane is locked.
+    const one = sweeper();
+    let swept: Promise<void> | undefined;
+    await sql.begin(async (tx) => {
+      await tx`SELECT FROM lanes WHERE board_id = ${boardId} FOR UPDATE`;
+      one.presence.see({ boardId, lane: 'work', worker: 'ann', version: null });
+      swept = one.edges.sweep(signal);
+      await untilStanding(sql, 'presence.lock', 'row');
+      await tx`DELETE FROM ${tx(table)} WHERE board_id = ${boardId}`;
+    });
+    await swept;
+    expect(await sql`SELECT FROM events WHERE board_id = ${boardId} AND kind = 'lane.online'`).toHaveLength(
+      0,
+    );
+    expect((await isOnline(board)).includes(true)).toBe(false);
+  });
+});
+
+describe('what is seen', () => {
+  test('of a worker that is there all the time is written only now and then, and never as less than it was', async () => {
+    const board = await makeBoard(servers.first);
+    await board.lane('work');
+    const boardId = await idOf(board);
+    const { presence } = sweeper();
+    const seenAt = async (): Promise<string | undefined> => {
+      const [row] = await servers.database.sql<{ last_seen_at: string; version: string }[]>`
+        SELECT last_seen_at::text, version FROM workers WHERE board_id = ${boardId}`;
+      return row && `${row.last_seen_at} ${row.version}`;
+    };
+    const see = (version: string | null) => presence.see({ boardId, lane: 'work', worker: 'ann', version });
+    see('1');
+    await presence.flushDue();
+    const first = await seenAt();
+    see(null);
+    await presence.flushDue();
+    expect(await seenAt()).toBe(first);
+    // What was put off is not lost: whoever is about to look has it written.
+    await presence.flush();
+    const second = await seenAt();
+    expect(second).not.toBe(first);
+    see('2');
+    await presence.flushDue();
+    expect(await seenAt()).toMatch(/ 2$/);
+  });
+
+  test('is kept while the database does not take it', async () => {
+    const board = await makeBoard(servers.first);
+    await board.lane('work');
+    const database = openPool();
+    const presence = new PresenceTracker(database.cold);
+    const boardId = await idOf(board);
+    presence.see({ boardId, lane: 'work', worker: 'ann', version: null });
+    await servers.database.sql`ALTER TABLE workers RENAME TO away`;
+    try {
+      await expect(presence.flushDue()).rejects.toThrow();
+    } finally {
+      await servers.database.sql`ALTER TABLE away RENAME TO workers`;
+    }
+    await presence.flushDue();
+    expect(await servers.database.sql`SELECT FROM workers WHERE board_id = ${boardId}`).toHaveLength(1);
+  });
+
+  test('is forgotten after a day, without touching who was seen since', async () => {
+    const board = await makeBoard(servers.first);
+    await board.lane('work');
+    const boardId = await idOf(board);
+    const { presence } = sweeper();
+    presence.see({ boardId, lane: 'work', worker: 'gone', version: null });
+    await presence.flush();
+    await letSecondsPass(board, 90_000);
+    presence.see({ boardId, lane: 'work', worker: 'ann', version: null });
+    await presence.flush();
+    await presence.forgetLongGone();
+    const rows = await servers.database.sql`SELECT worker FROM workers WHERE board_id = ${boardId}`;
+    expect(rows.map((row) => row['worker'])).toEqual(['ann']);
+  });
+});

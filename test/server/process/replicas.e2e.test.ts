@@ -1,0 +1,248 @@
+/** Servers as processes of their own on one Postgres: they wake each other, and are restarted one after the other under load. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Claim } from '../../../src/contract/claims.ts';
+import { CLOSE_CODES } from '../../../src/contract/constants.ts';
+import type { PushedClaim } from '../../../src/contract/frames.ts';
+import type { EventKind } from '../../../src/contract/statuses.ts';
+import { auditBoard } from '../../fixtures/audit.ts';
+import { endClaim, expectStatus, makeBoard, type TestBoard } from '../../fixtures/board.ts';
+import { eventually, only } from '../../fixtures/eventually.ts';
+import { type CallAnswer, type CallOptions, call } from '../../fixtures/server.ts';
+import { buildServer, type ServerProcess } from '../../fixtures/server-process.ts';
+import { asTestServer, type ServerProcesses, startServerProcesses } from '../../fixtures/server-processes.ts';
+import { connectSocket } from '../../fixtures/watch-socket.ts';
+
+/** Far longer than the tests: what were lost on the way to its worker would stay lost. */
+const LEASE_SECONDS = 300;
+const WAIT_SECONDS = 30;
+/** A poll is at most half a second away. */
+const WOKEN_WITHIN_MS = 5000;
+const HTTP_WORKERS = 6;
+const SOCKET_WORKERS = 3;
+const CREDITS = 4;
+const TASKS_AT_ONCE = 4;
+/** Of each creator, before it waits for the workers. */
+const BACKLOG_MAX = 40;
+const FAILURES: readonly EventKind[] = ['task.crashed', 'task.failed', 'task.timed_out', 'task.gave_up'];
+
+let processes: ServerProcesses;
+/** In turns for whoever has no server of its own; one is replaced while it restarts. */
+const servers: ServerProcess[] = [];
+let polling: ServerProcess;
+
+beforeAll(async () => {
+  buildServer();
+  processes = await startServerProcesses();
+  // The first one migrates; the others would only wait for it.
+  servers.push(await processes.start());
+  const [second, third] = await Promise.all([
+    processes.start(),
+    processes.start({ LANEKEEPER_NOTIFY: 'poll' }),
+  ]);
+  servers.push(second);
+  polling = third;
+});
+afterAll(() => processes?.stop());
+
+function serverAt(turn: number): ServerProcess {
+  const server = servers[turn % servers.length];
+  if (server === undefined) throw new Error('the servers are started before the tests');
+  return server;
+}
+
+async function newBoard(): Promise<TestBoard> {
+  const board = await makeBoard(asTestServer(serverAt(0)));
+  await board.lane('work');
+  return board;
+}
+
+describe('a long poll that waits on one server', () => {
+  async function expectWoken(waiter: ServerProcess, meanwhile?: () => Promise<void>): Promise<void> {
+    const board = await newBoard();
+    const waiting = board.through(asTestServer(waiter)).claims('work', {}, { waitSeconds: WAIT_SECONDS });
+    await eventually('it waits', async () =>
+      /^lanekeeper_claim_waiters 1$/m.test((await call(waiter.url, 'GET', '/metrics')).body),
+    );
+    await meanwhile?.();
+    const task = await board.task('work');
+    const createdAt = performance.now();
+    expect(only<Claim>(expectStatus(await waiting, 200).body.claims).task.id).toBe(task.id);
+    expect(performance.now() - createdAt).toBeLessThan(WOKEN_WITHIN_MS);
+  }
+
+  test('is answered with a task that is created on another', () => expectWoken(serverAt(1)));
+
+  test('is answered without any notification', () => expectWoken(polling));
+
+  test('is answered when its listener has just been cut off, and the listeners come back', async () => {
+    const { sql } = processes;
+    const listeners = () => sql`SELECT pid FROM pg_stat_activity WHERE query ILIKE 'listen %'`;
+    const before = await eventually('both listen', async () => {
+      const rows = await listeners();
+      return rows.length === servers.length ? rows : null;
+    });
+    const pids = before.map((row) => row['pid'] as number);
+    await expectWoken(serverAt(1), async () => {
+      await sql`SELECT pg_terminate_backend(pid) FROM unnest(${pids}::int[]) AS pid`;
+    });
+    await eventually('both listen again', async () => {
+      const after = (await listeners()).map((row) => row['pid'] as number);
+      return after.length === servers.length && !after.some((pid) => pids.includes(pid));
+    });
+  });
+});
+
+/** What everybody who works during the restarts writes down. */
+class Load {
+  readonly board: TestBoard;
+  readonly created = new Set<string>();
+  readonly completed = new Map<string, string>();
+  readonly closeCodes: number[] = [];
+  isCreating = true;
+  isOver = false;
+
+  constructor(board: TestBoard) {
+    this.board = board;
+  }
+
+  /** Null: this server is not there for it now. */
+  async #attempt(
+    turn: number,
+    method: string,
+    path: string,
+    options: CallOptions,
+  ): Promise<CallAnswer | null> {
+    try {
+      const answer = await call(serverAt(turn).url, method, path, options);
+      return answer.status === 503 ? null : answer;
+    } catch {
+      return null;
+    }
+  }
+
+  /** At one server after the other, as a client does that may repeat itself. */
+  #insist(turn: number, method: string, path: string, options: CallOptions): Promise<CallAnswer> {
+    let next = turn;
+    return eventually(`an answer to ${method} ${path}`, () => {
+      next += 1;
+      return this.#attempt(next, method, path, options);
+    });
+  }
+
+  async #complete(turn: number, claim: Pick<PushedClaim, 'run_id' | 'token' | 'task'>): Promise<void> {
+    const options = { token: claim.token ?? null, body: { summary: 'x' } };
+    const answer = await this.#insist(turn, 'POST', `/v1/runs/${claim.run_id}/complete`, options);
+    if (answer.status === 200) this.completed.set(claim.run_id, claim.task.id);
+    // Its claim_ack did not get through any more, and the server gave it back.
+    else expect([answer.code, answer.body.reason]).toEqual(['claim_lost', 'released']);
+  }
+
+  #until(what: string, isSo: () => boolean): Promise<unknown> {
+    return eventually(what, () => this.isOver || isSo());
+  }
+
+  async create(creator: number): Promise<void> {
+    for (let count = 0; this.isCreating; count += 1) {
+      const tasks = Array.from({ length: TASKS_AT_ONCE }, (_, index) => ({
+        title: 'a task',
+        lane: index % 2 === 0 ? 'work' : 'pushed',
+        idempotency_key: `${creator}-${count}-${index}`,
+      }));
+      const options = { body: { tasks } };
+      const answer = await this.#insist(creator, 'POST', this.board.path('/tasks/batch'), options);
+      for (const task of expectStatus(answer, 200, 201).body.tasks) this.created.add(task.id);
+      await this.#until(
+        'the backlog is worked off',
+        () => this.created.size - this.completed.size < BACKLOG_MAX,
+      );
+    }
+  }
+
+  async workOverHttp(worker: number): Promise<void> {
+    for (let turn = worker; !this.isOver; turn += 1) {
+      const body = { worker: `http-${worker}`, lease_seconds: LEASE_SECONDS };
+      const options = { body, headers: { Prefer: 'wait=1' } };
+      const answer = await this.#insist(turn, 'POST', this.board.path('/lanes/work/claims'), options);
+      for (const claim of expectStatus(answer, 200).body.claims as Claim[]) {
+        const beat = { token: claim.token, body: { progress: 1 } };
+        expectStatus(await this.#insist(turn, 'POST', `/v1/runs/${claim.run_id}/heartbeat`, beat), 200);
+        await this.#complete(turn, claim);
+      }
+    }
+  }
+
+  async workOverSocket(worker: number): Promise<void> {
+    for (let turn = worker; !this.isOver; turn += 1) {
+      const socket = await eventually('a socket is opened', () =>
+        connectSocket(asTestServer(serverAt(turn)), this.board.name).catch(() => null),
+      );
+      socket.send({ type: 'hello', id: 'h', lane: 'pushed', worker: `socket-${worker}`, tokens: true });
+      for (let seen = 0; socket.closing === null && !this.isOver; ) {
+        const claims = socket.framesOf('claim').slice(seen);
+        for (const { claim } of claims) {
+          socket.send({ type: 'claim_ack', run_id: claim.run_id });
+          await this.#complete(turn, claim);
+        }
+        seen += claims.length;
+        socket.send({ type: 'credit', id: `c${seen}`, lane: 'pushed', credits: CREDITS });
+        const hasNews = () => socket.framesOf('claim').length > seen || socket.closing !== null;
+        await this.#until('a claim comes, or the end', hasNews);
+      }
+      if (socket.closing !== null) this.closeCodes.push(socket.closing.code);
+      else socket.close();
+    }
+  }
+}
+
+async function restart(place: number): Promise<void> {
+  const old = serverAt(place);
+  expect(await old.stop()).toBe(0);
+  servers[place] = await processes.start({ PORT: new URL(old.url).port });
+}
+
+test('a restart of one server after the other under load loses nothing, and counts no failure against anybody', async () => {
+  const board = await newBoard();
+  await board.lane('pushed', { claim_mode: 'push' });
+  const load = new Load(board);
+  const workers = [
+    ...Array.from({ length: HTTP_WORKERS }, (_, index) => load.workOverHttp(index)),
+    ...Array.from({ length: SOCKET_WORKERS }, (_, index) => load.workOverSocket(index)),
+  ];
+  const creators = [load.create(0), load.create(1)];
+  const everybody = Promise.all([...workers, ...creators]);
+  const story = async (): Promise<void> => {
+    const untilCompleted = (count: number): Promise<unknown> =>
+      eventually(`${count} are completed`, () => load.completed.size >= count);
+    await untilCompleted(100);
+    await restart(0);
+    await untilCompleted(load.completed.size + 100);
+    await restart(1);
+    await untilCompleted(load.completed.size + 100);
+    load.isCreating = false;
+    await Promise.all(creators);
+    await untilCompleted(load.created.size);
+    load.isOver = true;
+  };
+  // A worker that fails says so at once.
+  await Promise.race([story(), everybody.then(() => new Promise<never>(() => undefined))]);
+  await everybody;
+
+  const { events, fold } = await auditBoard(processes.sql, board.name);
+  expect(fold.counts).toMatchObject({
+    done: load.created.size,
+    ready: 0,
+    running: 0,
+    scheduled: 0,
+    blocked: 0,
+  });
+  expect(events.filter((event) => FAILURES.includes(event.kind))).toEqual([]);
+  const completions = events.filter((event) => event.kind === 'task.completed');
+  expect(new Map(completions.map((event) => [event.run_id, event.task_id]))).toEqual(load.completed);
+  expect(new Set(load.completed.values())).toEqual(load.created);
+  expect(load.closeCodes.length).toBeGreaterThanOrEqual(SOCKET_WORKERS);
+  expect(new Set(load.closeCodes)).toEqual(new Set([CLOSE_CODES.drain]));
+  const after = await board.through(asTestServer(serverAt(0))).task('work');
+  expect(after.status).toBe('ready');
+  const claim = await board.through(asTestServer(serverAt(1))).claim('work');
+  expectStatus(await endClaim(asTestServer(serverAt(0)), claim, 'complete'), 200);
+});
