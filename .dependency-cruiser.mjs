@@ -102,7 +102,7 @@ export default {
     no(
       'base-knows-no-feature',
       'Only compose.ts and main.ts wire features; kernel, db, http, ws and observability serve any of them.',
-      { path: '^src/server/', pathNot: [FEATURES, '^src/server/(compose|main)[.]ts$'] },
+      { path: '^src/server/', pathNot: [FEATURES, '^src/server/(compose|main)([.]ts$|/)'] },
       { path: FEATURES },
     ),
     no(

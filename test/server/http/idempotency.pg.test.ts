@@ -54,6 +54,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
     body: { body: 'a' },
     other: { body: 'b' },
   },
+  steerTask: {
+    path: async () => `/v1/boards/default/tasks/${(await bench.makeTask('default')).id}/steer`,
+    body: { message: 'a' },
+    other: { message: 'b' },
+  },
   claimTasks: {
     path: async () => `${await ON_LANE()}/claims`,
     body: { max: 1 },

@@ -1,0 +1,120 @@
+/** Everything about claims, constructed and wired: made, pushed, worked on, given back, taken over, judged. */
+import type { ClaimTokens } from '../features/auth/service.ts';
+import {
+  Attendance,
+  Claiming,
+  Departures,
+  HandingOver,
+  Inbox,
+  Outages,
+  OutputFeeds,
+  Outputs,
+  Pushing,
+  Returns,
+  Running,
+  Signals,
+  TakeoverAllowance,
+  Takeovers,
+} from '../features/claims/service.ts';
+import type { ConfigCache, PresenceTracker } from '../features/lanes/service.ts';
+import type { TaskService } from '../features/tasks/service.ts';
+import type { BoardFeeds } from '../features/watch/service.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Base } from './base.ts';
+
+interface ClaimParts {
+  readonly tokens: ClaimTokens;
+  readonly presence: PresenceTracker;
+  readonly configs: ConfigCache;
+  readonly feeds: BoardFeeds;
+  readonly tasks: TaskService;
+}
+
+/** Everything about claims: made, pushed, worked on, given back, taken over. */
+export function createClaims(base: Base, { tokens, presence, configs, feeds, tasks }: ClaimParts) {
+  const { database, ids, metrics, wake, claimAckMs, onError } = base;
+  const { hot, cold } = database;
+  const work = createRunning(base, tokens, presence);
+  const { inbox, returns } = work;
+  const claiming = new Claiming({
+    hot,
+    wake,
+    ids,
+    configs,
+    presence,
+    tasks,
+    onClaimed: (rows) => countClaims(metrics, rows),
+    onEmpty: (reason) => metrics.emptyClaims.inc({ reason }),
+    giveBack: (board, undelivered, reason) => returns.give(board, undelivered, reason),
+  });
+  const handingOver = new HandingOver(cold, tokens, inbox);
+  const { departures, attendance } = createAttendance(base, returns);
+  const pushing = new Pushing({
+    ...work,
+    sql: cold,
+    claiming,
+    handingOver,
+    tokens,
+    configs,
+    feeds,
+    claimAckMs,
+    companions: [attendance, new Signals({ sql: cold, wake, inbox, onError: onError('signals') })],
+    onError: onError('push'),
+  });
+  const allowance = new TakeoverAllowance(() => performance.now());
+  const takeovers = new Takeovers({ sql: cold, wake, ids, configs, presence, returns, allowance });
+  return { ...work, claiming, handingOver, departures, attendance, pushing, takeovers };
+}
+
+function createRunning(
+  { database, metrics, wake, onError }: Base,
+  tokens: ClaimTokens,
+  presence: PresenceTracker,
+) {
+  const { hot, cold } = database;
+  const inbox = new Inbox(cold);
+  const outputFeeds = new OutputFeeds({ sql: cold, wake, onError: onError('output feed') });
+  const outputs = new Outputs({ hot, cold, wake, feeds: outputFeeds });
+  const running = new Running({
+    hot,
+    cold,
+    wake,
+    tokens,
+    presence,
+    inbox,
+    onEnded: (outcome) => metrics.ends.inc({ outcome }),
+    onBeats: (count) => metrics.heartbeats.inc(count),
+  });
+  const now = (): number => performance.now();
+  const returns = new Returns({ running, now, onError: onError('undelivered claim') });
+  return { inbox, running, outputFeeds, outputs, returns };
+}
+
+function createAttendance({ database: { cold }, wake, metrics, onError }: Base, returns: Returns) {
+  const onCrashed = (count: number): void => metrics.reaped.inc({ limit: 'disconnect' }, count);
+  const parts = { sql: cold, wake, returns, onCrashed, onError: onError('departed worker') };
+  const departures = new Departures(parts);
+  return { departures, attendance: new Attendance({ sql: cold, departures }) };
+}
+
+export function createOutages({ database: { hot, cold }, logger, metrics }: Base): Outages {
+  return new Outages({
+    hot,
+    cold,
+    onOutage: ({ seconds, leases }) => {
+      metrics.outages.inc();
+      metrics.outageSeconds.inc(seconds);
+      metrics.extendedLeases.inc(leases);
+      // Every stop and start is an outage; one that nobody worked through is no news.
+      logger[leases > 0 ? 'warn' : 'debug'](
+        { seconds, leases },
+        'every server or the database was away: live leases are extended by that',
+      );
+    },
+  });
+}
+
+function countClaims(metrics: Metrics, rows: readonly { readonly waited_seconds: number }[]): void {
+  metrics.claims.inc(rows.length);
+  for (const row of rows) metrics.claimWaitSeconds.observe(Math.max(0, row.waited_seconds));
+}

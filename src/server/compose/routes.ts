@@ -1,0 +1,70 @@
+/** Every route, bound to the feature that answers it, behind the one gate. */
+import { BroadReads } from '../db/broad-reads.ts';
+import { knownMigrationCount } from '../db/migrate.ts';
+import { bindAuthRoutes } from '../features/auth/routes.ts';
+import { authorise } from '../features/auth/service.ts';
+import { bindBoardRoutes } from '../features/boards/routes.ts';
+import { bindClaimRoutes } from '../features/claims/routes.ts';
+import { bindLaneRoutes } from '../features/lanes/routes.ts';
+import { bindSystemRoutes } from '../features/system/routes.ts';
+import { SystemService } from '../features/system/service.ts';
+import { bindTaskRoutes } from '../features/tasks/routes.ts';
+import { bindWatchRoutes } from '../features/watch/routes.ts';
+import type { App } from '../http/app.ts';
+import { createBind } from '../http/bind-route.ts';
+import { Idempotency } from '../http/idempotency.ts';
+import { describeError } from '../observability/logger.ts';
+import type { Base, ServerParts } from './base.ts';
+import type { Services } from './services.ts';
+
+export async function bindRoutes(
+  app: App,
+  base: Base,
+  services: Services,
+  parts: ServerParts,
+): Promise<void> {
+  const { database, metrics, wake, logger, lifecycle, signingKeys } = base;
+  const { authenticator, keys, boards, lanes, feeds, tasks, waiters, sessions, streams } = services;
+  const bind = createBind({
+    app,
+    signal: lifecycle.signal,
+    gate: {
+      authenticate: (authorization, address) => authenticator.authenticate(authorization, address),
+      verify: (authorization) => authenticator.verify(authorization),
+      watchOver: (authorization, refuse) => services.waitingRequests.enter(authorization, refuse),
+      authorise: (caller, route, params) => authorise(caller, route.operationId, params),
+      limit: services.limit,
+    },
+    observer: {
+      observe: (route, status, seconds) =>
+        metrics.requests.observe({ operation: route.operationId, status: String(status) }, seconds),
+      onProblem: (problem, fields) => {
+        metrics.problems.inc({ code: problem.code });
+        const line = { ...fields, code: problem.code, error: describeError(problem.cause ?? problem) };
+        if (problem.status >= 500) logger.error(line, 'request failed');
+        else logger.debug({ ...fields, code: problem.code }, 'request refused');
+      },
+    },
+  });
+  const sql = database.cold;
+  const reads = new BroadReads(database.broad);
+  const idempotency = new Idempotency(sql);
+  const system = new SystemService({
+    sql,
+    reads,
+    metrics,
+    knownMigrations: await knownMigrationCount(parts.migrationsDir),
+    isDraining: () => lifecycle.signal.aborted,
+    pollAgeMs: () => wake.pollAgeMs(),
+    watchSockets: () => sessions.count,
+    eventStreams: () => streams.count,
+    claimWaiters: () => waiters.count,
+  });
+  bindSystemRoutes(bind, { app, system, version: parts.version });
+  bindAuthRoutes(bind, { keys, signingKeys, idempotency });
+  bindBoardRoutes(bind, boards);
+  bindLaneRoutes(bind, { lanes, boards, keys, idempotency });
+  bindTaskRoutes(bind, { ...services, wake, idempotency, reads });
+  bindClaimRoutes(bind, { ...services, wake, idempotency: new Idempotency(database.hot) });
+  bindWatchRoutes(bind, { feeds, streams, boards, lanes, tasks, reads });
+}

@@ -1,0 +1,72 @@
+/** The features of one server, constructed and handed to each other. */
+import {
+  Authenticator,
+  ClaimTokens,
+  createPrincipalLimit,
+  KeyService,
+  WaitingRequests,
+} from '../features/auth/service.ts';
+import { BoardService } from '../features/boards/service.ts';
+import { ClaimWaiters, Reaper } from '../features/claims/service.ts';
+import { ConfigCache, LaneService, PresenceTracker } from '../features/lanes/service.ts';
+import { TaskCreation, TaskService } from '../features/tasks/service.ts';
+import { EventStreams } from '../features/watch/event-streams.ts';
+import { BoardFeeds } from '../features/watch/service.ts';
+import { WatchSessions } from '../features/watch/sessions.ts';
+import type { Base } from './base.ts';
+import { createClaims, createOutages } from './claims.ts';
+
+export type Services = ReturnType<typeof createServices>;
+
+export function createServices(base: Base) {
+  const { config, database, clock, ids, metrics, wake, signingKeys, onError } = base;
+  const { hot, cold } = database;
+  const tokens = new ClaimTokens(signingKeys, clock);
+  const limit = createPrincipalLimit(config.rateLimitPerMinute);
+  const authenticator = new Authenticator(cold, tokens);
+  const keys = new KeyService(cold, ids);
+  const boards = new BoardService(cold, wake);
+  const presence = new PresenceTracker(cold);
+  const configs = new ConfigCache(cold);
+  const lanes = new LaneService({ sql: cold, wake, presence, configs, keys });
+  const onLag = (seconds: number): void => metrics.watchLagSeconds.observe(seconds);
+  const feeds = new BoardFeeds({ sql: cold, wake, clock, onError: onError('feed'), onLag });
+  const tasks = new TaskService({ sql: cold, wake, ids });
+  const creation = new TaskCreation({ hot, wake, ids, clock });
+  const claims = createClaims(base, { tokens, presence, configs, feeds, tasks });
+  const waiters = new ClaimWaiters(feeds);
+  const reaper = new Reaper(cold, wake, (limit) => metrics.reaped.inc({ limit }));
+  const outages = createOutages(base);
+  const sessions = new WatchSessions({
+    sql: cold,
+    boards,
+    feeds,
+    presence,
+    configs,
+    openWorker: claims.pushing.open,
+    followOutput: claims.outputFeeds.follow,
+    authenticate: (authorization, address) => authenticator.authenticate(authorization, address),
+    verify: (authorization) => authenticator.verify(authorization),
+    limit: config.rateLimitPerMinute === null ? null : limit,
+    onError: onError('watch'),
+  });
+  return {
+    tokens,
+    limit,
+    authenticator,
+    keys,
+    boards,
+    presence,
+    lanes,
+    feeds,
+    tasks,
+    creation,
+    ...claims,
+    waiters,
+    reaper,
+    outages,
+    sessions,
+    waitingRequests: new WaitingRequests(authenticator, onError('waiting requests')),
+    streams: new EventStreams({ feeds, onError: onError('event stream') }),
+  };
+}

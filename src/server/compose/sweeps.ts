@@ -1,0 +1,64 @@
+/** What runs by itself on every server, and what is waited for when it stops. */
+import { randomInt } from 'node:crypto';
+import { forgetOldAnswers } from '../db/remembered-answers.ts';
+import { PresenceEdges } from '../features/lanes/service.ts';
+import { readDatabaseMs } from '../features/system/service.ts';
+import type { Base } from './base.ts';
+import type { Services } from './services.ts';
+
+/** Sweeps: the scheduler's promise is a second, the reaper's two. */
+const SCHEDULER_INTERVAL_MS = 500;
+const REAPER_INTERVAL_MS = 500;
+/** A quarter of the gap that counts as an outage. */
+const PULSE_INTERVAL_MS = 500;
+const DRAIN_SWEEP_INTERVAL_MS = 500;
+/** The promise is that a lane is said to be online within two seconds. */
+const PRESENCE_INTERVAL_MS = 1000;
+const FORGET_WORKERS_INTERVAL_MS = 60_000;
+/** Of two sockets with one worker name the older is closed within a second, wherever it is. */
+const ATTENDANCE_INTERVAL_MS = 500;
+/** A twentieth of the time that a pushed claim has for its claim_ack. */
+const PUSH_INTERVAL_MS = 250;
+/** With the authenticator's window this keeps a revoked key's sockets, streams and waits under a second. */
+const REVOCATION_INTERVAL_MS = 250;
+const CLOCK_INTERVAL_MS = 30_000;
+const SIGNING_KEY_INTERVAL_MS = 60_000;
+const FORGET_INTERVAL_MS = 60_000;
+
+/** Everything that runs by itself, on every server: locks are skipped, so there is no leader to lose. */
+export function startSweeps(
+  { lifecycle, wake, clock, database, signingKeys }: Base,
+  services: Services,
+): void {
+  const { creation, claiming, running, presence, tasks, reaper, outages, lanes, boards, sessions, pushing } =
+    services;
+  lifecycle.onStop('gathered work', async () => {
+    await Promise.all([creation.drain(), claiming.drain(), running.drain(), services.outputs.drain()]);
+    await services.attendance.drain();
+    await services.departures.drain();
+    await presence.flush();
+  });
+  const woken = wake.run(lifecycle.signal);
+  lifecycle.onStop('wake', () => woken);
+  lifecycle.every('scheduler', SCHEDULER_INTERVAL_MS, (signal) => tasks.wakeDueTasks(signal));
+  lifecycle.every('pulse', PULSE_INTERVAL_MS, (signal) => outages.beat(signal));
+  lifecycle.every('reaper', REAPER_INTERVAL_MS, (signal) => reaper.sweep(signal));
+  lifecycle.every('drained lanes', DRAIN_SWEEP_INTERVAL_MS, () =>
+    lanes.pauseDrainedLanes((id) => boards.resolveId(id)),
+  );
+  const edges = new PresenceEdges({ sql: database.cold, wake, presence });
+  lifecycle.every('presence', PRESENCE_INTERVAL_MS, (signal) => edges.sweep(signal));
+  lifecycle.every('workers long gone', FORGET_WORKERS_INTERVAL_MS, () => presence.forgetLongGone());
+  lifecycle.every('attendance', ATTENDANCE_INTERVAL_MS, async () => {
+    services.departures.sweep();
+    await services.attendance.sweep();
+  });
+  lifecycle.every('push', PUSH_INTERVAL_MS, async () => pushing.sweep());
+  lifecycle.every('revoked waits', REVOCATION_INTERVAL_MS, () => services.waitingRequests.refuseRevoked());
+  lifecycle.every('revoked sockets', REVOCATION_INTERVAL_MS, () => sessions.closeRevoked());
+  lifecycle.every('revoked streams', REVOCATION_INTERVAL_MS, () => services.streams.closeRevoked());
+  lifecycle.every('clock', CLOCK_INTERVAL_MS, () => clock.measure(() => readDatabaseMs(database.cold)));
+  lifecycle.every('signing keys', SIGNING_KEY_INTERVAL_MS, () => signingKeys.maintain());
+  const forgetIntervalMs = FORGET_INTERVAL_MS + randomInt(FORGET_INTERVAL_MS);
+  lifecycle.every('remembered answers', forgetIntervalMs, () => forgetOldAnswers(database.cold));
+}
