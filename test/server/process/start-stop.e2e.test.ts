@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../../fixtures/eventually.ts';
 import { call } from '../../fixtures/server.ts';
 import { buildServer, makeDataDir, ROOT, startServerProcess } from '../../fixtures/server-process.ts';
 
@@ -35,6 +36,8 @@ async function useServer(dataDir: string, environment: Record<string, string> = 
 test('a first start says where everything is, keeps the admin key to its owner, and SIGTERM ends it with 0 within 5 s', async () => {
   const dataDir = await useDataDir();
   const server = await useServer(dataDir);
+  // It is printed once the data dir says where the server is.
+  await eventually('the ready block', () => server.output().includes('Try next'));
   expect(server.output()).toContain(`is ready at ${server.url}`);
   expect(server.output()).toContain('embedded PostgreSQL 18');
   expect(server.output()).toContain(join(dataDir, 'admin-key'));

@@ -39,7 +39,7 @@ export type CloseCause = 'lost' | 'superseded' | 'stopping';
 export interface WorkerCompanion {
   /** The hello is answered when all companions have taken it; what is thrown refuses it. */
   onHello(port: WorkerPort, greeting: WorkerGreeting): Promise<void>;
-  /** Called once for every socket, also one that never said hello. Must not throw. */
+  /** Called once for every socket that ever sent a frame of a worker, also one that never said hello. Must not throw. */
   onClose(port: WorkerPort, cause: CloseCause): void;
 }
 
