@@ -21,11 +21,11 @@ export interface OperationEnd {
 
 /** Something of the load's own that no checker asks for, but who counts how often a window was hit does. */
 export interface Note {
-  readonly note: 'unacknowledged' | 'takeover' | 'server died' | 'trouble';
+  /** A pushed claim whose arrival its worker kept to itself. */
+  readonly note: 'unacknowledged';
   readonly process: string;
   readonly at: AtMs;
-  readonly runId?: string;
-  readonly detail?: string;
+  readonly runId: string;
 }
 
 type Line =

@@ -151,7 +151,7 @@ class Run {
 
   countUnacknowledged(): number {
     const missed = this.#recording.notes.filter(({ note }) => note === 'unacknowledged');
-    return missed.filter(({ runId = '' }) => this.#outcomes.get(runId) === 'released').length;
+    return missed.filter(({ runId }) => this.#outcomes.get(runId) === 'released').length;
   }
 
   countRepeatedCreates(): number {

@@ -30,7 +30,6 @@ export async function takeoverLoop(context: WorkerContext): Promise<void> {
       ...(answer.code === undefined ? {} : { code: answer.code }),
       claims: claims.map(recordedClaim),
     });
-    if (answer.ending === 'ok') context.recorder.note({ note: 'takeover' });
     const parts = { context, lane, worker, random };
     await Promise.all(claims.map((claim) => context.work(parts, claim)));
   }
