@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { announceServer, loadAdminKey } from './bootstrap.ts';
 import { makeAdminKey, type RunningServer, startServer } from './compose.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
-import { openDataSource } from './db/data-source.ts';
+import { openDataSource, whileReachable } from './db/data-source.ts';
 import { migrateDatabase } from './db/migrate.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 
@@ -45,15 +45,18 @@ async function serve(config: Config, logger: Logger): Promise<void> {
   let server: RunningServer | undefined;
   let withdraw = (): Promise<void> => Promise.resolve();
   try {
-    await migrateDatabase(source.url, migrationsDir);
-    server = await startServer({
-      config,
-      databaseUrl: source.url,
-      adminKey: adminKey.secret,
-      migrationsDir,
-      version: packageVersion(),
-      logger,
-    });
+    const start = async (): Promise<RunningServer> => {
+      await migrateDatabase(source.url, migrationsDir);
+      return startServer({
+        config,
+        databaseUrl: source.url,
+        adminKey: adminKey.secret,
+        migrationsDir,
+        version: packageVersion(),
+        logger,
+      });
+    };
+    server = await whileReachable(start, logger, stopping.signal);
     withdraw = await announceServer(config.dataDir, server.url);
     say(
       readyBlock(

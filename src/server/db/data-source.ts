@@ -2,8 +2,9 @@
 import postgres from 'postgres';
 import type { Config } from '../config.ts';
 import { pause } from '../kernel/lifecycle.ts';
-import type { Logger } from '../observability/logger.ts';
+import { describeError, type Logger } from '../observability/logger.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.ts';
+import { isDatabaseAway } from './failures.ts';
 
 export interface DataSource {
   readonly url: string;
@@ -42,6 +43,26 @@ async function openExternal(url: string, logger: Logger, signal: AbortSignal): P
     describe: (version) => `PostgreSQL ${version} at ${withoutCredentials(url)}`,
     close: () => Promise.resolve(),
   };
+}
+
+/** Work of the start, done again when the database goes away under it; for as long as one that is not there yet is waited for. */
+export async function whileReachable<T>(
+  work: () => Promise<T>,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<T> {
+  const deadline = performance.now() + REACHABLE_WITHIN_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      // The migrator wraps what the driver says.
+      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+      if (!isDatabaseAway(cause) || performance.now() > deadline || signal.aborted) throw error;
+      logger.warn({ problem: describeError(error) }, 'the database went away during the start; trying again');
+    }
+    await pause(RETRY_MS, signal);
+  }
 }
 
 /** null when it answers. */
