@@ -10,6 +10,7 @@ import { auditBoard } from '../../fixtures/audit.ts';
 import { endClaim, expectStatus, makeBoard, type TestBoard } from '../../fixtures/board.ts';
 import { eventually } from '../../fixtures/eventually.ts';
 import { type HeldLock, holdCounter, holdGate, untilGone, untilStanding } from '../../fixtures/held-lock.ts';
+import { untilLanesOnline } from '../../fixtures/lanes-online.ts';
 import type { CallAnswer, TestServer } from '../../fixtures/server.ts';
 import { buildServer, type ServerProcess } from '../../fixtures/server-process.ts';
 import { asTestServer, type ServerProcesses, startServerProcesses } from '../../fixtures/server-processes.ts';
@@ -123,20 +124,6 @@ const BATCHES: Readonly<Record<string, (board: TestBoard, ended: Claim) => Promi
   }),
 };
 
-/** That a lane is online is an event, which would stand at the counter row beside what the test waits for, with the lane locked. */
-async function untilOnline(boards: readonly TestBoard[]): Promise<void> {
-  const { sql } = processes;
-  const names = boards.map((board) => board.name);
-  await sql`
-    INSERT INTO workers (board_id, lane, worker, last_seen_at)
-    SELECT l.board_id, l.name, 'early', clock_timestamp() FROM lanes l JOIN boards b ON b.id = l.board_id WHERE b.name = ANY(${names})`;
-  await eventually('all lanes are online', async () => {
-    const rows = await sql`
-      SELECT FROM lanes l JOIN boards b ON b.id = l.board_id WHERE b.name = ANY(${names}) AND NOT l.is_online`;
-    return rows.length === 0;
-  });
-}
-
 async function setBoard(
   server: TestServer,
   name: string,
@@ -180,7 +167,7 @@ async function killInTheMiddle(victim: ServerProcess, names: readonly string[]):
   await idle.lane('work');
   await idle.tasks('work', names.length);
 
-  await untilOnline(scenes.map(({ board }) => board));
+  await untilLanesOnline(sql);
 
   const gate = await holdGate(sql);
   const counters: HeldLock[] = [];

@@ -10,6 +10,7 @@ import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { eventually, only } from '../../../fixtures/eventually.ts';
 import { holdCounter, untilStanding, untilTestEnds } from '../../../fixtures/held-lock.ts';
+import { untilLanesOnline } from '../../../fixtures/lanes-online.ts';
 import type { CallAnswer } from '../../../fixtures/server.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
@@ -171,6 +172,7 @@ test('a takeover of several transactions stops where a newer one has begun, and 
   await board.lane('work');
   await board.tasks('work', 2);
   const held = claimsOf(await board.claims('work', { worker: 'old', max: 2 }));
+  await untilLanesOnline(sql);
   const [early, late] = held.map(({ task }) => parseId('task', task.id) ?? '').sort();
   const [row] = await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`;
   const ref = { id: row?.id ?? 0, name: board.name, incarnation: '' };
