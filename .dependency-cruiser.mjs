@@ -125,9 +125,9 @@ export default {
     ),
     no(
       'no-test-code-in-src',
-      'What ships must not need tests, benches, scripts or their libraries.',
+      'What ships must not need tests, benches, chaos, scripts or their libraries.',
       { path: '^src/' },
-      { path: ['^(test|bench|scripts)/', packages('vitest', '@vitest', 'fast-check', 'tsx')] },
+      { path: ['^(test|bench|chaos|scripts)/', packages('vitest', '@vitest', 'fast-check', 'tsx')] },
     ),
   ],
   options: {

@@ -1,5 +1,4 @@
 /** How resources look to people. Lines and words only; what is data and what is a message is the caller's choice. */
-import type { Claim } from '../contract/claims.ts';
 import type { Event } from '../contract/events.ts';
 import type { Lane } from '../contract/lanes.ts';
 import type { Task } from '../contract/tasks.ts';
@@ -150,21 +149,11 @@ export function writeLane(output: Output, lane: Lane): void {
   ]);
 }
 
-/** Without their tokens. */
-export function writeClaims(output: Output, claims: readonly Claim[]): void {
-  writeTable(output, claims, [
-    { title: 'RUN', text: (claim) => claim.run_id },
-    { title: 'TASK', text: (claim) => claim.task.id },
-    { title: 'ATTEMPT', text: (claim) => String(claim.attempt) },
-    { title: 'TITLE', text: (claim) => claim.task.title },
-  ]);
-}
-
 /** One event on one line: time, seq, kind, what it is about, and what it says. */
 export function eventLine(output: Output, event: Event): string {
   const about = [event.task_id, event.lane, event.worker].filter((part) => part !== undefined).map(printable);
-  const { title, reason, summary, error } = event.data;
-  const said = [title, reason, summary, error].find((text) => typeof text === 'string');
+  const { title, reason, summary, error, text: message, body } = event.data;
+  const said = [title, reason, summary, error, message, body].find((text) => typeof text === 'string');
   const tail = typeof said === 'string' ? `  ${printable(said)}` : '';
   return `${output.style('dim', event.at)}  ${event.seq}  ${output.style('bold', event.kind)}  ${about.join('  ')}${tail}`;
 }

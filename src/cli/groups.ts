@@ -44,13 +44,13 @@ export const GROUPS: readonly Group[] = [
   {
     name: 'lane',
     plural: 'lanes',
-    summary: 'lanes: register, list, get, set, pause, resume, drain, delete, key',
+    summary: 'lanes: register, list, show, set, pause, resume, drain, takeover, delete, key',
     load: async () => (await import('./groups/lane.ts')).registerLane,
   },
   {
     name: 'task',
     plural: 'tasks',
-    summary: 'tasks: add, list, get, set, cancel, unblock, complete, …',
+    summary: 'tasks: add, list, get, set, cancel, unblock, complete, steer, messages, output, …',
     load: async () => (await import('./groups/task.ts')).registerTask,
   },
   {

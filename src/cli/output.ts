@@ -80,10 +80,12 @@ export function printable(text: string): string {
   });
 }
 
+/** The same for a line that something printed: tabs stay. */
+export function printableLine(line: string): string {
+  return line.split('\t').map(printable).join('\t');
+}
+
 /** The same for texts of several lines: line ends and tabs stay. */
 export function printableLines(text: string): string {
-  return text
-    .split(/\r?\n/)
-    .map((line) => line.split('\t').map(printable).join('\t'))
-    .join('\n');
+  return text.split(/\r?\n/).map(printableLine).join('\n');
 }

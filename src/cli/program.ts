@@ -16,6 +16,7 @@ const EXAMPLES = `Examples:
   lanekeeper task add "Build the thing" --lane factory    put a task on the board
   lanekeeper work factory -- ./build.sh                   run a command for each task of the lane
   lanekeeper watch                                        see everything that happens
+  lanekeeper task steer TASK "skip the tests"             tell its worker something while it works
 `;
 
 const HELP_END = `

@@ -5,8 +5,11 @@
 import type { ProblemCode } from '../contract/problems.ts';
 import { factsOfCode } from './problem-codes.ts';
 
-/** An answer that is not a problem of this API, as a proxy in between may give: `unexpected_answer`. */
-export type ErrorCode = ProblemCode | 'unexpected_answer';
+/**
+ * `unexpected_answer`: one that is not a problem of this API, as a proxy in between may give. `superseded`: the socket was closed because
+ * another has said hello as the same worker, which only a watch with `hello` meets.
+ */
+export type ErrorCode = ProblemCode | 'unexpected_answer' | 'superseded';
 
 /** One offending field: `pointer` is a JSON Pointer into the request. */
 export interface FieldError {

@@ -48,7 +48,7 @@ export const OPERATIONS = {
   pauseLane: { method: 'post', path: '/v1/boards/{board}/lanes/{lane}/pause' },
   resumeLane: { method: 'post', path: '/v1/boards/{board}/lanes/{lane}/resume' },
   drainLane: { method: 'post', path: '/v1/boards/{board}/lanes/{lane}/drain' },
-  takeOverLane: { method: 'post', path: '/v1/boards/{board}/lanes/{lane}/takeover' },
+  takeOverLane: { method: 'post', path: '/v1/boards/{board}/lanes/{lane}/takeover', isIdempotent: true },
   createLaneKey: { method: 'post', path: '/v1/boards/{board}/lanes/{lane}/keys', isIdempotent: true },
 
   createTask: { method: 'post', path: '/v1/boards/{board}/tasks', isIdempotent: true },

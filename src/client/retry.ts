@@ -11,13 +11,21 @@ export interface RetryPolicy {
   readonly totalMs: number;
   readonly baseMs: number;
   readonly capMs: number;
+  /** A server that asks for a longer pause means something that waiting a little does not mend: the error is final. */
+  readonly askedSecondsMax: number;
 }
 
 /**
  * Chosen so that a server restart (a few seconds) passes unnoticed, and a person at a terminal hears of a
  * server that is away within half a minute. Workers, which must outlive more, retry around this.
  */
-export const DEFAULT_RETRY: RetryPolicy = { attemptsMax: 6, totalMs: 30_000, baseMs: 200, capMs: 5_000 };
+export const DEFAULT_RETRY: RetryPolicy = {
+  attemptsMax: 6,
+  totalMs: 30_000,
+  baseMs: 200,
+  capMs: 5_000,
+  askedSecondsMax: Number.POSITIVE_INFINITY,
+};
 
 export interface Failure {
   readonly error: unknown;
@@ -34,9 +42,10 @@ export function retryDelayMs(failure: Failure, policy: RetryPolicy, random: () =
   const { error } = failure;
   if (failure.attempts >= policy.attemptsMax || !mayRepeat(failure)) return null;
   const jitterMs = fullJitterMs(failure.attempts, policy, random);
-  const askedMs = error instanceof LanekeeperError ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
+  const askedSeconds = error instanceof LanekeeperError ? (error.retryAfterSeconds ?? 0) : 0;
+  if (askedSeconds > policy.askedSecondsMax) return null;
   // Jitter on top of what the server asked for, or all its clients come back in one moment.
-  const delayMs = askedMs + jitterMs;
+  const delayMs = askedSeconds * 1000 + jitterMs;
   return failure.elapsedMs + delayMs > policy.totalMs ? null : delayMs;
 }
 

@@ -117,11 +117,23 @@ export const takeOverLane = defineRoute({
   access: 'authenticated',
   params: LaneParams,
   body: TakeoverBody,
+  isIdempotent: true,
   responses: {
     200: z.object({
       lane: Lane,
       claims: z.array(Claim).describe('The adopted claims; empty for the other modes.'),
+      remaining: z
+        .int()
+        .describe(
+          'Claims of other workers that are too many for one takeover and were left alone; mostly 0. Take over again for them.',
+        ),
     }),
   },
-  problems: ['not_found', 'lane_not_found', 'lane_may_not_claim'],
+  problems: [
+    'not_found',
+    'lane_not_found',
+    'lane_may_not_claim',
+    'idempotency_in_flight',
+    'idempotency_mismatch',
+  ],
 });

@@ -56,8 +56,10 @@ export const listEvents = defineRoute({
     kinds: WordsParameter.optional().describe(
       'Comma-separated event kinds; "task.*" stands for all of tasks.',
     ),
-    lanes: WordsParameter.optional(),
-    tasks: WordsParameter.optional(),
+    lanes: WordsParameter.optional().describe('Comma-separated names of lanes.'),
+    tasks: WordsParameter.optional().describe(
+      'Comma-separated ids of tasks (task_…); an external_ref is refused.',
+    ),
   }),
   isWaitable: true,
   serverSentEvents: Event,

@@ -23,7 +23,9 @@ export const Message = z
   .meta({ id: 'Message' });
 export type Message = z.infer<typeof Message>;
 
-export const SteerBody = z.strictObject({ message: z.string().min(1).max(LIMITS.messageCharactersMax) });
+export const SteerBody = z.strictObject({
+  message: z.string().min(1).max(LIMITS.messageCharactersMax).regex(/\S/, 'must not be blank'),
+});
 export type SteerBody = z.infer<typeof SteerBody>;
 
 export const MessagesAckBody = z.strictObject({ ids: z.array(MessageId).min(1).max(LIMITS.messagesMax) });

@@ -84,6 +84,8 @@ describe('help', () => {
       ['task', 'list', '--limit', '0'],
       ['task', 'add'],
       ['lane', 'register', 'x', '--kind', 'odd'],
+      // Its tokens would be lost.
+      ['lane', 'takeover', 'x', '--mode', 'adopt', '--worker', 'w'],
     ];
     for (const args of mistakes)
       expect(await run(args), args.join(' ')).toMatchObject({ code: 2, stdout: '' });
@@ -121,8 +123,12 @@ describe('a command', () => {
     ['lane resume l', 'POST /v1/boards/default/lanes/l/resume'],
     ['lane drain l', 'POST /v1/boards/default/lanes/l/drain'],
     [
-      'lane takeover l --mode adopt --worker w',
+      'lane takeover l --mode adopt --worker w --json',
       'POST /v1/boards/default/lanes/l/takeover {"mode":"adopt","worker":"w"}',
+    ],
+    [
+      'lane takeover l --mode release --worker w',
+      'POST /v1/boards/default/lanes/l/takeover {"mode":"release","worker":"w"}',
     ],
     ['lane delete l', 'DELETE /v1/boards/default/lanes/l'],
     ['lane key l --name n', 'POST /v1/boards/default/lanes/l/keys {"name":"n"}'],
@@ -238,6 +244,30 @@ describe('a command', () => {
       code: 2,
       stderr: expect.stringContaining('Line 2'),
     });
+  });
+
+  test('sends a message without the line end of its file, and is told at once when nobody takes any', async () => {
+    const messages = Array.from({ length: 100 }, (_, index) => ({ id: `msg_${index}`, state: 'queued' }));
+    server.respond = ({ method }) =>
+      method === 'POST'
+        ? problem(429, 'rate_limited', { headers: { 'retry-after': '10' } })
+        : { status: 200, json: { messages } };
+    const end = await run(['task', 'steer', 't', '-'], { stdin: 'one\ntwo\n' });
+    expect(server.requests.map(({ method, body }) => [method, body])).toEqual([
+      ['POST', { message: 'one\ntwo' }],
+      ['GET', undefined],
+    ]);
+    expect(end).toMatchObject({ code: 5, stderr: expect.stringContaining('Nobody has taken') });
+  });
+
+  test('says how many lines were not kept before the output that it shows', async () => {
+    const lines = [
+      { number: 8, run_id: 'run_1', at: '2026-01-01T00:00:00.000Z', text: 'eight' },
+      { number: 9, run_id: 'run_1', at: '2026-01-01T00:00:00.000Z', text: 'nine' },
+    ];
+    server.respond = () => ({ status: 200, json: { lines } });
+    const end = await run(['task', 'output', 't']);
+    expect(end).toMatchObject({ stdout: 'eight\nnine\n', stderr: '(7 earlier lines not kept)\n' });
   });
 
   test('prints a secret alone on stdout', async () => {
@@ -373,6 +403,38 @@ describe('watch', () => {
         .split('\n')
         .map((line) => (JSON.parse(line) as { seq: number }).seq),
     ).toEqual([1, 2]);
+  });
+
+  test('says what a worker was told', async () => {
+    const steered = { ...event(1), kind: 'task.steered', data: { message_id: 'msg_1', text: 'hurry' } };
+    server.accept = (socket) => {
+      socket.on('message', () => {
+        socket.send(JSON.stringify({ type: 'watching', id: 'watch', cursor: 'c0' }));
+        socket.send(JSON.stringify({ type: 'events', id: 'watch', events: [steered], cursor: 'c1' }));
+      });
+    };
+    expect((await run(['watch', '--count', '1'])).stdout).toContain('task.steered  t  hurry');
+  });
+
+  test('says once where it cannot connect and why, and goes on until it can', async () => {
+    server.refuseUpgradesWith = 503;
+    server.respond = () => problem(503, 'draining');
+    const started = startCli(cli, ['watch', '--count', '1'], { env: { LANEKEEPER_URL: server.url } });
+    await expect.poll(() => server.upgrades.length, { timeout: 15_000 }).toBeGreaterThan(2);
+    server.refuseUpgradesWith = 0;
+    const { code, stderr } = await started.ended;
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: `${server.url}: A title: Some detail. (draining); trying again for 30 s\nconnected\n`,
+    });
+  });
+
+  test('of a board that is deleted meanwhile ends with exit code 3', async () => {
+    server.accept = (socket) => socket.close(1008, 'the board is gone');
+    expect(await run(['watch'])).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('the board is gone'),
+    });
   });
 
   test('ends with exit code 130 at Ctrl-C, and quietly when its reader goes away', async () => {

@@ -25,6 +25,15 @@ describe('a failed call', () => {
     expect(isRetried({ repetition: 'never' })).toBe(false);
   });
 
+  test('is not repeated when the server asks for a longer pause than the caller has use for', () => {
+    const error = problem('rate_limited', 429, 10);
+    const policy = { ...DEFAULT_RETRY, askedSecondsMax: 5 };
+    expect(retryDelayMs(failure({ error }), policy, () => 0.5)).toBeNull();
+    expect(
+      retryDelayMs(failure({ error: problem('rate_limited', 429, 1) }), policy, () => 0.5),
+    ).not.toBeNull();
+  });
+
   test('is repeated by the code of its problem', () => {
     expect(isRetried({ error: problem('database_unavailable', 503) })).toBe(true);
     expect(isRetried({ error: problem('draining', 503) })).toBe(true);

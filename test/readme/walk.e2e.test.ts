@@ -95,6 +95,10 @@ test('the README walk registers a lane, works 20 tasks, refuses a stranger, and 
   ).toBe(true);
   expect(output).toContain('claim_token_required');
   expect(output).toContain('claim_lost');
+  // `task messages`, `task output` and the stream of server-sent events.
+  expect(output).toMatch(/acknowledged.*that will do/);
+  expect(output).toContain('"text":"that will do"}');
+  expect(output).toContain('event: task.steered');
   const { body: byHand } = await call(server.url, 'GET', '/v1/boards/default/tasks?lane=by-hand', { token });
   expect(byHand.tasks[0]).toMatchObject({ status: 'done', summary: 'done by hand' });
   const { body: log } = await call(server.url, 'GET', '/v1/boards/default/events?limit=1000', { token });

@@ -6,7 +6,7 @@ import type { ClaimMode, Lane, LaneKind, StatusMutations } from '../../contract/
 import type { TakeoverMode } from '../../contract/statuses.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
-import { laneState, writeClaims, writeLane, writeLanes } from '../format.ts';
+import { laneState, writeLane, writeLanes } from '../format.ts';
 import {
   appendTo,
   given,
@@ -61,7 +61,8 @@ export const registerLane: Register = (lane, contextOf) => {
   lanekeeper lane key factory > factory.key
   lanekeeper lane set factory --max-concurrent-claims 4
   lanekeeper lane drain factory
-  lanekeeper lane takeover factory --mode adopt --worker press-2`,
+  lanekeeper lane takeover factory --mode release --worker press-2
+  lanekeeper lane takeover factory --mode adopt --worker press-2 --json > claims.json`,
   );
   withLaneOptions(
     lane.command('register <name>').description('register a lane, or change the one with this name'),
@@ -197,20 +198,31 @@ function addTakeover(lane: Command, contextOf: () => Context): void {
         .makeOptionMandatory(),
     )
     .requiredOption('--worker <name>', 'the worker that takes over')
+    .addHelpText(
+      'after',
+      `
+  release  their tasks are ready again; that is no failure
+  adopt    they become claims of --worker, printed with the tokens that speak for them: only with --json, and only once
+  expire   nobody gets them before their leases have run out
+A "lanekeeper work" of another name on the lane claims no more, and ends with exit code 5.
+`,
+    )
     .action((name: string, flags: TakeoverFlags) => takeOver(contextOf(), name, flags));
 }
 
 async function takeOver(context: Context, name: string, { mode, worker }: TakeoverFlags): Promise<void> {
   const { output } = context;
+  if (mode === 'adopt' && !output.isJson) {
+    throw new UsageError(
+      'Give --json with --mode adopt: it prints the adopted claims with their tokens, which are shown only once',
+    );
+  }
   const reply = await (await context.client()).lanes.takeOver(name, { mode, worker });
   if (output.isJson) {
     output.json(reply);
     return;
   }
   output.line(`lane ${reply.lane.name} is taken over by ${worker}, epoch ${reply.lane.epoch}`);
-  if (reply.claims.length === 0) return;
-  writeClaims(output, reply.claims);
-  output.note('Their tokens are shown with --json only, and only now.');
 }
 
 async function deleteLane(context: Context, name: string): Promise<void> {

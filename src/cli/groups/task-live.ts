@@ -1,11 +1,14 @@
 /** task …: what passes between people and the worker of a task while it works: steering messages, and what it prints. */
 import type { Command } from 'commander';
 import type { Client } from '../../client/client.ts';
+import { LanekeeperError } from '../../client/errors.ts';
 import type { OutputFrame } from '../../client/watch/options.ts';
+import { LIMITS } from '../../contract/constants.ts';
+import { connectionNotes } from '../connection-notes.ts';
 import type { Context } from '../context.ts';
-import { UsageError } from '../exit-codes.ts';
+import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
 import { age, isFinished } from '../format.ts';
-import { drained, type Output, printable, printableLines } from '../output.ts';
+import { drained, type Output, printableLine, printableLines } from '../output.ts';
 import { writeTable } from '../table.ts';
 
 export function addLiveCommands(task: Command, contextOf: () => Context): void {
@@ -29,15 +32,34 @@ export function addLiveCommands(task: Command, contextOf: () => Context): void {
 
 async function steer(context: Context, id: string, message: string): Promise<void> {
   const { output } = context;
-  const text = await context.readText(message);
+  // Files and pipes end with a line end, which is no part of what somebody says.
+  const text = (await context.readText(message)).replace(/\r?\n$/, '');
   if (text.trim() === '') throw new UsageError('The message is empty');
-  const reply = await (await context.client()).tasks.steer(id, text);
+  const { tasks } = await context.client();
+  const reply = await tasks.steer(id, text).catch(async (error: unknown) => {
+    throw (await isFull(tasks, id, error)) ? new ExitError(EXIT.conflict, fullText(id)) : error;
+  });
   if (output.isJson) {
     output.json(reply);
     return;
   }
   output.line(reply.message.id);
   if (reply.message.state === 'missed') output.note('The task has finished: nobody will read this.');
+}
+
+/** Refused because nobody has taken the messages before it; the same code may also mean that the server is busy. */
+async function isFull(tasks: Client['tasks'], id: string, error: unknown): Promise<boolean> {
+  if (!(error instanceof LanekeeperError) || error.code !== 'rate_limited') return false;
+  const { messages } = await tasks.messages(id).catch(() => ({ messages: [] }));
+  const open = messages.filter(({ state }) => state === 'queued' || state === 'delivered');
+  return open.length >= LIMITS.messagesMax;
+}
+
+function fullText(id: string): string {
+  return (
+    `Nobody has taken the last ${LIMITS.messagesMax} messages yet, and the task takes no more until somebody has.\n` +
+    `Next: lanekeeper task get ${id} shows whether a worker has it, lanekeeper task messages ${id} what it was told`
+  );
 }
 
 async function listMessages(context: Context, id: string): Promise<void> {
@@ -62,9 +84,18 @@ async function showOutput(context: Context, id: string, isFollowed: boolean): Pr
     await new OutputTail(context.output, client).follow(id);
     return;
   }
+  const { output } = context;
   const reply = await client.tasks.output(id);
-  if (context.output.isJson) context.output.json(reply);
-  else for (const { text } of reply.lines) context.output.line(printableLines(text));
+  if (output.isJson) {
+    output.json(reply);
+    return;
+  }
+  noteNotKept(output, reply.lines[0]?.number ?? 1);
+  for (const { text } of reply.lines) output.line(printableLines(text));
+}
+
+function noteNotKept(output: Output, firstNumber: number): void {
+  if (firstNumber > 1) output.note(`(${firstNumber - 1} earlier lines not kept)`);
 }
 
 /** Frames that wait for a reader of ours who is too slow: some 10 MiB. */
@@ -101,8 +132,10 @@ class OutputTail {
       await this.#readTail(id);
       leaving.abort();
     };
+    const notes = connectionNotes(this.#output, this.#client.url);
     const watch = this.#client.watch(
       {
+        ...notes,
         tasks: [id],
         onOutput: (frame) => {
           // The tail fills what is left out here, as far as the server has kept it.
@@ -111,6 +144,7 @@ class OutputTail {
           step(() => this.#take(frame));
         },
         onState: (state) => {
+          notes.onState(state);
           if (state === 'live') step(() => this.#readTail(id).then(endWhenFinished));
         },
       },
@@ -126,6 +160,7 @@ class OutputTail {
     const { lines } = await this.#client.tasks.output(id);
     const [first] = lines;
     if (first !== undefined && this.#upToNumber > 0) this.#noteMissing(first.number - this.#upToNumber - 1);
+    else noteNotKept(this.#output, first?.number ?? 1);
     for (const { number, run_id, text } of lines) this.#print(id, number, run_id, text);
   }
 
@@ -149,6 +184,6 @@ class OutputTail {
     if (number <= this.#upToNumber) return;
     this.#upToNumber = number;
     if (this.#output.isJson) this.#output.jsonLine({ task_id: taskId, run_id: runId, number, text });
-    else this.#output.line(text.split('\t').map(printable).join('\t'));
+    else this.#output.line(printableLine(text));
   }
 }

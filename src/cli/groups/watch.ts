@@ -1,9 +1,10 @@
 /** watch: the log as it happens, one event a line, through drops and restarts of the server. */
 import type { OutputFrame } from '../../client/watch/options.ts';
+import { connectionNotes } from '../connection-notes.ts';
 import type { Context } from '../context.ts';
 import { eventLine, shortId } from '../format.ts';
 import { integerFrom, listFrom, withExamples } from '../options.ts';
-import { drained, printable, UNREAD_BYTES_MAX } from '../output.ts';
+import { drained, printableLine, UNREAD_BYTES_MAX } from '../output.ts';
 import type { Register } from '../register.ts';
 
 interface WatchFlags {
@@ -25,6 +26,10 @@ export const registerWatch: Register = (command, contextOf) => {
   );
   command
     .description('Follow the log of a board. Reconnects and goes on where it was; ends with Ctrl-C.')
+    .addHelpText(
+      'after',
+      '\nWithout a first connection it ends after 30 s, with exit code 6. Once it was connected it comes back for ever.\n',
+    )
     .option('--after <cursor>', '"now", "start" (the oldest retained event) or a cursor', 'now')
     .option('--lanes <names>', 'only these lanes', listFrom)
     .option('--tasks <ids>', 'only these tasks', listFrom)
@@ -39,19 +44,8 @@ async function watch(context: Context, flags: WatchFlags): Promise<void> {
   const client = await context.client();
   const { after, lanes, tasks, kinds } = flags;
   const onOutput = flags.output ? (frame: OutputFrame) => showOutput(context, frame) : undefined;
-  let isAway = false;
-  const source = client.watch({
-    after,
-    lanes,
-    tasks,
-    kinds,
-    onOutput,
-    onState: (state) => {
-      if (state === 'backing_off' && !isAway) output.note('disconnected; reconnecting');
-      if (state === 'live' && isAway) output.note('connected again');
-      isAway = state === 'backing_off' || (isAway && state !== 'live');
-    },
-  });
+  const notes = connectionNotes(output, client.url);
+  const source = client.watch({ ...notes, after, lanes, tasks, kinds, onOutput });
   let left = flags.count ?? Number.POSITIVE_INFINITY;
   for await (const event of source) {
     if (output.isJson) output.jsonLine(event);
@@ -70,6 +64,6 @@ function showOutput({ output }: Context, frame: OutputFrame): void {
   else {
     const prefix = output.style('dim', `[${shortId(taskId)}] `);
     if (dropped > 0) output.line(`${prefix}(${dropped} lines left out)`);
-    for (const line of lines) output.line(prefix + line.split('\t').map(printable).join('\t'));
+    for (const line of lines) output.line(prefix + printableLine(line));
   }
 }

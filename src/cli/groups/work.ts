@@ -45,6 +45,11 @@ The command runs without a shell, in a process group of its own, once per task:
   exit 75  fails it as rate limited, to be tried later
   else     fails it; the end of stderr is the error
 While it runs the lease is kept. A cancel, a lost claim and --timeout stop the whole group: TERM, KILL after 5 s.
+So does a lease without any contact with the server, because another may hold the task soon. It is then given back as
+soon as the server answers: no failure when the claim had outlived the outage, and "lost" when it had not.
+When another worker takes the lane over, or another process says hello under the name of this one (--worker), it claims
+no more, lets what still runs end as in a drain, and ends with exit code 5. On a lane in pull mode it hears of that
+with its next heartbeat for a claim that it has lost.
 Ctrl-C or TERM drains: no new tasks, --drain-seconds for running ones, then they are stopped and given back.
 A second Ctrl-C stops at once. When the worker itself is killed, its commands are stopped as well (not on Windows).
 `;

@@ -1,6 +1,6 @@
 /**
- * Reports the end of a run until the server has it. Ends are idempotent, so a lost answer is asked for again; the
- * bound is twice the lease, because a server that was away extends leases by its absence, at most by their length.
+ * Reports the end of a run until the server has it. Ends are idempotent, so a lost answer is asked for again. A server that was away
+ * holds its absence against nobody's lease, so an end is worth its delivery however long that took; only whoever leaves gives up sooner.
  */
 import type { Client } from '../../client/client.ts';
 import { LanekeeperError, UnreachableError } from '../../client/errors.ts';
@@ -22,17 +22,25 @@ export interface DeliveryContext {
   readonly leaseSeconds: number;
   /** Cuts the retries short. */
   readonly signal: AbortSignal;
+  /** The worker leaves: it waits for little more than the lease. */
+  readonly leave: AbortSignal;
   /** The first attempt failed and will be repeated. */
   readonly onRetry: (error: unknown) => void;
 }
 
-/** On top of two leases: time for the server to come up and for the last attempt itself. */
+/** While the worker stays. A guess: by then somebody has brought the server back, or nobody is going to. */
+const OUTAGE_MS = 10 * 60_000;
+/** For a worker that leaves, on top of two leases: time for the server to come up and for the last attempt itself. */
 const SLACK_MS = 30_000;
-const RETRY_BOUNDS = { baseMs: 250, capMs: 5_000 };
+const RETRY_BASE_MS = 250;
+const RETRY_CAP_MS = 5_000;
 
 export async function deliverEnd(claim: KeptClaim, end: RunEnd, context: DeliveryContext): Promise<Delivery> {
   const { client, signal } = context;
-  const untilMs = performance.now() + context.leaseSeconds * 2000 + SLACK_MS;
+  const leaseMs = context.leaseSeconds * 1000;
+  // A lease that was live when the server went has at least two thirds of it left when the server is back.
+  const bounds = { baseMs: RETRY_BASE_MS, capMs: Math.min(RETRY_CAP_MS, leaseMs / 3) };
+  const startedAtMs = performance.now();
   let current = end;
   for (let failures = 0; ; ) {
     try {
@@ -46,13 +54,19 @@ export async function deliverEnd(claim: KeptClaim, end: RunEnd, context: Deliver
         continue;
       }
       failures += 1;
-      const delayMs = fullJitterMs(failures, RETRY_BOUNDS, Math.random);
-      const isHopeless = !isTransient(error) || signal.aborted || performance.now() + delayMs > untilMs;
+      const delayMs = fullJitterMs(failures, bounds, Math.random);
+      const isTooLate = performance.now() + delayMs > startedAtMs + patienceMs(context);
+      const isHopeless = !isTransient(error) || signal.aborted || isTooLate;
       if (isHopeless) return { kind: 'undelivered', error };
       if (failures === 1) context.onRetry(error);
       await client.transport.timing.wait(delayMs, signal).catch(() => undefined);
     }
   }
+}
+
+function patienceMs({ leave, leaseSeconds }: DeliveryContext): number {
+  const leavingMs = leaseSeconds * 2000 + SLACK_MS;
+  return leave.aborted ? leavingMs : Math.max(leavingMs, OUTAGE_MS);
 }
 
 function send(client: Client, claim: KeptClaim, end: RunEnd): Promise<ReplyOf<'completeRun'>> {

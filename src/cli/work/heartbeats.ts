@@ -47,6 +47,10 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** Answers by which the server says that this run holds nothing: the token, the run or the claim is gone. */
 const LOST_STATUSES: readonly number[] = [401, 403, 404, 409, 410];
 
+export function meansClaimLost(error: unknown): error is LanekeeperError {
+  return error instanceof LanekeeperError && !error.retryable && LOST_STATUSES.includes(error.status);
+}
+
 interface Sent {
   readonly entry: Entry;
   readonly error: unknown;
@@ -175,7 +179,7 @@ export class Heartbeats {
       if (reply?.cancel_requested) entry.listener.onCancelRequested();
       return;
     }
-    if (error instanceof LanekeeperError && !error.retryable && LOST_STATUSES.includes(error.status)) {
+    if (meansClaimLost(error)) {
       this.#entries.delete(entry.claim.runId);
       entry.listener.onClaimLost(error);
       return;

@@ -28,6 +28,8 @@ export interface HintListener {
   readonly onRunChanged: (runId: string) => void;
   readonly onCancel: (runId: string) => void;
   readonly onSteer: (runId: string, message: SteeringMessage) => void;
+  /** Another worker has taken the lane over. */
+  readonly onTakenOver: (worker: string) => void;
   /** Hints from before are lost: look at everything once. */
   readonly onConnected: () => void;
   /** The socket is not coming back. */
@@ -58,6 +60,8 @@ export async function listenForHints(
     try {
       for await (const event of client.watch(options, signal)) {
         if (event.run_id !== undefined) listener.onRunChanged(event.run_id);
+        if (event.kind === 'lane.taken_over' && event.worker !== undefined && event.worker !== who.worker)
+          listener.onTakenOver(event.worker);
         if (LANE_KINDS.includes(event.kind)) listener.onWork();
       }
       return;

@@ -1,11 +1,12 @@
 /**
- * Sends what commands print to the server, where people watch it: a few times a second, all runs in one request. Never holds a command
- * back and never repeats a line: under pressure, or while the server is away, the oldest lines are left out, and a line says how many.
+ * Sends what commands print to the server, where people watch it: a few times a second, all runs in as few requests as their size allows.
+ * Never holds a command back, and never repeats a line that may have arrived: under pressure, or while the server is away, the oldest
+ * lines are left out, and a line says how many. Falls silent about a run only when the server says that its claim is gone.
  */
 import type { Client } from '../../client/client.ts';
-import { LanekeeperError } from '../../client/errors.ts';
+import { errorOfProblem, LanekeeperError } from '../../client/errors.ts';
 import { LIMITS } from '../../contract/constants.ts';
-import type { KeptClaim } from './heartbeats.ts';
+import { type KeptClaim, meansClaimLost } from './heartbeats.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { cleanText } from './output-tail.ts';
 import type { OutputStream } from './process-group.ts';
@@ -13,8 +14,10 @@ import { within } from './waiting.ts';
 
 /** Reads as live, and folds a burst into one request. */
 const FLUSH_INTERVAL_MS = 250;
-/** Of one run: what the server keeps of it, and as much again. */
-const LINES_WAITING_MAX = 2 * LIMITS.outputLinesKept;
+/** Of one run: what the server keeps of a task, but for the line that says how many were left out, which would fall out first. */
+const LINES_WAITING_MAX = LIMITS.outputLinesKept - 1;
+/** Half of what the server takes. One run has at most some 600 kB: 200 lines of 500 characters, six bytes each when all are escaped. */
+const BATCH_BYTES_MAX = LIMITS.batchBodyBytesMax / 2;
 /** An answer that takes longer is not waited for: lines are no reason to hold anything up. */
 const REQUEST_TIMEOUT_MS = 5_000;
 /** At the end of a run, whose end is reported next. */
@@ -64,40 +67,78 @@ export class OutputRelay {
   }
 
   async #send(runs: readonly RunOutput[]): Promise<void> {
-    if (this.#mayBatch && runs.length > 1) {
-      for (let start = 0; start < runs.length; start += LIMITS.batchOperationsMax)
-        await this.#sendTogether(runs.slice(start, start + LIMITS.batchOperationsMax));
-    } else await Promise.all(runs.map((run) => this.#sendOne(run)));
+    for (const portions of batchesOf(runs.map((run) => run.take()))) {
+      if (this.#mayBatch && portions.length > 1) await this.#sendTogether(portions);
+      else await Promise.all(portions.map((portion) => this.#sendOne(portion)));
+    }
   }
 
-  async #sendOne(run: RunOutput): Promise<void> {
+  async #sendOne({ run, lines, lineCount }: Portion): Promise<void> {
     const { runId, token } = run.claim;
-    const lines = run.take();
     try {
       const options = { token, retry: { attemptsMax: 1 }, timeoutMs: REQUEST_TIMEOUT_MS };
       await this.#client.runs.output(runId, lines, options);
     } catch (error) {
-      run.lose(lines.length, error);
+      run.lose(lineCount, error);
     }
   }
 
-  async #sendTogether(runs: readonly RunOutput[]): Promise<void> {
-    const operations = runs.map((run) => ({
-      op: 'output' as const,
-      token: run.claim.token,
-      lines: run.take(),
-    }));
+  async #sendTogether(portions: readonly Portion[]): Promise<void> {
     try {
       const options = { retry: { attemptsMax: 1 }, timeoutMs: REQUEST_TIMEOUT_MS };
-      await this.#client.runs.batch(operations, options);
-    } catch (error) {
-      // The lane key is not accepted for batches (any more): from now on each claim's own token speaks.
-      if (error instanceof LanekeeperError && !error.retryable && error.status < 500) this.#mayBatch = false;
-      runs.forEach((run, index) => {
-        run.lose(operations[index]?.lines.length ?? 0, error);
+      const { results } = await this.#client.runs.batch(portions.map(operationOf), options);
+      portions.forEach(({ run, lineCount }, index) => {
+        const result = results[index];
+        if (result === undefined) run.lose(lineCount, new Error('The batch left it out'));
+        else if (!result.ok) run.lose(lineCount, errorOfProblem(result.problem));
       });
+    } catch (error) {
+      if (!(error instanceof LanekeeperError) || error.retryable || error.status >= 500) {
+        for (const { run, lineCount } of portions) run.lose(lineCount, error);
+        return;
+      }
+      // Refused as a whole, so nothing of it was taken: the lane key is not accepted for batches (any more), or something in between wants
+      // smaller requests. From now on each claim's own token speaks for its own lines.
+      this.#mayBatch = false;
+      await Promise.all(portions.map((portion) => this.#sendOne(portion)));
     }
   }
+}
+
+/** What one run has to say at one time. */
+interface Portion {
+  readonly run: RunOutput;
+  readonly lines: readonly string[];
+  /** For how many printed lines they stand: those that were left out are one line here. */
+  readonly lineCount: number;
+}
+
+interface OutputOperation {
+  readonly op: 'output';
+  readonly token: string;
+  readonly lines: string[];
+}
+
+function operationOf({ run, lines }: Portion): OutputOperation {
+  return { op: 'output', token: run.claim.token, lines: [...lines] };
+}
+
+/** As few requests as the bounds of one allow; a run alone is always within them. */
+function* batchesOf(portions: readonly Portion[]): Generator<readonly Portion[]> {
+  let batch: Portion[] = [];
+  let batchBytes = 0;
+  for (const portion of portions) {
+    const bytes = Buffer.byteLength(JSON.stringify(operationOf(portion)));
+    const isFull = batch.length >= LIMITS.batchOperationsMax || batchBytes + bytes > BATCH_BYTES_MAX;
+    if (isFull && batch.length > 0) {
+      yield batch;
+      batch = [];
+      batchBytes = 0;
+    }
+    batch.push(portion);
+    batchBytes += bytes;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** What one command prints. */
@@ -121,12 +162,7 @@ export class RunOutput {
 
   write(stream: OutputStream, chunk: Uint8Array): void {
     if (this.#isRefused) return;
-    for (const line of this.#splitters[stream].push(chunk)) this.#lines.push(keptPartOf(line));
-    const excess = this.#lines.length - LINES_WAITING_MAX;
-    if (excess > 0) {
-      this.#lines = this.#lines.slice(excess);
-      this.#lostCount += excess;
-    }
+    this.#keep(this.#splitters[stream].push(chunk));
     if (this.isWaiting) this.#onLine();
   }
 
@@ -134,23 +170,32 @@ export class RunOutput {
   end(): void {
     for (const stream of ['stdout', 'stderr'] as const) {
       const rest = this.#splitters[stream].rest();
-      if (rest !== '' && !this.#isRefused) this.#lines.push(keptPartOf(rest));
+      if (rest !== '' && !this.#isRefused) this.#keep([rest]);
     }
   }
 
-  take(): string[] {
-    const lines = this.#lines;
-    if (this.#lostCount > 0) lines.unshift(`(${this.#lostCount} lines left out)`);
+  take(): Portion {
+    const lostCount = this.#lostCount;
+    const lines = lostCount > 0 ? [`(${lostCount} lines left out)`, ...this.#lines] : this.#lines;
+    const lineCount = lostCount + this.#lines.length;
     this.#lostCount = 0;
     this.#lines = [];
-    return lines;
+    return { run: this, lines, lineCount };
   }
 
   /** They may have arrived or not: sent again they could stand there twice. */
   lose(count: number, error: unknown): void {
     this.#lostCount += count;
-    // The claim is gone, or the server takes no output: heartbeats deal with the one, nothing helps the other.
-    if (error instanceof LanekeeperError && !error.retryable && error.status < 500) this.#isRefused = true;
+    // What that means for the command is the heartbeats' matter.
+    if (meansClaimLost(error)) this.#isRefused = true;
+  }
+
+  #keep(lines: readonly string[]): void {
+    for (const line of lines) this.#lines.push(keptPartOf(line));
+    const excess = this.#lines.length - LINES_WAITING_MAX;
+    if (excess <= 0) return;
+    this.#lines = this.#lines.slice(excess);
+    this.#lostCount += excess;
   }
 }
 

@@ -29,6 +29,10 @@ export interface TaskRunContext {
   readonly timeoutSeconds: number | null;
   /** A request will be repeated until the server answers. */
   readonly onAway: (error: unknown) => void;
+  /** The claim went with the lane: another worker has taken it over. */
+  readonly onTakenOver: (error: LanekeeperError) => void;
+  /** The worker leaves. */
+  readonly leave: AbortSignal;
   /** Ends retries at once: the person does not want to wait. */
   readonly hardStop: AbortSignal;
 }
@@ -113,8 +117,7 @@ export class TaskRun {
       onCancelRequested: () => this.stop({ kind: 'cancel_requested' }),
       onMessages: (messages) => this.tell(messages),
       onClaimLost: (error) => this.#loseClaim(error),
-      onLeaseExpired: () =>
-        this.stop({ kind: 'claim_lost', detail: 'no heartbeat got through for a whole lease' }),
+      onLeaseExpired: () => this.#expireLease(),
     });
     const timer =
       timeoutSeconds === null
@@ -132,7 +135,21 @@ export class TaskRun {
     return isKnown;
   }
 
+  /**
+   * Another may hold the task soon, so the command must not go on. But a server that was away has kept the claim: given back it is no
+   * failure, and claimable at once. What the server then says decides.
+   */
+  #expireLease(): void {
+    if (!this.#group.hasExited && this.#stopReason === null) {
+      this.#context.reporter.warn(
+        `no heartbeat of ${this.claim.task.id} got through for a whole lease: stopping its command, to give the task back`,
+      );
+    }
+    this.stop({ kind: 'lease_expired' });
+  }
+
   #loseClaim(error: LanekeeperError): void {
+    this.#noteTakeover(error);
     const reason: StopReason = { kind: 'claim_lost', detail: lossDetail(error) };
     if (error.problem['reason'] !== 'ended') {
       this.stop(reason);
@@ -144,16 +161,22 @@ export class TaskRun {
     void this.#group.gone.then(() => clearTimeout(timer));
   }
 
+  #noteTakeover(error: LanekeeperError): void {
+    if (error.problem['reason'] === 'superseded') this.#context.onTakenOver(error);
+  }
+
   async #report(end: RunEnd, processEnd: ProcessEnd): Promise<boolean> {
-    const { client, leaseSeconds, reporter, hardStop } = this.#context;
+    const { client, leaseSeconds, reporter, leave, hardStop } = this.#context;
     const title = `${this.claim.task.id} (run ${this.claim.run_id})`;
     const delivery = await deliverEnd(this.#kept, end, {
       client,
       leaseSeconds,
       signal: hardStop,
+      leave,
       onRetry: this.#context.onAway,
     });
     reporter.ended(this.#record(end, processEnd, delivery));
+    if (delivery.kind === 'claim_lost') this.#noteTakeover(delivery.error);
     if (delivery.kind === 'undelivered') {
       reporter.warn(
         `the end of ${title} could not be reported: ${messageOf(delivery.error)}. ` +

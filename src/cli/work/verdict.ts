@@ -11,6 +11,8 @@ export type StopReason =
   | { readonly kind: 'cancel_requested' }
   | { readonly kind: 'timed_out'; readonly seconds: number }
   | { readonly kind: 'draining' }
+  /** Nobody knows whether the claim is still ours: the server decides, when it is asked to take it back. */
+  | { readonly kind: 'lease_expired' }
   /** Somebody else decides over the task now; there is no end to report. */
   | { readonly kind: 'claim_lost'; readonly detail: string };
 
@@ -38,6 +40,8 @@ function endOfStopped(end: ProcessEnd, stopped: StopReason): RunEnd | null {
       return release('stopped because a cancel was requested');
     case 'draining':
       return release('the worker is shutting down');
+    case 'lease_expired':
+      return release('stopped because no heartbeat got through for a whole lease');
     case 'timed_out': {
       const error = withTail(`timed out after ${stopped.seconds} s`, end);
       return { verb: 'fail', body: { error, metadata: exitFacts(end) } };

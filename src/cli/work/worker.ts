@@ -1,7 +1,9 @@
 /**
  * A lane's worker: claims as long as it has free hands, runs a command per task, and leaves in good order. On a
  * drain it claims no more, settles what it may have claimed without hearing of it, lets the running ones finish
- * for a while, then stops them and gives their claims back. A claim is never left behind in silence.
+ * for a while, then stops them and gives their claims back. A claim is never left behind in silence. Whoever was
+ * replaced, by a takeover of the lane or by a process of the same worker name, leaves in the same way: going on, it
+ * would claim again what it was just relieved of.
  */
 import type { Client } from '../../client/client.ts';
 import { LanekeeperError, UnreachableError } from '../../client/errors.ts';
@@ -160,11 +162,19 @@ export class Worker {
       onRunChanged: (runId: string) => this.#heartbeats.hurry(runId),
       onCancel: (runId: string) => this.#running.get(runId)?.stop({ kind: 'cancel_requested' }),
       onSteer: (runId: string, message: SteeringMessage) => this.#running.get(runId)?.tell([message]),
+      onTakenOver: (taker: string) => {
+        for (const runId of this.#running.keys()) this.#heartbeats.hurry(runId);
+        this.#retire(`worker ${taker} has taken lane ${lane} over`);
+      },
       onConnected: () => {
         this.#bell.ring();
         for (const runId of this.#running.keys()) this.#heartbeats.hurry(runId);
       },
       onGone: (error: unknown) => {
+        if (error instanceof LanekeeperError && error.code === 'superseded') {
+          this.#retire(`another process is worker ${worker} of lane ${lane} now (see --worker)`);
+          return;
+        }
         if (this.#mode === 'watch') {
           this.#failure ??= error;
           this.#leave.abort();
@@ -176,6 +186,14 @@ export class Worker {
       },
     };
     this.#listening = listenForHints(client, { lane, worker, version }, listener, this.#ear.signal);
+  }
+
+  /** Somebody else is to do this work. What still runs may end, as in a drain. */
+  #retire(reason: string): void {
+    if (this.#options.drain.aborted || this.#failure !== undefined) return;
+    this.#options.reporter.warn(`${reason}; claiming no more`);
+    this.#failure = new ExitError(EXIT.conflict);
+    this.#leave.abort();
   }
 
   async #claimLoop(mode: ClaimMode): Promise<void> {
@@ -225,7 +243,9 @@ export class Worker {
       guard: this.#guard,
       relay: this.#relay,
       steering: this.#steering,
+      leave: this.#leave.signal,
       onAway: (error) => this.#availability.gone(error),
+      onTakenOver: ({ detail }) => this.#retire(`lane ${claim.lane} was taken over: ${detail}`),
     });
     this.#running.set(claim.run_id, run);
     void run.ended.then((isKnown) => {

@@ -3,6 +3,12 @@ import type { BodyOf, OperationId, QueryOf, ReplyOf } from '../operation-types.t
 import type { BoardCallOptions } from './resource.ts';
 import { followPages, Resource } from './resource.ts';
 
+/**
+ * A server that is busy asks for a second. One that asks for longer has 100 messages for this task that nobody has acknowledged, and
+ * is not asked again: that takes a worker, not time.
+ */
+const STEER_ASKED_SECONDS_MAX = 5;
+
 type Options = BoardCallOptions | undefined;
 type Reply<Id extends OperationId> = Promise<ReplyOf<Id>>;
 
@@ -77,13 +83,14 @@ export class Tasks extends Resource {
     return this.transport.request('listComments', { params: this.#params(task, options), query }, options);
   }
 
-  /** Tells the holder something while it works, or the next one. A task that has finished misses it: see `message.state`. */
+  /**
+   * Tells the holder something while it works, or the next one. A task that has finished misses it: see `message.state`. One that nobody
+   * reads the messages of takes no more after 100 of them: `rate_limited`, at once.
+   */
   steer(task: string, message: string, options?: Options): Reply<'steerTask'> {
-    return this.transport.request(
-      'steerTask',
-      { params: this.#params(task, options), body: { message } },
-      options,
-    );
+    const args = { params: this.#params(task, options), body: { message } };
+    const retry = { askedSecondsMax: STEER_ASKED_SECONDS_MAX, ...options?.retry };
+    return this.transport.request('steerTask', args, { ...options, retry });
   }
 
   /** Steering messages with their delivery states, oldest first. */

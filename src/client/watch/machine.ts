@@ -42,7 +42,7 @@ export type Event =
   | { readonly type: 'gap' }
   /** The server refused for a reason that trying again does not mend. */
   | { readonly type: 'refused'; readonly error: Error }
-  | { readonly type: 'closed'; readonly code: number }
+  | { readonly type: 'closed'; readonly code: number; readonly reason?: string | undefined }
   | { readonly type: 'drain'; readonly reconnectAfterMs: number }
   /** Nothing arrived for longer than a live server stays silent. */
   | { readonly type: 'silent' }
@@ -66,7 +66,7 @@ export type Effect =
 export type Ending =
   | { readonly kind: 'aborted' }
   | { readonly kind: 'refused'; readonly error: Error }
-  | { readonly kind: 'close_code'; readonly code: number }
+  | { readonly kind: 'close_code'; readonly code: number; readonly reason?: string | undefined }
   | { readonly kind: 'gap' };
 
 export interface Transition {
@@ -108,8 +108,10 @@ function backOff(state: State, atLeastMs: number, ...before: Effect[]): Transiti
   return { state: { ...state, name: 'backing_off', attempts }, effects: [...before, schedule] };
 }
 
-const onOpenSocketClosed: Handler<{ readonly code: number }> = (state, { code }) =>
-  FINAL_CLOSE_CODES.has(code) ? end(state, { kind: 'close_code', code }) : backOff(state, 0);
+const onOpenSocketClosed: Handler<{ readonly code: number; readonly reason?: string | undefined }> = (
+  state,
+  { code, reason },
+) => (FINAL_CLOSE_CODES.has(code) ? end(state, { kind: 'close_code', code, reason }) : backOff(state, 0));
 
 const closeAndEnd: Handler<unknown> = (state) => end(state, { kind: 'aborted' }, { type: 'close' });
 const closeAndRefuse: Handler<{ readonly error: Error }> = (state, { error }) =>

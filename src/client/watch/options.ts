@@ -30,6 +30,8 @@ export interface WatchOptions {
   /** With `hello`: each message once per socket; heartbeats repeat it until it is acknowledged. */
   readonly onSteer?: ((frame: SteerFrame) => void) | undefined;
   readonly onState?: ((state: StateName) => void) | undefined;
+  /** Why an attempt to connect has failed that is going to be repeated. */
+  readonly onConnectFailure?: ((error: Error) => void) | undefined;
   readonly limits?: Partial<WatchLimits> | undefined;
 }
 
@@ -40,6 +42,8 @@ export interface WatchLimits {
   readonly silenceMs: number;
   /** From opening the socket to `watching`. */
   readonly connectMs: number;
+  /** Never connected for so long after the start, it fails with what the last attempt met. Once it was, it comes back for ever. */
+  readonly firstConnectMs: number;
   readonly backoffBaseMs: number;
   readonly backoffCapMs: number;
 }
@@ -49,6 +53,7 @@ export const DEFAULT_LIMITS: WatchLimits = {
   queueEventsMax: 1000,
   silenceMs: 45_000,
   connectMs: 15_000,
+  firstConnectMs: Number.POSITIVE_INFINITY,
   backoffBaseMs: 250,
   backoffCapMs: 15_000,
 };

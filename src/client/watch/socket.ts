@@ -11,7 +11,12 @@ export interface WebSocketLike {
   addEventListener(type: 'open', listener: () => void): void;
   addEventListener(type: 'error', listener: (event: unknown) => void): void;
   addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
-  addEventListener(type: 'close', listener: (event: { readonly code: number }) => void): void;
+  addEventListener(type: 'close', listener: (event: CloseEventLike) => void): void;
+}
+
+interface CloseEventLike {
+  readonly code: number;
+  readonly reason?: string;
 }
 
 /** Node's `ws` takes options as a third argument; the platform's ignores or lacks it. */

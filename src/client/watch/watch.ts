@@ -6,7 +6,7 @@
 import type { Event as LogEvent } from '../../contract/events.ts';
 import type { ServerFrame } from '../../contract/frames.ts';
 import { onAbort } from '../abort-hub.ts';
-import { errorOfProblem, isObject, LanekeeperError, parseObject } from '../errors.ts';
+import { errorOfProblem, isObject, LanekeeperError, parseObject, UnreachableError } from '../errors.ts';
 import { fullJitterMs } from '../timing.ts';
 import type { Transport } from '../transport.ts';
 import { fillPath } from '../transport.ts';
@@ -49,6 +49,8 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
   #waiter: Waiter | undefined;
   #failure: Error | undefined;
   #isAborted = false;
+  /** Until when the first connection must have come about; null once it has. */
+  #firstConnectUntil: number | null;
   #detach: () => void = () => undefined;
 
   constructor(
@@ -66,6 +68,7 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#resumeCursor = options.after ?? 'now';
+    this.#firstConnectUntil = this.#transport.timing.now() + this.#limits.firstConnectMs;
     this.#isDense = !options.lanes && !options.tasks && !options.kinds;
     this.#listenForAborts(signal);
     this.#dispatch({ type: 'start' });
@@ -169,10 +172,10 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
     );
     socket.addEventListener('error', () => undefined); // A close follows, and that is what counts.
     socket.addEventListener('message', ({ data }) => whenCurrent(() => this.#receive(data))());
-    socket.addEventListener('close', ({ code }) =>
+    socket.addEventListener('close', ({ code, reason }) =>
       whenCurrent(() => {
         this.#forgetSocket();
-        this.#dispatch({ type: 'closed', code });
+        this.#dispatch({ type: 'closed', code, reason });
       })(),
     );
     this.#armSilence(this.#limits.connectMs);
@@ -202,6 +205,7 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
       case 'watching':
         this.#resumeCursor = frame.cursor;
         this.#cursor ??= frame.cursor;
+        this.#firstConnectUntil = null;
         this.#dispatch({ type: 'subscribed' });
         return;
       case 'events':
@@ -261,21 +265,40 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
 
   /** A refused upgrade is a plain HTTP answer, which a browser hides: the board itself is asked instead. */
   async #probe(): Promise<void> {
-    let final: Error | null = null;
+    const error = await this.#askBoard();
+    // Ended while the question was under way.
+    if (this.#state.name !== 'probing') return;
+    const isRefusal =
+      error instanceof LanekeeperError && error.status >= 400 && error.status < 500 && !error.retryable;
+    const isFinal = isRefusal || this.#firstConnectLeftMs() <= 0;
+    if (!isFinal) this.#options.onConnectFailure?.(error);
+    this.#dispatch({ type: 'probed', error: isFinal ? error : null });
+  }
+
+  /** Why there is no socket, as far as a plain request can tell. */
+  async #askBoard(): Promise<Error> {
+    const { url } = this.#transport;
     try {
       const options = { retry: { attemptsMax: 1 } };
       await this.#transport.request('getBoard', { params: { board: this.#board } }, options);
     } catch (error) {
-      if (error instanceof LanekeeperError && error.status >= 400 && error.status < 500 && !error.retryable)
-        final = error;
+      return asError(error);
     }
-    this.#dispatch({ type: 'probed', error: final });
+    return new UnreachableError('it answers requests, but opens no WebSocket', { url, cause: undefined });
+  }
+
+  #firstConnectLeftMs(): number {
+    const until = this.#firstConnectUntil;
+    return until === null ? Number.POSITIVE_INFINITY : until - this.#transport.timing.now();
   }
 
   #schedule(attempts: number, atLeastMs: number): void {
     const { backoffBaseMs: baseMs, backoffCapMs: capMs } = this.#limits;
     const jitterMs = fullJitterMs(attempts, { baseMs, capMs }, this.#transport.timing.random);
-    this.#timer = setTimeout(() => this.#dispatch({ type: 'timer' }), atLeastMs + jitterMs);
+    const leftMs = this.#firstConnectLeftMs();
+    // The last attempt to connect at all falls on the end of its time, not behind it.
+    const delayMs = leftMs > 0 ? Math.min(atLeastMs + jitterMs, leftMs) : atLeastMs + jitterMs;
+    this.#timer = setTimeout(() => this.#dispatch({ type: 'timer' }), delayMs);
   }
 
   #armSilence(ms: number): void {

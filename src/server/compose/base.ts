@@ -67,7 +67,7 @@ export async function createBase(
   lifecycle.onStop('database', () => database.close());
   const clock = new DatabaseClock();
   await clock.measure(() => readDatabaseMs(database.cold));
-  const signingKeys = new SigningKeys(database.cold, new SecretBox(config.secret), clock);
+  const signingKeys = new SigningKeys(database.lookups, new SecretBox(config.secret), clock);
   await signingKeys.maintain();
   return {
     config,

@@ -97,10 +97,9 @@ function createAttendance({ database: { cold }, wake, metrics, onError }: Base, 
   return { departures, attendance: new Attendance({ sql: cold, departures }) };
 }
 
-export function createOutages({ database: { hot, cold }, logger, metrics }: Base): Outages {
+export function createOutages({ database, logger, metrics }: Base): Outages {
   return new Outages({
-    hot,
-    cold,
+    sql: database.sweeps,
     onOutage: ({ seconds, leases }) => {
       metrics.outages.inc();
       metrics.outageSeconds.inc(seconds);

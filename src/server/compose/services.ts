@@ -23,7 +23,7 @@ export function createServices(base: Base) {
   const { hot, cold } = database;
   const tokens = new ClaimTokens(signingKeys, clock);
   const limit = createPrincipalLimit(config.rateLimitPerMinute);
-  const authenticator = new Authenticator(cold, tokens);
+  const authenticator = new Authenticator(database.lookups, tokens);
   const keys = new KeyService(cold, ids);
   const boards = new BoardService(cold, wake);
   const presence = new PresenceTracker(cold);
@@ -35,7 +35,7 @@ export function createServices(base: Base) {
   const creation = new TaskCreation({ hot, wake, ids, clock });
   const claims = createClaims(base, { tokens, presence, configs, feeds, tasks });
   const waiters = new ClaimWaiters(feeds);
-  const reaper = new Reaper(cold, wake, (limit) => metrics.reaped.inc({ limit }));
+  const reaper = new Reaper(database.sweeps, wake, (limit) => metrics.reaped.inc({ limit }));
   const outages = createOutages(base);
   const sessions = new WatchSessions({
     sql: cold,
@@ -47,6 +47,7 @@ export function createServices(base: Base) {
     followOutput: claims.outputFeeds.follow,
     authenticate: (authorization, address) => authenticator.authenticate(authorization, address),
     verify: (authorization) => authenticator.verify(authorization),
+    refresh: (authorizations) => authenticator.refresh(authorizations),
     limit: config.rateLimitPerMinute === null ? null : limit,
     onError: onError('watch'),
   });
@@ -67,6 +68,10 @@ export function createServices(base: Base) {
     outages,
     sessions,
     waitingRequests: new WaitingRequests(authenticator, onError('waiting requests')),
-    streams: new EventStreams({ feeds, onError: onError('event stream') }),
+    streams: new EventStreams({
+      feeds,
+      refresh: (authorizations) => authenticator.refresh(authorizations),
+      onError: onError('event stream'),
+    }),
   };
 }

@@ -32,14 +32,18 @@ export function startSweeps(
 ): void {
   const { creation, claiming, running, presence, tasks, reaper, outages, lanes, boards, sessions, pushing } =
     services;
+  const woken = wake.run(lifecycle.signal);
+  // Behind what is gathered: the other servers hear of that, too.
+  lifecycle.onStop('wake', async () => {
+    await woken;
+    await wake.close();
+  });
   lifecycle.onStop('gathered work', async () => {
     await Promise.all([creation.drain(), claiming.drain(), running.drain(), services.outputs.drain()]);
     await services.attendance.drain();
     await services.departures.drain();
     await presence.flush();
   });
-  const woken = wake.run(lifecycle.signal);
-  lifecycle.onStop('wake', () => woken);
   lifecycle.every('scheduler', SCHEDULER_INTERVAL_MS, (signal) => tasks.wakeDueTasks(signal));
   lifecycle.every('pulse', PULSE_INTERVAL_MS, (signal) => outages.beat(signal));
   lifecycle.every('reaper', REAPER_INTERVAL_MS, (signal) => reaper.sweep(signal));

@@ -5,24 +5,33 @@
  * NOTIFY is a transaction with a commit record, and what a crash takes back is a hint to servers that have lost their connection.
  *
  * Beside the log there is what is meant for few: a holder is to be told something, output has come. Whoever attends to workers or to
- * output is nudged for it, and does not have to read every event of a busy board to find it.
+ * output is nudged for it, each for their own, and does not have to read every event of a busy board to find it.
  */
 import { pause } from '../kernel/lifecycle.ts';
+import { Announcements } from './announcements.ts';
 import type { Database } from './client.ts';
 
 type Listener = () => void;
+/** `signal`: a holder is to be told something. `output`: workers have printed. */
+type NudgeKind = 'signal' | 'output';
 
 export interface Wake {
   /** A transaction on this board has committed here. */
   ring(boardId: number): void;
   /** Calls back after every growth of the board's log, possibly without one. Returns the unsubscribe. */
   subscribe(boardId: number, listener: Listener): () => void;
-  /** Something beside the board's log has been committed here. */
-  nudge(boardId: number): void;
-  /** Calls back after every nudge, and at each poll without one. Returns the unsubscribe. */
-  subscribeNudges(boardId: number, listener: Listener): () => void;
-  /** Runs until the signal ends it. */
+  /**
+   * Something beside the board's log has been committed here. Of output only the other servers are told, and not at once: who watches here
+   * has it already.
+   * @param kind `signal` unless given.
+   */
+  nudge(boardId: number, kind?: NudgeKind): void;
+  /** Calls back after every nudge of the kind, and some times a second without one. Returns the unsubscribe. */
+  subscribeNudges(boardId: number, listener: Listener, kind?: NudgeKind): () => void;
+  /** Runs until the signal ends it. Others are told of what happens afterwards, too, until the close. */
   run(signal: AbortSignal): Promise<void>;
+  /** The others are told what they have not been told yet; nothing after that. Called while the database is still there. */
+  close(): Promise<void>;
   /** Milliseconds since the floor poll last succeeded. */
   pollAgeMs(): number;
 }
@@ -34,58 +43,46 @@ interface WakeOptions {
 }
 
 const CHANNEL = 'lanekeeper_wake';
-/** Long enough to fold a burst into one NOTIFY, short enough not to be felt by a waiting lane. */
-const FLUSH_DELAY_MS = 10;
-/** Of each kind. NOTIFY payloads end at 8,000 bytes; ids have at most 10 digits and a comma. */
-const BOARDS_PER_NOTIFY_MAX = 350;
 /** What a lost notification costs at most. */
 const POLL_INTERVAL_MS = 500;
 /** Without notifications the poll is all there is. */
 const POLL_ONLY_INTERVAL_MS = 50;
+/** Whoever attends to workers or output asks the database for each board at every look, whatever has changed. */
+const ASIDE_POLL_INTERVAL_MS = 250;
 const LISTEN_RETRY_MS = 1000;
 
 export function createWake({ database, mode, onError }: WakeOptions): Wake {
   const serverId = Math.random().toString(36).slice(2, 10);
   const log = new Listeners();
-  const aside = new Listeners();
+  const aside = { signal: new Listeners(), output: new Listeners() };
   const lastSeq = new Map<number, number>();
-  const dirty = new Set<number>();
-  const nudged = new Set<number>();
   let polledAt = performance.now();
-
-  const flush = async (): Promise<void> => {
-    const payload = [serverId, takeSome(dirty), takeSome(nudged)].join(':');
-    if (dirty.size + nudged.size > 0) timer.schedule(FLUSH_DELAY_MS);
-    try {
-      await database.cold`
-        /* wake.notify */
-        WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS value)
-        SELECT pg_notify(${CHANNEL}, ${payload}) FROM quick`;
-    } catch (error) {
-      onError(error); // The others' polls find the growth.
-    }
-  };
-  const timer = new FlushTimer(() => void flush());
-  const announce = (boardIds: Set<number>, boardId: number, delayMs: number): void => {
-    if (mode !== 'listen') return;
-    boardIds.add(boardId);
-    timer.schedule(delayMs);
-  };
+  let asidePolledAt = Number.NEGATIVE_INFINITY;
+  const announcements = new Announcements({ sql: database.cold, channel: CHANNEL, serverId, onError });
+  const isNotifying = mode === 'listen';
 
   const onPayload = (payload: string): void => {
-    // A server of an earlier version sends no third part.
-    const [sender, grown = '', told = ''] = payload.split(':');
+    // A server of an earlier version sends no third part, or one for both kinds of nudges.
+    const [sender, grown = '', told = '', printed = told] = payload.split(':');
     if (sender === serverId) return;
     for (const id of grown.split(',')) log.call(Number(id));
-    for (const id of told.split(',')) aside.call(Number(id));
+    for (const id of told.split(',')) aside.signal.call(Number(id));
+    for (const id of printed.split(',')) aside.output.call(Number(id));
+  };
+  const wakeAside = (): void => {
+    aside.signal.callAll();
+    aside.output.callAll();
   };
   const wakeAll = (): void => {
     log.callAll();
-    aside.callAll();
+    wakeAside();
   };
 
   const poll = async (): Promise<void> => {
-    aside.callAll();
+    if (performance.now() - asidePolledAt >= ASIDE_POLL_INTERVAL_MS) {
+      asidePolledAt = performance.now();
+      wakeAside();
+    }
     const watched = log.boardIds();
     if (watched.length === 0) {
       polledAt = performance.now();
@@ -120,7 +117,7 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
   return {
     ring: (boardId) => {
       log.call(boardId);
-      announce(dirty, boardId, FLUSH_DELAY_MS);
+      if (isNotifying) announcements.grown(boardId);
     },
     subscribe: (boardId, listener) => {
       log.add(boardId, listener);
@@ -128,58 +125,30 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
         if (log.remove(boardId, listener)) lastSeq.delete(boardId);
       };
     },
-    nudge: (boardId) => {
-      aside.call(boardId);
-      // Rare beside growth, and somebody waits for it.
-      announce(nudged, boardId, 0);
+    nudge: (boardId, kind = 'signal') => {
+      if (kind === 'signal') aside.signal.call(boardId);
+      if (!isNotifying) return;
+      if (kind === 'signal') announcements.signalled(boardId);
+      else announcements.printed(boardId);
     },
-    subscribeNudges: (boardId, listener) => {
-      aside.add(boardId, listener);
-      return () => void aside.remove(boardId, listener);
+    subscribeNudges: (boardId, listener, kind = 'signal') => {
+      aside[kind].add(boardId, listener);
+      return () => void aside[kind].remove(boardId, listener);
     },
     run: async (signal) => {
-      if (mode === 'listen') void listenUntilConnected(signal);
+      if (isNotifying) void listenUntilConnected(signal);
       while (!signal.aborted) {
         try {
           await poll();
         } catch (error) {
           onError(error);
         }
-        await pause(mode === 'listen' ? POLL_INTERVAL_MS : POLL_ONLY_INTERVAL_MS, signal);
+        await pause(isNotifying ? POLL_INTERVAL_MS : POLL_ONLY_INTERVAL_MS, signal);
       }
-      timer.stop();
     },
+    close: () => announcements.close(),
     pollAgeMs: () => performance.now() - polledAt,
   };
-}
-
-/** When the next NOTIFY leaves: as soon as anyone wants it to, but never sooner after the last than a burst is folded. */
-class FlushTimer {
-  readonly #flush: () => void;
-  #timer: NodeJS.Timeout | undefined;
-  #dueAt = Number.POSITIVE_INFINITY;
-  #flushedAt = Number.NEGATIVE_INFINITY;
-
-  constructor(flush: () => void) {
-    this.#flush = flush;
-  }
-
-  schedule(delayMs: number): void {
-    const now = performance.now();
-    const dueAt = Math.max(now + delayMs, this.#flushedAt + FLUSH_DELAY_MS);
-    if (this.#dueAt <= dueAt) return;
-    clearTimeout(this.#timer);
-    this.#dueAt = dueAt;
-    this.#timer = setTimeout(() => {
-      this.#dueAt = Number.POSITIVE_INFINITY;
-      this.#flushedAt = performance.now();
-      this.#flush();
-    }, dueAt - now);
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
 }
 
 /** Who waits for which board. */
@@ -210,11 +179,4 @@ class Listeners {
   callAll(): void {
     for (const boardId of this.#byBoard.keys()) this.call(boardId);
   }
-}
-
-/** Takes what fits into one payload beside as much of the other kind, and writes it out. */
-function takeSome(boardIds: Set<number>): string {
-  const some = [...boardIds].slice(0, BOARDS_PER_NOTIFY_MAX);
-  for (const boardId of some) boardIds.delete(boardId);
-  return some.join(',');
 }

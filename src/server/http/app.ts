@@ -7,9 +7,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { RegExpRouter } from 'hono/router/reg-exp-router';
 import { SmartRouter } from 'hono/router/smart-router';
 import { TrieRouter } from 'hono/router/trie-router';
+import { WATCH_SUBPROTOCOL } from '../../contract/constants.ts';
 import type { Route } from '../../contract/route.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
 import { asProblem, problemAnswer } from './on-error.ts';
+import { WATCH_PATH } from './watch-path.ts';
 import { writeAnswer } from './write-answer.ts';
 
 /** A request that has found its handler. */
@@ -79,7 +81,7 @@ export class App {
     const first = matches[0];
     if (first === undefined) {
       const requestId = randomUUID();
-      writeAnswer(outgoing, requestId, problemAnswer(this.#untaken(path), requestId));
+      writeAnswer(outgoing, requestId, problemAnswer(this.#untaken(method, path), requestId));
       return;
     }
     const [handler, found] = first;
@@ -89,8 +91,15 @@ export class App {
     await handler({ incoming, outgoing, params, search });
   }
 
-  #untaken(path: string): ProblemError {
-    const allowed = this.#known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
+  #untaken(method: string, path: string): ProblemError {
+    const isSocket = WATCH_PATH.test(path);
+    if (isSocket && method === 'GET')
+      return new ProblemError(
+        'invalid_request',
+        `This is a WebSocket: open it with an upgrade, and the subprotocol ${WATCH_SUBPROTOCOL}.`,
+      );
+    const known = this.#known.filter(({ pattern }) => pattern.test(path)).map((route) => route.method);
+    const allowed = isSocket ? ['GET'] : known;
     if (allowed.length > 0)
       return new ProblemError('method_not_allowed', `This resource offers ${allowed.join(', ')}.`, {
         headers: { Allow: allowed.join(', ') },

@@ -156,6 +156,7 @@ function eventStreamOf({ gate }: Binder, route: Route, incoming: IncomingMessage
   return {
     // A client that has had no event yet may send it empty.
     lastEventId: headerOf(incoming, HEADERS.lastEventId) || null,
+    authorization,
     verify: () => gate.verify(authorization),
   };
 }

@@ -38,6 +38,8 @@ export interface Exchange<R extends Route = Route> {
 export interface EventStreamRequest {
   /** What `Last-Event-ID` says. */
   readonly lastEventId: string | null;
+  /** The credential: only to look at many of them at once. */
+  readonly authorization: string | undefined;
   /** Rejects with unauthenticated or token_expired once the caller's credential no longer holds. */
   verify(): Promise<Principal>;
 }

@@ -7,7 +7,7 @@ import type { App } from './app.ts';
 export interface Listening {
   readonly port: number;
   readonly server: Server;
-  /** Refuses new connections, waits for requests in flight at most `timeoutMs`, then closes what is left. */
+  /** Refuses new connections, waits for requests and sockets in flight at most `timeoutMs`, then closes what is left. */
   close(timeoutMs: number): Promise<void>;
 }
 
@@ -35,9 +35,16 @@ export async function listen({ app, host, port, onUpgrade }: ListenOptions): Pro
   );
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = 0; // Bodies have their own limit; a long poll is not a slow request.
+  // The server no longer knows them, and still waits for them to close.
+  const upgraded = new Set<Duplex>();
   server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (isWebSocket(incoming)) onUpgrade(incoming, socket, head);
-    else serveWithoutUpgrade(server, incoming, socket, head);
+    if (!isWebSocket(incoming)) {
+      serveWithoutUpgrade(server, incoming, socket, head);
+      return;
+    }
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
+    onUpgrade(incoming, socket, head);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, host, port)));
@@ -49,7 +56,10 @@ export async function listen({ app, host, port, onUpgrade }: ListenOptions): Pro
     port: typeof address === 'object' && address !== null ? address.port : port,
     close: (timeoutMs) =>
       new Promise((resolve) => {
-        const timer = setTimeout(() => server.closeAllConnections(), timeoutMs);
+        const timer = setTimeout(() => {
+          server.closeAllConnections();
+          for (const socket of upgraded) socket.destroy();
+        }, timeoutMs);
         server.close(() => {
           clearTimeout(timer);
           resolve();

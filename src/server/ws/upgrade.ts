@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { BEARER_SUBPROTOCOL_PREFIX, LIMITS, WATCH_SUBPROTOCOL } from '../../contract/constants.ts';
 import { asProblem, problemBody } from '../http/on-error.ts';
+import { WATCH_PATH } from '../http/watch-path.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
 import { Rounds } from '../kernel/rounds.ts';
 import { type Connection, SocketConnection } from './connection.ts';
@@ -43,7 +44,6 @@ const BUFFERED_CHUNKS_MAX = 2048;
 const CLOSE_TIMEOUT_MS = 1000;
 /** Below the idle timeouts of common proxies (60 s), and far above what a busy event loop delays a pong. */
 const PING_INTERVAL_MS = 25_000;
-const WATCH_PATH = /^\/v1\/boards\/([^/?#]+)\/watch$/;
 
 export function createUpgrade({ admit, isOriginAllowed, onError }: UpgradeOptions) {
   const server = new WebSocketServer({

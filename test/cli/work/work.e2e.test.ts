@@ -313,17 +313,80 @@ describe('a worker', () => {
     expect(task.status).toBe('done');
   });
 
-  test('stops a command when no heartbeat has got through for a whole lease', async () => {
+  test('stops a command when no heartbeat has got through for a whole lease, and gives its claim back when the server answers', async () => {
     const task = fake.addTask('a');
-    const worker = work(['--once', '--verbose'], node(STAYS));
-    await poll(() => worker.stdout()).toContain('here');
+    const worker = work(['--once', '--verbose', '--json'], node(STAYS));
+    await poll(() => worker.stderr()).toContain('here');
     fake.override = () => 'reset';
+    await poll(() => fake.requestsTo('/release').length).toBeGreaterThan(1);
+    expect(worker.stderr()).toContain('for a whole lease');
+    fake.override = undefined;
     expect(await worker.ended).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining('for a whole lease'),
+      stdout: expect.stringContaining('"outcome":"released"'),
     });
-    expect(fake.endOf(task)).toBeNull();
+    expect(fake.endOf(task)).toMatchObject({
+      verb: 'release',
+      body: { reason: expect.stringContaining('for a whole lease') },
+    });
   });
+
+  test('calls a claim lost that the server took back while no heartbeat got through', async () => {
+    const task = fake.addTask('a');
+    const worker = work(['--once', '--verbose', '--json'], node(STAYS));
+    await poll(() => worker.stderr()).toContain('here');
+    fake.override = () => 'reset';
+    await poll(() => fake.requestsTo('/release').length).toBeGreaterThan(0);
+    fake.take(task);
+    task.status = 'done';
+    fake.override = undefined;
+    expect(await worker.ended).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('"outcome":"lost"'),
+    });
+  });
+
+  for (const way of ['socket', 'heartbeat'] as const) {
+    test(`whose lane is taken over, as it learns by ${way}, leaves the task to the other and ends with exit code 5`, async () => {
+      const task = fake.addTask('a');
+      const lease = way === 'socket' ? '600' : '1';
+      const worker = work(['--verbose', '--lease', lease], node(STAYS));
+      await poll(() => fake.isWatched && worker.stdout().includes('here')).toBe(true);
+      fake.takeOver(task, 'other', way);
+      expect(await worker.ended).toMatchObject({
+        code: 5,
+        stderr: expect.stringMatching(/over.*claiming no more/),
+      });
+      expect(task).toMatchObject({ attempt: 1, status: 'ready' });
+    });
+  }
+
+  test('takes no notice of a takeover of its own', async () => {
+    const task = fake.addTask('a');
+    const worker = work(['--verbose', '--worker', 'me', '--max-tasks', '2'], node("console.log('here')"));
+    await poll(() => fake.isWatched && task.status).toBe('done');
+    fake.sendTakenOver('me');
+    const next = fake.addTask('b');
+    expect(await worker.ended).toMatchObject({ code: 0 });
+    expect(next.status).toBe('done');
+  });
+
+  for (const mode of ['pull-or-watch', 'watch'] as const) {
+    test(`of whose name there is a newer one lets its command finish and ends with exit code 5 (${mode})`, async () => {
+      fake.laneFields = { claim_mode: mode };
+      const [task, next] = [fake.addTask('a'), fake.addTask('b')];
+      const gate = join(cli.directory, `superseded-gate-${mode}`);
+      const script = `const { existsSync } = require('fs'); console.log('here');
+        setInterval(() => existsSync(${JSON.stringify(gate)}) && process.exit(0), 10)`;
+      const worker = work(['--verbose', '--worker', 'twin'], node(script));
+      await poll(() => fake.isWatched && worker.stdout().includes('here')).toBe(true);
+      fake.supersedeSockets();
+      await poll(() => worker.stderr()).toContain('worker twin');
+      await writeFile(gate, '');
+      expect(await worker.ended).toMatchObject({ code: 5 });
+      expect([task.status, next.status]).toEqual(['done', 'ready']);
+    });
+  }
 
   test('that was frozen until its claim was taken stops the command when it wakes up', async () => {
     const task = fake.addTask('a');

@@ -245,6 +245,55 @@ describe('a watch fails', () => {
     expect(await failureOf(watch())).toMatchObject({ code: 'unauthenticated', status: 401 });
   });
 
+  test('as superseded when a newer socket has said hello as its worker', async () => {
+    onWatch = (socket) => socket.close(4409, 'newer');
+    const failed = await failureOf(watch({ hello: { lane: 'l', worker: 'w' } }));
+    expect(failed).toMatchObject({ code: 'superseded', status: 409, retryable: false });
+  });
+
+  test('as not found when its board is gone, and by the code for other broken rules', async () => {
+    let reason = 'the board is gone';
+    onWatch = (socket) => socket.close(1008, reason);
+    expect(await failureOf(watch())).toMatchObject({ code: 'not_found', status: 404 });
+    reason = 'too many fragments';
+    expect(await failureOf(watch())).toMatchObject({
+      code: 'unexpected_answer',
+      detail: `${reason}, close code 1008`,
+    });
+  });
+
+  test('with what kept it from connecting, when it never was connected within the time it was given', async () => {
+    server.refuseUpgradesWith = 503;
+    const told: string[] = [];
+    const onConnectFailure = ({ message }: Error) => told.push(message);
+    const limits = { firstConnectMs: 50 };
+    expect(await failureOf(watch({ limits, onConnectFailure }))).toMatchObject({
+      code: 'unreachable',
+      message: expect.stringContaining('opens no WebSocket'),
+    });
+    expect(new Set(told)).toEqual(
+      new Set([`No answer from ${server.url}: it answers requests, but opens no WebSocket`]),
+    );
+  });
+
+  test('but never for that reason once it was connected', async () => {
+    onWatch = (socket, _, index) => {
+      watching(socket);
+      if (index === 0) {
+        server.refuseUpgradesWith = 503;
+        socket.close(1012);
+      } else sendEvents(socket, 1);
+    };
+    // Over long before the last of the refusals.
+    const source = watch({ limits: { firstConnectMs: 100 } });
+    const started = performance.now();
+    await expect
+      .poll(() => server.upgrades.length > 3 && performance.now() - started > 100, { timeout: 10_000 })
+      .toBe(true);
+    server.refuseUpgradesWith = 0;
+    expect(await take(source, 1)).toEqual([1]);
+  });
+
   test('when its hello is refused', async () => {
     const reply = {
       type: 'reply',

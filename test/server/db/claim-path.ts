@@ -17,7 +17,7 @@ import { moveTasks } from '../../../src/server/features/tasks/store/change.ts';
 import {
   countTasksOfRun,
   insertTasks,
-  lockLiveClaim,
+  lockClaimOfRun,
   type NewTask,
 } from '../../../src/server/features/tasks/store/create.ts';
 import { findIdsByIdempotencyKey, findTasks } from '../../../src/server/features/tasks/store/read.ts';
@@ -153,7 +153,7 @@ export function operations(): Operation[] {
     [
       'lock claims of creators',
       async (hot) => {
-        for (const hold of holds) await lockLiveClaim(hot, BOARD_ID, hold.taskId, hold.runId);
+        for (const hold of holds) await lockClaimOfRun(hot, BOARD_ID, hold.taskId, hold.runId);
       },
     ],
     [

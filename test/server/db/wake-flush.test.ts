@@ -9,6 +9,7 @@ interface Sent {
   readonly atMs: number;
   readonly grown: string;
   readonly nudged: string;
+  readonly printed: string;
 }
 
 let sent: Sent[];
@@ -22,8 +23,8 @@ beforeEach(() => {
     _channel: string,
     payload: string,
   ): Promise<unknown[]> => {
-    const [, grown = '', nudged = ''] = payload.split(':');
-    sent.push({ atMs: performance.now(), grown, nudged });
+    const [, grown = '', nudged = '', printed = ''] = payload.split(':');
+    sent.push({ atMs: performance.now(), grown, nudged, printed });
     return [];
   };
   wake = createWake({ database: { cold } as never, mode: 'listen', onError: () => undefined });
@@ -40,7 +41,7 @@ test('growth waits for the burst it may be part of, a nudge for nothing, and wha
   expect(sent).toEqual([]);
   wake.nudge(3);
   vi.advanceTimersByTime(1);
-  expect(sent).toEqual([{ atMs: startMs + BURST_MS - 1, grown: '1,2', nudged: '3' }]);
+  expect(sent).toEqual([{ atMs: startMs + BURST_MS - 1, grown: '1,2', nudged: '3', printed: '' }]);
   vi.advanceTimersByTime(10 * BURST_MS);
   expect(sent).toHaveLength(1);
 });
@@ -53,4 +54,43 @@ test('many nudges are as few notifications as much growth is', () => {
   vi.advanceTimersByTime(BURST_MS);
   expect(sent.length).toBeGreaterThanOrEqual(10);
   expect(sent.length).toBeLessThanOrEqual(11);
+});
+
+test('output of however many boards is ten notifications a second, and wakes nobody here', () => {
+  const heard: string[] = [];
+  wake.subscribeNudges(1, () => heard.push('signal'));
+  wake.subscribeNudges(1, () => heard.push('output'), 'output');
+  for (let elapsedMs = 0; elapsedMs < 1000; elapsedMs += 1) {
+    for (let boardId = 1; boardId <= 5; boardId += 1) wake.nudge(boardId, 'output');
+    vi.advanceTimersByTime(1);
+  }
+  expect(sent.length).toBeGreaterThanOrEqual(9);
+  expect(sent.length).toBeLessThanOrEqual(11);
+  expect(sent.at(-1)).toMatchObject({ grown: '', nudged: '', printed: '1,2,3,4,5' });
+  expect(heard).toEqual([]);
+});
+
+test('output neither holds up a nudge nor goes along with each of them', () => {
+  for (let elapsedMs = 0; elapsedMs < 200; elapsedMs += 10) {
+    wake.nudge(1, 'output');
+    wake.nudge(2);
+    vi.advanceTimersByTime(BURST_MS);
+  }
+  expect(sent.filter(({ nudged }) => nudged === '2').length).toBeGreaterThanOrEqual(19);
+  expect(sent.filter(({ printed }) => printed === '1').length).toBeLessThanOrEqual(3);
+});
+
+test('a close tells the others what they have not been told, and nothing leaves after it', async () => {
+  wake.nudge(1, 'output');
+  vi.advanceTimersByTime(BURST_MS);
+  wake.nudge(2, 'output');
+  for (let boardId = 1; boardId <= 500; boardId += 1) wake.ring(boardId);
+  await wake.close();
+  expect(sent.flatMap(({ grown }) => grown.split(',').filter(Boolean))).toHaveLength(500);
+  expect(sent.map(({ printed }) => printed).join('')).toBe('12');
+  const { length } = sent;
+  wake.ring(1);
+  wake.nudge(1);
+  vi.advanceTimersByTime(1000);
+  expect(sent).toHaveLength(length);
 });

@@ -184,3 +184,35 @@ describe('a cursor', () => {
     expect(await refusalOf('GET', log + replaced)).toMatchObject({ status: 410, code: 'cursor_expired' });
   });
 });
+
+describe('a filter of the log', () => {
+  test.each([
+    ['tasks', 'bogus'],
+    ['tasks', 'an-external-ref'],
+    ['tasks', 'task_01jcqk0v3te8sr3x6y9m2b4n5p,run_01jcqk0v3te8sr3x6y9m2b4n5p'],
+    ['lanes', 'Bad Lane'],
+    ['lanes', 'good,'],
+    ['kinds', 'task.nonsense'],
+  ])('of %s that could never match (%s) is refused, as JSON and as a stream', async (name, value) => {
+    const path = `/v1/boards/default/events?${name}=${encodeURIComponent(value)}`;
+    for (const Accept of ['application/json', 'text/event-stream']) {
+      const answer = await bench.api.get(path, { headers: { Accept } });
+      expect([answer.status, answer.code]).toEqual([400, 'invalid_request']);
+      expect(answer.body.errors).toMatchObject([{ pointer: `/${name}` }]);
+    }
+  });
+});
+
+describe('the address of the watch socket', () => {
+  test('without an upgrade says that it is one', async () => {
+    const answer = await bench.server.call('GET', '/v1/boards/default/watch');
+    expect([answer.status, answer.code]).toEqual([400, 'invalid_request']);
+    expect(answer.body.detail).toContain('WebSocket');
+    const posted = await bench.server.call('POST', '/v1/boards/default/watch', { body: {} });
+    expect([posted.status, posted.code, posted.headers.get('Allow')]).toEqual([
+      405,
+      'method_not_allowed',
+      'GET',
+    ]);
+  });
+});

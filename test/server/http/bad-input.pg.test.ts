@@ -216,6 +216,20 @@ describe('a request with a bad body is refused with its code, and writes nothing
   test.each(BODIES)('$what', expectRefused);
 });
 
+test.each(['', ' ', '\n\t \u00a0'])(
+  'a steering message of white space only (%j) is refused',
+  async (message) => {
+    const { id } = await bench.makeTask('default');
+    await expectRefused({
+      what: 'a blank message',
+      path: `${TASKS}/${id}/steer`,
+      body: { message },
+      ...invalid,
+      pointer: '/message',
+    });
+  },
+);
+
 describe('a request with a bad header is refused with its code, and writes nothing', () => {
   test.each(HEADERS)('$what', expectRefused);
 });

@@ -144,17 +144,31 @@ describe('a connection whose peer has gone silent', () => {
   test('is left alone while it idles, or while it answers slowly but in time', async () => {
     const database = await useTestDatabase();
     const proxy = await useProxy(database.url);
+    const deaf = await useProxy(database.url);
+    deaf.silence();
+    const silenceDeadlineMs = 1500;
     const client = openDatabase({
       url: proxy.url,
-      silenceDeadlineMs: 500,
+      silenceDeadlineMs,
       coldConnectionsMax: 1,
       hotConnectionsMax: 1,
     });
+    /** A query that is never answered shows that a deadline has passed. */
+    const untilPassed = async (deadlineMs: number): Promise<void> => {
+      const other = openDatabase({ url: deaf.url, silenceDeadlineMs: deadlineMs, coldConnectionsMax: 1 });
+      expect(await other.cold`SELECT 1`.catch(isDatabaseAway)).toBe(true);
+      await other.close();
+    };
     const pidOf = async () => (await client.cold`SELECT pg_backend_pid() AS pid`)[0]?.['pid'];
     const before = await pidOf();
-    await client.cold`SELECT pg_sleep(0.3)`;
-    // Idle for longer than the deadline, measured by the database itself.
-    await database.sql`SELECT pg_sleep(0.8)`;
+    const lock = await database.sql.reserve();
+    await lock`SELECT pg_advisory_lock(1)`;
+    const slow = client.cold`SELECT pg_advisory_lock_shared(1)`.then(() => 'answered');
+    await untilPassed(silenceDeadlineMs / 5);
+    await lock`SELECT pg_advisory_unlock(1)`;
+    lock.release();
+    expect(await slow).toBe('answered');
+    await untilPassed(silenceDeadlineMs);
     expect(await pidOf()).toBe(before);
     await client.close();
   });

@@ -325,18 +325,20 @@ describe('a stream of events', () => {
 });
 
 describe('the streams of a server', () => {
+  const refresh = vi.fn(async () => undefined);
   const caller = (keyId: string) => ({ kind: 'key', keyId }) as never;
   const request = (keyId: string, verify = async () => caller(keyId)) => ({
     board: BOARD,
     caller: caller(keyId),
     filter: ALL,
     after: 'now',
+    authorization: `Bearer ${keyId}`,
     verify,
   });
 
   test('are limited for each credential, and a place is free again when its stream closes', async () => {
     const { feeds } = fakeFeeds();
-    const streams = new EventStreams({ feeds, onError: fail });
+    const streams = new EventStreams({ feeds, refresh, onError: fail });
     const first = await streams.answer(request('one'));
     for (let index = 1; index < 200; index += 1) await streams.answer(request('one'));
     await expect(streams.answer(request('one'))).rejects.toMatchObject({ code: 'rate_limited' });
@@ -352,7 +354,7 @@ describe('the streams of a server', () => {
 
   test('take no place for a position that is refused, nor any while the server drains', async () => {
     const { feeds, followers } = fakeFeeds();
-    const streams = new EventStreams({ feeds, onError: fail });
+    const streams = new EventStreams({ feeds, refresh, onError: fail });
     await expect(streams.answer({ ...request('one'), after: 'expired' })).rejects.toMatchObject({
       code: 'cursor_expired',
     });
@@ -364,7 +366,7 @@ describe('the streams of a server', () => {
   test('end with their credential, but not because the database cannot say whether it still holds', async () => {
     const { feeds } = fakeFeeds();
     const reported: unknown[] = [];
-    const streams = new EventStreams({ feeds, onError: (error) => reported.push(error) });
+    const streams = new EventStreams({ feeds, refresh, onError: (error) => reported.push(error) });
     const revoked = new ProblemError('unauthenticated', 'revoked');
     const expired = new ProblemError('token_expired', 'expired');
     const away = new Error('the database is away');
@@ -372,6 +374,7 @@ describe('the streams of a server', () => {
       await streams.answer(request('one', () => Promise.reject(error)));
     await streams.closeRevoked();
     expect([streams.count, reported]).toEqual([1, [away]]);
+    expect(refresh.mock.calls).toEqual([[['Bearer one', 'Bearer one', 'Bearer one']]]);
     streams.drain();
   });
 });

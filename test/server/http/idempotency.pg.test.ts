@@ -65,7 +65,19 @@ const KINDS: Readonly<Record<string, Kind>> = {
     other: { max: 2 },
     secretOf: ({ body }) => body.claims[0].token,
   },
+  takeOverLane: {
+    path: async () => {
+      const lane = await ON_LANE();
+      await bench.api.post(`${lane}/claims`, { worker: 'old' });
+      return `${lane}/takeover`;
+    },
+    body: { mode: 'adopt', worker: 'new' },
+    other: { mode: 'adopt', worker: 'other' },
+    secretOf: ({ body }) => body.claims[0].token,
+  },
 };
+/** Their claims come again with tokens of their own. */
+const HAND_OVER_CLAIMS = ['claimTasks', 'takeOverLane'];
 
 const answersKept = async (): Promise<string> =>
   JSON.stringify(await bench.database.sql`SELECT * FROM idempotency_keys`);
@@ -86,7 +98,7 @@ describe.each(Object.entries(KINDS))('%s under an Idempotency-Key', (operation, 
     expect(again.headers.get(REPLAYED)).toBe('true');
     expect(again.status).toBe(first.status);
     expect(await bench.footprint()).toEqual(before);
-    if (operation === 'claimTasks') {
+    if (HAND_OVER_CLAIMS.includes(operation)) {
       const [one, two] = [first.body.claims[0], again.body.claims[0]];
       expect([two.run_id, two.task.id, two.attempt]).toEqual([one.run_id, one.task.id, one.attempt]);
       const beat = await bench.as(two.token).post(`/v1/runs/${two.run_id}/heartbeat`, {});
@@ -127,7 +139,7 @@ describe.each(Object.entries(KINDS))('%s under an Idempotency-Key', (operation, 
     expect(await answersKept()).not.toContain(secret);
     expect(await answersKept()).not.toMatch(/eyJ[\w-]+\.eyJ|lk_(admin|lane|observer)_/);
     const again = await bench.api.post(path, kind.body, withKey(key));
-    if (operation !== 'claimTasks') expect(again.body).not.toHaveProperty('secret');
+    if (!HAND_OVER_CLAIMS.includes(operation)) expect(again.body).not.toHaveProperty('secret');
   });
 
   test('is told to come again while the first request still runs', async () => {

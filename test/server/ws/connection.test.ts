@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { SocketConnection } from '../../../src/server/ws/connection.ts';
-import { PreparedFrame } from '../../../src/server/ws/prepared-frame.ts';
+import { PreparedFrame, SharedTail } from '../../../src/server/ws/prepared-frame.ts';
 import { eventually } from '../../fixtures/eventually.ts';
 
 /** A socket whose peer reads when the test says so. */
@@ -105,6 +105,13 @@ describe('a peer that does not read', () => {
     expect(connection.send(frameOf(1))).toBe(false);
   });
 
+  test('does not take the end of a frame without its beginning', () => {
+    const { socket, connection } = setup();
+    const frame = new SharedTail('x'.repeat(200 * 1024)).frameAfter('y'.repeat(1024));
+    expect([connection.send(frame), socket.bufferedAmount]).toEqual([true, frame.bytes]);
+    expect([connection.send(frame), socket.bufferedAmount]).toEqual([false, frame.bytes]);
+  });
+
   test('is given up when not even a ping is answered, and not while it is the one that is not being read', () => {
     const { socket, connection } = setup();
     connection.checkLife();
@@ -153,6 +160,8 @@ test('frames written past the socket keep their place among those that it writes
   const texts = lengths.map((length) => 'é'.padEnd(length, 'y').slice(0, length));
   for (const text of texts) {
     connection.answer(new PreparedFrame(text));
+    const half = text.length >> 1;
+    connection.answer(new SharedTail(text.slice(half)).frameAfter(text.slice(0, half)));
     server.send(text);
     server.ping('between');
   }
@@ -166,6 +175,7 @@ test('frames written past the socket keep their place among those that it writes
   expect(isCorked).toBe(true);
   expect(frames.slice(0, -1)).toEqual(
     texts.flatMap((text) => [
+      [1, text],
       [1, text],
       [1, text],
       [9, 'between'],

@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import {
   boolean,
   check,
+  index,
   integer,
   jsonb,
   pgTable,
@@ -70,5 +71,9 @@ export const workers = pgTable(
     /** When that socket closed, or null while it is open as far as anyone knows. */
     socketClosedAt: at('socket_closed_at'),
   },
-  (table) => [primaryKey({ name: 'workers_pkey', columns: [table.boardId, table.lane, table.worker] })],
+  (table) => [
+    primaryKey({ name: 'workers_pkey', columns: [table.boardId, table.lane, table.worker] }),
+    /** Every server looks twice a second who has said hello just now. No sighting changes what it says. */
+    index('workers_opened_index').on(table.boardId, table.socketOpenedAt),
+  ],
 );

@@ -10,8 +10,16 @@ import { isDatabaseAway } from '../../db/failures.ts';
 import { retriedStatement, withinDeadline } from '../../db/tx.ts';
 import { Batcher, type Settled } from '../../kernel/batcher.ts';
 import type { Uuid } from '../../kernel/ids.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { laneNotFound, listNewestSockets, openWorkerSockets, type SocketOpening } from '../lanes/service.ts';
+import {
+  laneNotFound,
+  listNewerSockets,
+  listNewestSockets,
+  type NewestSocketRow,
+  openWorkerSockets,
+  type SocketOpening,
+} from '../lanes/service.ts';
 import type { CloseCause, WorkerCompanion, WorkerGreeting, WorkerPort } from '../watch/service.ts';
 import type { Departures } from './departures.ts';
 
@@ -24,14 +32,14 @@ interface AttendanceParts {
 const GATHERED_HELLOS_MAX = 500;
 /** All sockets of a server (10,000), each for two lanes; of one lane half of that. */
 const WAITING_HELLOS_MAX = 20_000;
-/** Workers that one socket has been, at a hundred lanes and as many renames: of the oldest it is forgotten when it closes. */
-const NAMES_MAX = 200;
+/** Workers of one lane that one socket has been. Each keeps a row, and is asked about; who is more of them opens more sockets. */
+const NAMES_PER_LANE_MAX = 20;
+/** Asked about in one statement when all are looked at: some 2 ms. */
+const LOOKED_AT_MAX = 1000;
 /** A hello is committed within this of the time that its row says. */
 const COMMIT_SECONDS_MAX = 2;
 /** Should one have taken longer after all: how often all rows are looked at. */
 const LOOK_AT_ALL_INTERVAL_MS = 10_000;
-/** No socket of this server has been open for longer without being seen. */
-const ALL_SECONDS = 86_400;
 
 interface Named {
   readonly lane: string;
@@ -39,14 +47,14 @@ interface Named {
 }
 
 interface Greeted {
-  /** As whom it has said hello. */
+  /** As whom it has said hello, or is just doing so. */
   readonly names: Map<string, Named>;
   /** Null while it is open. */
   cause: CloseCause | null;
 }
 
 /** The newest socket of a worker, as far as this server knows. */
-interface Standing {
+interface Standing extends Named {
   readonly port: WorkerPort;
   readonly openedUs: number;
 }
@@ -76,9 +84,19 @@ export class Attendance implements WorkerCompanion {
   async onHello(port: WorkerPort, { lane, worker, version }: WorkerGreeting): Promise<void> {
     const { board, socketId } = port;
     const socket = this.#sockets.get(socketId) ?? { names: new Map(), cause: null };
-    this.#sockets.set(socketId, socket);
-    const openedUs = await this.#hellos.submit(board, { lane, worker, version, socketId });
     const key = keyOf(board.id, lane, worker);
+    const isKnown = socket.names.has(key);
+    if (!isKnown) assertMayBeOneMore(socket, lane);
+    this.#sockets.set(socketId, socket);
+    socket.names.set(key, { lane, worker });
+    let openedUs: Opened;
+    try {
+      openedUs = await this.#hellos.submit(board, { lane, worker, version, socketId });
+    } catch (error) {
+      // What was said before is written, and stays so.
+      if (!isKnown && !isDatabaseAway(error)) socket.names.delete(key);
+      throw error;
+    }
     const standing = this.#standing.get(key);
     if (openedUs === null || (standing !== undefined && standing.openedUs > openedUs)) {
       supersede(port);
@@ -91,11 +109,7 @@ export class Attendance implements WorkerCompanion {
       this.#parts.departures.leave({ board, lane, worker, socketId, isLost: socket.cause === 'lost' });
       return;
     }
-    this.#standing.set(key, { port, openedUs });
-    socket.names.delete(key);
-    socket.names.set(key, { lane, worker });
-    const [oldest] = socket.names.keys();
-    if (socket.names.size > NAMES_MAX && oldest !== undefined) socket.names.delete(oldest);
+    this.#standing.set(key, { port, lane, worker, openedUs });
   }
 
   onClose(port: WorkerPort, cause: CloseCause): void {
@@ -116,19 +130,35 @@ export class Attendance implements WorkerCompanion {
       this.#lookedAtMs = performance.now();
       return;
     }
-    const boardIds = new Set<number>();
-    for (const { port } of this.#standing.values()) boardIds.add(port.board.id);
     const nowMs = performance.now();
-    const isForAll = nowMs - this.#lookedAtAllAtMs >= LOOK_AT_ALL_INTERVAL_MS;
-    const seconds = isForAll ? ALL_SECONDS : (nowMs - this.#lookedAtMs) / 1000 + COMMIT_SECONDS_MAX;
-    for (const row of await withinDeadline(listNewestSockets(this.#parts.sql, [...boardIds], seconds))) {
+    if (nowMs - this.#lookedAtAllAtMs >= LOOK_AT_ALL_INTERVAL_MS) {
+      await this.#lookAtAll();
+      this.#lookedAtAllAtMs = nowMs;
+    } else {
+      const boardIds = new Set<number>();
+      for (const { port } of this.#standing.values()) boardIds.add(port.board.id);
+      const seconds = (nowMs - this.#lookedAtMs) / 1000 + COMMIT_SECONDS_MAX;
+      this.#compare(await withinDeadline(listNewestSockets(this.#parts.sql, [...boardIds], seconds)));
+    }
+    this.#lookedAtMs = nowMs;
+  }
+
+  /** Only those here are asked about: how many others there are is anybody's choice. */
+  async #lookAtAll(): Promise<void> {
+    const all = [...this.#standing.values()].map(({ port, lane, worker }) => {
+      return { boardId: port.board.id, lane, worker, socketId: port.socketId };
+    });
+    while (all.length > 0)
+      this.#compare(await withinDeadline(listNewerSockets(this.#parts.sql, all.splice(0, LOOKED_AT_MAX))));
+  }
+
+  #compare(rows: readonly NewestSocketRow[]): void {
+    for (const row of rows) {
       const standing = this.#standing.get(keyOf(row.board_id, row.lane, row.worker));
       if (standing === undefined || standing.port.socketId === row.socket_id) continue;
       // A look may be older than a hello that has been answered meanwhile.
       if (row.opened_us > standing.openedUs) supersede(standing.port);
     }
-    this.#lookedAtMs = nowMs;
-    if (isForAll) this.#lookedAtAllAtMs = nowMs;
   }
 
   drain(): Promise<void> {
@@ -157,6 +187,17 @@ export class Attendance implements WorkerCompanion {
 /** Names of lanes have no spaces. */
 function keyOf(boardId: number, lane: string, worker: string): string {
   return `${boardId} ${lane} ${worker}`;
+}
+
+function assertMayBeOneMore({ names }: Greeted, lane: string): void {
+  let count = 0;
+  for (const named of names.values()) if (named.lane === lane) count += 1;
+  if (count >= NAMES_PER_LANE_MAX)
+    throw new ProblemError(
+      'rate_limited',
+      `This socket has been ${count} workers of lane ${JSON.stringify(lane)}; open another one.`,
+      { headers: { 'Retry-After': '1' } },
+    );
 }
 
 function supersede(port: WorkerPort): void {

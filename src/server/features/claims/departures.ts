@@ -4,6 +4,10 @@
  * whatever server, keeps everything. Claims that the closed socket never took on are not crashed but released (returns.ts).
  * While the database is away a close stays owed, in memory and for a while; after that, or when the server is killed, it is the lease that
  * ends the claims.
+ *
+ * A worker may have been unable to come back by our own fault: what refused its hello was the same outage. So only what is decided at
+ * once, by a server that has stood still for nobody of late, crashes at once. Every other close is written first, and crashes what it
+ * must when the worker has had the time to say hello again.
  */
 import type { Sql } from '../../db/client.ts';
 import { BoardGoneError, isConflict, isDatabaseAway } from '../../db/failures.ts';
@@ -30,6 +34,8 @@ export interface Departure {
 
 interface Owed extends Departure {
   readonly closedAtMs: number;
+  /** When its claims may be crashed. Infinite: the close has to be written first. */
+  crashFromMs: number;
   isTrying: boolean;
 }
 
@@ -39,7 +45,16 @@ interface DeparturesParts {
   readonly returns: Pick<Returns, 'owes'>;
   readonly onCrashed: (count: number) => void;
   readonly onError: (error: unknown) => void;
+  /** Only tests shorten it. */
+  readonly settleMs?: number;
 }
+
+/** As a lane has before it is said to be offline: a client that cannot get through tries again every few seconds. */
+const SETTLE_MS = 15_000;
+/** Some ms are usual. What took longer was not decided at once: the database or this server stood still. */
+const AT_ONCE_MS = 1000;
+/** Sweeps come twice a second. As for the edges of presence. */
+const STALLED_MS = 5000;
 
 /** All sockets of a server (10,000), each for two lanes, at some 0.3 KiB. What comes on top is left to the lease. */
 const OWED_MAX = 20_000;
@@ -60,10 +75,15 @@ export class Departures {
   readonly #owed = new Set<Owed>();
   /** By lane: no transaction holds workers of two, so none waits in a circle with the deregistering of a lane. */
   readonly #batcher: Batcher<string, Owed, void>;
+  readonly #settleMs: number;
   #restUntilMs = 0;
+  #sweptAtMs = Number.POSITIVE_INFINITY;
+  /** Closes before this are given time to settle. */
+  #unsteadyUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: DeparturesParts) {
     this.#parts = parts;
+    this.#settleMs = parts.settleMs ?? SETTLE_MS;
     this.#batcher = new Batcher({
       sizeMax: GATHERED_MAX,
       waitingMax: OWED_MAX,
@@ -73,7 +93,10 @@ export class Departures {
 
   leave(departure: Departure): void {
     if (this.#owed.size >= OWED_MAX) return;
-    const owed = { ...departure, closedAtMs: performance.now(), isTrying: false };
+    const nowMs = performance.now();
+    this.#noticeStall(nowMs);
+    const crashFromMs = nowMs < this.#unsteadyUntilMs ? Number.POSITIVE_INFINITY : nowMs;
+    const owed = { ...departure, closedAtMs: nowMs, crashFromMs, isTrying: false };
     this.#owed.add(owed);
     void this.#try(owed);
   }
@@ -81,16 +104,23 @@ export class Departures {
   /** Called a few times a second. */
   sweep(): void {
     const nowMs = performance.now();
+    this.#noticeStall(nowMs);
+    this.#sweptAtMs = nowMs;
     if (nowMs < this.#restUntilMs) return;
     let tried = 0;
     for (const owed of this.#owed) {
-      if (owed.isTrying) continue;
+      if (owed.isTrying || isSettling(owed, nowMs)) continue;
       if (nowMs - owed.closedAtMs >= OWED_MS_MAX) this.#owed.delete(owed);
       else if (tried < RETRIED_MAX) {
         tried += 1;
         void this.#try(owed);
       }
     }
+  }
+
+  /** A sweep that is late: whatever closes now may have been closed by that. */
+  #noticeStall(nowMs: number): void {
+    if (nowMs - this.#sweptAtMs > STALLED_MS) this.#unsteadyUntilMs = nowMs + this.#settleMs;
   }
 
   drain(): Promise<void> {
@@ -101,15 +131,31 @@ export class Departures {
     owed.isTrying = true;
     try {
       await this.#batcher.submit(`${owed.board.id} ${owed.lane}`, owed);
-      this.#owed.delete(owed);
+      if (!isSettling(owed, performance.now())) this.#owed.delete(owed);
     } catch (error) {
-      if (isWorthAnotherTry(error)) this.#restUntilMs = performance.now() + REST_MS;
+      if (isWorthAnotherTry(error)) this.#putOff(owed);
       else this.#owed.delete(owed);
       // A deleted board took its workers and claims with it.
       if (!(error instanceof BoardGoneError)) this.#parts.onError(error);
     } finally {
       owed.isTrying = false;
     }
+  }
+
+  /** Of a close that has just been written. */
+  #mayCrash(owed: Owed): boolean {
+    const nowMs = performance.now();
+    const isFirst = owed.crashFromMs === owed.closedAtMs;
+    if (isFirst ? nowMs - owed.closedAtMs <= AT_ONCE_MS : owed.crashFromMs <= nowMs) return true;
+    if (!isSettling(owed, nowMs)) owed.crashFromMs = nowMs + this.#settleMs;
+    return false;
+  }
+
+  #putOff(owed: Owed): void {
+    const nowMs = performance.now();
+    this.#restUntilMs = nowMs + REST_MS;
+    this.#unsteadyUntilMs = nowMs + this.#settleMs;
+    owed.crashFromMs = Number.POSITIVE_INFINITY;
   }
 
   async #settleGathered(departures: readonly Owed[]): Promise<Settled<void>[]> {
@@ -128,16 +174,18 @@ export class Departures {
   /** Resolves to how many claims ended. */
   #settleTurn(boardId: number, departures: readonly Owed[]): Promise<number> {
     const lane = departures[0]?.lane ?? '';
-    const lostIds = new Set(departures.flatMap(({ isLost, socketId }) => (isLost ? [socketId] : [])));
+    const lost = new Map(departures.filter(({ isLost }) => isLost).map((owed) => [owed.socketId, owed]));
     return transaction(this.#parts.sql, async (tx) => {
       const nowMs = performance.now();
       const closings = departures.map(({ worker, socketId, closedAtMs }) => {
         return { worker, socketId, secondsAgo: (nowMs - closedAtMs) / 1000 };
       });
       const closed = await closeWorkerSockets(tx, boardId, lane, closings);
-      const closedAt = new Map(
-        closed.flatMap((row) => (lostIds.has(row.socket_id) ? [[row.worker, row.socket_closed_at]] : [])),
-      );
+      const closedAt = new Map<string, string>();
+      for (const { worker, socket_id: socketId, socket_closed_at: at } of closed) {
+        const owed = lost.get(socketId);
+        if (owed !== undefined && this.#mayCrash(owed)) closedAt.set(worker, at);
+      }
       if (closedAt.size === 0) return 0;
       const flagged = await listCrashable(tx, boardId, lane, [...closedAt.keys()]);
       const refs = flagged
@@ -153,6 +201,10 @@ export class Departures {
       return holds.length;
     });
   }
+}
+
+function isSettling({ crashFromMs }: Owed, nowMs: number): boolean {
+  return nowMs < crashFromMs && crashFromMs < Number.POSITIVE_INFINITY;
 }
 
 function isWorthAnotherTry(error: unknown): boolean {

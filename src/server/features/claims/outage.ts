@@ -2,15 +2,17 @@
  * Keeps the pulse of all servers together, and when it has stood still, because every server or the database was away, gives live claims
  * the lost time back before anybody may judge them. One transaction finds the gap, moves the clocks and lets the pulse go on, so exactly
  * one server does it, and wholly or not at all. The reaper asks the pulse in the statement in which it judges, so it needs no word from
- * here, and a server that wakes from a pause with old timers does no harm. Clocks of servers decide nothing.
+ * here, and a server that wakes from a pause with old timers does no harm. Clocks of servers decide nothing. A claim that somebody has
+ * locked at that moment holds up nobody: what it is owed is written down with it, it is given with a later beat, and it is not judged
+ * before.
  *
  * The alternative, that each server gives back what it noticed itself to have been away, lets a server that was paused alone extend leases
  * whose holders were heard all the time by the others, and two servers that come back together give twice.
  */
 import { begin } from '../../db/begin.ts';
-import type { Sql } from '../../db/client.ts';
+import { pinPlans, type Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
-import { type ClaimPlace, giveBack, keepPulse, lockGap, resumePulse } from './store/pulse.ts';
+import { type ClaimPlace, giveBack, keepPulse, lockGap, payAmnesties, resumePulse } from './store/pulse.ts';
 
 export interface Outage {
   /** From the last beat to the moment when somebody was there again. */
@@ -19,15 +21,14 @@ export interface Outage {
   readonly leases: number;
 }
 
-/** Some 30 ms each; the locks of all are held to the end, for some 2 s with 100,000 claims, and heartbeats wait for up to 7 s. */
+/** Some 30 ms each; the locks of all are held to the end, for some 2 s with 100,000 claims, and heartbeats wait for them. */
 const CLAIMS_PER_STATEMENT = 2000;
 /** Far above that. What takes longer is rolled back and tried again with the next beat; nothing is reaped until then. */
 const GIVING_BACK_MS_MAX = 60_000;
 
 interface OutageParts {
-  readonly cold: Sql;
-  /** With pinned plans, and in its own place there: it runs once an outage. */
-  readonly hot: Sql;
+  /** Connections that no caller can stand before. */
+  readonly sql: Sql;
   readonly onOutage: (outage: Outage) => void;
 }
 
@@ -40,14 +41,17 @@ export class Outages {
 
   /** Called twice a second. */
   async beat(signal: AbortSignal): Promise<void> {
-    if (await withinDeadline(keepPulse(this.#parts.cold))) return;
+    const beat = await withinDeadline(keepPulse(this.#parts.sql));
+    if (beat?.isOwing) await withinDeadline(payAmnesties(this.#parts.sql, CLAIMS_PER_STATEMENT));
+    if (beat !== null) return;
     const outage = await this.#end(signal);
     if (outage !== null) this.#parts.onOutage(outage);
   }
 
   /** Not within the deadline of other transactions: it may rightly take longer, and each statement has a bound of its own. */
   #end(signal: AbortSignal): Promise<Outage | null> {
-    return begin(this.#parts.hot, '', async (tx) => {
+    return begin(this.#parts.sql, '', async (tx) => {
+      await pinPlans(tx);
       const gap = await lockGap(tx);
       if (gap === null) return null;
       const deadline = performance.now() + GIVING_BACK_MS_MAX;

@@ -3,27 +3,35 @@
  * servers append is read from the rings, by the headers that have changed. One order for both: each task has the number that everyone
  * has been sent up to, and what does not follow on it is read. Each line goes to a watch once; one that the ring has lost, or that the
  * socket had no room for, is counted and said.
+ *
+ * What one worker prints may go to ten thousand watches: it is handed out in slices, and what comes meanwhile waits, a little of it here and
+ * the rest in the rings, which forget the oldest of it.
  */
+import { LIMITS } from '../../../contract/constants.ts';
 import type { Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import { formatId, type Uuid } from '../../kernel/ids.ts';
+import { isSliceOver, nextTurn } from '../../kernel/time-slice.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { OutputWatch } from '../watch/service.ts';
-import { type HeaderRow, type LineSpan, listGrown, listSpans, readClock } from './store/output.ts';
+import { emptyTail, type NumberedLine, type Parcel, parcelOf } from './output-parcel.ts';
+import {
+  type HeaderRow,
+  type LineSpan,
+  listGrown,
+  listSpans,
+  readClock,
+  type SpanLineRow,
+} from './store/output.ts';
 
-export interface NumberedLine {
-  readonly number: number;
-  readonly runId: Uuid;
-  readonly text: string;
-}
-
-/** New lines of one task: of those up to `upToNumber` all that there are. */
+/** New lines of one task: of those behind `afterNumber` and up to `upToNumber` the last, as many as are kept. */
 export interface Growth {
   readonly taskId: Uuid;
   readonly lane: string | null;
   /** By the database's clock. */
   readonly at: string;
   readonly lines: readonly NumberedLine[];
+  readonly afterNumber: number;
   readonly upToNumber: number;
 }
 
@@ -38,18 +46,16 @@ interface Sent {
   readonly at: string;
 }
 
-/** Consecutive lines of one run. */
-interface LineRun {
-  readonly runId: Uuid;
-  /** Of the first line; null: there is none. */
-  readonly number: number | null;
-  readonly lines: readonly string[];
-}
-
 /** Lost for one watch, until it can be told. */
 interface Dropped {
   readonly runId: Uuid;
   readonly count: number;
+}
+
+interface Follower {
+  /** The first parcel that it is to have: what was on its way when it came is not its own. */
+  readonly fromParcel: number;
+  readonly dropped: Map<Uuid, Dropped>;
 }
 
 const PAGE_ROWS = 1000;
@@ -63,16 +69,22 @@ const OVERLAP_SECONDS = 10;
 const LOOK_INTERVAL_MS = 50;
 /** Tasks whose place is remembered, at some 0.2 KiB each; of the quietest it is known that they were all sent. */
 const TASKS_MAX = 10_000;
-/** In one frame: some 100 KiB, and half a megabyte at worst. */
-const FRAME_LINES_MAX = 200;
+/** Parcels that wait to be handed out: 6 MB at most. What comes then is read from the rings when there are none. */
+const OUTBOX_MAX = 64;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000' as Uuid;
 
 export class OutputFeed {
   readonly #board: BoardRef;
   readonly #parts: OutputFeedParts;
-  readonly #watches = new Map<OutputWatch, Map<Uuid, Dropped>>();
+  readonly #watches = new Map<OutputWatch, Follower>();
   /** In the order of their last growth. */
   readonly #sent = new Map<Uuid, Sent>();
+  /** Of tasks that nobody has been sent anything of: the number behind which lines have come since the feed began, as far as is known. */
+  readonly #floors = new Map<Uuid, number>();
+  readonly #outbox: Parcel[] = [];
+  /** All there ever were. */
+  #parcelCount = 0;
+  #isHandingOut = false;
   /** Lines before this were there when the feed began, or were sent. Null: not begun. */
   #notBefore: string | null = null;
   /** The newest change of a header that was seen. */
@@ -95,7 +107,7 @@ export class OutputFeed {
   }
 
   add(watch: OutputWatch): void {
-    this.#watches.set(watch, new Map());
+    this.#watches.set(watch, { fromParcel: this.#parcelCount, dropped: new Map() });
     this.look();
   }
 
@@ -110,9 +122,20 @@ export class OutputFeed {
   /** Appended here and committed. */
   publish(growth: Growth): void {
     const sent = this.#sent.get(growth.taskId);
-    const first = growth.lines[0]?.number ?? growth.upToNumber + 1;
-    if (sent !== undefined && first <= sent.upToNumber + 1) this.#deliver(growth, sent.upToNumber);
+    if (sent === undefined) this.#noteFloor(growth);
+    // After a crash the database may give numbers out again; they follow on what it remembers, not on what was sent.
+    const isAgain = sent !== undefined && growth.at > sent.at && growth.afterNumber < sent.upToNumber;
+    const before = isAgain ? growth.afterNumber : sent?.upToNumber;
+    const isNext = before !== undefined && growth.afterNumber <= before;
+    if (isNext && this.#outbox.length < OUTBOX_MAX) this.#deliver(growth, before);
     else this.look(); // Something lies before it, or may.
+  }
+
+  #noteFloor({ taskId, at, afterNumber }: Growth): void {
+    const known = this.#floors.get(taskId);
+    if (this.#notBefore === null || at < this.#notBefore) return;
+    if (known === undefined && this.#floors.size >= TASKS_MAX) return;
+    this.#floors.set(taskId, Math.min(known ?? afterNumber, afterNumber));
   }
 
   look(): void {
@@ -126,7 +149,11 @@ export class OutputFeed {
       while (this.#isDue && !this.#isStopped) {
         this.#isDue = false;
         await this.#lookOnce();
-        for (const watch of this.#watches.keys()) this.#sendDropped(watch);
+        await this.#untilHandedOut();
+        for (const [watch, { dropped }] of this.#watches) {
+          if (isSliceOver()) await nextTurn();
+          this.#sendDropped(watch, dropped);
+        }
         await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL_MS).unref());
       }
     } catch (error) {
@@ -151,82 +178,119 @@ export class OutputFeed {
 
   async #catchUp(headers: readonly HeaderRow[]): Promise<void> {
     const notBefore = this.#notBefore ?? '';
-    const changed = headers.filter(({ task_id, line_count, updated_at }) => {
-      const sent = this.#sent.get(task_id);
-      return sent === undefined ? updated_at >= notBefore : sent.upToNumber < line_count;
-    });
-    const grown = changed.filter(({ task_id: taskId, lane, line_count: upToNumber, updated_at: at }) => {
-      const isWanted = [...this.#watches.keys()].some((watch) => wants(watch, taskId, lane));
-      if (!isWanted) this.#remember(taskId, { upToNumber, at });
-      return isWanted;
-    });
-    for (let start = 0; start < grown.length && !this.#isStopped; start += RINGS_MAX) {
-      const some = grown.slice(start, start + RINGS_MAX);
-      const spans: LineSpan[] = some.map(({ task_id, line_count }) => ({
-        taskId: task_id,
-        afterNumber: this.#sent.get(task_id)?.upToNumber ?? 0,
-        upToNumber: line_count,
-      }));
-      const rows = await withinDeadline(listSpans(this.#parts.sql, this.#board.id, spans, notBefore));
-      for (const { task_id: taskId, line_count: upToNumber, lane, updated_at: at } of some) {
-        const lines = rows
-          .filter((row) => row.task_id === taskId)
-          .map(({ number, run_id: runId, text }) => ({ number, runId, text }));
-        // Of a task that was not known, what came before the feed began is nobody's loss.
-        const before = this.#sent.get(taskId)?.upToNumber ?? (lines[0]?.number ?? upToNumber + 1) - 1;
-        this.#deliver({ taskId, lane, at, lines, upToNumber }, before);
-      }
+    const grown: HeaderRow[] = [];
+    for (const header of headers) {
+      const { task_id: taskId, lane, line_count: upToNumber, updated_at: at } = header;
+      const sent = this.#sent.get(taskId);
+      const isChanged =
+        sent === undefined ? at >= notBefore : sent.upToNumber < upToNumber || isTakenBack(header, sent);
+      if (!isChanged) continue;
+      if (isSliceOver()) await nextTurn();
+      const task = formatId('task', taskId);
+      if ([...this.#watches.keys()].some((watch) => wants(watch, task, lane))) grown.push(header);
+      else this.#remember(taskId, { upToNumber, at });
     }
+    for (let start = 0; start < grown.length && !this.#isStopped; start += RINGS_MAX) {
+      await this.#untilHandedOut();
+      await this.#readRings(grown.slice(start, start + RINGS_MAX), notBefore);
+    }
+  }
+
+  async #readRings(headers: readonly HeaderRow[], notBefore: string): Promise<void> {
+    const spans: LineSpan[] = headers.map((header) => {
+      const sent = this.#sent.get(header.task_id);
+      const isNew = sent === undefined || isTakenBack(header, sent);
+      return {
+        taskId: header.task_id,
+        afterNumber: isNew ? 0 : sent.upToNumber,
+        upToNumber: header.line_count,
+      };
+    });
+    const rows = await withinDeadline(listSpans(this.#parts.sql, this.#board.id, spans, notBefore));
+    for (const header of headers) {
+      const ring = rows.filter((row) => row.task_id === header.task_id);
+      const { task_id: taskId, lane, updated_at: at, line_count: upToNumber } = header;
+      const { lines, afterNumber } = this.#continuationOf(header, ring);
+      this.#deliver({ taskId, lane, at, lines, afterNumber, upToNumber }, afterNumber);
+    }
+  }
+
+  /** What there is to send, and behind which number it begins. */
+  #continuationOf(header: HeaderRow, ring: readonly SpanLineRow[]): Pick<Growth, 'lines' | 'afterNumber'> {
+    const sent = this.#sent.get(header.task_id);
+    if (sent !== undefined && !isTakenBack(header, sent))
+      return { lines: ring.map(lineOf), afterNumber: sent.upToNumber };
+    const lines = ring.filter(({ at }) => sent === undefined || at > sent.at).map(lineOf);
+    const beforeFirst = (lines[0]?.number ?? header.line_count + 1) - 1;
+    // What came before the feed began is nobody's loss; a ring that is all new may have lost some that came since. How many is known of those
+    // that were appended here; of the others none is left unsaid, though some may be from before.
+    const mayHaveLost = sent === undefined && lines.length >= LIMITS.outputLinesKept;
+    const floor = this.#floors.get(header.task_id) ?? 0;
+    return { lines, afterNumber: mayHaveLost ? Math.min(beforeFirst, floor) : beforeFirst };
   }
 
   /** @param before What everybody has been sent up to. */
   #deliver({ taskId, lane, at, lines, upToNumber }: Growth, before: number): void {
     if (upToNumber <= before) return;
-    const fresh = lines.filter(({ number }) => number > before && number <= upToNumber);
-    const lost = upToNumber - before - fresh.length;
+    const fresh = lines
+      .filter(({ number }) => number > before && number <= upToNumber)
+      .slice(-LIMITS.outputLinesKept);
     this.#remember(taskId, { upToNumber, at });
-    for (const [watch, dropped] of this.#watches)
-      if (wants(watch, taskId, lane)) this.#send(watch, dropped, taskId, fresh, lost);
+    this.#outbox.push(parcelOf(taskId, lane, fresh, upToNumber - before - fresh.length));
+    this.#parcelCount += 1;
+    void this.#handOut();
   }
 
-  #send(
-    watch: OutputWatch,
-    dropped: Map<Uuid, Dropped>,
-    taskId: Uuid,
-    lines: readonly NumberedLine[],
-    lost: number,
-  ): void {
-    let lostBefore = (dropped.get(taskId)?.count ?? 0) + lost;
-    let runId = dropped.get(taskId)?.runId;
-    for (const frame of framesOf(lines)) {
-      runId = frame.runId;
-      lostBefore = this.#sendFrame(watch, taskId, frame, lostBefore) ? 0 : lostBefore + frame.lines.length;
+  /** At once as long as the slice lasts; then turn by turn. */
+  async #handOut(): Promise<void> {
+    if (this.#isHandingOut) return;
+    this.#isHandingOut = true;
+    try {
+      for (;;) {
+        const number = this.#parcelCount - this.#outbox.length;
+        const parcel = this.#outbox.shift();
+        if (parcel === undefined) return;
+        for (const [watch, { fromParcel, dropped }] of this.#watches) {
+          if (number < fromParcel || !wants(watch, parcel.task, parcel.lane)) continue;
+          if (isSliceOver()) await nextTurn();
+          this.#send(watch, dropped, parcel);
+        }
+      }
+    } catch (error) {
+      this.#parts.onError(error);
+    } finally {
+      this.#isHandingOut = false;
+    }
+  }
+
+  /** It goes on with every turn, so this is soon. */
+  async #untilHandedOut(): Promise<void> {
+    while (this.#isHandingOut) await nextTurn();
+  }
+
+  #send(watch: OutputWatch, dropped: Map<Uuid, Dropped>, { taskId, lost, portions }: Parcel): void {
+    const known = dropped.get(taskId);
+    let lostBefore = (known?.count ?? 0) + lost;
+    let runId = known?.runId;
+    for (const portion of portions) {
+      runId = portion.runId;
+      // Without room nothing is made.
+      const isTaken = watch.hasRoom() && watch.send(portion.tail, lostBefore);
+      lostBefore = isTaken ? 0 : lostBefore + portion.lines.length;
     }
     if (lostBefore > 0 && runId !== undefined) dropped.set(taskId, { runId, count: lostBefore });
     else dropped.delete(taskId);
   }
 
   /** The end of what was lost may be the end of the output: then nothing would follow that says so. */
-  #sendDropped(watch: OutputWatch): void {
-    const dropped = this.#watches.get(watch);
-    for (const [taskId, { runId, count }] of dropped ?? [])
-      if (this.#sendFrame(watch, taskId, { runId, number: null, lines: [] }, count)) dropped?.delete(taskId);
+  #sendDropped(watch: OutputWatch, dropped: Map<Uuid, Dropped>): void {
+    for (const [taskId, { runId, count }] of dropped)
+      if (watch.hasRoom() && watch.send(emptyTail(taskId, runId), count)) dropped.delete(taskId);
       else return;
   }
 
-  #sendFrame(watch: OutputWatch, taskId: Uuid, { runId, number, lines }: LineRun, dropped: number): boolean {
-    return watch.send({
-      type: 'output',
-      id: watch.id,
-      task_id: formatId('task', taskId),
-      run_id: formatId('run', runId),
-      ...(number === null ? {} : { number }),
-      lines: [...lines],
-      ...(dropped > 0 ? { dropped } : {}),
-    });
-  }
-
   #remember(taskId: Uuid, sent: Sent): void {
+    this.#floors.delete(taskId);
     this.#sent.delete(taskId);
     this.#sent.set(taskId, sent);
     if (this.#sent.size <= TASKS_MAX) return;
@@ -240,20 +304,15 @@ export class OutputFeed {
   }
 }
 
-function wants({ filter: { lanes, tasks } }: OutputWatch, taskId: Uuid, lane: string | null): boolean {
-  return (
-    (tasks === null || tasks.has(formatId('task', taskId))) &&
-    (lanes === null || (lane !== null && lanes.has(lane)))
-  );
+function wants({ filter: { lanes, tasks } }: OutputWatch, task: string, lane: string | null): boolean {
+  return (tasks === null || tasks.has(task)) && (lanes === null || (lane !== null && lanes.has(lane)));
 }
 
-/** Lines of one run after the other, in frames. */
-function framesOf(lines: readonly NumberedLine[]): LineRun[] {
-  const frames: (LineRun & { readonly lines: string[] })[] = [];
-  for (const { number, runId, text } of lines) {
-    const last = frames.at(-1);
-    if (last?.runId === runId && last.lines.length < FRAME_LINES_MAX) last.lines.push(text);
-    else frames.push({ runId, number, lines: [text] });
-  }
-  return frames;
+/** A crash of the database has taken back numbers that were sent, and they have been given out again since. */
+function isTakenBack({ line_count, updated_at }: HeaderRow, sent: Sent): boolean {
+  return line_count < sent.upToNumber && updated_at > sent.at;
+}
+
+function lineOf({ number, run_id: runId, text }: SpanLineRow): NumberedLine {
+  return { number, runId, text };
 }

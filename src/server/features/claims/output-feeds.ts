@@ -52,7 +52,7 @@ export class OutputFeeds {
     const known = this.#boards.get(board.id);
     if (known !== undefined) return known;
     const feed = new OutputFeed(board, this.#parts);
-    const unsubscribe = this.#parts.wake.subscribeNudges(board.id, () => feed.look());
+    const unsubscribe = this.#parts.wake.subscribeNudges(board.id, () => feed.look(), 'output');
     const followed = { feed, unsubscribe, watches: 0 };
     this.#boards.set(board.id, followed);
     return followed;

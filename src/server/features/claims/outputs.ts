@@ -44,13 +44,10 @@ const WAITING_MAX = 10_000;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Of all boards: a quarter of what ends may hold, for nobody's work depends on it. */
 const HELD_BYTES_MAX = 16 * 1024 * 1024;
-/** Other servers look at most so often for a board that prints: ten times a second reads as live. */
-const NUDGE_INTERVAL_MS = 100;
 
 export class Outputs {
   readonly #parts: OutputsParts;
   readonly #batcher: Batcher<BoardRef, AppendRequest, OutputReply>;
-  readonly #nudges = new Map<number, NodeJS.Timeout>();
 
   constructor(parts: OutputsParts) {
     this.#parts = parts;
@@ -78,15 +75,13 @@ export class Outputs {
 
   async drain(): Promise<void> {
     await this.#batcher.drain();
-    for (const timer of this.#nudges.values()) clearTimeout(timer);
-    this.#nudges.clear();
   }
 
   async #appendGathered(
     board: BoardRef,
     requests: readonly AppendRequest[],
   ): Promise<Settled<OutputReply>[]> {
-    const { hot, cold, feeds } = this.#parts;
+    const { hot, cold, feeds, wake } = this.#parts;
     const appends = mergedByRun(requests);
     const rows = await retriedStatement(() => appendLines(hot, board.id, appends));
     const appended = new Map(rows.map((row) => [row.run_id, row]));
@@ -95,7 +90,7 @@ export class Outputs {
         board,
         appends.flatMap((append) => growthOf(append, appended.get(append.runId))),
       );
-      this.#nudgeSoon(board);
+      wake.nudge(board.id, 'output');
     }
     const lost = appends.filter(({ runId }) => !appended.has(runId)).map(({ runId }) => runId);
     const ends = lost.length === 0 ? null : await withinDeadline(findRunEnds(cold, board.id, lost));
@@ -104,16 +99,6 @@ export class Outputs {
       if (appended.has(runId)) return { ok: true, value: { accepted: lines.length } };
       return { ok: false, error: claimLost(board, ends?.get(runId)) };
     });
-  }
-
-  /** The first of a burst tells nobody at once: those who watch here have it already. */
-  #nudgeSoon({ id }: BoardRef): void {
-    if (this.#nudges.has(id)) return;
-    const nudge = (): void => {
-      this.#nudges.delete(id);
-      this.#parts.wake.nudge(id);
-    };
-    this.#nudges.set(id, setTimeout(nudge, NUDGE_INTERVAL_MS).unref());
   }
 }
 
@@ -131,7 +116,9 @@ function mergedByRun(requests: readonly AppendRequest[]): LaneAppend[] {
 
 function growthOf({ taskId, runId, lane, lines }: LaneAppend, row: AppendedRow | undefined): Growth[] {
   if (row === undefined) return [];
-  const before = row.line_count - lines.length;
-  const numbered = lines.map((text, index) => ({ number: before + index + 1, runId, text }));
-  return [{ taskId, lane, at: row.at, lines: numbered, upToNumber: row.line_count }];
+  const afterNumber = row.line_count - lines.length;
+  const kept = lines.slice(-LIMITS.outputLinesKept);
+  const beforeKept = row.line_count - kept.length;
+  const numbered = kept.map((text, index) => ({ number: beforeKept + index + 1, runId, text }));
+  return [{ taskId, lane, at: row.at, lines: numbered, afterNumber, upToNumber: row.line_count }];
 }

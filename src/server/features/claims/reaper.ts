@@ -24,6 +24,8 @@ export class Reaper {
   readonly #sql: Sql;
   readonly #wake: Wake;
   readonly #onReaped: (overdue: Overdue) => void;
+  /** Boards that the last sweep failed for: the others come first. */
+  #troubled = new Set<number>();
 
   constructor(sql: Sql, wake: Wake, onReaped: (overdue: Overdue) => void) {
     this.#sql = sql;
@@ -35,7 +37,17 @@ export class Reaper {
   async sweep(signal: AbortSignal): Promise<void> {
     const boardIds = await withinDeadline(listOverdueBoards(this.#sql, BOARDS_PER_SWEEP_MAX));
     const bounds = { roundsMax: TURNS_PER_SWEEP_MAX, durationMsMax: SWEEP_MS_MAX, signal };
-    await takeTurns(boardIds, bounds, (boardId) => this.#sweepBoard(boardId));
+    const earlier = this.#troubled;
+    this.#troubled = new Set();
+    boardIds.sort((a, b) => Number(earlier.has(a)) - Number(earlier.has(b)));
+    await takeTurns(boardIds, bounds, async (boardId) => {
+      try {
+        return await this.#sweepBoard(boardId);
+      } catch (error) {
+        this.#troubled.add(boardId);
+        throw error;
+      }
+    });
   }
 
   /** True: there may be more. */

@@ -1,6 +1,7 @@
 /** Binds the routes of claims and runs. */
-import { claimTasks, takeOverLane } from '../../../contract/claims.ts';
+import { claimTasks } from '../../../contract/claims.ts';
 import { listOutput } from '../../../contract/outputs.ts';
+import type { Route } from '../../../contract/route.ts';
 import {
   acknowledgeMessages,
   appendOutput,
@@ -18,46 +19,38 @@ import { listTaskRuns } from '../../../contract/task-routes.ts';
 import type { Wake } from '../../db/wake.ts';
 import { type Bind, pageRows } from '../../http/bind-route.ts';
 import type { Exchange } from '../../http/exchange.ts';
-import type { Idempotency } from '../../http/idempotency.ts';
 import { asProblem, problemBody } from '../../http/on-error.ts';
 import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
-import { present, unreachable } from '../../kernel/assert.ts';
+import { present } from '../../kernel/assert.ts';
 import { formatId } from '../../kernel/ids.ts';
 import type { ClaimPrincipal, Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { type ClaimTokens, maySeeBoard } from '../auth/service.ts';
-import type { BoardRef, BoardService } from '../boards/service.ts';
-import type { LaneService } from '../lanes/service.ts';
+import type { BoardRef } from '../boards/service.ts';
 import type { TaskService } from '../tasks/service.ts';
 import { type BoardFeeds, cursorAt } from '../watch/service.ts';
 import type { ClaimedTasks, Claiming } from './claiming.ts';
-import type { HandingOver } from './handing-over.ts';
 import type { Inbox } from './inbox.ts';
 import type { Outputs } from './outputs.ts';
 import { type Returns, undeliveredOf } from './returns.ts';
-import { blockEnd, completeEnd, failEnd, holdOf, releaseEnd } from './run-operation.ts';
+import { operateRun, type RunCall } from './run-verbs.ts';
 import type { Running } from './running.ts';
-import type { Takeovers } from './takeover.ts';
+import { bindTakeover, type TakeoverRoutes } from './takeover-routes.ts';
 import type { ClaimWaiters } from './waiters.ts';
 
 const CALLER = 'routes of claims are not open';
 /** The column is a Postgres integer. */
 const ATTEMPT_MAX = 2 ** 31 - 1;
 
-interface ClaimRoutes {
+interface ClaimRoutes extends TakeoverRoutes {
   readonly claiming: Claiming;
-  readonly handingOver: HandingOver;
   readonly running: Running;
   readonly outputs: Outputs;
   readonly inbox: Inbox;
   readonly waiters: ClaimWaiters;
-  readonly takeovers: Takeovers;
-  readonly boards: BoardService;
-  readonly lanes: LaneService;
   readonly tasks: TaskService;
   readonly tokens: ClaimTokens;
   readonly feeds: BoardFeeds;
-  readonly idempotency: Idempotency;
   readonly wake: Wake;
   readonly returns: Returns;
 }
@@ -207,56 +200,19 @@ function claimOf(caller: Principal | null): ClaimPrincipal {
 }
 
 function bindRunVerbs(bind: Bind, parts: ClaimRoutes): void {
-  const { running, outputs, inbox } = parts;
-  bind(appendOutput, async ({ caller, body, bodyBytes }) => {
-    const claim = claimOf(caller);
-    const board = await boardOfClaim(parts, claim);
-    return { status: 200, body: await outputs.append(board, claim, body.lines, bodyBytes) };
-  });
-  bind(acknowledgeMessages, async ({ caller, body }) => {
-    const claim = claimOf(caller);
-    const acknowledged = await inbox.acknowledge(await boardOfClaim(parts, claim), claim, body.ids);
-    return { status: 200, body: { acknowledged } };
-  });
-  bind(heartbeatRun, async ({ caller, body, bodyBytes }) => {
-    const claim = claimOf(caller);
-    return {
-      status: 200,
-      body: await running.heartbeat(
-        await boardOfClaim(parts, claim),
-        { ...holdOf(claim), claim, body },
-        bodyBytes,
-      ),
-    };
-  });
-  bind(completeRun, async ({ caller, body, bodyBytes }) => {
-    const claim = claimOf(caller);
-    return {
-      status: 200,
-      body: await running.end(await boardOfClaim(parts, claim), completeEnd(claim, body), bodyBytes),
-    };
-  });
-  bind(blockRun, async ({ caller, body, bodyBytes }) => {
-    const claim = claimOf(caller);
-    return {
-      status: 200,
-      body: await running.end(await boardOfClaim(parts, claim), blockEnd(claim, body), bodyBytes),
-    };
-  });
-  bind(releaseRun, async ({ caller, body, bodyBytes }) => {
-    const claim = claimOf(caller);
-    return {
-      status: 200,
-      body: await running.end(await boardOfClaim(parts, claim), releaseEnd(claim, body), bodyBytes),
-    };
-  });
-  bind(failRun, async ({ caller, body, bodyBytes }) => {
-    const claim = claimOf(caller);
-    return {
-      status: 200,
-      body: await running.end(await boardOfClaim(parts, claim), failEnd(claim, body), bodyBytes),
-    };
-  });
+  const bindVerb = <R extends Route>(route: R, callOf: (body: Exchange<R>['body']) => RunCall): void =>
+    bind(route, async ({ caller, body, bodyBytes }) => {
+      const claim = claimOf(caller);
+      const board = await boardOfClaim(parts, claim);
+      return { status: 200, body: await operateRun(parts, board, claim, callOf(body), bodyBytes) };
+    });
+  bindVerb(heartbeatRun, (body) => ({ verb: 'heartbeat', body }));
+  bindVerb(completeRun, (body) => ({ verb: 'complete', body }));
+  bindVerb(blockRun, (body) => ({ verb: 'block', body }));
+  bindVerb(releaseRun, (body) => ({ verb: 'release', body }));
+  bindVerb(failRun, (body) => ({ verb: 'fail', body }));
+  bindVerb(appendOutput, (body) => ({ verb: 'output', body }));
+  bindVerb(acknowledgeMessages, (body) => ({ verb: 'ack', body }));
 }
 
 function bindRunBatch(bind: Bind, parts: ClaimRoutes): void {
@@ -278,34 +234,11 @@ function bindRunBatch(bind: Bind, parts: ClaimRoutes): void {
 
 /** Each operation is authorised by its own token; all of a board land in the same gathered statement. */
 async function runOperation(parts: ClaimRoutes, operation: RunOperation, bytes: number) {
-  const { running, outputs, tokens } = parts;
-  const claim = await tokens.verify(operation.token);
+  const { op: verb, token, ...body } = operation;
+  const claim = await parts.tokens.verify(token);
   const board = await boardOfClaim(parts, claim);
-  switch (operation.op) {
-    case 'heartbeat':
-      return running.heartbeat(board, { ...holdOf(claim), claim, body: bodyOf(operation) }, bytes);
-    case 'complete':
-      return running.end(board, completeEnd(claim, bodyOf(operation)), bytes);
-    case 'block':
-      return running.end(board, blockEnd(claim, bodyOf(operation)), bytes);
-    case 'release':
-      return running.end(board, releaseEnd(claim, bodyOf(operation)), bytes);
-    case 'fail':
-      return running.end(board, failEnd(claim, bodyOf(operation)), bytes);
-    case 'output':
-      return outputs.append(board, claim, operation.lines, bytes);
-    default:
-      return unreachable(operation);
-  }
-}
-
-/** The body alone, so that an end over the batch and over its own route are known as the same. */
-function bodyOf<T extends { readonly op: string; readonly token: string }>({
-  op: _op,
-  token: _token,
-  ...body
-}: T): Omit<T, 'op' | 'token'> {
-  return body;
+  // One schema has read both: the compiler loses that the verb and the rest belong together.
+  return operateRun(parts, board, claim, { verb, body } as RunCall, bytes);
 }
 
 function bindRunReading(bind: Bind, { running, outputs, boards, tasks }: ClaimRoutes): void {
@@ -342,22 +275,5 @@ function bindRunReading(bind: Bind, { running, outputs, boards, tasks }: ClaimRo
         next_page_token: nextPageToken(found, rows, scope, (run) => [String(run.attempt)]),
       },
     };
-  });
-}
-
-function bindTakeover(bind: Bind, { takeovers, handingOver, boards, lanes }: ClaimRoutes): void {
-  bind(takeOverLane, async (exchange) => {
-    const { caller, params, body } = exchange;
-    const board = await boards.resolve(params.board);
-    const adopted = await takeovers.takeOver(present(caller, CALLER), board, params.lane, body);
-    try {
-      const runIds = adopted.map(({ runId }) => formatId('run', runId));
-      const claims = await handingOver.presentAgain(board, runIds);
-      exchange.onUndelivered(() => takeovers.giveBack(board, adopted));
-      return { status: 200, body: { lane: await lanes.get(board, params.lane), claims } };
-    } catch (error) {
-      takeovers.giveBack(board, adopted);
-      throw error;
-    }
   });
 }

@@ -1,19 +1,33 @@
-/** The verbs of a holder as they come over a socket, and the short replies that go back: the worker knows its task already. */
-import type { RunFrame } from '../../../contract/frames.ts';
+/**
+ * The verbs of a holder: the one place that knows who does what they ask for, whichever way they came in. Each may come over its route,
+ * in a batch, or in a frame of a socket; what an answer shows of the outcome is for those who carry it.
+ */
+import type { MessagesAckBody } from '../../../contract/messages.ts';
+import type { OutputBody } from '../../../contract/outputs.ts';
+import type {
+  BlockBody,
+  CompleteBody,
+  FailBody,
+  HeartbeatBody,
+  ReleaseBody,
+} from '../../../contract/runs.ts';
 import { unreachable } from '../../kernel/assert.ts';
 import type { ClaimPrincipal } from '../../kernel/principal.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { Inbox } from './inbox.ts';
 import type { Outputs } from './outputs.ts';
-import { blockEnd, completeEnd, failEnd, holdOf, type RunEnd, releaseEnd } from './run-operation.ts';
+import { blockEnd, completeEnd, failEnd, holdOf, releaseEnd } from './run-operation.ts';
 import type { Running } from './running.ts';
 
-/** Frames after which the run is nobody's any more. */
-export function isEnd(frame: RunFrame): frame is EndFrame {
-  return frame.type !== 'heartbeat' && frame.type !== 'output' && frame.type !== 'ack';
-}
-
-type EndFrame = Exclude<RunFrame, { type: 'heartbeat' | 'output' | 'ack' }>;
+/** A verb and its body: the body alone, so that the same end is known again whichever way it comes. */
+export type RunCall =
+  | { readonly verb: 'heartbeat'; readonly body: HeartbeatBody }
+  | { readonly verb: 'complete'; readonly body: CompleteBody }
+  | { readonly verb: 'block'; readonly body: BlockBody }
+  | { readonly verb: 'release'; readonly body: ReleaseBody }
+  | { readonly verb: 'fail'; readonly body: FailBody }
+  | { readonly verb: 'output'; readonly body: OutputBody }
+  | { readonly verb: 'ack'; readonly body: MessagesAckBody };
 
 /** Who does what the verbs ask for. */
 export interface RunVerbParts {
@@ -22,53 +36,30 @@ export interface RunVerbParts {
   readonly inbox: Inbox;
 }
 
-interface RunVerb {
-  readonly claim: ClaimPrincipal;
-  readonly frame: RunFrame;
-  /** What it took on the wire. */
-  readonly bytes: number;
-}
-
-/** Resolves to what the reply says beside `ok`. */
-export async function operateRun(
+/** @param bytes What it took on the wire. */
+export function operateRun(
   { running, outputs, inbox }: RunVerbParts,
   board: BoardRef,
-  { claim, frame, bytes }: RunVerb,
-): Promise<Readonly<Record<string, unknown>>> {
-  if (frame.type === 'heartbeat') {
-    const beat = { ...holdOf(claim), claim, body: bodyOf(frame) };
-    return { run_id: frame.run_id, ...(await running.heartbeat(board, beat, bytes)) };
-  }
-  if (frame.type === 'output')
-    return { run_id: frame.run_id, ...(await outputs.append(board, claim, frame.lines, bytes)) };
-  if (frame.type === 'ack')
-    return { run_id: frame.run_id, acknowledged: await inbox.acknowledge(board, claim, frame.ids) };
-  const { task, run } = await running.end(board, endOf(claim, frame), bytes);
-  return { run_id: run.run_id, outcome: run.outcome, task_status: task.status };
-}
-
-function endOf(claim: ClaimPrincipal, frame: EndFrame): RunEnd {
-  switch (frame.type) {
+  claim: ClaimPrincipal,
+  call: RunCall,
+  bytes: number,
+) {
+  switch (call.verb) {
+    case 'heartbeat':
+      return running.heartbeat(board, { ...holdOf(claim), claim, body: call.body }, bytes);
     case 'complete':
-      return completeEnd(claim, bodyOf(frame));
+      return running.end(board, completeEnd(claim, call.body), bytes);
     case 'block':
-      return blockEnd(claim, bodyOf(frame));
+      return running.end(board, blockEnd(claim, call.body), bytes);
     case 'release':
-      return releaseEnd(claim, bodyOf(frame));
+      return running.end(board, releaseEnd(claim, call.body), bytes);
     case 'fail':
-      return failEnd(claim, bodyOf(frame));
+      return running.end(board, failEnd(claim, call.body), bytes);
+    case 'output':
+      return outputs.append(board, claim, call.body.lines, bytes);
+    case 'ack':
+      return inbox.acknowledge(board, claim, call.body.ids).then((acknowledged) => ({ acknowledged }));
     default:
-      return unreachable(frame);
+      return unreachable(call);
   }
-}
-
-/** The body alone, so that an end over a socket and over its route are known as the same. */
-function bodyOf<T extends RunFrame>({
-  type: _type,
-  id: _id,
-  run_id: _runId,
-  token: _token,
-  ...body
-}: T): Omit<T, 'type' | 'id' | 'run_id' | 'token'> {
-  return body;
 }

@@ -103,6 +103,8 @@ class BoardSignals {
   readonly #parts: SignalsParts;
   /** By lane and worker. */
   readonly #workers = new Map<string, AttachedWorker>();
+  /** By socket: what it said hello as, by lane. Another socket may be that worker since. */
+  readonly #keys = new Map<WorkerPort, Map<string, string>>();
   readonly #unsubscribe: () => void;
   #isLooking = false;
   /** Something may have come since the look that is under way began. */
@@ -121,15 +123,22 @@ class BoardSignals {
 
   attach(port: WorkerPort, greeting: WorkerGreeting): void {
     const key = keyOf(greeting);
-    for (const [known, { port: owner, lane }] of this.#workers)
-      if (owner === port && lane === greeting.lane && known !== key) this.#workers.delete(known);
+    const keys = this.#keys.get(port) ?? new Map<string, string>();
+    const former = keys.get(greeting.lane);
+    if (former !== key) this.#remove(port, former);
+    this.#keys.set(port, keys.set(greeting.lane, key));
     // A repeated hello brings nothing again: the socket has heard it.
     if (this.#workers.get(key)?.port !== port) this.#workers.set(key, new AttachedWorker(port, greeting));
     this.#look();
   }
 
   detach(port: WorkerPort): void {
-    for (const [key, worker] of this.#workers) if (worker.port === port) this.#workers.delete(key);
+    for (const key of this.#keys.get(port)?.values() ?? []) this.#remove(port, key);
+    this.#keys.delete(port);
+  }
+
+  #remove(port: WorkerPort, key: string | undefined): void {
+    if (key !== undefined && this.#workers.get(key)?.port === port) this.#workers.delete(key);
   }
 
   stop(): void {

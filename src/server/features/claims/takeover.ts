@@ -4,15 +4,16 @@
  * finds it deals with at once, as far as nobody is just ending it; the rest, and what is more than one transaction should carry, follows
  * in others, in the usual order of locks, while the epoch is still this takeover's. The alternative, to look before the counter row is
  * held, overlooks claims that commit in between, and a busy lane always has some.
- * Each claim is dealt with once, by whoever has its lock: its holder's end, or the takeover.
+ * Each claim is dealt with once, by whoever has its lock: its holder's end, or the takeover. So a request that comes again goes on from
+ * what its first transaction wrote down, wherever the first try ended.
  */
 import type { TakeoverBody } from '../../../contract/claims.ts';
+import { LIMITS } from '../../../contract/constants.ts';
 import type { TakeoverMode } from '../../../contract/statuses.ts';
 import type { Sql, Tx } from '../../db/client.ts';
 import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
-import { transaction } from '../../db/tx.ts';
+import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
-import { unreachable } from '../../kernel/assert.ts';
 import type { IdSource, Uuid } from '../../kernel/ids.ts';
 import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
@@ -31,6 +32,8 @@ import { type Ending, settleEndings } from './settle.ts';
 import {
   type AdoptedRow,
   adoptTasks,
+  countClaimsOfOthers,
+  listAdopted,
   listClaimsOfOthers,
   lockCounter,
   lockTakenHolds,
@@ -48,21 +51,29 @@ interface TakeoversParts {
   readonly presence: PresenceTracker;
   readonly returns: Pick<Returns, 'give'>;
   readonly allowance: TakeoverAllowance;
-  /** Claims of one transaction. Only tests shorten it. */
+  /** Claims of one transaction, and of one request. Only tests shorten them. */
   readonly perTurnMax?: number;
+  readonly takenMax?: number;
 }
 
 /** Of one transaction, some 100 ms: a board's claims and ends wait for it. */
 const TAKEN_PER_TURN_MAX = 300;
 /** Of one request: some seconds. Whoever takes over more asks again, for what is left. */
 const TAKEN_MAX = 10_000;
-/** Adopted claims come with one answer, payloads and all: as many as a batch of operations. The others are released, ready to be claimed. */
-const ADOPTED_MAX = 500;
+/** Adopted claims come with one answer, bodies and payloads and all: as many as of one claim request. The others are released, ready to be claimed. */
+const ADOPTED_MAX = LIMITS.claimsMax;
+
+export interface TakeoverRequest {
+  readonly caller: Principal;
+  readonly board: BoardRef;
+  readonly lane: string;
+  readonly body: TakeoverBody;
+}
 
 /** A takeover that has begun. */
 interface Takeover {
   readonly board: BoardRef;
-  readonly lane: LaneRow;
+  readonly lane: string;
   readonly mode: TakeoverMode;
   readonly worker: string;
   readonly epoch: number;
@@ -70,62 +81,100 @@ interface Takeover {
   readonly by: ActorRef;
 }
 
-export interface Adopted extends Undelivered {
+interface Adopted extends Undelivered {
   readonly runId: Uuid;
 }
 
-interface Begun {
+export interface Begun {
   readonly takeover: Takeover;
-  readonly adopted: readonly Adopted[];
-  /** Not dealt with yet, in task order. */
+  /** Grows while the rest is dealt with. */
+  readonly adopted: Adopted[];
+  /** Not dealt with by the first transaction, in task order. */
   readonly rest: readonly TakenRef[];
-  readonly isComplete: boolean;
+  /** Claims of others beyond what one request deals with. */
+  readonly remaining: number;
 }
+
+/** What the same request goes on from when it comes again: the refs say themselves what has been dealt with since. */
+export type TakeoverMemory = Pick<Begun, 'rest' | 'remaining'> & Pick<Takeover, 'epoch' | 'at'>;
+
+export function memoryOf({ takeover: { epoch, at }, rest, remaining }: Begun): TakeoverMemory {
+  return { epoch, at, rest, remaining };
+}
+
+type GiveBack = (adopted: readonly Adopted[]) => void;
 
 export class Takeovers {
   readonly #parts: TakeoversParts;
   readonly #perTurnMax: number;
+  readonly #takenMax: number;
 
   constructor(parts: TakeoversParts) {
     this.#parts = parts;
     this.#perTurnMax = parts.perTurnMax ?? TAKEN_PER_TURN_MAX;
+    this.#takenMax = parts.takenMax ?? TAKEN_MAX;
   }
 
-  /** Resolves to what was adopted. */
-  async takeOver(caller: Principal, board: BoardRef, lane: string, body: TakeoverBody): Promise<Adopted[]> {
-    const { presence, configs, wake, sql, allowance } = this.#parts;
-    if (isOfLane(caller) && !allowance.take(board.id, lane)) throw tooOften(lane);
-    // Who was seen on this server a moment ago counts.
-    await presence.flush();
+  async takeOver(request: TakeoverRequest): Promise<Begun> {
+    const giveBack: GiveBack = (adopted) => this.giveBack(request.board, adopted);
+    await this.admit(request);
     const begun = await transaction(
-      sql,
-      (tx) => this.#begin(tx, caller, board, lane, body),
-      (late) => this.giveBack(board, late.adopted),
+      this.#parts.sql,
+      (tx) => this.begin(tx, request),
+      (late) => giveBack(late.adopted),
     );
-    presence.see({ boardId: board.id, lane, worker: body.worker, version: null });
-    const adopted = [...begun.adopted];
     try {
-      for (let from = 0; from < begun.rest.length; from += this.#perTurnMax) {
-        const refs = begun.rest.slice(from, from + this.#perTurnMax);
+      await this.finish(begun, giveBack);
+    } catch (error) {
+      giveBack(begun.adopted);
+      throw error;
+    }
+    return begun;
+  }
+
+  /** Before the first transaction of a request. */
+  async admit({ caller, board, lane }: TakeoverRequest): Promise<void> {
+    if (isOfLane(caller) && !this.#parts.allowance.take(board.id, lane)) throw tooOften(lane);
+    // Who was seen on this server a moment ago counts.
+    await this.#parts.presence.flush();
+  }
+
+  /** After the first transaction, any number of times: what it left. `giveBack` gets what is adopted when nobody waits for it any more. */
+  async finish({ takeover, adopted, rest }: Begun, giveBack?: GiveBack): Promise<void> {
+    const { presence, configs, wake, sql } = this.#parts;
+    const { board, lane, worker } = takeover;
+    presence.see({ boardId: board.id, lane, worker, version: null });
+    try {
+      for (let from = 0; from < rest.length; from += this.#perTurnMax) {
+        const refs = rest.slice(from, from + this.#perTurnMax);
         const room = ADOPTED_MAX - adopted.length;
         const taken = await transaction(
           sql,
-          (tx) => this.#goOn(tx, begun.takeover, refs, room),
-          (late) => this.giveBack(board, late ?? []),
+          (tx) => this.#goOn(tx, takeover, refs, room),
+          (late) => giveBack?.(late ?? []),
         );
         // Taken over anew meanwhile: what is left is the newer one's.
         if (taken === null) break;
         adopted.push(...taken);
       }
-      if (!begun.isComplete) throw tooManyClaims(lane);
-    } catch (error) {
-      this.giveBack(board, adopted);
-      throw error;
     } finally {
       configs.forget(board.id);
       wake.ring(board.id);
     }
-    return adopted;
+  }
+
+  /** For the same request of the same caller again: what it has adopted and still holds, and what may be left to finish. */
+  async recall(
+    { caller, board, lane, body: { mode, worker } }: TakeoverRequest,
+    { epoch, at, rest, remaining }: TakeoverMemory,
+  ): Promise<Begun> {
+    const takeover = { board, lane, mode, worker, epoch, at, by: actorOf(caller) };
+    const { sql } = this.#parts;
+    const rows =
+      mode === 'adopt'
+        ? await withinDeadline(listAdopted(sql, board.id, { lane, worker, epoch, at }, ADOPTED_MAX))
+        : [];
+    return { takeover, adopted: rows.map(adoptedOf), rest, remaining };
   }
 
   /** Adopted claims whose answer never reached anybody are ready again at once. */
@@ -134,32 +183,35 @@ export class Takeovers {
       this.#parts.returns.give(board, claim, 'The answer to the takeover could not be delivered.');
   }
 
-  async #begin(
+  /** The first transaction: the fence. */
+  async begin(
     tx: Tx,
-    caller: Principal,
-    board: BoardRef,
-    name: string,
-    { mode, worker }: TakeoverBody,
+    { caller, board, lane: name, body: { mode, worker } }: TakeoverRequest,
   ): Promise<Begun> {
     const lane = await lockLane(tx, board.id, name);
     if (lane === null) throw laneNotFound(board.name, name);
     assertMayClaim(lane);
+    // The usual refusal holds nothing up. What it cannot see yet is looked for below.
     if (isOfLane(caller)) await assertAlone(tx, board, name, worker);
     const { epoch, at } = await raiseEpoch(tx, board.id, name);
     await lockCounter(tx, board.id);
-    const all = await listClaimsOfOthers(tx, board.id, { lane: name, worker, mode }, TAKEN_MAX + 1);
-    const refs = all.slice(0, TAKEN_MAX);
+    // A claim may have been committed while the counter row was waited for. Nobody else's is from here on.
+    if (isOfLane(caller)) await assertAlone(tx, board, name, worker);
+    const others = { lane: name, worker, mode };
+    const refs = await listClaimsOfOthers(tx, board.id, others, this.#takenMax);
+    const isFull = refs.length === this.#takenMax;
+    const remaining = isFull ? (await countClaimsOfOthers(tx, board.id, others)) - refs.length : 0;
     const by = actorOf(caller);
     const data = { mode, worker, epoch, claims: refs.length };
     const event: NewEvent = { kind: 'lane.taken_over', lane: name, worker, actor: by, data };
     await appendEvents(tx, board.id, { events: [event], isConfigChange: true });
-    const takeover = { board, lane, mode, worker, epoch, at, by };
+    const takeover = { board, lane: name, mode, worker, epoch, at, by };
     // The counter row is ours, so nothing may be waited for that its holder may keep until it has the counter row.
     const holds = await lockTakenHolds(tx, board.id, refs.slice(0, this.#perTurnMax), 'skip');
-    const adopted = await this.#take(tx, takeover, holds, ADOPTED_MAX);
+    const adopted = await this.#take(tx, takeover, lane, holds, ADOPTED_MAX);
     const takenIds = new Set(holds.map((held) => held.run_id));
     const rest = refs.filter((ref) => !takenIds.has(ref.runId));
-    return { takeover, adopted, rest, isComplete: refs.length === all.length };
+    return { takeover, adopted, rest, remaining };
   }
 
   /** Null: the lane has been taken over again, or is gone. */
@@ -170,55 +222,53 @@ export class Takeovers {
     room: number,
   ): Promise<Adopted[] | null> {
     const { board, lane, epoch } = takeover;
-    const current = await lockLane(tx, board.id, lane.name);
+    const current = await lockLane(tx, board.id, lane);
     if (current?.epoch !== epoch) return null;
-    return this.#take(tx, takeover, await lockTakenHolds(tx, board.id, refs, 'wait'), room);
+    return this.#take(tx, takeover, current, await lockTakenHolds(tx, board.id, refs, 'wait'), room);
   }
 
-  async #take(tx: Tx, takeover: Takeover, holds: readonly TakenRow[], room: number): Promise<Adopted[]> {
+  async #take(
+    tx: Tx,
+    takeover: Takeover,
+    lane: LaneRow,
+    holds: readonly TakenRow[],
+    room: number,
+  ): Promise<Adopted[]> {
+    if (holds.length === 0) return [];
     const { board, mode, worker, epoch, at, by } = takeover;
     const evidence = { takeover: { mode, worker, epoch, at, by } };
-    if (holds.length === 0) return [];
-    switch (mode) {
-      case 'expire':
-        await supersedeClaims(tx, board.id, holds, evidence);
-        return [];
-      case 'release':
-        await settleEndings(
-          tx,
-          board.id,
-          holds.map((held) => releaseOf(takeover, held, evidence)),
-        );
-        return [];
-      case 'adopt':
-        await settleEndings(
-          tx,
-          board.id,
-          holds.map((held) => releaseOf(takeover, held, evidence)),
-        );
-        // Whose cancel was requested is cancelled now.
-        return this.#adopt(tx, takeover, holds.filter((held) => !held.is_cancel_requested).slice(0, room));
-      default:
-        return unreachable(mode);
+    if (mode === 'expire') {
+      await supersedeClaims(tx, board.id, holds, evidence);
+      return [];
     }
+    const endings = holds.map((held) => releaseOf(takeover, held, evidence));
+    await settleEndings(tx, board.id, endings);
+    if (mode === 'release') return [];
+    // Whose cancel was requested is cancelled now.
+    const wanted = holds.filter((held) => !held.is_cancel_requested).slice(0, room);
+    return this.#adopt(tx, takeover, lane, wanted);
   }
 
   /** The tasks are unheld and locked by this transaction; the new worker claims them with fresh clocks. */
-  async #adopt(tx: Tx, takeover: Takeover, holds: readonly TakenRow[]): Promise<Adopted[]> {
+  async #adopt(tx: Tx, takeover: Takeover, lane: LaneRow, holds: readonly TakenRow[]): Promise<Adopted[]> {
     if (holds.length === 0) return [];
-    const { board, lane, worker, by } = takeover;
+    const { board, worker, by } = takeover;
     const claims = holds.map((held) => ({ held, runId: this.#parts.ids.next(board.id) }));
     const rows = await adoptTasks(tx, board.id, { lane, worker, claims });
     const counts: StatusCounts = {};
     for (const { claimed_from: from } of rows) countMove(counts, from, 'running');
     const events = rows.map((row) => adoptionOf(takeover, row, by));
     await appendEvents(tx, board.id, { events, counts });
-    return rows.map((row) => ({
-      runId: row.run_id,
-      hold: { taskId: row.task_id, runId: row.run_id, attempt: row.attempt },
-      leaseMs: row.lease_seconds * 1000,
-    }));
+    return rows.map(adoptedOf);
   }
+}
+
+function adoptedOf(row: Pick<AdoptedRow, 'task_id' | 'run_id' | 'attempt' | 'lease_seconds'>): Adopted {
+  return {
+    runId: row.run_id,
+    hold: { taskId: row.task_id, runId: row.run_id, attempt: row.attempt },
+    leaseMs: row.lease_seconds * 1000,
+  };
 }
 
 /** Its right ends at its lane, and where a sibling works. */
@@ -251,14 +301,6 @@ async function assertAlone(tx: Tx, board: BoardRef, lane: string, worker: string
   );
 }
 
-function tooManyClaims(lane: string): ProblemError {
-  return new ProblemError(
-    'rate_limited',
-    `Lane ${JSON.stringify(lane)} held more than ${TAKEN_MAX} claims of other workers. So many are taken over; ask again for the rest.`,
-    { headers: { 'Retry-After': '1' } },
-  );
-}
-
 function releaseOf({ lane, worker, by }: Takeover, held: TakenRow, evidence: Ending['evidence']): Ending {
   return {
     held,
@@ -267,7 +309,7 @@ function releaseOf({ lane, worker, by }: Takeover, held: TakenRow, evidence: End
     fingerprint: null,
     summary: null,
     result: null,
-    error: `Worker ${JSON.stringify(worker)} took lane ${JSON.stringify(lane.name)} over.`,
+    error: `Worker ${JSON.stringify(worker)} took lane ${JSON.stringify(lane)} over.`,
     metadata: null,
     evidence,
   };
@@ -278,7 +320,7 @@ function adoptionOf({ lane, worker, epoch }: Takeover, row: AdoptedRow, actor: A
     kind: 'task.claimed',
     taskId: row.task_id,
     runId: row.run_id,
-    lane: lane.name,
+    lane,
     worker,
     attempt: row.attempt,
     taskVersion: row.version,

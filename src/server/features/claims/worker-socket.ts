@@ -22,7 +22,8 @@ import type { HandingOver } from './handing-over.ts';
 import { type FindRun, HeldRuns, socketClaim } from './held-runs.ts';
 import { type Offer, REST_MS } from './push-lane.ts';
 import { type Undelivered, undeliveredOf } from './returns.ts';
-import { isEnd, operateRun, type RunVerbParts } from './run-verbs.ts';
+import { isEnd, operateFrame } from './run-frames.ts';
+import type { RunVerbParts } from './run-verbs.ts';
 import type { ClaimedRow } from './store/claim.ts';
 
 /** What a socket asks of the pusher; its board is known there. */
@@ -171,7 +172,7 @@ export class WorkerSocket implements WorkerLink {
     const claim = await this.#runs.speakerOf(frame);
     // A verb shows as well as a claim_ack that the claim has arrived.
     this.#hear(frame.run_id);
-    const said = await operateRun(this.#parts, this.#port.board, { claim, frame, bytes });
+    const said = await operateFrame(this.#parts, this.#port.board, claim, frame, bytes);
     if (isEnd(frame)) this.#runs.forget(frame.run_id);
     return said;
   }

@@ -38,6 +38,8 @@ export class PresenceEdges {
   readonly #settleMs: number;
   #steadySinceMs = Number.POSITIVE_INFINITY;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
+  /** Boards that the last sweep failed for: the others come first. */
+  #troubled = new Set<number>();
 
   constructor(parts: PresenceEdgesParts) {
     this.#parts = parts;
@@ -48,15 +50,15 @@ export class PresenceEdges {
   async sweep(signal: AbortSignal): Promise<void> {
     const startedAtMs = performance.now();
     if (startedAtMs - this.#sweptAtMs > STALLED_MS) this.#steadySinceMs = startedAtMs;
+    // Unless this much succeeds nobody could be seen. What fails later is a board's own affair.
+    this.#sweptAtMs = Number.NEGATIVE_INFINITY;
+    await this.#parts.presence.flushDue();
+    const mayEnd = startedAtMs - this.#steadySinceMs >= this.#settleMs;
+    const edges = await withinDeadline(listPresenceEdges(this.#parts.sql, mayEnd, EDGES_PER_SWEEP_MAX));
     try {
-      await this.#parts.presence.flushDue();
-      const mayEnd = startedAtMs - this.#steadySinceMs >= this.#settleMs;
-      const edges = await withinDeadline(listPresenceEdges(this.#parts.sql, mayEnd, EDGES_PER_SWEEP_MAX));
       await this.#settle(edges, mayEnd, signal);
+    } finally {
       this.#sweptAtMs = performance.now();
-    } catch (error) {
-      this.#sweptAtMs = Number.NEGATIVE_INFINITY;
-      throw error;
     }
   }
 
@@ -73,8 +75,16 @@ export class PresenceEdges {
     }
     const roundsMax = Math.ceil(EDGES_PER_SWEEP_MAX / LANES_PER_TURN_MAX);
     const bounds = { roundsMax, durationMsMax: SWEEP_MS_MAX, signal };
-    await takeTurns([...lanesByBoard], bounds, async ([boardId, lanes]) => {
-      await this.#settleLanes(boardId, lanes.splice(0, LANES_PER_TURN_MAX), mayEnd);
+    const earlier = this.#troubled;
+    this.#troubled = new Set();
+    const places = [...lanesByBoard].sort(([a], [b]) => Number(earlier.has(a)) - Number(earlier.has(b)));
+    await takeTurns(places, bounds, async ([boardId, lanes]) => {
+      try {
+        await this.#settleLanes(boardId, lanes.splice(0, LANES_PER_TURN_MAX), mayEnd);
+      } catch (error) {
+        this.#troubled.add(boardId);
+        throw error;
+      }
       return lanes.length > 0;
     });
   }

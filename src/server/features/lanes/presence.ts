@@ -6,7 +6,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Sql } from '../../db/client.ts';
-import { withinDeadline } from '../../db/tx.ts';
+import { retriedStatement, withinDeadline } from '../../db/tx.ts';
 import { pruneWorkers, recordSightings, type Sighting } from './store/presence.ts';
 
 /** Workers remembered between two writes; more than this and the rest is seen at their next sign of life. */
@@ -15,6 +15,8 @@ const PENDING_MAX = 20_000;
 const SEEN_AGAIN_MS = 10_000;
 /** Of one statement, so that a mass of workers that ran once each is forgotten without anybody noticing. */
 const PRUNED_MAX = 5000;
+/** More than a lane can make in a minute. */
+const PRUNINGS_MAX = 40;
 
 interface Written {
   readonly atMs: number;
@@ -57,14 +59,15 @@ export class PresenceTracker {
 
   /** Called about once a minute. */
   async forgetLongGone(): Promise<void> {
-    await withinDeadline(pruneWorkers(this.#sql, PRUNED_MAX));
+    for (let prunings = 0; prunings < PRUNINGS_MAX; prunings += 1)
+      if ((await withinDeadline(pruneWorkers(this.#sql, PRUNED_MAX))) < PRUNED_MAX) return;
   }
 
   async #write(sightings: readonly Sighting[]): Promise<void> {
     if (sightings.length === 0) return;
     for (const sighting of sightings) this.#pending.delete(keyOf(sighting));
     try {
-      await withinDeadline(recordSightings(this.#sql, sightings));
+      await retriedStatement(() => recordSightings(this.#sql, sightings));
     } catch (error) {
       for (const sighting of sightings) this.see(sighting);
       throw error;

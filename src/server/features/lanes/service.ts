@@ -21,6 +21,7 @@ import {
   listDrainedLanes,
   listLanes,
   lockLane,
+  lockLaneForEnd,
   setLaneState,
   updateLane,
 } from './store/lane.ts';
@@ -33,7 +34,9 @@ export { type LaneRow, lockLane, raiseEpoch } from './store/lane.ts';
 export { listOthersOnline } from './store/presence.ts';
 export {
   closeWorkerSockets,
+  listNewerSockets,
   listNewestSockets,
+  type NewestSocketRow,
   openWorkerSockets,
   type SocketOpening,
 } from './store/worker-socket.ts';
@@ -192,7 +195,7 @@ export class LaneService {
 
   async delete(caller: Principal, board: BoardRef, name: string): Promise<void> {
     await this.#change(board, async (tx) => {
-      await this.#lock(tx, board, name);
+      if (!(await lockLaneForEnd(tx, board.id, name))) throw laneNotFound(board.name, name);
       await this.#log(tx, board, { kind: 'lane.deregistered', lane: name, actor: actorOf(caller), data: {} });
       if (await hasLaneClaims(tx, board.id, name)) {
         throw new ProblemError(

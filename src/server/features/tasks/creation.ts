@@ -16,7 +16,7 @@ import { actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { countTasksOfRun, insertTasks, lockLiveClaim, type NewTask } from './store/create.ts';
+import { countTasksOfRun, insertTasks, lockClaimOfRun, type NewTask } from './store/create.ts';
 import { findIdsByIdempotencyKey, findTasks, type TaskHotRow, type TaskRow } from './store/read.ts';
 import { taskOf } from './view.ts';
 
@@ -105,7 +105,7 @@ export class TaskCreation {
   ): Promise<void> {
     const run = present(parseId('run', runId), 'a verified token names a run');
     const task = present(parseId('task', taskId), 'a verified token names a task');
-    if (!(await lockLiveClaim(tx, board.id, task, run))) {
+    if (!(await lockClaimOfRun(tx, board.id, task, run))) {
       throw new ProblemError(
         'claim_lost',
         'The claim of this token is over; it can create nothing any more.',

@@ -201,13 +201,13 @@ function bindVerbs(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes)
   bind(steerTask, async (exchange) => {
     const caller = present(exchange.caller, CALLER);
     const board = await boards.resolve(exchange.params.board);
-    const answer = await idempotency.run(exchange, board.id, async (tx) => ({
-      status: 201,
-      body: { message: await tasks.steer(tx, caller, board, exchange.params.task, exchange.body.message) },
-    }));
-    wake.nudge(board.id);
-    wake.ring(board.id);
-    return answer;
+    const { params, body } = exchange;
+    return tasks.steer(caller, board, params.task, body.message, (steer) =>
+      idempotency.run(exchange, board.id, async (tx) => ({
+        status: 201,
+        body: { message: await steer(tx) },
+      })),
+    );
   });
 
   bind(addComment, async (exchange) => {

@@ -15,7 +15,7 @@ import { takeTurns } from '../../kernel/turns.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { TaskOperation, taskNotFound } from './operation.ts';
 import { listBoardsWithDueTasks, lockDueTasks, moveTasks, type TaskPatch } from './store/change.ts';
-import { lockLiveClaim } from './store/create.ts';
+import { lockClaimOfRun } from './store/create.ts';
 import { listMessages } from './store/message.ts';
 import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage } from './store/read.ts';
 import { commentOf, messageOf, taskOf } from './view.ts';
@@ -131,9 +131,13 @@ export class TaskService {
       await verb(operation);
       return { task: await operation.result(), isHolderAddressed: operation.isHolderAddressed };
     });
-    if (isHolderAddressed) this.#parts.wake.nudge(board.id);
-    this.#parts.wake.ring(board.id);
+    this.#onCommitted(board, isHolderAddressed);
     return task;
+  }
+
+  #onCommitted({ id }: BoardRef, isHolderAddressed: boolean): void {
+    if (isHolderAddressed) this.#parts.wake.nudge(id);
+    this.#parts.wake.ring(id);
   }
 
   async patch(
@@ -158,7 +162,7 @@ export class TaskService {
     if (caller.kind === 'claim') {
       const task = parseId('task', caller.taskId);
       const run = parseId('run', caller.runId);
-      if (task === null || run === null || !(await lockLiveClaim(tx, board.id, task, run))) {
+      if (task === null || run === null || !(await lockClaimOfRun(tx, board.id, task, run))) {
         throw new ProblemError('claim_lost', 'The claim of this token is over.', {
           extensions: { reason: 'ended' },
         });
@@ -168,9 +172,18 @@ export class TaskService {
     return { id: formatId('cmt', id), body, author: actorOf(caller), at };
   }
 
-  /** Within the caller's transaction; after its commit the holder is to be nudged. */
-  async steer(tx: Tx, caller: Principal, board: BoardRef, reference: string, text: string): Promise<Message> {
-    return (await this.#begin(tx, caller, board, reference)).steer(text);
+  /** `commit` runs the steering in a transaction of its own. */
+  async steer<T>(
+    caller: Principal,
+    board: BoardRef,
+    reference: string,
+    text: string,
+    commit: (steer: (tx: Tx) => Promise<Message>) => Promise<T>,
+  ): Promise<T> {
+    const answer = await commit(async (tx) => (await this.#begin(tx, caller, board, reference)).steer(text));
+    // Also when it was committed by an earlier request, whose server may not have come to it.
+    this.#onCommitted(board, true);
+    return answer;
   }
 
   async listMessages(caller: Principal, board: BoardRef, reference: string): Promise<Message[]> {

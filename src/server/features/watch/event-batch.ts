@@ -1,12 +1,13 @@
 /**
- * A part of a board's log as it was read, and the frames it becomes. The JSON of an event is made once, and a frame once for all watches
- * that share id, filter and position: with a thousand watchers this is most of what an event costs.
+ * A part of a board's log as it was read, and the frames it becomes. The JSON of an event is made once, and what is sent of it once for all
+ * watches that share filter and position: with a thousand watchers this is most of what an event costs. Ids and filters are the clients' choice, so
+ * nothing is kept for each of them: frames share all but their heads, and of the filters only the first few are remembered.
  *
  * A frame ends where a change ends. A transaction that is larger than a frame is cut all the same, and each frame that ends inside it says
  * so (`partial`), because one that had to come whole could be of any size.
  */
 import type { Event } from '../../../contract/events.ts';
-import { PreparedFrame } from '../../ws/prepared-frame.ts';
+import { type PreparedFrame, SharedTail } from '../../ws/prepared-frame.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { LogRead, LogRow } from './store.ts';
 import { cursorAt, type EventFilter, eventOf, passes } from './view.ts';
@@ -20,9 +21,8 @@ export class EventsPortion {
   readonly isPartial: boolean;
   readonly cursor: string;
   readonly #texts: readonly string[];
-  readonly #frames = new Map<string, PreparedFrame>();
   /** Of the frames: all but the id, which a watch has given itself. */
-  #tail: string | undefined;
+  #tail: SharedTail | undefined;
 
   constructor(board: BoardRef, content: Content, seq: number, isPartial: boolean) {
     this.events = content.events;
@@ -33,13 +33,9 @@ export class EventsPortion {
   }
 
   frameFor(id: string): PreparedFrame {
-    const known = this.#frames.get(id);
-    if (known !== undefined) return known;
     const ending = this.isPartial ? ',"partial":true}' : '}';
-    this.#tail ??= `"events":[${this.#texts.join(',')}],"cursor":"${this.cursor}"${ending}`;
-    const frame = new PreparedFrame(`{"type":"events","id":${JSON.stringify(id)},${this.#tail}`);
-    this.#frames.set(id, frame);
-    return frame;
+    this.#tail ??= new SharedTail(`"events":[${this.#texts.join(',')}],"cursor":"${this.cursor}"${ending}`);
+    return this.#tail.frameAfter(`{"type":"events","id":${JSON.stringify(id)},`);
   }
 }
 
@@ -58,6 +54,10 @@ interface Change extends Content {
 
 /** Half of what may lie unsent on a socket: one frame on its way, and the next one ready. Text, in bytes at most three times as much. */
 const FRAME_CHARACTERS_MAX = 128 * 1024;
+/** Filters whose portions are kept, at up to some megabytes each; with more in use at once the others share less. */
+const PORTIONS_KEPT_MAX = 32;
+/** Of every filter that lets nothing of a batch through. */
+const NOTHING: readonly EventsPortion[] = [];
 
 export class EventBatch {
   readonly board: BoardRef;
@@ -70,6 +70,7 @@ export class EventBatch {
   readonly #rows: readonly LogRow[];
   readonly #texts: string[] = [];
   readonly #portions = new Map<EventFilter, readonly EventsPortion[]>();
+  #portionsKept = 0;
 
   /** What is read of a transaction whose end is not in it is left for the next read, unless there is nothing else. */
   constructor(board: BoardRef, afterSeq: number, { rows, isAtEnd }: LogRead) {
@@ -94,7 +95,11 @@ export class EventBatch {
     const known = this.#portions.get(filter);
     if (known !== undefined) return known;
     const portions = this.#pack(filter, afterSeq);
-    this.#portions.set(filter, portions);
+    if (portions.length === 0) this.#portions.set(filter, NOTHING);
+    else if (this.#portionsKept < PORTIONS_KEPT_MAX) {
+      this.#portionsKept += 1;
+      this.#portions.set(filter, portions);
+    }
     return portions;
   }
 

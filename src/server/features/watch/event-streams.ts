@@ -11,6 +11,8 @@ import { type EventFilter, sharedFilter } from './view.ts';
 
 interface StreamsParts {
   readonly feeds: BoardFeeds;
+  /** Looks at all of these credentials that are due, in one statement; what `verify` says is then known. */
+  readonly refresh: (authorizations: readonly (string | undefined)[]) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -19,6 +21,7 @@ interface StreamRequest {
   readonly caller: Principal;
   readonly filter: EventFilter;
   readonly after: string | null;
+  readonly authorization: string | undefined;
   /** The caller as it is now; rejects once its credential no longer holds. */
   readonly verify: () => Promise<Principal>;
 }
@@ -26,6 +29,7 @@ interface StreamRequest {
 interface Open {
   readonly stream: EventStream;
   readonly principalId: string;
+  readonly authorization: string | undefined;
   readonly verify: StreamRequest['verify'];
 }
 
@@ -56,7 +60,7 @@ export class EventStreams {
   }
 
   /** The answer, or why there is none: everything that can be refused is refused before the stream begins. */
-  async answer({ board, caller, filter, after, verify }: StreamRequest): Promise<Answer> {
+  async answer({ board, caller, filter, after, authorization, verify }: StreamRequest): Promise<Answer> {
     const principalId = actorOf(caller).id;
     this.#assertPlace(principalId, caller.kind);
     const stream = new EventStream({
@@ -68,7 +72,7 @@ export class EventStreams {
         this.#rounds.remove(stream);
       },
     });
-    const entry = { stream, principalId, verify };
+    const entry = { stream, principalId, authorization, verify };
     this.#open.add(entry);
     this.#rounds.add(stream);
     const seq = await stream.start(after);
@@ -93,8 +97,10 @@ export class EventStreams {
       );
   }
 
-  /** Ends those whose credential no longer holds, or no longer covers their board. The authenticator asks the database at most once per key and window. */
+  /** Ends those whose credential no longer holds, or no longer covers their board: all that are due are looked at in one statement. */
   async closeRevoked(): Promise<void> {
+    if (this.#open.size === 0) return;
+    await this.#parts.refresh([...this.#open].map(({ authorization }) => authorization));
     await Promise.all([...this.#open].map((entry) => this.#recheck(entry)));
   }
 

@@ -8,6 +8,7 @@ import type { Sql } from '../../db/client.ts';
 import type { Wake } from '../../db/wake.ts';
 import { assert } from '../../kernel/assert.ts';
 import type { Clock } from '../../kernel/clock.ts';
+import { isSliceOver, nextTurn } from '../../kernel/time-slice.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { EventBatch } from './event-batch.ts';
 import { readEvents, readLogEnds } from './store.ts';
@@ -139,9 +140,16 @@ export class BoardFeed {
     this.#seq = seq;
     this.#isReadDue ||= !batch.isAtEnd;
     this.#parts.onLag(Math.max(0, this.#parts.clock.now() - Date.parse(last.at)) / 1000);
+    await this.#handOn(batch);
+  }
+
+  /** Who joins meanwhile begins behind it, and has no need of it. */
+  async #handOn(batch: EventBatch): Promise<void> {
     for (const follower of [...this.#followers]) {
+      if (isSliceOver()) await nextTurn();
+      if (!this.#followers.has(follower)) continue;
       if ('onBatch' in follower) follower.onBatch(batch);
-      else follower.onEvents(events, seq);
+      else follower.onEvents(batch.events, batch.seq);
     }
   }
 

@@ -1,9 +1,12 @@
 /** Binds the routes of the log. */
+import type { z } from 'zod';
 import { LIMITS } from '../../../contract/constants.ts';
 import { getSnapshot, listEvents, listTaskEvents } from '../../../contract/events.ts';
+import { LaneName, TaskId } from '../../../contract/identifiers.ts';
 import type { BroadReads } from '../../db/broad-reads.ts';
 import type { Bind } from '../../http/bind-route.ts';
 import { present } from '../../kernel/assert.ts';
+import type { Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardService } from '../boards/service.ts';
 import type { LaneService } from '../lanes/service.ts';
@@ -15,6 +18,8 @@ import { kindsOf, setOf, visibleTo } from './view.ts';
 const CALLER = 'routes of the log are not open';
 const EVENT_PAGE_ROWS_DEFAULT = 100;
 const FILTER_WORDS_MAX = 100;
+/** Of a word that is refused: more than any good one has. */
+const SHOWN_CHARACTERS_MAX = 100;
 const SNAPSHOT_LANES_MAX = 10_000;
 /** Ten thousand ordinary tasks; four such answers at a time are then a bearable part of what a server has. */
 const SNAPSHOT_BYTES_MAX = 8 * 1024 * 1024;
@@ -37,13 +42,15 @@ export function bindWatchRoutes(
     const principal = present(caller, CALLER);
     const filter = visibleTo(principal, {
       kinds: kindsOf(words('kinds', query.kinds)),
-      lanes: setOf(words('lanes', query.lanes)),
-      tasks: setOf(words('tasks', query.tasks)),
+      lanes: setOf(words('lanes', query.lanes, { schema: LaneName, what: 'the name of a lane' })),
+      tasks: setOf(words('tasks', query.tasks, { schema: TaskId, what: 'the id of a task (task_…)' })),
     });
     if (eventStream !== null) {
       // The id is newer: a client that comes back asks for the same address again, with the `after` of its beginning.
       const after = eventStream.lastEventId ?? query.after ?? null;
-      return streams.answer({ board, caller: principal, filter, after, verify: () => eventStream.verify() });
+      const { authorization } = eventStream;
+      const verify = (): Promise<Principal> => eventStream.verify();
+      return streams.answer({ board, caller: principal, filter, after, authorization, verify });
     }
     const rows = query.limit === undefined ? EVENT_PAGE_ROWS_DEFAULT : Number(query.limit);
     const after = await feeds.position(board, query.after ?? null);
@@ -87,12 +94,22 @@ export function bindWatchRoutes(
   });
 }
 
-function words(name: string, text: string | undefined): string[] | null {
+/** What could never match is refused, as on a socket: a stream would be silent for ever. */
+function words(
+  name: string,
+  text: string | undefined,
+  each?: { readonly schema: z.ZodType; readonly what: string },
+): string[] | null {
   if (text === undefined) return null;
   const list = text.split(',');
-  if (list.length <= FILTER_WORDS_MAX && list.every((word) => word.length > 0)) return list;
-  const errors = [
-    { pointer: `/${name}`, detail: `must be 1 to ${FILTER_WORDS_MAX} words with commas between them` },
-  ];
-  throw new ProblemError('invalid_request', `The query parameter ${name} is not valid.`, { errors });
+  const isTooLong = list.length > FILTER_WORDS_MAX || list.includes('');
+  const bad = isTooLong ? undefined : list.find((word) => each?.schema.safeParse(word).success === false);
+  if (!isTooLong && bad === undefined) return list;
+  const detail =
+    bad === undefined
+      ? `must be 1 to ${FILTER_WORDS_MAX} words with commas between them`
+      : `${JSON.stringify(bad.slice(0, SHOWN_CHARACTERS_MAX))} is not ${each?.what}`;
+  throw new ProblemError('invalid_request', `The query parameter ${name} is not valid: ${detail}.`, {
+    errors: [{ pointer: `/${name}`, detail }],
+  });
 }

@@ -30,12 +30,14 @@ import type { FollowOutput } from './output-link.ts';
 import type { BoardFeeds } from './service.ts';
 import { Subscription, type SubscriptionOwner } from './subscription.ts';
 import { cursorAt, type EventFilter, kindsOf, setOf, sharedFilter, visibleTo } from './view.ts';
+import type { WatchPlaces } from './watch-places.ts';
 import type { CloseCause, OpenWorkerLink, WorkerLink } from './worker-link.ts';
 
 /** What all sessions of a server share. */
 export interface SessionServices {
   readonly feeds: BoardFeeds;
   readonly hints: LaneHints;
+  readonly places: WatchPlaces;
   /** False: work of the lane comes by itself, so nobody need follow the log for hints. */
   readonly mayBeHinted: (board: BoardRef, lane: string) => Promise<boolean>;
   readonly onHello: (board: BoardRef, lane: string, worker: string, version: string | null) => void;
@@ -54,6 +56,8 @@ interface Peer {
 
 /** Watches on one socket; a client that needs more opens another. */
 const SUBSCRIPTIONS_MAX = 100;
+/** Of them with output: one filter says all that somebody wants to see, and every line is written for each of them. */
+const OUTPUTS_MAX = 4;
 /** Lanes that one socket says hello for; a worker of more opens another socket. */
 const HELLOS_MAX = 100;
 /** Pinned by the wire contract: a peer that for so long takes nothing of what it is sent is ended, whatever it follows. */
@@ -65,6 +69,8 @@ export class WatchSession implements BatchFollower, HintListener, SubscriptionOw
   readonly #connection: Connection;
   readonly #services: SessionServices;
   readonly #subscriptions = new Map<string, Subscription>();
+  /** By watch: how to give its place back. */
+  readonly #places = new Map<string, () => void>();
   /** By watch: how to leave its output. */
   #outputs: Map<string, () => void> | undefined;
   /** By lane. */
@@ -99,6 +105,8 @@ export class WatchSession implements BatchFollower, HintListener, SubscriptionOw
   /** At once for everything here, however long the peer takes to answer the close: a revoked key must not go on for that time. */
   end(code: number, reason: string): void {
     if (code === CLOSE_CODES.superseded) this.#closeCause = 'superseded';
+    // Our doing, and no sign that the worker is gone.
+    else if (code === CLOSE_CODES.overload || code === CLOSE_CODES.drain) this.#closeCause = 'stopping';
     this.#letGo();
     this.#connection.close(code, reason);
   }
@@ -137,7 +145,8 @@ export class WatchSession implements BatchFollower, HintListener, SubscriptionOw
   }
 
   sendEvents(id: string, portion: EventsPortion): boolean {
-    return this.#connection.send(portion.frameFor(id));
+    // Asked before the frame is made: of a burst most would be made in vain for sockets that are full.
+    return this.#connection.hasRoom() && this.#connection.send(portion.frameFor(id));
   }
 
   sendBookmark(id: string, cursor: string): void {
@@ -237,6 +246,21 @@ export class WatchSession implements BatchFollower, HintListener, SubscriptionOw
         tasks: setOf(frame.tasks),
       }),
     );
+    if (frame.output && (this.#outputs?.size ?? 0) >= OUTPUTS_MAX)
+      throw new ProblemError('invalid_request', `A socket has at most ${OUTPUTS_MAX} watches with output.`);
+    const leavePlace = this.#services.places.take(this.caller, {
+      words: wordsOf(filter),
+      hasOutput: frame.output === true,
+    });
+    try {
+      await this.#begin(frame, filter, feeds);
+    } finally {
+      if (this.#subscriptions.has(frame.id)) this.#places.set(frame.id, leavePlace);
+      else leavePlace();
+    }
+  }
+
+  async #begin(frame: WatchFrame, filter: EventFilter, feeds: BoardFeeds): Promise<void> {
     await this.#follow();
     const seq = await feeds.position(this.board, frame.after ?? 'now');
     if (frame.output) await this.#followOutput(frame.id, filter);
@@ -253,8 +277,15 @@ export class WatchSession implements BatchFollower, HintListener, SubscriptionOw
   }
 
   async #followOutput(id: string, filter: EventFilter): Promise<void> {
-    const send = (frame: ServerFrame): boolean => this.#connection.send(prepare(frame));
-    const leave = await this.#services.followOutput({ id, board: this.board, filter, send });
+    const connection = this.#connection;
+    const begin = `{"type":"output","id":${JSON.stringify(id)},`;
+    const leave = await this.#services.followOutput({
+      board: this.board,
+      filter,
+      hasRoom: () => connection.hasRoom(),
+      send: (tail, dropped) =>
+        connection.send(tail.frameAfter(dropped > 0 ? `${begin}"dropped":${dropped},` : begin)),
+    });
     this.#outputs ??= new Map();
     if (this.#isClosed) leave();
     else this.#outputs.set(id, leave);
@@ -273,6 +304,8 @@ export class WatchSession implements BatchFollower, HintListener, SubscriptionOw
     this.#outputs?.get(id)?.();
     this.#outputs?.delete(id);
     this.#dropHints(id);
+    this.#places.get(id)?.();
+    this.#places.delete(id);
     return this.#subscriptions.delete(id);
   }
 
@@ -372,6 +405,8 @@ export class WatchSession implements BatchFollower, HintListener, SubscriptionOw
     this.#subscriptions.clear();
     for (const leave of this.#outputs?.values() ?? []) leave();
     this.#outputs?.clear();
+    for (const leavePlace of this.#places.values()) leavePlace();
+    this.#places.clear();
     this.#services.hints.remove(this.board, this.#hintedLanes(), this);
     this.#leaveFeed?.();
     this.#worker?.onClose(this.#closeCause);
@@ -380,6 +415,10 @@ export class WatchSession implements BatchFollower, HintListener, SubscriptionOw
 
 function prepare(frame: ServerFrame): PreparedFrame {
   return new PreparedFrame(JSON.stringify(frame));
+}
+
+function wordsOf({ kinds, lanes, tasks }: EventFilter): number {
+  return (kinds?.size ?? 0) + (lanes?.size ?? 0) + (tasks?.size ?? 0);
 }
 
 function mayNotGreet(): ProblemError {

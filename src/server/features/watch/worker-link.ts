@@ -31,7 +31,7 @@ export interface WorkerGreeting {
 
 /**
  * Why a socket is no longer its workers': `lost` when the peer went or was sent away, `superseded` when a newer socket said hello as the
- * same worker, `stopping` when this server lets go of all of them.
+ * same worker, `stopping` when this server lets go of it for reasons of its own: it stops, has too much to do, or the log was replaced.
  */
 export type CloseCause = 'lost' | 'superseded' | 'stopping';
 

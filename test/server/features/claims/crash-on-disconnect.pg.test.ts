@@ -1,6 +1,11 @@
-import { describe, expect, test } from 'vitest';
+import { randomUUID } from 'node:crypto';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Claim } from '../../../../src/contract/claims.ts';
-import { parseId } from '../../../../src/server/kernel/ids.ts';
+import { openDatabase } from '../../../../src/server/db/client.ts';
+import type { Wake } from '../../../../src/server/db/wake.ts';
+import { Departures } from '../../../../src/server/features/claims/service.ts';
+import { openWorkerSockets } from '../../../../src/server/features/lanes/service.ts';
+import { parseId, type Uuid } from '../../../../src/server/kernel/ids.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, makeBoard, type TestBoard } from '../../../fixtures/board.ts';
 import { eventually, only } from '../../../fixtures/eventually.ts';
@@ -12,6 +17,9 @@ import { useTwoServers } from '../../../fixtures/two-servers.ts';
 import { openSocket } from '../../../fixtures/watch-socket.ts';
 
 const servers = useTwoServers();
+
+/** Longer than what still counts as at once. */
+const AWAY_MS = 1500;
 
 /** A worker that said hello; its claims ask for it themselves, or its hello does. */
 async function helloOf(board: TestBoard, worker: string, fields: object = {}): Promise<PushWorker> {
@@ -194,22 +202,85 @@ test('a server that stops takes nobody’s claims', async () => {
   expect((await endClaim(first, claim, 'complete')).status).toBe(200);
 });
 
-test('while the database is away the close stays owed, and is made good when it is back', async () => {
-  const proxy = await useProxy(servers.database.url);
-  const server = await useTestServer(proxy.url);
-  const board = await makeBoard(server);
-  await board.lane('work');
-  const task = await board.task('work');
-  await flagged(board, 'ann');
-  const worker = await helloOf(board, 'ann');
-  proxy.cut();
-  worker.socket.close();
-  await eventually('the database is away', async () => (await server.call('GET', '/readyz')).status === 503);
-  proxy.pass();
-  const direct = board.through(servers.first);
-  await direct.until(task.id, ({ consecutive_failures: failures }) => failures === 1, 'has crashed');
-  expect(only(await direct.runs(task.id))).toMatchObject({
-    outcome: 'crashed',
-    ended_by: { id: 'disconnect' },
+describe('while the database is away', () => {
+  test('the close stays owed, and the worker that comes back when it can keeps everything', async () => {
+    const proxy = await useProxy(servers.database.url);
+    const server = await useTestServer(proxy.url);
+    const board = await makeBoard(server);
+    await board.lane('work');
+    await board.task('work');
+    const claim = await flagged(board, 'ann');
+    const worker = await helloOf(board, 'ann');
+    proxy.cut();
+    const closedAt = performance.now();
+    worker.socket.close();
+    await eventually(
+      'the database is away',
+      async () => (await server.call('GET', '/readyz')).status === 503,
+    );
+    await eventually('that was not just a moment', () => performance.now() - closedAt > AWAY_MS);
+    proxy.pass();
+    const direct = board.through(servers.first);
+    // The close is made good at once. What it means for the claim has to wait for the worker, which finds the database later.
+    await untilClosed(direct, 'ann');
+    expect((await endClaim(direct.server, claim, 'heartbeat')).status).toBe(200);
+    await helloOf(direct, 'ann');
+    expect((await endClaim(direct.server, claim, 'complete')).status).toBe(200);
+  });
+
+  test('a close crashes the claims of a worker that has had the time to come back, and did not', async () => {
+    const proxy = await useProxy(servers.database.url);
+    const client = openDatabase({ url: proxy.url });
+    const direct = openDatabase({ url: servers.database.url });
+    onTestFinished(() => Promise.all([client.close(), direct.close()]).then(() => undefined));
+    const [board] = await servers.board();
+    await board.lane('work');
+    await board.tasks('work', 2, { backoff: { base_seconds: 0 } });
+    for (const worker of ['ann', 'bob']) await flagged(board, worker);
+    const sql = servers.database.sql;
+    // Sockets of a server that is no more, so that its departures are this test's.
+    const ids = new Map([
+      ['ann', randomUUID() as Uuid],
+      ['bob', randomUUID() as Uuid],
+    ]);
+    const { id } = only(await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`);
+    const open = (worker: string, socketId: Uuid) => {
+      const openings = [{ lane: 'work', worker, version: null, socketId }];
+      return openWorkerSockets(direct.cold, id, openings);
+    };
+    for (const [worker, socketId] of ids) await open(worker, socketId);
+    let crashed = 0;
+    const errors: unknown[] = [];
+    const departures = new Departures({
+      sql: client.cold,
+      wake: { ring: () => undefined } as unknown as Wake,
+      returns: { owes: () => false },
+      onCrashed: (count) => {
+        crashed += count;
+      },
+      onError: (error) => errors.push(error),
+      settleMs: 1500,
+    });
+    const leave = (worker: string, socketId: Uuid) =>
+      departures.leave({
+        board: { id, name: board.name, incarnation: '' },
+        lane: 'work',
+        worker,
+        socketId,
+        isLost: true,
+      });
+    await client.cold`SELECT 1`;
+    proxy.cut();
+    for (const [worker, socketId] of ids) leave(worker, socketId);
+    await eventually('both were tried', () => errors.length > 0);
+    proxy.pass();
+    const sweeping = setInterval(() => departures.sweep(), 50);
+    onTestFinished(() => clearInterval(sweeping));
+    for (const worker of ids.keys()) await untilClosed(board, worker);
+    await open('bob', randomUUID() as Uuid);
+    await eventually('one has crashed', () => crashed === 1);
+    const [row] = await sql`SELECT outcome, ended_by_id FROM runs WHERE board_id = ${id} AND worker = 'ann'`;
+    expect(row).toEqual({ outcome: 'crashed', ended_by_id: 'disconnect' });
+    expect(await sql`SELECT worker FROM claims WHERE board_id = ${id}`).toEqual([{ worker: 'bob' }]);
   });
 });

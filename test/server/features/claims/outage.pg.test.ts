@@ -12,7 +12,7 @@ import { lockOverdueHolds } from '../../../../src/server/features/claims/store/e
 import { endClaim, expectStatus, makeBoard } from '../../../fixtures/board.ts';
 import { type TestDatabase, useTestDatabase } from '../../../fixtures/database.ts';
 import { only } from '../../../fixtures/eventually.ts';
-import { holdClaim, untilStanding, untilTestEnds } from '../../../fixtures/held-lock.ts';
+import { holdAmnesties, holdClaim, untilStanding, untilTestEnds } from '../../../fixtures/held-lock.ts';
 import { startTestServer } from '../../../fixtures/server.ts';
 import { fillBoard, prepareBoards, untilPrunable } from '../../db/claim-path.ts';
 
@@ -27,6 +27,7 @@ const quiet: Wake = {
   nudge: () => undefined,
   subscribeNudges: () => () => undefined,
   run: () => Promise.resolve(),
+  close: () => Promise.resolve(),
   pollAgeMs: () => 0,
 };
 
@@ -40,9 +41,9 @@ class Sweeps {
 
   constructor(url: string) {
     this.database = openDatabase({ url });
-    const { hot, cold } = this.database;
-    this.#outages = new Outages({ hot, cold, onOutage: (outage) => this.outages.push(outage) });
-    this.#reaper = new Reaper(cold, quiet, (limit) => this.reaped.push(limit));
+    const { sweeps } = this.database;
+    this.#outages = new Outages({ sql: sweeps, onOutage: (outage) => this.outages.push(outage) });
+    this.#reaper = new Reaper(sweeps, quiet, (limit) => this.reaped.push(limit));
     onTestFinished(() => this.database.close());
   }
 
@@ -95,6 +96,10 @@ async function setClaim(
       UPDATE claims SET ${sql(column)} = (SELECT beat_at FROM pulse) + make_interval(secs => ${seconds}),
         is_cancel_requested = is_cancel_requested OR ${column === 'cancel_deadline_at'}
       WHERE worker = ${worker}`;
+}
+
+async function runOf({ sql }: TestDatabase, worker: string): Promise<string> {
+  return only(await sql<{ run_id: string }[]>`SELECT run_id FROM claims WHERE worker = ${worker}`).run_id;
 }
 
 /** A column of all claims by worker, in seconds from the last beat. */
@@ -236,10 +241,9 @@ describe('two servers that come back together', () => {
     await stopPulse(database, 600);
     await setClaim(database, 'alive', { lease_expires_at: 20 });
     await setClaim(database, 'other', { lease_expires_at: 20 });
-    const run = await database.sql`SELECT run_id FROM claims WHERE worker = 'alive'`;
-    const lock = await untilTestEnds(holdClaim(database.sql, only([...run])['run_id']));
+    const lock = await untilTestEnds(holdAmnesties(database.sql));
     const giving = first.beat();
-    await untilStanding(database.sql, 'claims.give_back', 'row');
+    await untilStanding(database.sql, 'claims.give_back', 'gate');
     await second.beat();
     await second.reap();
     expect([second.outages, second.reaped]).toEqual([[], []]);
@@ -270,10 +274,9 @@ describe('two servers that come back together', () => {
     await stopPulse(database, 600);
     await setClaim(database, 'alive', { lease_expires_at: 20 });
     await setClaim(database, 'other', { lease_expires_at: 20 });
-    const run = await database.sql`SELECT run_id FROM claims ORDER BY task_id DESC LIMIT 1`;
-    const lock = await untilTestEnds(holdClaim(database.sql, only([...run])['run_id']));
+    const lock = await untilTestEnds(holdAmnesties(database.sql));
     const giving = dying.beat();
-    const [pid = 0] = await untilStanding(database.sql, 'claims.give_back', 'row');
+    const [pid = 0] = await untilStanding(database.sql, 'claims.give_back', 'gate');
     const failed = expect(giving).rejects.toThrow();
     await database.sql`SELECT pg_terminate_backend(${pid})`;
     await failed;
@@ -282,6 +285,58 @@ describe('two servers that come back together', () => {
     expect(survivor.outages).toMatchObject([{ leases: 2 }]);
     const left = await readClaims(database, 'lease_expires_at');
     for (const worker of ['alive', 'other']) expectNear(left.get(worker), 20);
+  });
+});
+
+describe('a claim that somebody has locked when time is given back', () => {
+  test('holds up nobody, is judged by nobody, and has what it is owed when it is free again, once', async () => {
+    const { test: database, sweeps } = await leftBehind('alive', 'dead', 'locked');
+    const other = new Sweeps(database.url);
+    await stopPulse(database, 600);
+    await setClaim(database, 'dead', { lease_expires_at: -1 });
+    await setClaim(database, 'alive', { lease_expires_at: 20 });
+    await setClaim(database, 'locked', { lease_expires_at: 20 });
+    const lock = await untilTestEnds(holdClaim(database.sql, await runOf(database, 'locked')));
+    await sweeps.beat();
+    expect(only(sweeps.outages).leases).toBe(2);
+    await Promise.all([sweeps.reap(), other.reap()]);
+    expect([...sweeps.reaped, ...other.reaped]).toEqual(['lease']);
+    expectNear((await readClaims(database, 'lease_expires_at')).get('alive'), 20);
+    // Still locked: what it is owed stays owed.
+    await sweeps.beat();
+    await lock.release();
+    // Nobody judges it either before it has had its time.
+    await sweeps.reap();
+    expectNear((await readClaims(database, 'lease_expires_at')).get('locked'), -580);
+    await Promise.all([sweeps.beat(), other.beat()]);
+    expectNear((await readClaims(database, 'lease_expires_at')).get('locked'), 20);
+    await sweeps.beat();
+    expectNear((await readClaims(database, 'lease_expires_at')).get('locked'), 20);
+    expect(await database.sql`SELECT FROM amnesties`).toHaveLength(0);
+    expect([...sweeps.outages, ...other.outages]).toHaveLength(1);
+  });
+
+  test('is given the time of a second outage behind that of the first, and nothing is owed to one that is gone', async () => {
+    const { test: database, sweeps } = await leftBehind('locked', 'gone');
+    await stopPulse(database, 600);
+    for (const worker of ['locked', 'gone']) await setClaim(database, worker, { lease_expires_at: 20 });
+    const locks = [
+      await untilTestEnds(holdClaim(database.sql, await runOf(database, 'locked'))),
+      await untilTestEnds(holdClaim(database.sql, await runOf(database, 'gone'))),
+    ];
+    await sweeps.beat();
+    await stopPulse(database, 300);
+    await sweeps.beat();
+    expect(await database.sql`SELECT FROM amnesties`).toHaveLength(4);
+    for (const lock of locks) await lock.release();
+    await database.sql`DELETE FROM claims WHERE worker = 'gone'`;
+    // One outage at a time.
+    for (let beat = 0; beat < 2; beat += 1) await sweeps.beat();
+    expect(await database.sql`SELECT FROM amnesties`).toHaveLength(0);
+    // 20 s were left of it, of which 300 were not spent: the second outage began when 300 s of the first were over.
+    expectNear((await readClaims(database, 'lease_expires_at')).get('locked'), 60);
+    await sweeps.reap();
+    expect(sweeps.reaped).toEqual([]);
   });
 });
 
@@ -327,7 +382,6 @@ test('a fleet’s leases are extended in place, all of them, and each once', asy
   await fillBoard(database, { ready: 0, done: 0, running: fleet, lanes: 2 });
   await fillBoard(database, { boardId: 2, ready: 0, done: 0, running: 10, lanes: 2 });
   const sweeps = new Sweeps(database.url);
-  const { hot } = sweeps.database;
   const updates = async () => {
     const [row] = await database.sql<{ all: number; hot: number }[]>`
       SELECT n_tup_upd::int AS "all", n_tup_hot_upd::int AS hot FROM pg_stat_user_tables WHERE relname = 'claims'`;
@@ -340,7 +394,7 @@ test('a fleet’s leases are extended in place, all of them, and each once', asy
   const before = await updates();
   await sweeps.beat();
   expect(only(sweeps.outages).leases).toBe(fleet + 10);
-  await hot`SELECT pg_stat_force_next_flush()`;
+  await sweeps.database.sweeps`SELECT pg_stat_force_next_flush()`;
   const after = await updates();
   expect(after.all - before.all).toBe(fleet + 10);
   expect((after.hot - before.hot) / (after.all - before.all)).toBeGreaterThan(0.95);

@@ -19,6 +19,9 @@ class Scene {
   oldest = 1;
   reads = 0;
   hasRoom = true;
+  refusals = 0;
+  /** Of everything that is appended. */
+  at = AT;
   /** Set: the next read of a ring waits for it, and has been asked for before. */
   gate: Promise<void> | undefined;
   readonly frames: OutputFrame[] = [];
@@ -37,12 +40,16 @@ class Scene {
   async watch(): Promise<this> {
     await this.feed.begin();
     this.feed.add({
-      id: 'out',
       board: { id: 1 } as never,
       filter: { kinds: null, lanes: null, tasks: null },
-      send: (frame) => {
-        if (this.hasRoom) this.frames.push(frame as OutputFrame);
+      hasRoom: () => {
+        if (!this.hasRoom) this.refusals += 1;
         return this.hasRoom;
+      },
+      send: (tail, dropped) => {
+        const { wire } = tail.frameAfter(`{"type":"output","dropped":${dropped},`);
+        this.frames.push(JSON.parse(wire.toString('utf8', wire.indexOf('{'))));
+        return true;
       },
     });
     return this;
@@ -51,7 +58,7 @@ class Scene {
   /** Numbers of the lines sent, in order, and -n for n dropped. */
   get seen(): number[] {
     return this.frames.flatMap(({ dropped, lines }) => [
-      ...(dropped === undefined ? [] : [-dropped]),
+      ...(dropped ? [-dropped] : []),
       ...lines.map(Number),
     ]);
   }
@@ -63,10 +70,18 @@ class Scene {
   }
 
   publish(from: number, to: number): void {
-    const numbers = Array.from({ length: to - from + 1 }, (_, index) => from + index);
+    const numbers = Array.from({ length: to - from + 1 }, (_, index) => from + index).slice(-200);
     const lines = numbers.map((number) => ({ number, runId: RUN, text: String(number) }));
     this.newest = Math.max(this.newest, to);
-    this.feed.publish({ taskId: TASK, lane: 'work', at: AT, lines, upToNumber: to } satisfies Growth);
+    const growth: Growth = {
+      taskId: TASK,
+      lane: 'work',
+      at: this.at,
+      lines,
+      afterNumber: from - 1,
+      upToNumber: to,
+    };
+    this.feed.publish(growth);
   }
 
   async #answer(statement: string): Promise<unknown[]> {
@@ -74,14 +89,14 @@ class Scene {
     if (statement.includes('outputs.list_grown'))
       return this.newest === 0
         ? []
-        : [{ task_id: TASK, line_count: this.newest, updated_at: AT, lane: 'work' }];
+        : [{ task_id: TASK, line_count: this.newest, updated_at: this.at, lane: 'work' }];
     this.reads += 1;
     const { newest, gate } = this;
     this.gate = undefined;
     await gate;
     const rows: unknown[] = [];
     for (let number = this.oldest; number <= newest; number += 1)
-      rows.push({ task_id: TASK, number, run_id: RUN, at: AT, text: String(number) });
+      rows.push({ task_id: TASK, number, run_id: RUN, at: this.at, text: String(number) });
     return rows;
   }
 }
@@ -148,6 +163,115 @@ test('a task is followed from where it stands, not from its beginning', async ()
   expect(scene.seen[0]).toBe(90);
 });
 
+test('a first burst of more lines than are kept says how many of them are missing', async () => {
+  const scene = await new Scene().watch();
+  scene.oldest = 911;
+  scene.publish(111, 1110);
+  await scene.untilSeen(-800, ...Array.from({ length: 200 }, (_, index) => 911 + index));
+});
+
+test('a later burst of more lines than are kept is sent without asking the database', async () => {
+  const scene = await new Scene().watch();
+  scene.publish(1, 1);
+  await scene.untilSeen(1);
+  const { reads } = scene;
+  scene.publish(2, 1001);
+  expect(scene.seen).toEqual([1, -800, ...Array.from({ length: 200 }, (_, index) => 802 + index)]);
+  expect(scene.reads).toBe(reads);
+});
+
+test('of a ring that another server has filled anew no loss goes unsaid', async () => {
+  const scene = await new Scene().watch();
+  scene.oldest = 301;
+  scene.newest = 500;
+  scene.feed.look();
+  await eventually('the lines', () => scene.frames.length > 0);
+  expect([scene.seen[0], scene.seen.length]).toEqual([-300, 201]);
+});
+
+test('lines whose numbers a crash of the database took back, and gave out again, are sent', async () => {
+  const scene = await new Scene().watch();
+  scene.publish(1, 9);
+  await eventually('the lines', () => scene.seen.length === 9);
+  scene.at = '2026-01-01T00:00:02.000Z';
+  scene.publish(6, 7);
+  expect(scene.seen.slice(9)).toEqual([6, 7]);
+  // Another server appended behind what was taken back once more.
+  scene.at = '2026-01-01T00:00:03.000Z';
+  scene.newest = 5;
+  scene.oldest = 5;
+  scene.feed.look();
+  await eventually('the ring', () => scene.seen.length >= 12);
+  expect(scene.seen.slice(11)).toEqual([5]);
+});
+
+test('a header that was read before what came since takes nothing back', async () => {
+  const scene = await new Scene().watch();
+  scene.publish(1, 3);
+  await scene.untilSeen(1, 2, 3);
+  scene.at = '2026-01-01T00:00:02.000Z';
+  scene.publish(4, 6);
+  scene.at = AT;
+  scene.newest = 3;
+  const { reads } = scene;
+  scene.feed.look();
+  scene.publish(7, 7);
+  await scene.untilSeen(1, 2, 3, 4, 5, 6, 7);
+  expect(scene.reads).toBe(reads);
+});
+
+test('nothing is made for a socket without room', async () => {
+  const scene = await new Scene().watch();
+  scene.publish(1, 1);
+  await scene.untilSeen(1);
+  scene.hasRoom = false;
+  for (let number = 2; number < 50; number += 1) scene.publish(number, number);
+  expect([scene.refusals, scene.frames.length]).toEqual([48, 1]);
+});
+
+test('what many watch is handed out in slices, each line once and in order, and who comes meanwhile begins behind it', async () => {
+  const scene = await new Scene().watch();
+  scene.publish(1, 1);
+  await scene.untilSeen(1);
+  const watchers = 20;
+  const seen: number[][] = [];
+  let busiestMs = 0;
+  const add = (): void => {
+    const dropped: number[] = [];
+    seen.push(dropped);
+    scene.feed.add({
+      board: { id: 1 } as never,
+      filter: { kinds: null, lanes: null, tasks: null },
+      hasRoom: () => true,
+      send: (tail) => {
+        const { wire } = tail.frameAfter('{');
+        dropped.push(...JSON.parse(wire.toString('utf8', wire.indexOf('{'))).lines.map(Number));
+        for (const until = performance.now() + 2; performance.now() < until; );
+        return true;
+      },
+    });
+  };
+  for (let count = 0; count < watchers; count += 1) add();
+  let isDone = false;
+  const turns = (async () => {
+    while (!isDone) {
+      const startedAt = performance.now();
+      await new Promise((resolve) => setImmediate(resolve));
+      busiestMs = Math.max(busiestMs, performance.now() - startedAt);
+    }
+  })();
+  for (let number = 2; number <= 6; number += 1) scene.publish(number, number);
+  add();
+  scene.publish(7, 7);
+  const all = Array.from({ length: 6 }, (_, index) => index + 2);
+  await eventually('all lines', () => seen.every((lines) => lines.at(-1) === 7));
+  isDone = true;
+  await turns;
+  expect(seen).toEqual([...Array.from({ length: watchers }, () => all), [7]]);
+  // In one go it would be 240.
+  expect(busiestMs).toBeLessThan(100);
+});
+
 test('a watch stands when the database has said from when on, and is let go of when it cannot', async () => {
   const asked: ((rows: unknown[]) => void)[] = [];
   let isAway = true;
@@ -166,7 +290,7 @@ test('a watch stands when the database has said from when on, and is let go of w
   };
   const feeds = new OutputFeeds({ sql: sql as never, wake: wake as never, onError: () => undefined });
   const filter = { kinds: null, lanes: null, tasks: null };
-  const watch = { id: 'out', board: { id: 1 } as never, filter, send: () => true };
+  const watch = { board: { id: 1 } as never, filter, hasRoom: () => true, send: () => true };
   await expect(feeds.follow(watch)).rejects.toThrow('away');
   expect(listeners).toBe(0);
 

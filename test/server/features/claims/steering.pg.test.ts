@@ -3,9 +3,12 @@ import { expect, test } from 'vitest';
 import type { Claim } from '../../../../src/contract/claims.ts';
 import { LIMITS } from '../../../../src/contract/constants.ts';
 import type { Message } from '../../../../src/contract/messages.ts';
+import { parseId } from '../../../../src/server/kernel/ids.ts';
+import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
-import { eventually } from '../../../fixtures/eventually.ts';
+import { eventually, only } from '../../../fixtures/eventually.ts';
 import { Fold } from '../../../fixtures/fold.ts';
+import { holdClaim, holdCounter, untilStanding, untilTestEnds } from '../../../fixtures/held-lock.ts';
 import { openWorker } from '../../../fixtures/push-worker.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
@@ -228,6 +231,44 @@ test('a holder that acknowledges nothing is told no more than so much, and taken
   const ids = sent.map(({ id }) => id);
   expect(expectStatus(await acknowledge(board, claim, ids), 200).body.acknowledged).toBe(LIMITS.messagesMax);
   await steer(board, task.id);
+});
+
+test('a message that is just being committed when its task is claimed is handed over with the claim, and repeated', async () => {
+  const [board, elsewhere] = await servers.board();
+  const { sql } = servers.database;
+  await board.lane('work');
+  const task = await board.task('work');
+  const counter = await untilTestEnds(holdCounter(sql, board.name));
+  const steering = steer(board, task.id);
+  await untilStanding(sql, 'log.append', 'row');
+  // Named, so that it waits for the task; it has looked already, and seen a task without messages.
+  const claiming = elsewhere.claims('work', { task_id: task.id });
+  await untilStanding(sql, 'claims.claim', 'row');
+  await counter.release();
+  const message = await steering;
+  const claim = only(expectStatus(await claiming, 200).body.claims as Claim[]);
+  expect(claim.handoff.messages.map(({ id }) => id)).toEqual([message.id]);
+  expect(claim.task).toMatchObject({ version: task.version + 1, attempt: 1 });
+  expect(await heard(board, claim)).toEqual([message.id]);
+  await auditBoard(sql, board.name);
+});
+
+test('whoever tells has the claim before it touches its messages, as an acknowledgement does', async () => {
+  const [board, elsewhere] = await servers.board();
+  const { sql } = servers.database;
+  await board.lane('work');
+  const task = await board.task('work');
+  await steer(board, task.id, 'first');
+  const claiming = () => board.claims('work', {}, { headers: { 'Idempotency-Key': 'told' } });
+  const claim = only(expectStatus(await claiming(), 200).body.claims as Claim[]);
+  const untold = await steer(elsewhere, task.id, 'second');
+  const lock = await untilTestEnds(holdClaim(sql, parseId('run', claim.run_id) ?? ''));
+  const again = claiming();
+  await untilStanding(sql, 'tasks.tell_messages', 'row');
+  await sql`SELECT FROM messages WHERE id = ${parseId('msg', untold.id) ?? ''} FOR UPDATE NOWAIT`;
+  await lock.release();
+  const [same] = expectStatus(await again, 200).body.claims as Claim[];
+  expect(same?.handoff.messages).toHaveLength(2);
 });
 
 test('a message that comes while another is acknowledged is never forgotten', async () => {

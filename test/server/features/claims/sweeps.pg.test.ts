@@ -30,6 +30,7 @@ async function leftBehind(prepare: (server: TestServer) => Promise<void>) {
     nudge: () => undefined,
     subscribeNudges: () => () => undefined,
     run: () => Promise.resolve(),
+    close: () => Promise.resolve(),
     pollAgeMs: () => 0,
   };
   return { sql: database.sql, client, wake, rung };
@@ -56,7 +57,7 @@ test('the reaper takes all leases of a fleet that lapsed together in one go, and
   // As if other servers had been there all the time, and for as long as this takes.
   await sql`UPDATE pulse SET beat_at = clock_timestamp() + interval '1 hour'`;
   let reaped = 0;
-  const reaper = new Reaper(client.cold, wake, () => {
+  const reaper = new Reaper(client.sweeps, wake, () => {
     reaped += 1;
   });
   for (let sweep = 0; sweep < SWEEPS_MAX; sweep += 1) await reaper.sweep(NEVER);

@@ -89,6 +89,69 @@ describe('a takeover', () => {
     expect(await expectFenced(board)).toBe(first === 'claim' ? 3 : 1);
   });
 
+  test('with a lane key is refused where a sibling’s claim is just being committed, which keeps it', async () => {
+    const [board, elsewhere] = await servers.board();
+    const { sql } = servers.database;
+    await board.lane('work');
+    await board.task('work');
+    const token = expectStatus(await board.call('POST', '/lanes/work/keys', { body: {} }), 201).body.secret;
+    await board.call('GET', '/lanes/work'); // What is pending is written.
+    const standing: Promise<CallAnswer>[] = [];
+    await sql.begin(async (tx) => {
+      // That the sibling was seen stays unwritten: its claim is all that there is of it.
+      await tx`LOCK TABLE workers IN EXCLUSIVE MODE`;
+      const lock = await untilTestEnds(holdCounter(sql, board.name));
+      standing.push(elsewhere.claims('work', { worker: 'sibling' }));
+      await untilStanding(sql, 'claims.claim', 'row');
+      const body = { mode: 'adopt', worker: 'new' };
+      standing.push(board.call('POST', '/lanes/work/takeover', { body, token }));
+      await untilStanding(sql, 'claims.lock_counter', 'row');
+      await lock.release();
+    });
+    const [claimed, taken] = await Promise.all(standing);
+    expect([taken?.status, taken?.code]).toEqual([403, 'forbidden']);
+    expect(taken?.body.detail).toContain('"sibling"');
+    expect((await board.call('GET', '/lanes/work')).body.lane.epoch).toBe(1);
+    expect((await endClaim(board.server, only(claimsOf(claimed as CallAnswer)), 'complete')).status).toBe(
+      200,
+    );
+    await auditBoard(sql, board.name);
+  });
+
+  test.each(TAKEOVER_MODES)('by %s waits for nobody while the board waits for it', async (mode) => {
+    const [board, elsewhere] = await servers.board();
+    const { sql } = servers.database;
+    await board.lane('work');
+    await board.tasks('work', 2);
+    const held = claimsOf(await board.claims('work', { worker: 'old', max: 2 }));
+    const [printing, ending] = held.sort((left, right) => (left.task.id < right.task.id ? -1 : 1));
+    if (printing === undefined || ending === undefined) throw new Error('two tasks are claimed');
+    // This server has seen both tokens then, and gathers their lines.
+    for (const claim of held) await endClaim(elsewhere.server, claim, 'heartbeat');
+    const standing: Promise<CallAnswer>[] = [];
+    await sql.begin(async (tx) => {
+      await tx`SELECT FROM runs WHERE id = ${parseId('run', ending.run_id) ?? ''} FOR UPDATE`;
+      standing.push(endClaim(elsewhere.server, ending, 'complete'));
+      await untilStanding(sql, 'claims.complete', 'row');
+      // The append has one of the claims, which keeps that from being deleted, and waits for the one that is being ended.
+      const operations = [printing, ending].map(({ token }) => ({ op: 'output', token, lines: ['a line'] }));
+      standing.push(elsewhere.server.call('POST', '/v1/runs/batch', { body: { operations } }));
+      await untilStanding(sql, 'outputs.append', 'row');
+      const free =
+        await tx`SELECT FROM claims WHERE run_id = ${parseId('run', printing.run_id) ?? ''} FOR UPDATE SKIP LOCKED`;
+      expect(free).toHaveLength(0);
+      standing.push(takeOver(board, mode, 'new'));
+      await untilStanding(sql, 'claims.lock_taken', 'row');
+      // The counter row is free: the fence has been committed.
+      await board.task('work');
+    });
+    const [ended, printed, taken] = await Promise.all(standing);
+    expect([ended?.status, taken?.status]).toEqual([200, 200]);
+    expect(printed?.body.results.map(({ ok }: { ok: boolean }) => ok)).toEqual([true, false]);
+    expect((await endClaim(board.server, printing, 'heartbeat')).body.reason).toBe('superseded');
+    await auditBoard(sql, board.name);
+  });
+
   test.each(TAKEOVER_MODES)('by %s leaves a claim to the end that has it locked already', async (mode) => {
     const [board, elsewhere] = await servers.board();
     const { sql } = servers.database;
@@ -149,8 +212,8 @@ describe('a takeover', () => {
   });
 });
 
-/** A takeover whose transactions carry one claim each. */
-function slowTakeovers(): Takeovers {
+/** Takeovers whose transactions carry one claim each. */
+function slowTakeovers(takenMax?: number): Takeovers {
   const { cold, close } = openDatabase({ url: servers.database.url, hotConnectionsMax: 1 });
   onTestFinished(close);
   const parts = {
@@ -162,6 +225,7 @@ function slowTakeovers(): Takeovers {
     returns: { give: () => undefined },
     allowance: { take: () => true },
     perTurnMax: 1,
+    takenMax,
   };
   return new Takeovers(parts as never);
 }
@@ -178,7 +242,8 @@ test('a takeover of several transactions stops where a newer one has begun, and 
   const ref = { id: row?.id ?? 0, name: board.name, incarnation: '' };
   const takeovers = slowTakeovers();
   const caller = { kind: 'key', keyId: 'key_test', role: 'admin' } as never;
-  const seize = (worker: string) => takeovers.takeOver(caller, ref, 'work', { mode: 'adopt', worker });
+  const seize = (worker: string) =>
+    takeovers.takeOver({ caller, board: ref, lane: 'work', body: { mode: 'adopt', worker } });
   const taken: ReturnType<typeof seize>[] = [];
   await sql.begin(async (holdsLate) => {
     await holdsLate`SELECT FROM tasks WHERE id = ${late ?? ''} FOR UPDATE`;
@@ -190,14 +255,41 @@ test('a takeover of several transactions stops where a newer one has begun, and 
       await untilStanding(sql, 'lanes.lock', 'row');
     });
     // The first goes on behind the second's first transaction, and finds that the lane is not its any more.
-    expect((await taken[0])?.length).toBe(1);
+    expect((await taken[0])?.adopted.length).toBe(1);
     await untilStanding(sql, 'claims.lock_taken', 'row');
   });
-  const adopted = (await taken[1]) ?? [];
+  const { adopted } = (await taken[1]) ?? { adopted: [] };
   expect(adopted.map(({ hold }) => hold.taskId).sort()).toEqual([early, late]);
   for (const { task } of held) expect((await board.read(task.id)).claim).toMatchObject({ worker: 'second' });
   await expectFenced(board);
 });
+
+test.each(TAKEOVER_MODES)(
+  'a takeover by %s of more than one request deals with says how much remains, and the next goes on',
+  async (mode) => {
+    const [board] = await servers.board();
+    const { sql } = servers.database;
+    await board.lane('work');
+    await board.tasks('work', 5);
+    await board.claims('work', { worker: 'old', max: 5 });
+    await untilLanesOnline(sql);
+    const [row] = await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`;
+    const ref = { id: row?.id ?? 0, name: board.name, incarnation: '' };
+    const caller = { kind: 'key', keyId: 'key_test', role: 'admin' } as never;
+    const takeovers = slowTakeovers(2);
+    const remaining: number[] = [];
+    for (let left = 3; left > 0; left -= 1)
+      remaining.push(
+        (await takeovers.takeOver({ caller, board: ref, lane: 'work', body: { mode, worker: 'new' } }))
+          .remaining,
+      );
+    expect(remaining).toEqual([3, 1, 0]);
+    expect((await board.events('&kinds=lane.taken_over')).map(({ data }) => data['claims'])).toEqual([
+      2, 2, 1,
+    ]);
+    await auditBoard(sql, board.name);
+  },
+);
 
 test('takeovers on two servers among claims, heartbeats and ends: each claim has one winner, and nothing slips through', async () => {
   const boards = await servers.board();

@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { Claim } from '../../../../src/contract/claims.ts';
+import { LIMITS } from '../../../../src/contract/constants.ts';
 import type { Run } from '../../../../src/contract/runs.ts';
 import type { TakeoverMode } from '../../../../src/contract/statuses.ts';
+import { parseId } from '../../../../src/server/kernel/ids.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { only } from '../../../fixtures/eventually.ts';
+import { untilStanding } from '../../../fixtures/held-lock.ts';
 import { openWorker, pushLane } from '../../../fixtures/push-worker.ts';
 import type { CallAnswer } from '../../../fixtures/server.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
@@ -163,9 +166,75 @@ describe('a takeover by adoption', () => {
     await board.tasks('work', 640);
     for (let held = 0; held < 640; held += 80) await board.claims('work', { worker: `old-${held}`, max: 80 });
     const adopted = expectStatus(await takeOver(board, 'adopt'), 200).body.claims as Claim[];
-    expect(new Set(adopted.map((claim) => claim.task.id)).size).toBe(500);
+    expect(new Set(adopted.map((claim) => claim.task.id)).size).toBe(LIMITS.claimsMax);
     const { fold } = await auditBoard(servers.database.sql, board.name);
-    expect(fold.counts).toMatchObject({ running: 500, ready: 140 });
+    expect(fold.counts).toMatchObject({ running: LIMITS.claimsMax, ready: 640 - LIMITS.claimsMax });
+  });
+});
+
+describe('a takeover under an Idempotency-Key', () => {
+  const once = (board: TestBoard, key: string, mode: TakeoverMode = 'adopt'): Promise<CallAnswer> =>
+    board.call('POST', '/lanes/work/takeover', {
+      body: { mode, worker: 'new' },
+      headers: { 'Idempotency-Key': key },
+    });
+  const runsOf = (answer: CallAnswer): string[] =>
+    (expectStatus(answer, 200).body.claims as Claim[]).map((claim) => claim.run_id).sort();
+
+  test('whose answer was lost hands the adopted claims over again, those that are still held, without a second takeover', async () => {
+    const { boards, held } = await heldByOld(3);
+    const [board, elsewhere] = boards as [TestBoard, TestBoard];
+    // One more is the worker's own, and one becomes so afterwards: neither was adopted.
+    await board.tasks('work', 2);
+    await board.claim('work', { worker: 'new' });
+    const first = await once(board, 'lost');
+    expect(runsOf(first)).toHaveLength(3);
+    await board.claim('work', { worker: 'new' });
+    const [ended, ...kept] = expectStatus(first, 200).body.claims as Claim[];
+    expect((await endClaim(board.server, ended as Claim, 'release')).status).toBe(200);
+    // Claimed again in the ordinary way, it is no adopted claim any more.
+    await board.claim('work', { worker: 'new', task_id: ended?.task.id ?? '' });
+    const again = await once(elsewhere, 'lost');
+    expect(again.headers.get('Idempotent-Replayed')).toBe('true');
+    expect(runsOf(again)).toEqual(kept.map((claim) => claim.run_id).sort());
+    expect(again.body).toMatchObject({ lane: { epoch: 2 }, remaining: 0 });
+    for (const claim of again.body.claims as Claim[])
+      expect((await endClaim(board.server, claim, 'complete')).status).toBe(200);
+    expect(await board.events('&kinds=lane.taken_over')).toHaveLength(1);
+    expect(held).toHaveLength(3);
+    await auditBoard(servers.database.sql, board.name);
+  });
+
+  test('that was cut off after its first transaction is finished by the same request, also when a client asks twice at once', async () => {
+    const { boards, held } = await heldByOld(2);
+    const [board, elsewhere] = boards as [TestBoard, TestBoard];
+    const { sql } = servers.database;
+    const slow = parseId('task', held[1]?.task.id ?? '') ?? '';
+    await sql.begin(async (tx) => {
+      await tx`SELECT FROM tasks WHERE id = ${slow} FOR UPDATE`;
+      const cut = once(board, 'cut');
+      const pids = await untilStanding(sql, 'claims.lock_taken', 'row');
+      await sql`SELECT pg_terminate_backend(pid) FROM unnest(${pids}::int[]) AS pid`;
+      expect((await cut).status).toBe(503);
+    });
+    const answers = await Promise.all([once(elsewhere, 'cut'), once(board, 'cut')]);
+    const runs = new Set(answers.filter(({ status }) => status === 200).flatMap(runsOf));
+    expect(runs.size).toBe(2);
+    const last = await once(board, 'cut');
+    expect(runsOf(last)).toEqual([...runs].sort());
+    expect(last.body.lane.epoch).toBe(2);
+    for (const claim of last.body.claims as Claim[])
+      expect((await endClaim(board.server, claim, 'complete')).status).toBe(200);
+    await auditBoard(sql, board.name);
+  });
+
+  test('does nothing more once the lane was taken over anew', async () => {
+    const { boards } = await heldByOld(1);
+    const board = boardOf(boards);
+    await once(board, 'old');
+    const newest = expectStatus(await takeOver(board, 'adopt', 'newest'), 200).body.claims as Claim[];
+    expect((await once(board, 'old')).body).toMatchObject({ claims: [], lane: { epoch: 3 } });
+    expect((await endClaim(board.server, only(newest), 'complete')).status).toBe(200);
   });
 });
 

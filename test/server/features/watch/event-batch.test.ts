@@ -71,6 +71,26 @@ describe('the frames of a batch', () => {
     expect(made).toBe(2);
   });
 
+  test('hold one text for all ids that watches choose, and few of them are remembered', () => {
+    const [portion] = batchOf(rowsOf([[{ kib: 250 }]])).portionsFor(ALL, 0);
+    const frames = Array.from({ length: 100 }, (_, index) => portion?.frameFor(`watch ${index}`));
+    expect(new Set(frames.map((frame) => frame?.tail))).toHaveLength(1);
+    expect(frames.every((frame) => frame !== undefined && frame.wire.length < 100)).toBe(true);
+    expect(portion?.frameFor('watch 99')).not.toBe(frames[99]);
+  });
+
+  test('are remembered for few filters, as those are the choice of watches, too', () => {
+    const batch = batchOf(rowsOf([[one]]));
+    const filters = Array.from({ length: 100 }, (_, index) => ({
+      ...ALL,
+      lanes: new Set(['a', `other ${index}`]),
+    }));
+    const portions = filters.map((filter) => batch.portionsFor(filter, 0));
+    const again = filters.map((filter) => batch.portionsFor(filter, 0));
+    expect(again).toEqual(portions);
+    expect(again.filter((each, index) => each === portions[index])).toHaveLength(32);
+  });
+
   test('say what the schema of the protocol says', () => {
     const [portion] = batchOf(rowsOf([[one, one]])).portionsFor(ALL, 0);
     const wire = portion?.frameFor('a "quoted" id').wire ?? Buffer.alloc(0);
@@ -95,8 +115,8 @@ describe('the frames of a batch', () => {
       [[2, 3], 3, true],
       [[4, 5, 6], 6, false],
     ]);
-    const wire = batch.portionsFor(ALL, 0)[1]?.frameFor('w').wire.toString('utf8');
-    expect(wire).toContain('"partial":true}');
+    const tail = batch.portionsFor(ALL, 0)[1]?.frameFor('w').tail?.toString('utf8');
+    expect(tail).toContain('"partial":true}');
   });
 
   test('end behind what a filter hid, so that their cursor is never inside a transaction that was not begun', () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ServerFrame } from '../../../../src/contract/frames.ts';
 import { LaneHints } from '../../../../src/server/features/watch/hints.ts';
 import { WatchSession } from '../../../../src/server/features/watch/session.ts';
+import { WatchPlaces } from '../../../../src/server/features/watch/watch-places.ts';
 import { ProblemError } from '../../../../src/server/kernel/problem-error.ts';
 import type { Connection } from '../../../../src/server/ws/connection.ts';
 import type { PreparedFrame } from '../../../../src/server/ws/prepared-frame.ts';
@@ -39,11 +40,16 @@ function setup({ limit = null as (() => Promise<unknown>) | null, greet = async 
   const onError = (error: unknown): never => {
     throw error;
   };
-  const feeds = { follow: async () => ({ seq: 0, leave: () => undefined }) } as never;
+  const feeds = {
+    follow: async () => ({ seq: 0, leave: () => undefined }),
+    position: async () => 0,
+    isLiveAfter: () => true,
+  } as never;
   const hints = { feeds, readConfig: async () => null, countReady: async () => new Map(), onError };
   const services = {
     feeds,
     hints: new LaneHints(hints),
+    places: new WatchPlaces(),
     mayBeHinted: async () => false,
     onHello: (_board: unknown, lane: string) => void state.sightings.push(lane),
     openWorker: () => ({
@@ -157,6 +163,17 @@ describe('a socket', () => {
       { type: 'reply', id: 'e', ok: false, problem: { code: 'rate_limited' } },
     ]);
     expect([state.worker, state.closings]).toEqual([[`ack ${run_id}`], []]);
+  });
+
+  test('has at most four watches with output, and one that ends makes room for another', async () => {
+    const { session, state, send } = setup();
+    for (let count = 0; count < 5; count += 1) await send({ type: 'watch', id: `w${count}`, output: true });
+    expect(state.frames.map(({ type }) => type)).toEqual([...Array(4).fill('watching'), 'error']);
+    expect(state.frames.at(-1)).toMatchObject({ id: 'w4', code: 'invalid_request', fatal: false });
+    await send({ type: 'unwatch', id: 'w0' });
+    await send({ type: 'watch', id: 'w4', output: true });
+    expect(state.frames.at(-1)).toMatchObject({ type: 'watching', id: 'w4' });
+    session.end(1008, 'over');
   });
 
   test('survives a claim_ack and a credit that are wrong in their fields', async () => {

@@ -6,14 +6,25 @@ import type { PreparedFrame } from '../../../../src/server/ws/prepared-frame.ts'
 
 /** Sockets of principals named by their credential; `token …` is a claim token. */
 function setup() {
-  const state = { drains: [] as number[], closings: [] as number[], verified: [] as string[] };
+  const state = {
+    drains: [] as number[],
+    closings: [] as number[],
+    verified: [] as string[],
+    refreshed: [] as (readonly string[])[],
+    /** The database answers no newcomer before. */
+    gate: Promise.resolve(),
+  };
   const principalOf = (name: string): Principal =>
     (name.startsWith('token')
       ? { kind: 'claim', runId: name, board: 'b' }
       : { kind: 'key', keyId: name, role: 'observer', boards: '*' }) as unknown as Principal;
   const sessions = new WatchSessions({
     boards: { resolve: async () => ({ id: 1, name: 'b', incarnation: 'aaaaaaaa' }) },
-    authenticate: async (name: string) => principalOf(name),
+    authenticate: async (name: string) => {
+      await state.gate;
+      return principalOf(name);
+    },
+    refresh: async (names: readonly string[]) => void state.refreshed.push(names),
     verify: async (name: string) => {
       state.verified.push(name);
       return principalOf(name);
@@ -100,10 +111,35 @@ test('a drain sends every client away with 1012, each to come back at a time of 
   await expect(open('one')).rejects.toMatchObject({ code: 'draining', status: 503 });
 });
 
-test('a credential is looked at once for all of its sockets', async () => {
+test('a socket that was being admitted when the drain began is refused, or sent away as soon as it opens', async () => {
+  const { sessions, state, admit, open } = setup();
+  let answer = (): void => undefined;
+  state.gate = new Promise((resolve) => {
+    answer = resolve;
+  });
+  const waiting = admit('one');
+  state.gate = Promise.resolve();
+  const admitted = admit('two');
+  const { open: openTwo } = await admitted;
+  sessions.drain();
+  answer();
+  await expect(waiting).rejects.toMatchObject({ code: 'draining', status: 503 });
+  await expect(open('three')).rejects.toMatchObject({ code: 'draining' });
+  openTwo({
+    onMessage: () => undefined,
+    onWritable: () => undefined,
+    onClose: () => undefined,
+    answer: () => undefined,
+    close: (code: number) => void state.closings.push(code),
+  } as unknown as Connection);
+  expect(state.closings).toEqual([1012]);
+});
+
+test('a credential is looked at once for all of its sockets, and all of them in one look', async () => {
   const { sessions, state, openMany } = setup();
   await openMany('one', 100);
   await openMany('two', 100);
   await sessions.closeRevoked();
   expect(state.verified).toEqual(['one', 'two']);
+  expect(state.refreshed).toEqual([['one', 'two']]);
 });

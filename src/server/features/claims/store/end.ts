@@ -5,7 +5,7 @@ import { assert } from '../../../kernel/assert.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { ActorRef } from '../../../kernel/principal.ts';
 import type { LockedTask } from '../../tasks/service.ts';
-import { IS_PULSE_STEADY } from './pulse.ts';
+import { IS_OWED_AMNESTY, IS_PULSE_STEADY } from './pulse.ts';
 
 export interface HeldRow extends LockedTask {
   readonly run_id: Uuid;
@@ -67,8 +67,9 @@ export const heldColumns = (sql: Runner) => sql`
   (SELECT d.backoff FROM task_details d WHERE d.board_id = t.board_id AND d.task_id = t.id) AS backoff`;
 
 /**
- * Locks the holds that are still the named runs', in task order. What is missing from the answer is held no more, or only in name: a
- * takeover left it to expire.
+ * Locks the holds that are still the named runs', in task order, and the claims as their deletion will: whoever appends to their output
+ * is waited for here, in that order, and not at the deletions, which have none. What is missing from the answer is held no more, or
+ * only in name: a takeover left it to expire.
  */
 export async function lockHolds(tx: Tx, boardId: number, refs: readonly HoldRef[]): Promise<HeldRow[]> {
   return tx<HeldRow[]>`
@@ -85,7 +86,7 @@ export async function lockHolds(tx: Tx, boardId: number, refs: readonly HoldRef[
       WHERE c.board_id = ${boardId} AND c.task_id = ref.task_id AND c.run_id = ref.run_id AND c.attempt = ref.attempt
         AND t.attempt = ref.attempt AND t.status = 'running' AND (c.last_heartbeat_at IS NULL OR NOT ref.is_unheard)
         AND NOT c.is_superseded
-      FOR NO KEY UPDATE OF t, c
+      FOR NO KEY UPDATE OF t FOR UPDATE OF c
     ) AS hold`;
 }
 
@@ -97,13 +98,15 @@ export async function listOverdueBoards(sql: Runner, boardsMax: number): Promise
   const rows = await sql<{ board_id: number }[]>`
     /* claims.list_overdue_boards */
     WITH ${MOMENT(sql)}
-    SELECT DISTINCT c.board_id FROM moment CROSS JOIN claims c WHERE ${IS_PULSE_STEADY(sql)} AND ${OVERDUE(sql)} IS NOT NULL
+    SELECT DISTINCT c.board_id FROM moment CROSS JOIN claims c
+    WHERE ${IS_PULSE_STEADY(sql)} AND ${OVERDUE(sql)} IS NOT NULL AND NOT ${IS_OWED_AMNESTY(sql)}
     LIMIT ${boardsMax}`;
   return rows.map((row) => row.board_id);
 }
 
 /**
  * Locks overdue holds of a board; what another server or a worker has locked is left to it, and everything while the pulse stands still.
+ * Nothing is waited for, here or when the claims are deleted, so the order does not matter; one would have to read and sort them all.
  * What an outage gave to a lease is not stored: a claim and a heartbeat leave it with exactly its length.
  */
 export async function lockOverdueHolds(tx: Tx, boardId: number, rowsMax: number): Promise<OverdueRow[]> {
@@ -115,8 +118,9 @@ export async function lockOverdueHolds(tx: Tx, boardId: number, rowsMax: number)
       greatest(0, round((extract(epoch FROM c.lease_expires_at - coalesce(c.last_heartbeat_at, c.claimed_at)) - c.lease_seconds)::numeric, 2))::float8
         AS amnesty_seconds
     FROM moment CROSS JOIN claims c JOIN tasks t ON t.board_id = c.board_id AND t.id = c.task_id
-    WHERE c.board_id = ${boardId} AND ${IS_PULSE_STEADY(tx)} AND ${OVERDUE(tx)} IS NOT NULL AND t.status = 'running' AND t.attempt = c.attempt
-    LIMIT ${rowsMax} FOR NO KEY UPDATE OF t, c SKIP LOCKED`;
+    WHERE c.board_id = ${boardId} AND ${IS_PULSE_STEADY(tx)} AND ${OVERDUE(tx)} IS NOT NULL AND NOT ${IS_OWED_AMNESTY(tx)}
+      AND t.status = 'running' AND t.attempt = c.attempt
+    LIMIT ${rowsMax} FOR NO KEY UPDATE OF t SKIP LOCKED FOR UPDATE OF c SKIP LOCKED`;
 }
 
 export async function deleteClaims(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<void> {

@@ -25,7 +25,8 @@ export interface AppendedRow {
  * Of more lines than the ring has room for, the last are kept and the others only counted.
  *
  * The claims are locked against their deletion alone, which a heartbeat does not mind: an end waits for the line before it, and the
- * deletion of a board for the line that would otherwise be left behind.
+ * deletion of a board for the line that would otherwise be left behind. A claim that is just ending is waited for: an end may be rolled
+ * back, so skipping it could not tell a run that is lost from one that is not. Ends lock alike and in the same order.
  *
  * Commits without waiting for the disk: output is no part of the log, nothing is decided on it, and a crash that takes back the last
  * lines of a task takes them with their numbers.

@@ -3,7 +3,7 @@
  * by the database's clock, and each statement by one moment of it: what stands still between two looks at the clock cannot pass
  * for time in which somebody was there.
  */
-import type { Runner, Sql, Tx } from '../../../db/client.ts';
+import type { PendingQuery, Runner, Sql, Tx } from '../../../db/client.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 
 /**
@@ -16,16 +16,25 @@ const GAP_SECONDS_MAX = 2;
 export const IS_PULSE_STEADY = (sql: Runner) => sql`
   EXISTS (SELECT FROM pulse p WHERE p.id = 1 AND p.beat_at > moment.at - make_interval(secs => ${GAP_SECONDS_MAX}))`;
 
-/** False: the pulse stands still, or there never was one. Does not wait for the disk: a beat that a crash takes back widens a gap. */
-export async function keepPulse(sql: Sql): Promise<boolean> {
-  const rows = await sql`
+/** For a claim `c`: an outage took time from it that it has not been given back yet, so nobody may judge it. */
+export const IS_OWED_AMNESTY = (sql: Runner) => sql`
+  EXISTS (SELECT FROM amnesties a WHERE a.board_id = c.board_id AND a.task_id = c.task_id AND a.attempt = c.attempt)`;
+
+export interface Beat {
+  /** Some claim is owed time yet. */
+  readonly isOwing: boolean;
+}
+
+/** Null: the pulse stands still, or there never was one. Does not wait for the disk: a beat that a crash takes back widens a gap. */
+export async function keepPulse(sql: Sql): Promise<Beat | null> {
+  const [row] = await sql<{ is_owing: boolean }[]>`
     /* claims.keep_pulse */
     WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS value),
     moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
     UPDATE pulse SET beat_at = greatest(beat_at, moment.at) FROM moment
     WHERE (SELECT value FROM quick) = 'off' AND id = 1 AND beat_at > moment.at - make_interval(secs => ${GAP_SECONDS_MAX})
-    RETURNING 1`;
-  return rows.length > 0;
+    RETURNING EXISTS (SELECT FROM amnesties) AS is_owing`;
+  return row === undefined ? null : { isOwing: row.is_owing };
 }
 
 /** From the last beat to the moment at which somebody is there again. Kept as Postgres writes them, to the microsecond. */
@@ -67,10 +76,27 @@ export interface GivenBack {
 }
 
 /**
- * Moves the clocks of the next claims past the gap. Each has afterwards what it had left when the gap began, and at most its own length
- * from now: who was heard of in the gap gets no more than a fresh lease, and a backup of last week holds nothing longer than a lease.
- * Leases that had run out before stay as they are. The limit on run time is not moved: the work went on without us, and the claim's
- * token ends with it. Runs on the pool of pinned plans, hence in key order, in which everybody locks claims.
+ * Moves the clocks of a claim `c` past a gap. Each has afterwards what it had left when the gap began, and at most its own length from
+ * now: who was heard of in the gap gets no more than a fresh lease, and a backup of last week holds nothing longer than a lease. Clocks
+ * that had run out before stay as they are. The limit on run time is not moved: the work went on without us, and the claim's token ends
+ * with it.
+ */
+function movedClocks(sql: Runner, began: PendingQuery, ended: PendingQuery) {
+  const lost = sql`(${ended} - ${began})`;
+  const lease = sql`make_interval(secs => c.lease_seconds)`;
+  return sql`
+    lease_expires_at = CASE WHEN c.lease_expires_at >= ${began}
+      THEN greatest(c.lease_expires_at, least(c.lease_expires_at + ${lost}, ${ended} + ${lease})) ELSE c.lease_expires_at END,
+    -- Most claims have none, and greatest() and least() pass over a null.
+    cancel_deadline_at = CASE WHEN c.cancel_deadline_at >= ${began}
+      THEN greatest(c.cancel_deadline_at, least(c.cancel_deadline_at + ${lost}, ${ended} + ${lease})) ELSE c.cancel_deadline_at END,
+    last_progress_at = CASE WHEN c.last_progress_at + make_interval(secs => c.no_progress_seconds) >= ${began}
+      THEN greatest(c.last_progress_at, least(c.last_progress_at + ${lost}, ${ended})) ELSE c.last_progress_at END`;
+}
+
+/**
+ * Moves the clocks of the next claims past the gap. Waits for nobody: what somebody has locked is written down as owed, behind what it
+ * may be owed already. Wants pinned plans.
  */
 export async function giveBack(
   tx: Tx,
@@ -79,28 +105,31 @@ export async function giveBack(
   rowsMax: number,
 ): Promise<GivenBack> {
   const [began, ended] = [tx`${gap.beganAt}::timestamptz`, tx`${gap.endedAt}::timestamptz`];
-  const lost = tx`(${ended} - ${began})`;
-  const lease = tx`make_interval(secs => c.lease_seconds)`;
   const [row] = await tx<{ leases: number; board_id: number | null; task_id: Uuid | null }[]>`
     /* claims.give_back */
     WITH live AS MATERIALIZED (
-      SELECT c.board_id, c.task_id FROM claims c
+      SELECT c.board_id, c.task_id, c.attempt, c.lease_expires_at >= ${began} OR ${IS_OWED_AMNESTY(tx)} AS is_alive FROM claims c
       WHERE (c.board_id, c.task_id) > (${after?.boardId ?? 0}::int, ${after?.taskId ?? FIRST_TASK_ID}::uuid)
       ORDER BY c.board_id, c.task_id LIMIT ${rowsMax}
     ),
+    free AS MATERIALIZED (
+      SELECT c.board_id, c.task_id, c.attempt
+      FROM live JOIN claims c ON c.board_id = ANY (ARRAY[live.board_id]) AND c.task_id = live.task_id AND c.attempt = live.attempt
+      WHERE live.is_alive AND NOT ${IS_OWED_AMNESTY(tx)}
+      FOR NO KEY UPDATE OF c SKIP LOCKED
+    ),
     moved AS (
-      UPDATE claims c SET
-        lease_expires_at = greatest(c.lease_expires_at, least(c.lease_expires_at + ${lost}, ${ended} + ${lease})),
-        -- Most claims have none, and greatest() and least() pass over a null.
-        cancel_deadline_at = CASE WHEN c.cancel_deadline_at >= ${began}
-          THEN greatest(c.cancel_deadline_at, least(c.cancel_deadline_at + ${lost}, ${ended} + ${lease})) ELSE c.cancel_deadline_at END,
-        last_progress_at = CASE WHEN c.last_progress_at + make_interval(secs => c.no_progress_seconds) >= ${began}
-          THEN greatest(c.last_progress_at, least(c.last_progress_at + ${lost}, ${ended})) ELSE c.last_progress_at END
-      FROM live
-      WHERE c.board_id = ANY (ARRAY[live.board_id]) AND c.task_id = live.task_id AND c.lease_expires_at >= ${began}
+      UPDATE claims c SET ${movedClocks(tx, began, ended)} FROM free
+      WHERE c.board_id = ANY (ARRAY[free.board_id]) AND c.task_id = free.task_id
       RETURNING 1
+    ),
+    owed AS (
+      INSERT INTO amnesties (board_id, task_id, attempt, began_at, ended_at)
+      SELECT locked.board_id, locked.task_id, locked.attempt, ${began}, ${ended}
+      FROM (SELECT board_id, task_id, attempt FROM live WHERE is_alive EXCEPT SELECT board_id, task_id, attempt FROM free) AS locked
+      ON CONFLICT DO NOTHING RETURNING 1
     )
-    SELECT (SELECT count(*)::int FROM moved) AS leases, last.board_id, last.task_id
+    SELECT (SELECT count(*)::int FROM moved) + (SELECT count(*)::int FROM owed) AS leases, last.board_id, last.task_id
     FROM (SELECT count(*) AS rows FROM live) AS all_live
     LEFT JOIN LATERAL (
       SELECT board_id, task_id FROM live WHERE all_live.rows = ${rowsMax} ORDER BY board_id DESC, task_id DESC LIMIT 1
@@ -114,3 +143,30 @@ export async function giveBack(
 
 /** Before every other, together with board 0, which there never is. */
 const FIRST_TASK_ID = '00000000-0000-0000-0000-000000000000';
+
+/**
+ * Gives claims what they are owed yet, the oldest outage first, as far as nobody has them locked; forgets what was owed to claims that are
+ * gone. The rows of both are locked, so that two servers do not give twice.
+ */
+export async function payAmnesties(sql: Sql, rowsMax: number): Promise<void> {
+  await sql`
+    /* claims.pay_amnesties */
+    WITH gone AS (
+      DELETE FROM amnesties a WHERE NOT EXISTS (
+        SELECT FROM claims c WHERE c.board_id = a.board_id AND c.task_id = a.task_id AND c.attempt = a.attempt)
+    ),
+    due AS MATERIALIZED (
+      SELECT a.board_id, a.task_id, a.attempt, a.began_at, a.ended_at
+      FROM amnesties a JOIN claims c ON c.board_id = a.board_id AND c.task_id = a.task_id AND c.attempt = a.attempt
+      WHERE NOT EXISTS (
+        SELECT FROM amnesties earlier WHERE earlier.board_id = a.board_id AND earlier.task_id = a.task_id
+          AND earlier.attempt = a.attempt AND earlier.began_at < a.began_at)
+      LIMIT ${rowsMax} FOR NO KEY UPDATE OF a, c SKIP LOCKED
+    ),
+    paid AS (
+      DELETE FROM amnesties a USING due
+      WHERE a.board_id = due.board_id AND a.task_id = due.task_id AND a.attempt = due.attempt AND a.began_at = due.began_at
+    )
+    UPDATE claims c SET ${movedClocks(sql, sql`due.began_at`, sql`due.ended_at`)} FROM due
+    WHERE c.board_id = due.board_id AND c.task_id = due.task_id AND c.attempt = due.attempt`;
+}

@@ -1,6 +1,6 @@
 /** A takeover's claims: found, locked, and given to another worker or left without a holder. */
 import type { TakeoverMode } from '../../../../contract/statuses.ts';
-import type { JsonParameter, Tx } from '../../../db/client.ts';
+import type { JsonParameter, Runner, Tx } from '../../../db/client.ts';
 import { assert } from '../../../kernel/assert.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { LaneRow } from '../../lanes/service.ts';
@@ -20,6 +20,12 @@ export async function lockCounter(tx: Tx, boardId: number): Promise<void> {
   await tx`/* claims.lock_counter */ SELECT FROM board_seq WHERE board_id = ${boardId} FOR NO KEY UPDATE`;
 }
 
+interface Others {
+  readonly lane: string;
+  readonly worker: string;
+  readonly mode: TakeoverMode;
+}
+
 /**
  * Live claims of the lane that are not this worker's, in task order. What an earlier takeover left to expire is nobody's: another
  * may still release or adopt it, and has nothing more to leave to expire.
@@ -27,27 +33,40 @@ export async function lockCounter(tx: Tx, boardId: number): Promise<void> {
 export async function listClaimsOfOthers(
   tx: Tx,
   boardId: number,
-  { lane, worker, mode }: { readonly lane: string; readonly worker: string; readonly mode: TakeoverMode },
+  others: Others,
   rowsMax: number,
 ): Promise<TakenRef[]> {
+  const rows = await tx<{ task_id: Uuid; run_id: Uuid }[]>`
+    /* claims.list_of_others */
+    SELECT task_id, run_id FROM claims WHERE ${areOthers(tx, boardId, others)} ORDER BY task_id LIMIT ${rowsMax}`;
+  return rows.map((row) => ({ taskId: row.task_id, runId: row.run_id }));
+}
+
+export async function countClaimsOfOthers(tx: Tx, boardId: number, others: Others): Promise<number> {
+  const [row] = await tx<{ count: number }[]>`
+    /* claims.count_of_others */ SELECT count(*)::int AS count FROM claims WHERE ${areOthers(tx, boardId, others)}`;
+  return row?.count ?? 0;
+}
+
+function areOthers(tx: Tx, boardId: number, { lane, worker, mode }: Others) {
   const isTaken =
     mode === 'expire'
       ? tx`worker <> ${worker} AND NOT is_superseded`
       : tx`(worker <> ${worker} OR is_superseded)`;
-  const rows = await tx<{ task_id: Uuid; run_id: Uuid }[]>`
-    /* claims.list_of_others */
-    SELECT task_id, run_id FROM claims WHERE board_id = ${boardId} AND lane = ${lane} AND lane <> '' AND ${isTaken}
-    ORDER BY task_id LIMIT ${rowsMax}`;
-  return rows.map((row) => ({ taskId: row.task_id, runId: row.run_id }));
+  return tx`board_id = ${boardId} AND lane = ${lane} AND lane <> '' AND ${isTaken}`;
 }
 
-/** Locks the holds that are still there, in task order; what somebody else has locked is waited for, or skipped. */
+/**
+ * Locks the holds that are still there, in task order; what somebody else has locked is waited for, or skipped. The claims as their
+ * deletion will, so that after this nothing is waited for: an append to the output would only be met there.
+ */
 export async function lockTakenHolds(
   tx: Tx,
   boardId: number,
   refs: readonly TakenRef[],
   manner: 'wait' | 'skip',
 ): Promise<TakenRow[]> {
+  const locked = manner === 'skip' ? tx`SKIP LOCKED` : tx``;
   return tx<TakenRow[]>`
     /* claims.lock_taken */
     SELECT hold.* FROM (
@@ -59,7 +78,7 @@ export async function lockTakenHolds(
       SELECT ${heldColumns(tx)}, c.lease_seconds
       FROM claims c JOIN tasks t ON t.board_id = ${boardId} AND t.id = ref.task_id
       WHERE c.board_id = ${boardId} AND c.task_id = ref.task_id AND c.run_id = ref.run_id AND t.attempt = c.attempt AND t.status = 'running'
-      FOR NO KEY UPDATE OF t, c ${manner === 'skip' ? tx`SKIP LOCKED` : tx``}
+      FOR NO KEY UPDATE OF t ${locked} FOR UPDATE OF c ${locked}
     ) AS hold`;
 }
 
@@ -140,4 +159,29 @@ export async function adoptTasks(
     SELECT taken.*, moved.version FROM taken JOIN moved ON moved.task_id = taken.task_id ORDER BY taken.task_id`;
   assert(rows.length === claims.length, 'a task that was just released can be claimed');
   return rows;
+}
+
+interface AdoptionRef {
+  readonly lane: string;
+  readonly worker: string;
+  readonly epoch: number;
+  /** When the epoch was raised: a lane that was deregistered meanwhile began its epochs anew. */
+  readonly at: string;
+}
+
+/** The live claims that the worker has by this takeover: the run before each of them names it. In task order. */
+export async function listAdopted(
+  sql: Runner,
+  boardId: number,
+  { lane, worker, epoch, at }: AdoptionRef,
+  rowsMax: number,
+): Promise<Pick<AdoptedRow, 'task_id' | 'run_id' | 'attempt' | 'lease_seconds'>[]> {
+  const evidence = { takeover: { mode: 'adopt', worker, epoch, at } };
+  return sql`
+    /* claims.list_adopted */
+    SELECT c.task_id, c.run_id, c.attempt, c.lease_seconds FROM claims c
+    JOIN runs r ON r.board_id = c.board_id AND r.task_id = c.task_id AND r.attempt = c.attempt - 1
+    WHERE c.board_id = ${boardId} AND c.lane = ${lane} AND c.lane <> '' AND c.worker = ${worker} AND NOT c.is_superseded
+      AND r.evidence @> ${sql.json(evidence)}
+    ORDER BY c.task_id LIMIT ${rowsMax}`;
 }

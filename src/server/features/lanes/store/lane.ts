@@ -43,6 +43,16 @@ export async function lockLane(tx: Tx, boardId: number, name: string): Promise<L
   return row ?? null;
 }
 
+/** For its end: whoever says hello as one of its workers waits for that, or has been; then its workers, in the order of everybody. */
+export async function lockLaneForEnd(tx: Tx, boardId: number, name: string): Promise<boolean> {
+  const rows =
+    await tx`/* lanes.lock_for_end */ SELECT FROM lanes WHERE board_id = ${boardId} AND name = ${name} FOR UPDATE`;
+  await tx`
+    /* lanes.lock_workers */
+    SELECT FROM workers WHERE board_id = ${boardId} AND lane = ${name} ORDER BY worker FOR UPDATE`;
+  return rows.length > 0;
+}
+
 export async function listLanes(
   sql: Runner,
   boardId: number,

@@ -14,30 +14,67 @@ const ONLINE_SECONDS = 90;
 const LISTED_SECONDS = 86_400;
 const WORKERS_PER_LANE_MAX = 200;
 
-/** A sighting never moves the time back, and one without a version keeps the version known. */
+/** Of a lane, the latest seen first, remembered when they are gone: five times what a list shows. Names are anybody's choice. */
+const REMEMBERED_PER_LANE_MAX = 1000;
+
+/**
+ * A sighting never moves the time back, and one without a version keeps the version known. Workers of many lanes, so no known one is
+ * waited for: whoever has it locked has either just seen it, or is deleting it, or writes that its socket has closed. Those that are new
+ * are inserted by a statement of their own, which holds nothing else, in the order of everybody.
+ */
 export async function recordSightings(sql: Runner, sightings: readonly Sighting[]): Promise<void> {
+  const seen = sql`
+    seen AS MATERIALIZED (
+      SELECT seen.* FROM unnest(
+        ${sightings.map((sighting) => sighting.boardId)}::int[], ${sightings.map((sighting) => sighting.lane)}::text[],
+        ${sightings.map((sighting) => sighting.worker)}::text[], ${sightings.map((sighting) => sighting.version)}::text[]
+      ) AS seen (board_id, lane, worker, version)
+    )`;
   await sql`
     /* presence.record */
+    WITH ${seen},
+    free AS MATERIALIZED (
+      SELECT w.board_id, w.lane, w.worker, seen.version
+      FROM seen JOIN workers w ON w.board_id = seen.board_id AND w.lane = seen.lane AND w.worker = seen.worker
+      FOR NO KEY UPDATE OF w SKIP LOCKED
+    )
+    UPDATE workers w
+    SET last_seen_at = greatest(clock_timestamp(), w.last_seen_at), version = coalesce(free.version, w.version)
+    FROM free WHERE w.board_id = free.board_id AND w.lane = free.lane AND w.worker = free.worker`;
+  await sql`
+    /* presence.record_new */
+    WITH ${seen}
     INSERT INTO workers (board_id, lane, worker, version, last_seen_at)
     SELECT seen.board_id, seen.lane, seen.worker, seen.version, clock_timestamp()
-    FROM unnest(
-      ${sightings.map((seen) => seen.boardId)}::int[], ${sightings.map((seen) => seen.lane)}::text[],
-      ${sightings.map((seen) => seen.worker)}::text[], ${sightings.map((seen) => seen.version)}::text[]
-    ) AS seen (board_id, lane, worker, version)
-    JOIN lanes ON lanes.board_id = seen.board_id AND lanes.name = seen.lane
+    FROM seen JOIN lanes ON lanes.board_id = seen.board_id AND lanes.name = seen.lane
+    WHERE NOT EXISTS (
+      SELECT FROM workers w WHERE w.board_id = seen.board_id AND w.lane = seen.lane AND w.worker = seen.worker)
     ORDER BY seen.board_id, seen.lane, seen.worker
-    ON CONFLICT (board_id, lane, worker) DO UPDATE
-      SET last_seen_at = greatest(excluded.last_seen_at, workers.last_seen_at), version = coalesce(excluded.version, workers.version)`;
+    ON CONFLICT (board_id, lane, worker) DO NOTHING`;
 }
 
-/** Forgets workers that no list shows any more. Rows that somebody is just writing are left for the next time. */
-export async function pruneWorkers(sql: Sql, rowsMax: number): Promise<void> {
-  await sql`
+/**
+ * Forgets workers that no list shows any more, and of a lane that has had a mass of them those that have gone. Rows that somebody is just
+ * writing are left for the next time. Returns how many there were.
+ */
+export async function pruneWorkers(sql: Sql, rowsMax: number): Promise<number> {
+  const { count } = await sql`
     /* presence.prune */
+    WITH crowded AS MATERIALIZED (
+      SELECT crowd.board_id, crowd.lane, (
+        SELECT w.last_seen_at FROM workers w WHERE w.board_id = crowd.board_id AND w.lane = crowd.lane
+        ORDER BY w.last_seen_at DESC OFFSET ${REMEMBERED_PER_LANE_MAX} LIMIT 1
+      ) AS seen_at
+      FROM (SELECT board_id, lane FROM workers GROUP BY board_id, lane HAVING count(*) > ${REMEMBERED_PER_LANE_MAX}) AS crowd
+    )
     DELETE FROM workers WHERE ctid = ANY (ARRAY(
-      SELECT ctid FROM workers WHERE last_seen_at < clock_timestamp() - make_interval(secs => ${LISTED_SECONDS})
-      LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED
+      SELECT w.ctid FROM workers w
+      WHERE w.last_seen_at < clock_timestamp() - make_interval(secs => ${LISTED_SECONDS})
+        OR (w.last_seen_at < clock_timestamp() - make_interval(secs => ${ONLINE_SECONDS})
+          AND w.last_seen_at <= (SELECT seen_at FROM crowded WHERE crowded.board_id = w.board_id AND crowded.lane = w.lane))
+      LIMIT ${rowsMax} FOR UPDATE OF w SKIP LOCKED
     ))`;
+  return count;
 }
 
 export interface WorkerRow {
@@ -120,12 +157,17 @@ export async function listPresenceEdges(
     ORDER BY l.board_id, l.name LIMIT ${rowsMax}`;
 }
 
+/** Far above what a claim, a change of a lane or an event needs. */
+const LOCK_TIMEOUT_MS = 500;
+
 /** What the log last said of these lanes; one that is gone is missing. Until the end of the transaction nobody else says more. */
 export async function lockPresence(
   tx: Tx,
   boardId: number,
   lanes: readonly string[],
 ): Promise<{ name: string; is_online: boolean }[]> {
+  // Of all boards in turns: one that stands still must not keep the others from theirs.
+  await tx`/* presence.lock_timeout */ SELECT set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}ms`}, true)`;
   return tx<{ name: string; is_online: boolean }[]>`
     /* presence.lock */
     SELECT name, is_online FROM lanes WHERE board_id = ${boardId} AND name = ANY(${lanes as string[]}::text[])

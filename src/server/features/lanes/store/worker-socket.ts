@@ -89,7 +89,10 @@ export interface NewestSocketRow extends OpenedRow {
   readonly socket_id: Uuid;
 }
 
-/** The newest sockets of workers of these boards, as far as they were opened in the last so many seconds. */
+/**
+ * The newest sockets of workers of these boards, as far as they were opened in the last so many seconds. By a clock that stands still in a
+ * statement: only such a one is looked up in the index.
+ */
 export async function listNewestSockets(
   sql: Sql,
   boardIds: readonly number[],
@@ -99,5 +102,30 @@ export async function listNewestSockets(
     /* presence.newest_sockets */
     SELECT w.board_id, w.lane, w.worker, w.socket_id, ${OPENED_US(sql)} AS opened_us FROM workers w
     WHERE w.board_id = ANY(${boardIds as number[]}::int[]) AND w.socket_id IS NOT NULL
-      AND w.socket_opened_at > clock_timestamp() - make_interval(secs => ${seconds})`;
+      AND w.socket_opened_at > statement_timestamp() - make_interval(secs => ${seconds})`;
+}
+
+export interface KnownSocket {
+  readonly boardId: number;
+  readonly lane: string;
+  readonly worker: string;
+  readonly socketId: Uuid;
+}
+
+/** The newest sockets of these workers, where they are others than these. */
+export async function listNewerSockets(
+  sql: Sql,
+  sockets: readonly KnownSocket[],
+): Promise<NewestSocketRow[]> {
+  return sql<NewestSocketRow[]>`
+    /* presence.newer_sockets */
+    SELECT w.board_id, w.lane, w.worker, w.socket_id, ${OPENED_US(sql)} AS opened_us
+    FROM unnest(
+      ${sockets.map((socket) => socket.boardId)}::int[], ${sockets.map((socket) => socket.lane)}::text[],
+      ${sockets.map((socket) => socket.worker)}::text[], ${sockets.map((socket) => socket.socketId)}::uuid[]
+    ) AS known (board_id, lane, worker, socket_id)
+    CROSS JOIN LATERAL (
+      SELECT * FROM workers w WHERE w.board_id = known.board_id AND w.lane = known.lane AND w.worker = known.worker LIMIT 1
+    ) AS w
+    WHERE w.socket_id <> known.socket_id`;
 }

@@ -158,15 +158,15 @@ export async function countTasksOfRun(sql: Runner, boardId: number, runId: Uuid)
   return row?.count ?? 0;
 }
 
-/** Locks the live claim of a run against ending, so that what is done under its token is done while it holds. */
-export async function lockLiveClaim(
+/** Locks the claim of a run, whatever its attempt, against ending: what is done under its token is done while it holds. False: it does not. */
+export async function lockClaimOfRun(
   sql: Runner,
   boardId: number,
   taskId: Uuid,
   runId: Uuid,
 ): Promise<boolean> {
   const rows = await sql`
-    /* tasks.lock_live_claim */
+    /* tasks.lock_claim_of_run */
     SELECT FROM claims WHERE board_id = ${boardId} AND task_id = ${taskId} AND run_id = ${runId} AND NOT is_superseded FOR NO KEY UPDATE`;
   return rows.length > 0;
 }

@@ -4,6 +4,7 @@
  * Claims of whoever is told are marked `has_messages`, so that a heartbeat need not look for messages where there are none.
  */
 import type { MESSAGE_STATES } from '../../../../contract/messages.ts';
+import { FINISHED_STATUSES } from '../../../../contract/statuses.ts';
 import type { Runner, Tx } from '../../../db/client.ts';
 import { assert } from '../../../kernel/assert.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
@@ -30,12 +31,19 @@ export interface NewMessage {
   readonly isMissed: boolean;
 }
 
-/** Under the lock of its task. */
+/**
+ * Under the lock of its task, whose row is written anew as it was: a claim that saw the task before this was committed finds it changed
+ * and is decided again (claim.ts), and then sees the message. Unchanged, the task would be claimed as one without messages, after
+ * nobody was found who holds it, and nobody would ever look again.
+ */
 export async function insertMessage(tx: Tx, boardId: number, message: NewMessage): Promise<string> {
   const { id, taskId, text, author, isMissed } = message;
   const [row] = await tx<{ at: string }[]>`
     /* tasks.insert_message */
-    WITH counted AS (
+    WITH rewritten AS (
+      UPDATE tasks SET updated_at = updated_at WHERE board_id = ${boardId} AND id = ${taskId}
+    ),
+    counted AS (
       UPDATE task_details SET message_count = message_count + 1 WHERE board_id = ${boardId} AND task_id = ${taskId}
     )
     INSERT INTO messages (board_id, task_id, id, text, author_type, author_id, at, missed_at)
@@ -80,7 +88,7 @@ export async function listMessages(
       SELECT m.id, m.text, m.at, m.author_type, m.author_id, m.run_id, m.delivered_at, m.acknowledged_at,
         CASE
           WHEN m.acknowledged_at IS NOT NULL THEN 'acknowledged'
-          WHEN m.missed_at IS NOT NULL OR t.status IN ('done', 'cancelled', 'archived') THEN 'missed'
+          WHEN m.missed_at IS NOT NULL OR t.status = ANY(${FINISHED_STATUSES as string[]}::text[]) THEN 'missed'
           WHEN m.delivered_at IS NOT NULL THEN 'delivered'
           ELSE 'queued'
         END AS state
@@ -93,8 +101,12 @@ export async function listMessages(
 export async function missOpenMessages(tx: Tx, boardId: number, taskId: Uuid): Promise<void> {
   await tx`
     /* tasks.miss_open_messages */
-    UPDATE messages SET missed_at = clock_timestamp()
-    WHERE board_id = ${boardId} AND task_id = ${taskId} AND acknowledged_at IS NULL AND missed_at IS NULL`;
+    WITH open AS MATERIALIZED (
+      SELECT id FROM messages WHERE board_id = ${boardId} AND task_id = ${taskId} AND acknowledged_at IS NULL AND missed_at IS NULL
+      ORDER BY id FOR NO KEY UPDATE
+    )
+    UPDATE messages m SET missed_at = clock_timestamp() FROM open
+    WHERE m.board_id = ${boardId} AND m.task_id = ${taskId} AND m.id = open.id`;
 }
 
 /** A run that is to be told what is open for its task. */
@@ -114,6 +126,7 @@ export interface ToldRow {
  * The open messages of these tasks, oldest first, marked as told to these runs. Commits without waiting for the disk: what a crash takes
  * back is the mark, and until it is acknowledged a message is told again.
  * With `isHandoff` the claims learn that there are some, so that their heartbeats repeat them.
+ * Locks as everybody does who locks several: claims before messages, both in the order of their keys.
  */
 export async function tellMessages(
   sql: Runner,
@@ -138,15 +151,33 @@ export async function tellMessages(
         ORDER BY m.id LIMIT ${perTaskMax}
       ) AS message
     ),
+    held AS MATERIALIZED (
+      SELECT holder.* FROM (
+        SELECT DISTINCT board_id, task_id, run_id FROM open WHERE ${isHandoff} ORDER BY task_id
+      ) AS holder
+      CROSS JOIN LATERAL (
+        SELECT FROM claims c WHERE c.board_id = ${boardId} AND c.task_id = holder.task_id AND c.run_id = holder.run_id
+        FOR NO KEY UPDATE
+      ) AS claim
+    ),
     addressed AS (
-      UPDATE claims c SET has_messages = true
-      FROM (SELECT DISTINCT board_id, task_id, run_id FROM open WHERE ${isHandoff}) AS held
+      UPDATE claims c SET has_messages = true FROM held
       WHERE c.board_id = ANY (ARRAY[held.board_id]) AND c.task_id = held.task_id AND c.run_id = held.run_id
     ),
+    untold AS MATERIALIZED (
+      SELECT unheard.* FROM (
+        SELECT board_id, task_id, run_id, id FROM open
+        WHERE told_run_id IS DISTINCT FROM run_id AND (SELECT count(*) FROM held) >= 0 ORDER BY task_id, id
+      ) AS unheard
+      CROSS JOIN LATERAL (
+        SELECT FROM messages m
+        WHERE m.board_id = ${boardId} AND m.task_id = unheard.task_id AND m.id = unheard.id AND m.acknowledged_at IS NULL AND m.missed_at IS NULL
+        FOR NO KEY UPDATE
+      ) AS message
+    ),
     told AS (
-      UPDATE messages m SET run_id = open.run_id, delivered_at = clock_timestamp() FROM open
-      WHERE m.board_id = ANY (ARRAY[open.board_id]) AND m.task_id = open.task_id AND m.id = open.id
-        AND open.told_run_id IS DISTINCT FROM open.run_id AND m.acknowledged_at IS NULL AND m.missed_at IS NULL
+      UPDATE messages m SET run_id = untold.run_id, delivered_at = clock_timestamp() FROM untold
+      WHERE m.board_id = ANY (ARRAY[untold.board_id]) AND m.task_id = untold.task_id AND m.id = untold.id
     )
     SELECT task_id, id, text, at FROM open ORDER BY task_id, id`;
 }
@@ -161,10 +192,14 @@ export async function acknowledgeMessages(
 ): Promise<number> {
   const rows = await tx`
     /* tasks.acknowledge_messages */
+    WITH open AS MATERIALIZED (
+      SELECT id FROM messages
+      WHERE board_id = ${boardId} AND task_id = ${taskId} AND id = ANY(${ids as Uuid[]}::uuid[]) AND acknowledged_at IS NULL AND missed_at IS NULL
+      ORDER BY id FOR NO KEY UPDATE
+    )
     UPDATE messages m SET acknowledged_at = clock_timestamp(), run_id = ${runId},
       delivered_at = coalesce(m.delivered_at, clock_timestamp())
-    WHERE m.board_id = ${boardId} AND m.task_id = ${taskId} AND m.id = ANY(${ids as Uuid[]}::uuid[])
-      AND m.acknowledged_at IS NULL AND m.missed_at IS NULL
+    FROM open WHERE m.board_id = ${boardId} AND m.task_id = ${taskId} AND m.id = open.id
     RETURNING 1`;
   return rows.length;
 }
