@@ -120,7 +120,8 @@ describe('a verb without a token', () => {
   test('is refused on every socket but that of the worker: another one, one without hello, a watcher', async () => {
     const { board, elsewhere, claim } = await held();
     const other = await openWorker(board, { worker: 'other' });
-    const elsewhereOther = await openWorker(elsewhere, { worker: 'other' });
+    // A name of its own: the second socket of one worker takes the place of the first.
+    const elsewhereOther = await openWorker(elsewhere, { worker: 'another' });
     const greeted = new PushWorker(await openSocket(board.server, board.name), 'work');
     for (const socket of [other, elsewhereOther, greeted])
       for (const verb of ['heartbeat', 'complete', 'release'])
