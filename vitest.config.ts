@@ -2,14 +2,24 @@
 // says which. Projects run one after the other (groupOrder), so that processes and databases do not starve the
 // pure tests of a small machine, and vice versa.
 
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type Plugin } from 'vitest/config';
+import { DRIVER_CONNECTION, fixDriver } from './scripts/driver-fix.mjs';
 
 const SECONDS = 1000;
 
+/** The tests run on the driver that the server ships with. */
+const mendedDriver: Plugin = {
+  name: 'mended-driver',
+  transform: (code, id) => (DRIVER_CONNECTION.test(id) ? fixDriver(code) : undefined),
+};
+
 export default defineConfig({
+  plugins: [mendedDriver],
   test: {
+    server: { deps: { inline: ['postgres'] } },
     projects: [
       {
+        extends: true,
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
@@ -20,6 +30,7 @@ export default defineConfig({
         },
       },
       {
+        extends: true,
         test: {
           name: 'pg',
           include: ['test/**/*.pg.test.ts'],
@@ -32,6 +43,7 @@ export default defineConfig({
         },
       },
       {
+        extends: true,
         test: {
           name: 'e2e',
           include: ['test/**/*.e2e.test.ts'],
@@ -43,6 +55,7 @@ export default defineConfig({
         },
       },
       {
+        extends: true,
         test: {
           name: 'browser',
           include: ['test/**/*.browser.test.ts'],

@@ -1,5 +1,6 @@
 // Turns src/ into dist/: one ESM bundle per entry with shared chunks, plus the static files of the API page.
-// Dependencies stay external: they are installed anyway, and native or optional ones cannot be bundled.
+// Dependencies stay external: they are installed anyway, and native or optional ones cannot be bundled. The database driver is the one
+// exception: it comes mended (driver-fix.mjs).
 // Every file is written beside its place and renamed into it, and the stamp comes last, so that a process that
 // starts while another one builds sees either the old file or the new one, never half of one.
 // Types are checked by `npm run typecheck`, never here: this path runs at every first start.
@@ -11,6 +12,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as esbuild from 'esbuild';
+import { DRIVER_CONNECTION, fixDriver } from './driver-fix.mjs';
 import { DIST, isStale, ROOT, STAMP, sourceFingerprint } from './ensure-built.mjs';
 
 // Bundled entries. Code that finds files of the package at run time must search upwards for package.json: after
@@ -62,6 +64,7 @@ async function bundle(log) {
     platform: 'node',
     target: 'node20',
     packages: 'external',
+    plugins: [mendedDriver],
     sourcemap: true,
     legalComments: 'none',
     logLevel: 'warning',
@@ -74,6 +77,18 @@ async function bundle(log) {
   outputFiles.sort((a, b) => Number(isChunk(b.path)) - Number(isChunk(a.path)));
   for (const file of outputFiles) await writeAtomically(file.path, file.contents);
 }
+
+/** @type {esbuild.Plugin} */
+const mendedDriver = {
+  name: 'mended-driver',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^postgres$/ }, () => ({ path: fileURLToPath(import.meta.resolve('postgres')) }));
+    onLoad({ filter: DRIVER_CONNECTION }, async ({ path }) => ({
+      contents: fixDriver(await readFile(path, 'utf8')),
+      loader: 'js',
+    }));
+  },
+};
 
 async function copyDocsUi() {
   const source = dirname(fileURLToPath(import.meta.resolve('swagger-ui-dist/package.json')));

@@ -1,0 +1,41 @@
+/** What is relied on of the driver where its releases fall short: scripts/driver-fix.mjs. */
+import { readFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import postgres from 'postgres';
+import { expect, onTestFinished, test } from 'vitest';
+import { fixDriver } from '../../../scripts/driver-fix.mjs';
+import { useTestDatabase } from '../../fixtures/database.ts';
+
+test('a connection that closes between a query and its first byte is opened anew for the next one', async () => {
+  const { url } = await useTestDatabase();
+  const { hostname, port } = new URL(url);
+  const sockets: Socket[] = [];
+  const sql = postgres(url, {
+    max: 1,
+    backoff: () => 0,
+    // What hangs, hangs until the test fails.
+    connect_timeout: 600,
+    socket: () => {
+      const socket = connect({ host: hostname, port: Number(port) });
+      sockets.push(socket);
+      return socket;
+    },
+  } as Parameters<typeof postgres>[1]);
+  onTestFinished(() => sql.end({ timeout: 0 }));
+  expect([...(await sql`SELECT 1 AS one`)]).toEqual([{ one: 1 }]);
+  // A turn of the event loop closes what was destroyed at its very end, before what waits for the next one.
+  await new Promise(setImmediate);
+  sockets[0]?.destroy();
+  const lost = sql`SELECT 2 AS two`.execute();
+  await expect(lost).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
+  expect([...(await sql`SELECT 3 AS three`)]).toEqual([{ three: 3 }]);
+  expect(sockets).toHaveLength(2);
+});
+
+test('the driver is still the one that is mended, and a changed one is not mended blindly', async () => {
+  const path = fileURLToPath(new URL('./connection.js', import.meta.resolve('postgres')));
+  const code = await readFile(path, 'utf8');
+  expect(() => fixDriver(code)).not.toThrow();
+  expect(() => fixDriver(fixDriver(code).replaceAll('clearImmediate', 'forget'))).toThrow('was changed');
+});
