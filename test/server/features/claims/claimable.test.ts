@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../../../src/contract/events.ts';
-import { claimableOf } from '../../../../src/server/features/claims/claimable.ts';
+import { claimableOf } from '../../../../src/server/features/claims/claiming/claimable.ts';
 
 const event = (kind: Event['kind'], fields: Partial<Event> = {}): Event => ({
   cursor: 'c',

@@ -1,8 +1,8 @@
 /** The one order of what is appended here and what is read from the rings; the database is a script. */
 import { expect, test } from 'vitest';
 import type { ServerFrame } from '../../../../src/contract/frames.ts';
-import { type Growth, OutputFeed } from '../../../../src/server/features/claims/output-feed.ts';
-import { OutputFeeds } from '../../../../src/server/features/claims/output-feeds.ts';
+import { type Growth, OutputFeed } from '../../../../src/server/features/claims/output/output-feed.ts';
+import { OutputFeeds } from '../../../../src/server/features/claims/output/output-feeds.ts';
 import type { Uuid } from '../../../../src/server/kernel/ids.ts';
 import { eventually } from '../../../fixtures/eventually.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Returns } from '../../../../src/server/features/claims/returns.ts';
-import type { Running } from '../../../../src/server/features/claims/running.ts';
+import { Returns } from '../../../../src/server/features/claims/claiming/returns.ts';
+import type { Running } from '../../../../src/server/features/claims/run/running.ts';
 import { ProblemError } from '../../../../src/server/kernel/problem-error.ts';
 
 const BOARD = { id: 1, name: 'b', incarnation: 'aaaaaaaa' };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { TakeoverAllowance } from '../../../../src/server/features/claims/takeover-allowance.ts';
+import { TakeoverAllowance } from '../../../../src/server/features/claims/takeover/takeover-allowance.ts';
 
 function allowed(allowance: TakeoverAllowance, lane: string, tries: number): number {
   return Array.from({ length: tries }, () => allowance.take(1, lane)).filter(Boolean).length;

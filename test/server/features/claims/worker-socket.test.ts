@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ServerFrame } from '../../../../src/contract/frames.ts';
-import type { Offer } from '../../../../src/server/features/claims/push-lane.ts';
-import { WorkerSocket } from '../../../../src/server/features/claims/worker-socket.ts';
+import type { Offer } from '../../../../src/server/features/claims/push/push-lane.ts';
+import { WorkerSocket } from '../../../../src/server/features/claims/push/worker-socket.ts';
 
 const BOARD = { id: 1, name: 'b', incarnation: 'aaaaaaaa' };
 

@@ -7,13 +7,13 @@
  * What one worker prints may go to ten thousand watches: it is handed out in slices, and what comes meanwhile waits, a little of it here and
  * the rest in the rings, which forget the oldest of it.
  */
-import { LIMITS } from '../../../contract/constants.ts';
-import type { Sql } from '../../db/client.ts';
-import { withinDeadline } from '../../db/tx.ts';
-import { formatId, type Uuid } from '../../kernel/ids.ts';
-import { isSliceOver, nextTurn } from '../../kernel/time-slice.ts';
-import type { BoardRef } from '../boards/service.ts';
-import type { OutputWatch } from '../watch/service.ts';
+import { LIMITS } from '../../../../contract/constants.ts';
+import type { Sql } from '../../../db/client.ts';
+import { withinDeadline } from '../../../db/tx.ts';
+import { formatId, type Uuid } from '../../../kernel/ids.ts';
+import { isSliceOver, nextTurn } from '../../../kernel/time-slice.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import type { OutputWatch } from '../../watch/service.ts';
 import { emptyTail, type NumberedLine, type Parcel, parcelOf } from './output-parcel.ts';
 import {
   type HeaderRow,
@@ -22,7 +22,7 @@ import {
   listSpans,
   readClock,
   type SpanLineRow,
-} from './store/output.ts';
+} from '../store/output.ts';
 
 /** New lines of one task: of those behind `afterNumber` and up to `upToNumber` the last, as many as are kept. */
 export interface Growth {

@@ -1,8 +1,8 @@
 /** The output feeds of the boards that somebody watches here. */
-import type { Sql } from '../../db/client.ts';
-import type { Wake } from '../../db/wake.ts';
-import type { BoardRef } from '../boards/service.ts';
-import type { FollowOutput } from '../watch/service.ts';
+import type { Sql } from '../../../db/client.ts';
+import type { Wake } from '../../../db/wake.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import type { FollowOutput } from '../../watch/service.ts';
 import { type Growth, OutputFeed } from './output-feed.ts';
 
 interface OutputFeedsParts {

@@ -8,23 +8,23 @@
  * credits; a PushLane asks for claims on the offers of one lane; a PushBoard is the push lanes of one board and its log; Pushing is all
  * boards of this server. HeldRuns says for which runs a socket may speak, and Returns gives back what no worker has taken on.
  */
-import type { Sql } from '../../db/client.ts';
-import { withinDeadline } from '../../db/tx.ts';
-import { Batcher, type Settled } from '../../kernel/batcher.ts';
-import type { Uuid } from '../../kernel/ids.ts';
-import { actorOf } from '../../kernel/principal.ts';
-import { boardNotFound, type ClaimTokens } from '../auth/service.ts';
-import type { BoardRef } from '../boards/service.ts';
-import type { ConfigCache } from '../lanes/service.ts';
-import type { BoardFeeds, OpenWorkerLink, WorkerCompanion } from '../watch/service.ts';
-import type { ClaimedTasks, Claiming } from './claiming.ts';
-import { gateOf } from './gate.ts';
-import type { HandingOver } from './handing-over.ts';
+import type { Sql } from '../../../db/client.ts';
+import { withinDeadline } from '../../../db/tx.ts';
+import { Batcher, type Settled } from '../../../kernel/batcher.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
+import { actorOf } from '../../../kernel/principal.ts';
+import { boardNotFound, type ClaimTokens } from '../../auth/service.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import type { ConfigCache } from '../../lanes/service.ts';
+import type { BoardFeeds, OpenWorkerLink, WorkerCompanion } from '../../watch/service.ts';
+import type { ClaimedTasks, Claiming } from '../claiming/claiming.ts';
+import { gateOf } from '../gate.ts';
+import type { HandingOver } from '../claiming/handing-over.ts';
 import { PushBoard } from './push-board.ts';
 import type { Offer } from './push-lane.ts';
-import type { Returns } from './returns.ts';
-import type { RunVerbParts } from './run-verbs.ts';
-import { findRunHolders, type RunHolder } from './store/run.ts';
+import type { Returns } from '../claiming/returns.ts';
+import type { RunVerbParts } from '../run/run-verbs.ts';
+import { findRunHolders, type RunHolder } from '../store/run.ts';
 import { type PushDesk, WorkerSocket } from './worker-socket.ts';
 
 interface PushingParts extends RunVerbParts {

@@ -6,12 +6,12 @@ import type {
   FailBody,
   HeartbeatBody,
   ReleaseBody,
-} from '../../../contract/runs.ts';
-import { present } from '../../kernel/assert.ts';
-import { parseId } from '../../kernel/ids.ts';
-import type { ActorRef, ClaimPrincipal } from '../../kernel/principal.ts';
-import type { End } from '../tasks/service.ts';
-import type { HoldRef } from './store/end.ts';
+} from '../../../../contract/runs.ts';
+import { present } from '../../../kernel/assert.ts';
+import { parseId } from '../../../kernel/ids.ts';
+import type { ActorRef, ClaimPrincipal } from '../../../kernel/principal.ts';
+import type { End } from '../../tasks/service.ts';
+import type { HoldRef } from '../store/end.ts';
 
 export interface RunEnd extends HoldRef {
   readonly end: End;

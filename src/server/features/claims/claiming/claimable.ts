@@ -2,7 +2,7 @@
  * What events of the log say about work that can be claimed, for all who wait for some: long polls and push lanes. Pure. It may say
  * too much (another server was faster) but must not overlook anything that a claim would find.
  */
-import type { Event } from '../../../contract/events.ts';
+import type { Event } from '../../../../contract/events.ts';
 
 export interface Claimable {
   /** How many more tasks of a lane may be ready, by lane. */

@@ -1,9 +1,9 @@
 /** What the holder of a claim that is over is told: what happened, when and by whom. */
-import type { ClaimLostReason, Outcome } from '../../../contract/statuses.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
-import type { BoardRef } from '../boards/service.ts';
-import type { RunRow } from './store/run.ts';
-import { runOf } from './view.ts';
+import type { ClaimLostReason, Outcome } from '../../../../contract/statuses.ts';
+import { ProblemError } from '../../../kernel/problem-error.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import type { RunRow } from '../store/run.ts';
+import { runOf } from '../view.ts';
 
 /** What an outcome means for the run that no longer holds the claim. */
 const LOST_REASONS: Readonly<Record<Outcome, ClaimLostReason>> = {

@@ -1,14 +1,14 @@
 /** Claims as the wire shows them: tokens signed, and handoffs read for the tasks that have a past. */
-import type { Claim, Handoff } from '../../../contract/claims.ts';
-import type { Sql } from '../../db/client.ts';
-import { withinDeadline } from '../../db/tx.ts';
-import { formatId, parseId, type Uuid } from '../../kernel/ids.ts';
-import type { ClaimTokens } from '../auth/service.ts';
-import type { BoardRef } from '../boards/service.ts';
-import { listNewestComments, taskOf } from '../tasks/service.ts';
-import type { Inbox } from './inbox.ts';
-import { type ClaimedRow, findLiveClaims, listNewestAttempts } from './store/claim.ts';
-import { EMPTY_HANDOFF, HANDOFF_ATTEMPTS_MAX, HANDOFF_COMMENTS_MAX, handoffOf } from './view.ts';
+import type { Claim, Handoff } from '../../../../contract/claims.ts';
+import type { Sql } from '../../../db/client.ts';
+import { withinDeadline } from '../../../db/tx.ts';
+import { formatId, parseId, type Uuid } from '../../../kernel/ids.ts';
+import type { ClaimTokens } from '../../auth/service.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import { listNewestComments, taskOf } from '../../tasks/service.ts';
+import type { Inbox } from '../steering/inbox.ts';
+import { type ClaimedRow, findLiveClaims, listNewestAttempts } from '../store/claim.ts';
+import { EMPTY_HANDOFF, HANDOFF_ATTEMPTS_MAX, HANDOFF_COMMENTS_MAX, handoffOf } from '../view.ts';
 
 const HEARTBEATS_PER_LEASE = 3;
 

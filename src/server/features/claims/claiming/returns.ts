@@ -4,12 +4,12 @@
  * it. Never takes a claim from a worker that has it after all: a claim that was heard of by a heartbeat is left alone, and the attempt
  * fences every later one. What is owed lives in memory only: a server that is killed leaves it to the lease.
  */
-import { ProblemError } from '../../kernel/problem-error.ts';
-import type { BoardRef } from '../boards/service.ts';
-import { undeliveredEnd } from './run-operation.ts';
-import type { Running } from './running.ts';
-import type { ClaimedRow } from './store/claim.ts';
-import type { HoldRef } from './store/end.ts';
+import { ProblemError } from '../../../kernel/problem-error.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import { undeliveredEnd } from '../run/run-operation.ts';
+import type { Running } from '../run/running.ts';
+import type { ClaimedRow } from '../store/claim.ts';
+import type { HoldRef } from '../store/end.ts';
 
 /** A claim as it was handed out. */
 export interface Undelivered {

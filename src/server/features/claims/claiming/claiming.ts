@@ -1,21 +1,21 @@
 /** Claiming: requests of a board are gathered, each batch is one statement, every lane and every request in it gets its turn. */
-import type { ClaimTasksBody } from '../../../contract/claims.ts';
-import type { EmptyClaimReason } from '../../../contract/statuses.ts';
-import type { Sql, Tx } from '../../db/client.ts';
-import { isConflict, isDatabaseAway, isStaleDecision } from '../../db/failures.ts';
-import { transaction, withinDeadline } from '../../db/tx.ts';
-import type { Wake } from '../../db/wake.ts';
-import { Batcher, type Settled } from '../../kernel/batcher.ts';
-import type { IdSource, Uuid } from '../../kernel/ids.ts';
-import { actorOf, type Principal } from '../../kernel/principal.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
-import { boardNotFound } from '../auth/service.ts';
-import type { BoardRef } from '../boards/service.ts';
-import type { BoardConfig, ConfigCache, PresenceTracker } from '../lanes/service.ts';
-import type { TaskService } from '../tasks/service.ts';
-import { gateOf } from './gate.ts';
+import type { ClaimTasksBody } from '../../../../contract/claims.ts';
+import type { EmptyClaimReason } from '../../../../contract/statuses.ts';
+import type { Sql, Tx } from '../../../db/client.ts';
+import { isConflict, isDatabaseAway, isStaleDecision } from '../../../db/failures.ts';
+import { transaction, withinDeadline } from '../../../db/tx.ts';
+import type { Wake } from '../../../db/wake.ts';
+import { Batcher, type Settled } from '../../../kernel/batcher.ts';
+import type { IdSource, Uuid } from '../../../kernel/ids.ts';
+import { actorOf, type Principal } from '../../../kernel/principal.ts';
+import { ProblemError } from '../../../kernel/problem-error.ts';
+import { boardNotFound } from '../../auth/service.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import type { BoardConfig, ConfigCache, PresenceTracker } from '../../lanes/service.ts';
+import type { TaskService } from '../../tasks/service.ts';
+import { gateOf } from '../gate.ts';
 import { type Undelivered, undeliveredOf } from './returns.ts';
-import { type ClaimedRow, claimReady, countLaneClaims, lockLanes, type Slot } from './store/claim.ts';
+import { type ClaimedRow, claimReady, countLaneClaims, lockLanes, type Slot } from '../store/claim.ts';
 
 export interface ClaimRequest {
   readonly lane: string;

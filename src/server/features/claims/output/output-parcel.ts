@@ -1,6 +1,6 @@
 /** New lines of one task on their way to all who watch it here. Their text is made once, however many watches there are. */
-import { formatId, type Uuid } from '../../kernel/ids.ts';
-import { SharedTail } from '../../ws/prepared-frame.ts';
+import { formatId, type Uuid } from '../../../kernel/ids.ts';
+import { SharedTail } from '../../../ws/prepared-frame.ts';
 
 export interface NumberedLine {
   readonly number: number;

@@ -9,10 +9,10 @@
  * The alternative, that each server gives back what it noticed itself to have been away, lets a server that was paused alone extend leases
  * whose holders were heard all the time by the others, and two servers that come back together give twice.
  */
-import { begin } from '../../db/begin.ts';
-import { pinPlans, type Sql } from '../../db/client.ts';
-import { withinDeadline } from '../../db/tx.ts';
-import { type ClaimPlace, giveBack, keepPulse, lockGap, payAmnesties, resumePulse } from './store/pulse.ts';
+import { begin } from '../../../db/begin.ts';
+import { pinPlans, type Sql } from '../../../db/client.ts';
+import { withinDeadline } from '../../../db/tx.ts';
+import { type ClaimPlace, giveBack, keepPulse, lockGap, payAmnesties, resumePulse } from '../store/pulse.ts';
 
 export interface Outage {
   /** From the last beat to the moment when somebody was there again. */

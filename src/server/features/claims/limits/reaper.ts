@@ -3,14 +3,14 @@
  * answered. Runs on every server: locks are skipped, so each hold is taken by one of them and none is waited for. Never judges while the
  * pulse of all servers stands still (outage.ts): until it goes on, nobody knows what a limit is worth.
  */
-import type { Sql } from '../../db/client.ts';
-import { transaction, withinDeadline } from '../../db/tx.ts';
-import type { Wake } from '../../db/wake.ts';
-import { unreachable } from '../../kernel/assert.ts';
-import { takeTurns } from '../../kernel/turns.ts';
-import type { End } from '../tasks/service.ts';
-import { type Ending, settleEndings } from './settle.ts';
-import { listOverdueBoards, lockOverdueHolds, type Overdue, type OverdueRow } from './store/end.ts';
+import type { Sql } from '../../../db/client.ts';
+import { transaction, withinDeadline } from '../../../db/tx.ts';
+import type { Wake } from '../../../db/wake.ts';
+import { unreachable } from '../../../kernel/assert.ts';
+import { takeTurns } from '../../../kernel/turns.ts';
+import type { End } from '../../tasks/service.ts';
+import { type Ending, settleEndings } from '../settle.ts';
+import { listOverdueBoards, lockOverdueHolds, type Overdue, type OverdueRow } from '../store/end.ts';
 
 /** Of one transaction, some 100 ms: a board's claims and ends wait for it. */
 const HOLDS_PER_TURN_MAX = 500;

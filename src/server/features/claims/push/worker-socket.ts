@@ -4,27 +4,27 @@
  * not even be sent goes back too, and its credits with it.
  * Holds no timer of its own: the pusher sweeps all sockets.
  */
-import { CLOSE_CODES, LIMITS } from '../../../contract/constants.ts';
-import type { PushedClaim, RunFrame } from '../../../contract/frames.ts';
-import { PROBLEMS } from '../../../contract/problems.ts';
-import { present } from '../../kernel/assert.ts';
-import { actorOf } from '../../kernel/principal.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
-import type { ClaimTokens } from '../auth/service.ts';
+import { CLOSE_CODES, LIMITS } from '../../../../contract/constants.ts';
+import type { PushedClaim, RunFrame } from '../../../../contract/frames.ts';
+import { PROBLEMS } from '../../../../contract/problems.ts';
+import { present } from '../../../kernel/assert.ts';
+import { actorOf } from '../../../kernel/principal.ts';
+import { ProblemError } from '../../../kernel/problem-error.ts';
+import type { ClaimTokens } from '../../auth/service.ts';
 import type {
   CloseCause,
   WorkerCompanion,
   WorkerGreeting,
   WorkerLink,
   WorkerPort,
-} from '../watch/service.ts';
-import type { HandingOver } from './handing-over.ts';
-import { type FindRun, HeldRuns, socketClaim } from './held-runs.ts';
+} from '../../watch/service.ts';
+import type { HandingOver } from '../claiming/handing-over.ts';
+import { type FindRun, HeldRuns, socketClaim } from '../run/held-runs.ts';
 import { type Offer, REST_MS } from './push-lane.ts';
-import { type Undelivered, undeliveredOf } from './returns.ts';
-import { isEnd, operateFrame } from './run-frames.ts';
-import type { RunVerbParts } from './run-verbs.ts';
-import type { ClaimedRow } from './store/claim.ts';
+import { type Undelivered, undeliveredOf } from '../claiming/returns.ts';
+import { isEnd, operateFrame } from '../run/run-frames.ts';
+import type { RunVerbParts } from '../run/run-verbs.ts';
+import type { ClaimedRow } from '../store/claim.ts';
 
 /** What a socket asks of the pusher; its board is known there. */
 export interface PushDesk {

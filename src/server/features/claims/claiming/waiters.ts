@@ -2,11 +2,11 @@
  * Long polls that wait for work, in the order they came. The board's feed says what has become claimable, and only as many waiters
  * are woken; one that finds nothing keeps its place. A configuration change wakes all of its lane: the gate may have opened.
  */
-import type { Event } from '../../../contract/events.ts';
-import { pause } from '../../kernel/lifecycle.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
-import type { BoardRef } from '../boards/service.ts';
-import type { BoardFeeds, Follower } from '../watch/service.ts';
+import type { Event } from '../../../../contract/events.ts';
+import { pause } from '../../../kernel/lifecycle.ts';
+import { ProblemError } from '../../../kernel/problem-error.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import type { BoardFeeds, Follower } from '../../watch/service.ts';
 import { claimableOf } from './claimable.ts';
 
 /** However well wake-ups work, a waiter looks for itself this often. */

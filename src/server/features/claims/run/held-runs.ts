@@ -3,14 +3,14 @@
  * was pushed to it, or its row names a worker that this socket said hello as, which is how a worker goes on after a reconnect.
  * Says who speaks, never whether the claim still holds: that is the row's, in the statement of the verb.
  */
-import type { Claim } from '../../../contract/claims.ts';
-import type { RunFrame } from '../../../contract/frames.ts';
-import { boardIdOf, formatId, parseId, type Uuid } from '../../kernel/ids.ts';
-import type { ClaimPrincipal } from '../../kernel/principal.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
-import type { ClaimTokens } from '../auth/service.ts';
-import type { WorkerPort } from '../watch/service.ts';
-import type { RunHolder } from './store/run.ts';
+import type { Claim } from '../../../../contract/claims.ts';
+import type { RunFrame } from '../../../../contract/frames.ts';
+import { boardIdOf, formatId, parseId, type Uuid } from '../../../kernel/ids.ts';
+import type { ClaimPrincipal } from '../../../kernel/principal.ts';
+import { ProblemError } from '../../../kernel/problem-error.ts';
+import type { ClaimTokens } from '../../auth/service.ts';
+import type { WorkerPort } from '../../watch/service.ts';
+import type { RunHolder } from '../store/run.ts';
 
 /** The row of a run, looked up for a socket that does not know it. */
 export type FindRun = (runId: Uuid) => Promise<RunHolder | null>;

@@ -2,23 +2,23 @@
  * Steering messages as their holders get them: told with the claim, over the socket and with each heartbeat until they are
  * acknowledged. Telling may be repeated by anyone at any time; an acknowledgement holds only while the claim does.
  */
-import { LIMITS } from '../../../contract/constants.ts';
-import type { Sql } from '../../db/client.ts';
-import { retriedStatement, transaction, withinDeadline } from '../../db/tx.ts';
-import { parseId, type Uuid } from '../../kernel/ids.ts';
-import type { ClaimPrincipal } from '../../kernel/principal.ts';
-import type { BoardRef } from '../boards/service.ts';
+import { LIMITS } from '../../../../contract/constants.ts';
+import type { Sql } from '../../../db/client.ts';
+import { retriedStatement, transaction, withinDeadline } from '../../../db/tx.ts';
+import { parseId, type Uuid } from '../../../kernel/ids.ts';
+import type { ClaimPrincipal } from '../../../kernel/principal.ts';
+import type { BoardRef } from '../../boards/service.ts';
 import {
   acknowledgeMessages,
   type Listener,
   markHolderAnswered,
   type ToldRow,
   tellMessages,
-} from '../tasks/service.ts';
-import { claimLost } from './claim-lost.ts';
-import { holdOf } from './run-operation.ts';
-import { findRunEnds } from './store/run.ts';
-import { lockLiveClaim } from './store/signal.ts';
+} from '../../tasks/service.ts';
+import { claimLost } from '../run/claim-lost.ts';
+import { holdOf } from '../run/run-operation.ts';
+import { findRunEnds } from '../store/run.ts';
+import { lockLiveClaim } from '../store/signal.ts';
 
 type Told = ReadonlyMap<Uuid, readonly ToldRow[]>;
 

@@ -4,11 +4,11 @@
  * puts right; guessing too high costs an empty claim, so a count that is known is shared out, and not shouted to everybody.
  * Owns no clock, no timer and no claim: what was claimed belongs to the offer's taker, who also gives back what it cannot use.
  */
-import { LIMITS } from '../../../contract/constants.ts';
-import type { EmptyClaimReason } from '../../../contract/statuses.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
-import { type ClaimedTasks, GATHERED_TASKS_MAX } from './claiming.ts';
-import type { ClaimedRow } from './store/claim.ts';
+import { LIMITS } from '../../../../contract/constants.ts';
+import type { EmptyClaimReason } from '../../../../contract/statuses.ts';
+import { ProblemError } from '../../../kernel/problem-error.ts';
+import { type ClaimedTasks, GATHERED_TASKS_MAX } from '../claiming/claiming.ts';
+import type { ClaimedRow } from '../store/claim.ts';
 
 /** The credits of one worker, and how it takes what they bring. */
 export interface Offer {

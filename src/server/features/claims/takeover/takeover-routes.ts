@@ -1,13 +1,13 @@
 /** Binds the route that takes a lane over, with and without an Idempotency-Key. */
-import { takeOverLane } from '../../../contract/claims.ts';
-import type { Bind } from '../../http/bind-route.ts';
-import type { Answer, Exchange } from '../../http/exchange.ts';
-import type { Idempotency } from '../../http/idempotency.ts';
-import { present } from '../../kernel/assert.ts';
-import { formatId } from '../../kernel/ids.ts';
-import type { BoardService } from '../boards/service.ts';
-import type { LaneService } from '../lanes/service.ts';
-import type { HandingOver } from './handing-over.ts';
+import { takeOverLane } from '../../../../contract/claims.ts';
+import type { Bind } from '../../../http/bind-route.ts';
+import type { Answer, Exchange } from '../../../http/exchange.ts';
+import type { Idempotency } from '../../../http/idempotency.ts';
+import { present } from '../../../kernel/assert.ts';
+import { formatId } from '../../../kernel/ids.ts';
+import type { BoardService } from '../../boards/service.ts';
+import type { LaneService } from '../../lanes/service.ts';
+import type { HandingOver } from '../claiming/handing-over.ts';
 import {
   type Begun,
   memoryOf,

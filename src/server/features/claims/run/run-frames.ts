@@ -1,7 +1,7 @@
 /** The verbs of a holder as they come over a socket, and the short replies that go back: the worker knows its task already. */
-import type { RunFrame } from '../../../contract/frames.ts';
-import type { ClaimPrincipal } from '../../kernel/principal.ts';
-import type { BoardRef } from '../boards/service.ts';
+import type { RunFrame } from '../../../../contract/frames.ts';
+import type { ClaimPrincipal } from '../../../kernel/principal.ts';
+import type { BoardRef } from '../../boards/service.ts';
 import { operateRun, type RunCall, type RunVerbParts } from './run-verbs.ts';
 
 /** After such a frame the run is nobody's any more. */

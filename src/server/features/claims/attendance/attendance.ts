@@ -4,14 +4,14 @@
  * statement, because a restart brings thousands at once.
  * Never ends a claim itself: that a worker's socket has closed is handed to Departures, which decides by the row.
  */
-import { CLOSE_CODES } from '../../../contract/constants.ts';
-import type { Sql } from '../../db/client.ts';
-import { isDatabaseAway } from '../../db/failures.ts';
-import { retriedStatement, withinDeadline } from '../../db/tx.ts';
-import { Batcher, type Settled } from '../../kernel/batcher.ts';
-import type { Uuid } from '../../kernel/ids.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
-import type { BoardRef } from '../boards/service.ts';
+import { CLOSE_CODES } from '../../../../contract/constants.ts';
+import type { Sql } from '../../../db/client.ts';
+import { isDatabaseAway } from '../../../db/failures.ts';
+import { retriedStatement, withinDeadline } from '../../../db/tx.ts';
+import { Batcher, type Settled } from '../../../kernel/batcher.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
+import { ProblemError } from '../../../kernel/problem-error.ts';
+import type { BoardRef } from '../../boards/service.ts';
 import {
   laneNotFound,
   listNewerSockets,
@@ -19,8 +19,8 @@ import {
   type NewestSocketRow,
   openWorkerSockets,
   type SocketOpening,
-} from '../lanes/service.ts';
-import type { CloseCause, WorkerCompanion, WorkerGreeting, WorkerPort } from '../watch/service.ts';
+} from '../../lanes/service.ts';
+import type { CloseCause, WorkerCompanion, WorkerGreeting, WorkerPort } from '../../watch/service.ts';
 import type { Departures } from './departures.ts';
 
 interface AttendanceParts {

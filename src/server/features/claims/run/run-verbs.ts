@@ -2,20 +2,20 @@
  * The verbs of a holder: the one place that knows who does what they ask for, whichever way they came in. Each may come over its route,
  * in a batch, or in a frame of a socket; what an answer shows of the outcome is for those who carry it.
  */
-import type { MessagesAckBody } from '../../../contract/messages.ts';
-import type { OutputBody } from '../../../contract/outputs.ts';
+import type { MessagesAckBody } from '../../../../contract/messages.ts';
+import type { OutputBody } from '../../../../contract/outputs.ts';
 import type {
   BlockBody,
   CompleteBody,
   FailBody,
   HeartbeatBody,
   ReleaseBody,
-} from '../../../contract/runs.ts';
-import { unreachable } from '../../kernel/assert.ts';
-import type { ClaimPrincipal } from '../../kernel/principal.ts';
-import type { BoardRef } from '../boards/service.ts';
-import type { Inbox } from './inbox.ts';
-import type { Outputs } from './outputs.ts';
+} from '../../../../contract/runs.ts';
+import { unreachable } from '../../../kernel/assert.ts';
+import type { ClaimPrincipal } from '../../../kernel/principal.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import type { Inbox } from '../steering/inbox.ts';
+import type { Outputs } from '../output/outputs.ts';
 import { blockEnd, completeEnd, failEnd, holdOf, releaseEnd } from './run-operation.ts';
 import type { Running } from './running.ts';
 

@@ -7,17 +7,17 @@
  * Each claim is dealt with once, by whoever has its lock: its holder's end, or the takeover. So a request that comes again goes on from
  * what its first transaction wrote down, wherever the first try ended.
  */
-import type { TakeoverBody } from '../../../contract/claims.ts';
-import { LIMITS } from '../../../contract/constants.ts';
-import type { TakeoverMode } from '../../../contract/statuses.ts';
-import type { Sql, Tx } from '../../db/client.ts';
-import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
-import { transaction, withinDeadline } from '../../db/tx.ts';
-import type { Wake } from '../../db/wake.ts';
-import type { IdSource, Uuid } from '../../kernel/ids.ts';
-import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
-import type { BoardRef } from '../boards/service.ts';
+import type { TakeoverBody } from '../../../../contract/claims.ts';
+import { LIMITS } from '../../../../contract/constants.ts';
+import type { TakeoverMode } from '../../../../contract/statuses.ts';
+import type { Sql, Tx } from '../../../db/client.ts';
+import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../../db/event-log.ts';
+import { transaction, withinDeadline } from '../../../db/tx.ts';
+import type { Wake } from '../../../db/wake.ts';
+import type { IdSource, Uuid } from '../../../kernel/ids.ts';
+import { type ActorRef, actorOf, type Principal } from '../../../kernel/principal.ts';
+import { ProblemError } from '../../../kernel/problem-error.ts';
+import type { BoardRef } from '../../boards/service.ts';
 import {
   type ConfigCache,
   type LaneRow,
@@ -26,9 +26,9 @@ import {
   lockLane,
   type PresenceTracker,
   raiseEpoch,
-} from '../lanes/service.ts';
-import type { Returns, Undelivered } from './returns.ts';
-import { type Ending, settleEndings } from './settle.ts';
+} from '../../lanes/service.ts';
+import type { Returns, Undelivered } from '../claiming/returns.ts';
+import { type Ending, settleEndings } from '../settle.ts';
 import {
   type AdoptedRow,
   adoptTasks,
@@ -40,7 +40,7 @@ import {
   supersedeClaims,
   type TakenRef,
   type TakenRow,
-} from './store/takeover.ts';
+} from '../store/takeover.ts';
 import type { TakeoverAllowance } from './takeover-allowance.ts';
 
 interface TakeoversParts {

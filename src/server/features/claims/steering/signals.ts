@@ -4,15 +4,15 @@
  * Never decides anything: the claim's row does, heartbeats repeat what it says, and the reaper acts on it.
  * The alternative, to find them among the events, has every server with workers read the whole log of a busy board.
  */
-import type { Sql } from '../../db/client.ts';
-import { withinDeadline } from '../../db/tx.ts';
-import type { Wake } from '../../db/wake.ts';
-import { formatId, type Uuid } from '../../kernel/ids.ts';
-import type { BoardRef } from '../boards/service.ts';
-import type { WorkerCompanion, WorkerGreeting, WorkerPort } from '../watch/service.ts';
+import type { Sql } from '../../../db/client.ts';
+import { withinDeadline } from '../../../db/tx.ts';
+import type { Wake } from '../../../db/wake.ts';
+import { formatId, type Uuid } from '../../../kernel/ids.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import type { WorkerCompanion, WorkerGreeting, WorkerPort } from '../../watch/service.ts';
 import type { Inbox } from './inbox.ts';
-import { findSignals, type SignalRow } from './store/signal.ts';
-import { toldMessageOf } from './view.ts';
+import { findSignals, type SignalRow } from '../store/signal.ts';
+import { toldMessageOf } from '../view.ts';
 
 interface SignalsParts {
   readonly sql: Sql;

@@ -9,19 +9,19 @@
  * once, by a server that has stood still for nobody of late, crashes at once. Every other close is written first, and crashes what it
  * must when the worker has had the time to say hello again.
  */
-import type { Sql } from '../../db/client.ts';
-import { BoardGoneError, isConflict, isDatabaseAway } from '../../db/failures.ts';
-import { transaction } from '../../db/tx.ts';
-import type { Wake } from '../../db/wake.ts';
-import { Batcher, type Settled } from '../../kernel/batcher.ts';
-import type { Uuid } from '../../kernel/ids.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
-import type { BoardRef } from '../boards/service.ts';
-import { closeWorkerSockets } from '../lanes/service.ts';
-import type { Returns } from './returns.ts';
-import { type Ending, settleEndings } from './settle.ts';
-import { listCrashable } from './store/departure.ts';
-import { type HeldRow, lockHolds } from './store/end.ts';
+import type { Sql } from '../../../db/client.ts';
+import { BoardGoneError, isConflict, isDatabaseAway } from '../../../db/failures.ts';
+import { transaction } from '../../../db/tx.ts';
+import type { Wake } from '../../../db/wake.ts';
+import { Batcher, type Settled } from '../../../kernel/batcher.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
+import { ProblemError } from '../../../kernel/problem-error.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import { closeWorkerSockets } from '../../lanes/service.ts';
+import type { Returns } from '../claiming/returns.ts';
+import { type Ending, settleEndings } from '../settle.ts';
+import { listCrashable } from '../store/departure.ts';
+import { type HeldRow, lockHolds } from '../store/end.ts';
 
 export interface Departure {
   readonly board: BoardRef;

@@ -1,10 +1,10 @@
 /** The push lanes of one board, and the board's log, followed only while one of them is hungry. */
-import type { Event } from '../../../contract/events.ts';
-import { boardNotFound } from '../auth/service.ts';
-import type { BoardRef } from '../boards/service.ts';
-import type { BoardFeeds, Follower } from '../watch/service.ts';
-import { claimableOf } from './claimable.ts';
-import type { ClaimedTasks } from './claiming.ts';
+import type { Event } from '../../../../contract/events.ts';
+import { boardNotFound } from '../../auth/service.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import type { BoardFeeds, Follower } from '../../watch/service.ts';
+import { claimableOf } from '../claiming/claimable.ts';
+import type { ClaimedTasks } from '../claiming/claiming.ts';
 import { type Offer, PushLane } from './push-lane.ts';
 
 interface PushBoardParts {

@@ -2,23 +2,23 @@
  * Output of tasks: lines that holders append, gathered per board, so that a fleet that prints does not cost a transaction a line. No
  * part of the log and no sign of life. Who watches here is handed the lines at once; other servers are nudged, a few times a second.
  */
-import { LIMITS } from '../../../contract/constants.ts';
-import type { OutputLine, OutputReply } from '../../../contract/outputs.ts';
-import type { Sql } from '../../db/client.ts';
-import { isDatabaseAway } from '../../db/failures.ts';
-import { retriedStatement, withinDeadline } from '../../db/tx.ts';
-import type { Wake } from '../../db/wake.ts';
-import { Batcher, type Settled } from '../../kernel/batcher.ts';
-import { excerptOf } from '../../kernel/excerpt.ts';
-import { formatId, type Uuid } from '../../kernel/ids.ts';
-import type { ClaimPrincipal } from '../../kernel/principal.ts';
-import type { BoardRef } from '../boards/service.ts';
-import { claimLost } from './claim-lost.ts';
+import { LIMITS } from '../../../../contract/constants.ts';
+import type { OutputLine, OutputReply } from '../../../../contract/outputs.ts';
+import type { Sql } from '../../../db/client.ts';
+import { isDatabaseAway } from '../../../db/failures.ts';
+import { retriedStatement, withinDeadline } from '../../../db/tx.ts';
+import type { Wake } from '../../../db/wake.ts';
+import { Batcher, type Settled } from '../../../kernel/batcher.ts';
+import { excerptOf } from '../../../kernel/excerpt.ts';
+import { formatId, type Uuid } from '../../../kernel/ids.ts';
+import type { ClaimPrincipal } from '../../../kernel/principal.ts';
+import type { BoardRef } from '../../boards/service.ts';
+import { claimLost } from '../run/claim-lost.ts';
 import type { Growth } from './output-feed.ts';
 import type { OutputFeeds } from './output-feeds.ts';
-import { holdOf } from './run-operation.ts';
-import { type Append, type AppendedRow, appendLines, listLines } from './store/output.ts';
-import { findRunEnds } from './store/run.ts';
+import { holdOf } from '../run/run-operation.ts';
+import { type Append, type AppendedRow, appendLines, listLines } from '../store/output.ts';
+import { findRunEnds } from '../store/run.ts';
 
 interface OutputsParts {
   readonly hot: Sql;
