@@ -30,13 +30,13 @@ import type { BoardRef } from '../boards/service.ts';
 import type { TaskService } from '../tasks/service.ts';
 import { type BoardFeeds, cursorAt } from '../watch/service.ts';
 import type { ClaimedTasks, Claiming } from './claiming/claiming.ts';
-import type { Inbox } from './steering/inbox.ts';
-import type { Outputs } from './output/outputs.ts';
 import { type Returns, undeliveredOf } from './claiming/returns.ts';
+import type { ClaimWaiters } from './claiming/waiters.ts';
+import type { Outputs } from './output/outputs.ts';
 import { operateRun, type RunCall } from './run/run-verbs.ts';
 import type { Running } from './run/running.ts';
+import type { Inbox } from './steering/inbox.ts';
 import { bindTakeover, type TakeoverRoutes } from './takeover/takeover-routes.ts';
-import type { ClaimWaiters } from './claiming/waiters.ts';
 
 const CALLER = 'routes of claims are not open';
 /** The column is a Postgres integer. */

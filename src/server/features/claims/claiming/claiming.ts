@@ -14,8 +14,8 @@ import type { BoardRef } from '../../boards/service.ts';
 import type { BoardConfig, ConfigCache, PresenceTracker } from '../../lanes/service.ts';
 import type { TaskService } from '../../tasks/service.ts';
 import { gateOf } from '../gate.ts';
-import { type Undelivered, undeliveredOf } from './returns.ts';
 import { type ClaimedRow, claimReady, countLaneClaims, lockLanes, type Slot } from '../store/claim.ts';
+import { type Undelivered, undeliveredOf } from './returns.ts';
 
 export interface ClaimRequest {
   readonly lane: string;

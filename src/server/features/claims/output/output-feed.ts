@@ -14,7 +14,6 @@ import { formatId, type Uuid } from '../../../kernel/ids.ts';
 import { isSliceOver, nextTurn } from '../../../kernel/time-slice.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import type { OutputWatch } from '../../watch/service.ts';
-import { emptyTail, type NumberedLine, type Parcel, parcelOf } from './output-parcel.ts';
 import {
   type HeaderRow,
   type LineSpan,
@@ -23,6 +22,7 @@ import {
   readClock,
   type SpanLineRow,
 } from '../store/output.ts';
+import { emptyTail, type NumberedLine, type Parcel, parcelOf } from './output-parcel.ts';
 
 /** New lines of one task: of those behind `afterNumber` and up to `upToNumber` the last, as many as are kept. */
 export interface Growth {

@@ -14,11 +14,11 @@ import { formatId, type Uuid } from '../../../kernel/ids.ts';
 import type { ClaimPrincipal } from '../../../kernel/principal.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import { claimLost } from '../run/claim-lost.ts';
-import type { Growth } from './output-feed.ts';
-import type { OutputFeeds } from './output-feeds.ts';
 import { holdOf } from '../run/run-operation.ts';
 import { type Append, type AppendedRow, appendLines, listLines } from '../store/output.ts';
 import { findRunEnds } from '../store/run.ts';
+import type { Growth } from './output-feed.ts';
+import type { OutputFeeds } from './output-feeds.ts';
 
 interface OutputsParts {
   readonly hot: Sql;

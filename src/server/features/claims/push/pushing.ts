@@ -18,13 +18,13 @@ import type { BoardRef } from '../../boards/service.ts';
 import type { ConfigCache } from '../../lanes/service.ts';
 import type { BoardFeeds, OpenWorkerLink, WorkerCompanion } from '../../watch/service.ts';
 import type { ClaimedTasks, Claiming } from '../claiming/claiming.ts';
-import { gateOf } from '../gate.ts';
 import type { HandingOver } from '../claiming/handing-over.ts';
-import { PushBoard } from './push-board.ts';
-import type { Offer } from './push-lane.ts';
 import type { Returns } from '../claiming/returns.ts';
+import { gateOf } from '../gate.ts';
 import type { RunVerbParts } from '../run/run-verbs.ts';
 import { findRunHolders, type RunHolder } from '../store/run.ts';
+import { PushBoard } from './push-board.ts';
+import type { Offer } from './push-lane.ts';
 import { type PushDesk, WorkerSocket } from './worker-socket.ts';
 
 interface PushingParts extends RunVerbParts {

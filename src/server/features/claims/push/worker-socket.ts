@@ -19,12 +19,12 @@ import type {
   WorkerPort,
 } from '../../watch/service.ts';
 import type { HandingOver } from '../claiming/handing-over.ts';
-import { type FindRun, HeldRuns, socketClaim } from '../run/held-runs.ts';
-import { type Offer, REST_MS } from './push-lane.ts';
 import { type Undelivered, undeliveredOf } from '../claiming/returns.ts';
+import { type FindRun, HeldRuns, socketClaim } from '../run/held-runs.ts';
 import { isEnd, operateFrame } from '../run/run-frames.ts';
 import type { RunVerbParts } from '../run/run-verbs.ts';
 import type { ClaimedRow } from '../store/claim.ts';
+import { type Offer, REST_MS } from './push-lane.ts';
 
 /** What a socket asks of the pusher; its board is known there. */
 export interface PushDesk {

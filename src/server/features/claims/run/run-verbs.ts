@@ -14,8 +14,8 @@ import type {
 import { unreachable } from '../../../kernel/assert.ts';
 import type { ClaimPrincipal } from '../../../kernel/principal.ts';
 import type { BoardRef } from '../../boards/service.ts';
-import type { Inbox } from '../steering/inbox.ts';
 import type { Outputs } from '../output/outputs.ts';
+import type { Inbox } from '../steering/inbox.ts';
 import { blockEnd, completeEnd, failEnd, holdOf, releaseEnd } from './run-operation.ts';
 import type { Running } from './running.ts';
 

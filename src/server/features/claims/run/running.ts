@@ -14,15 +14,21 @@ import type { ClaimTokens } from '../../auth/service.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import type { PresenceTracker } from '../../lanes/service.ts';
 import { findTasks, type TaskRow, type ToldRow, taskOf } from '../../tasks/service.ts';
-import { claimLost } from './claim-lost.ts';
-import type { Inbox } from '../steering/inbox.ts';
-import { actorOfHold, type RunBeat, type RunEnd } from './run-operation.ts';
 import { settleEndings } from '../settle.ts';
+import type { Inbox } from '../steering/inbox.ts';
 import { type CompletedRow, type Completion, completeRuns } from '../store/complete.ts';
 import { lockHolds } from '../store/end.ts';
-import { type BeatRow, extendLeases, findOverfull, type LoggedBeat, recordBeats } from '../store/heartbeat.ts';
+import {
+  type BeatRow,
+  extendLeases,
+  findOverfull,
+  type LoggedBeat,
+  recordBeats,
+} from '../store/heartbeat.ts';
 import { findRunEnds, findRuns, listTaskRuns, type RunRow } from '../store/run.ts';
 import { runOf, toldMessageOf } from '../view.ts';
+import { claimLost } from './claim-lost.ts';
+import { actorOfHold, type RunBeat, type RunEnd } from './run-operation.ts';
 
 interface RunningParts {
   readonly hot: Sql;

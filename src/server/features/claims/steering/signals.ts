@@ -10,9 +10,9 @@ import type { Wake } from '../../../db/wake.ts';
 import { formatId, type Uuid } from '../../../kernel/ids.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import type { WorkerCompanion, WorkerGreeting, WorkerPort } from '../../watch/service.ts';
-import type { Inbox } from './inbox.ts';
 import { findSignals, type SignalRow } from '../store/signal.ts';
 import { toldMessageOf } from '../view.ts';
+import type { Inbox } from './inbox.ts';
 
 interface SignalsParts {
   readonly sql: Sql;
