@@ -8,6 +8,7 @@ import type { z } from 'zod';
 import type * as boards from '../contract/boards.ts';
 import type * as claims from '../contract/claims.ts';
 import type * as events from '../contract/events.ts';
+import type * as links from '../contract/links.ts';
 import type * as keys from '../contract/keys.ts';
 import type * as lanes from '../contract/lanes.ts';
 import type * as messages from '../contract/messages.ts';
@@ -30,6 +31,7 @@ type Descriptor =
   | DescriptorIn<typeof events>
   | DescriptorIn<typeof keys>
   | DescriptorIn<typeof lanes>
+  | DescriptorIn<typeof links>
   | DescriptorIn<typeof messages>
   | DescriptorIn<typeof outputs>
   | DescriptorIn<typeof runs>

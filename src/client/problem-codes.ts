@@ -27,6 +27,7 @@ const CODE_FACTS: CodeFacts = {
   method_not_allowed: { status: 405, retryable: false },
   already_exists: { status: 409, retryable: false },
   illegal_transition: { status: 409, retryable: false },
+  dependency_cycle: { status: 409, retryable: false },
   claim_lost: { status: 409, retryable: false },
   task_not_claimable: { status: 409, retryable: true },
   claim_mode_mismatch: { status: 409, retryable: false },

@@ -43,6 +43,9 @@ export const LIMITS = {
   jsonDepthMax: 100,
   priorityMax: 1_000_000,
   batchTasksMax: 1000,
+  /** Tasks that one task may wait for, and tasks that may wait for one. Not pinned: the largest batch is a thousand. */
+  parentsMax: 100,
+  childrenMax: 1000,
   batchOperationsMax: 500,
   claimsMax: 100,
   /** Tasks that a worker may have the server claim ahead of it. Not pinned: far more than one process works on at once. */

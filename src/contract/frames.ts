@@ -7,7 +7,7 @@ import { Cursor, LaneName, RunId, TaskId, Timestamp, WorkerName } from './identi
 import { Message, MessagesAckBody } from './messages.ts';
 import { OutputBody, OutputLine } from './outputs.ts';
 import { ProblemBody } from './problems.ts';
-import { BlockBody, CompleteBody, FailBody, HeartbeatBody, ReleaseBody, RunToken } from './runs.ts';
+import { BlockBody, CompleteBody, FailBody, HeartbeatBody, ReleaseBody, RequestChangesBody, RunToken } from './runs.ts';
 import { absent } from './values.ts';
 
 export const FRAME_ID_CHARACTERS_MAX = 64;
@@ -64,6 +64,7 @@ export const RunFrame = z.discriminatedUnion('type', [
   HeartbeatBody.extend({ type: z.literal('heartbeat'), ...runFrame }),
   CompleteBody.extend({ type: z.literal('complete'), ...runFrame }),
   BlockBody.extend({ type: z.literal('block'), ...runFrame }),
+  RequestChangesBody.extend({ type: z.literal('request-changes'), ...runFrame }),
   ReleaseBody.extend({ type: z.literal('release'), ...runFrame }),
   FailBody.extend({ type: z.literal('fail'), ...runFrame }),
   OutputBody.extend({ type: z.literal('output'), ...runFrame }),

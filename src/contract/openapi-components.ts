@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import { HEADERS } from './constants.ts';
-import { Timestamp } from './identifiers.ts';
+import { TaskId, Timestamp } from './identifiers.ts';
 import type { ProblemCode } from './problems.ts';
 import { PROBLEMS, ProblemBody } from './problems.ts';
 import { CLAIM_LOST_REASONS, Outcome } from './statuses.ts';
@@ -24,6 +24,9 @@ const PROBLEM_MEMBERS: Partial<Record<ProblemCode, z.ZodObject>> = {
     at: Timestamp.nullish(),
     by: z.unknown().describe('Who or what ended the claim.'),
     outcome: Outcome.nullish(),
+  }),
+  dependency_cycle: z.object({
+    path: z.array(TaskId).describe('From the task over its parents back to itself.'),
   }),
   not_found: z.object({ resource: z.string().optional().describe('What kind of resource is missing.') }),
 };

@@ -30,6 +30,7 @@ export const PROBLEMS = {
     title: 'The task cannot go from its status to that one',
     retryable: false,
   },
+  dependency_cycle: { status: 409, title: 'The tasks would wait for each other', retryable: false },
   claim_lost: { status: 409, title: 'The claim is no longer held by this run', retryable: false },
   task_not_claimable: { status: 409, title: 'The task cannot be claimed now', retryable: true },
   claim_mode_mismatch: { status: 409, title: 'The lane is not claimed this way', retryable: false },

@@ -16,6 +16,7 @@ import {
 } from './lanes.ts';
 import { listMessages, steerTask } from './messages.ts';
 import { listOutput } from './outputs.ts';
+import { getGraph, linkParent, unlinkParent } from './links.ts';
 import type { Route } from './route.ts';
 import {
   acknowledgeMessages,
@@ -27,9 +28,11 @@ import {
   getRun,
   heartbeatRun,
   releaseRun,
+  requestRunChanges,
 } from './runs.ts';
 import { docsPage, jwks, livez, metrics, openapiDocument, readyz } from './system.ts';
 import {
+  acceptTask,
   addComment,
   archiveTask,
   assignTask,
@@ -44,6 +47,8 @@ import {
   patchTask,
   promoteTask,
   reopenTask,
+  requestTaskChanges,
+  scheduleTask,
   unblockTask,
 } from './task-routes.ts';
 
@@ -86,6 +91,12 @@ export const ROUTES: readonly Route[] = [
   assignTask,
   archiveTask,
   reopenTask,
+  scheduleTask,
+  acceptTask,
+  requestTaskChanges,
+  linkParent,
+  unlinkParent,
+  getGraph,
   addComment,
   listComments,
   steerTask,
@@ -99,6 +110,7 @@ export const ROUTES: readonly Route[] = [
   appendOutput,
   acknowledgeMessages,
   completeRun,
+  requestRunChanges,
   blockRun,
   releaseRun,
   failRun,

@@ -65,8 +65,13 @@ export const CompleteBody = z.strictObject({
   result: absent(JsonValue),
   metadata: absent(Metadata),
   artifacts: absent(z.array(Artifact).max(100)),
+  review: absent(z.boolean()).describe('true: the task is not done yet, somebody is to look at the work first.'),
+  reviewer: absent(LaneName).describe('With review: the lane that may claim it. Without one people decide.'),
 });
 export type CompleteBody = z.infer<typeof CompleteBody>;
+
+export const RequestChangesBody = z.strictObject({ reason: Reason, metadata: absent(Metadata) });
+export type RequestChangesBody = z.infer<typeof RequestChangesBody>;
 
 export const BlockBody = z.strictObject({
   reason: Reason,
@@ -175,9 +180,18 @@ export const completeRun = defineRoute({
   ...runEnd,
   operationId: 'completeRun',
   path: '/v1/runs/{run}/complete',
-  summary: 'End the claim: the task is done.',
+  summary: 'End the claim: the task is done, or waits for its review.',
   body: CompleteBody,
   isBodyOptional: true,
+});
+
+export const requestRunChanges = defineRoute({
+  ...runEnd,
+  operationId: 'requestRunChanges',
+  path: '/v1/runs/{run}/request-changes',
+  summary: 'End a claim that was taken from review: the work goes back to the lane that did it, with the reason.',
+  body: RequestChangesBody,
+  problems: [...runEnd.problems, 'illegal_transition'],
 });
 
 export const blockRun = defineRoute({
@@ -211,6 +225,7 @@ export const RunOperation = z
   .discriminatedUnion('op', [
     HeartbeatBody.extend({ op: z.literal('heartbeat'), token }),
     CompleteBody.extend({ op: z.literal('complete'), token }),
+    RequestChangesBody.extend({ op: z.literal('request-changes'), token }),
     BlockBody.extend({ op: z.literal('block'), token }),
     ReleaseBody.extend({ op: z.literal('release'), token }),
     FailBody.extend({ op: z.literal('fail'), token }),

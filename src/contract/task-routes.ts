@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { BoardParams } from './boards.ts';
 import { LIMITS } from './constants.ts';
-import { Cursor, LaneName, PageToken } from './identifiers.ts';
+import { Cursor, LaneName, PageToken, TaskReference, Timestamp } from './identifiers.ts';
 import { defineRoute } from './route.ts';
 import { Run } from './runs.ts';
 import {
@@ -63,6 +63,7 @@ export const listTasks = defineRoute({
     lane: WordsParameter.optional().describe('Comma-separated lanes; "-" stands for tasks without one.'),
     label: WordsParameter.optional().describe('Comma-separated key:value pairs; all must match.'),
     tenant: WordsParameter.optional(),
+    parent: TaskReference.optional().describe('Only tasks that wait, or waited, for this one.'),
     q: z.string().min(1).max(200).optional().describe('Part of the title, in any case.'),
     order: z.enum(TASK_ORDERS).optional(),
   }),
@@ -111,7 +112,7 @@ export const promoteTask = defineRoute({
   ...taskVerb,
   operationId: 'promoteTask',
   path: '/v1/boards/{board}/tasks/{task}/promote',
-  summary: 'Make a task in triage, todo or scheduled ready now.',
+  summary: 'Let a task in triage or scheduled go on now; it still waits for its parents.',
   body: z.strictObject({}),
   isBodyOptional: true,
 });
@@ -168,6 +169,31 @@ export const reopenTask = defineRoute({
   summary: 'Make a finished or archived task ready again, and reset its failures.',
   body: z.strictObject({}),
   isBodyOptional: true,
+});
+
+export const scheduleTask = defineRoute({
+  ...taskVerb,
+  operationId: 'scheduleTask',
+  path: '/v1/boards/{board}/tasks/{task}/schedule',
+  summary: 'Let a task that nobody holds wait for a time; a time that has passed makes it ready within a second.',
+  body: z.strictObject({ run_at: Timestamp }),
+});
+
+export const acceptTask = defineRoute({
+  ...taskVerb,
+  operationId: 'acceptTask',
+  path: '/v1/boards/{board}/tasks/{task}/accept',
+  summary: 'Let work that waits for review stand: the task is done.',
+  body: z.strictObject({}),
+  isBodyOptional: true,
+});
+
+export const requestTaskChanges = defineRoute({
+  ...taskVerb,
+  operationId: 'requestTaskChanges',
+  path: '/v1/boards/{board}/tasks/{task}/request-changes',
+  summary: 'Send work that waits for review back to the lane that did it; the next attempt reads the reason.',
+  body: z.strictObject({ reason: Reason }),
 });
 
 export const addComment = defineRoute({

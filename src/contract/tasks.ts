@@ -64,6 +64,8 @@ export const Task = z
     no_progress_seconds: z.int().nullable(),
     backoff: z.object({ base_seconds: z.number(), factor: z.number(), cap_seconds: z.number() }),
     run_at: Timestamp.nullable(),
+    unmet_parents: z.int().describe('How many of the tasks that it waits for are not done.'),
+    reviewer: LaneName.nullable().describe('Of work under review: the lane that may claim it; null: people decide.'),
     blocked: z.object({ kind: BlockKind.nullable(), reason: z.string().nullable() }).nullable(),
     claim: TaskClaim.nullable(),
     comment_count: z.int(),
@@ -97,6 +99,9 @@ const changeable = {
   external_ref: absent(ExternalRef),
 };
 
+/** A task of the board, or an earlier entry of the same batch. */
+const ParentReference = z.union([z.string().regex(/^#(0|[1-9][0-9]{0,2})$/), TaskReference]);
+
 export const CreateTaskBody = z
   .strictObject({
     title: Title,
@@ -104,6 +109,9 @@ export const CreateTaskBody = z
     run_at: absent(Timestamp).describe('In the future: the task is scheduled and becomes ready then.'),
     status: absent(z.enum(['ready', 'triage', 'blocked'])),
     idempotency_key: absent(z.string().min(1).max(255)),
+    parents: absent(z.array(ParentReference).max(LIMITS.parentsMax)).describe(
+      'Tasks that must be done first. In a batch "#0" is its first entry; only earlier ones may be named.',
+    ),
     ...changeable,
   })
   .meta({ id: 'CreateTaskBody' });

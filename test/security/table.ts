@@ -28,13 +28,15 @@ const TABLE = `
   putLane patchLane deleteLane pauseLane resumeLane                              | yes | yes | -   | -   | -
   drainLane takeOverLane                                                         | yes | yes | -   | own lane | -
   createTask createTasks                                                         | yes | yes | -   | -   | yes
-  addComment                                                                     | yes | yes | -   | -   | own task
+  addComment linkParent unlinkParent                                             | yes | yes | -   | -   | own task
+  getGraph                                                                       | yes | yes | yes | yes | -
+  scheduleTask acceptTask requestTaskChanges                                     | yes | yes | -   | -   | -
   patchTask promoteTask unblockTask cancelTask completeTask                      | yes | yes | -   | -   | -
   assignTask archiveTask reopenTask steerTask                                    | yes | yes | -   | -   | -
   claimTasks                                                                     | yes | -   | -   | own lane | -
   batchRuns                                                                      | yes | -   | -   | yes | -
   heartbeatRun appendOutput acknowledgeMessages                      | token | token | token | token | own run
-  completeRun blockRun releaseRun failRun                            | token | token | token | token | own run
+  completeRun requestRunChanges blockRun releaseRun failRun          | token | token | token | token | own run
 `;
 
 const COLUMNS = ['admin', 'orchestrator', 'observer', 'lane', 'claim'] as const;

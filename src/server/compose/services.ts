@@ -9,7 +9,7 @@ import {
 import { BoardService } from '../features/boards/service.ts';
 import { ClaimWaiters, Reaper } from '../features/claims/service.ts';
 import { ConfigCache, LaneService, PresenceTracker } from '../features/lanes/service.ts';
-import { TaskCreation, TaskService } from '../features/tasks/service.ts';
+import { Linking, TaskCreation, TaskService } from '../features/tasks/service.ts';
 import { EventStreams } from '../features/watch/event-streams.ts';
 import { BoardFeeds } from '../features/watch/service.ts';
 import { WatchSessions } from '../features/watch/sessions.ts';
@@ -33,6 +33,7 @@ export function createServices(base: Base) {
   const feeds = new BoardFeeds({ sql: cold, wake, clock, onError: onError('feed'), onLag });
   const tasks = new TaskService({ sql: cold, wake, ids });
   const creation = new TaskCreation({ hot, wake, ids, clock });
+  const linking = new Linking({ sql: cold, wake, resolve: tasks.resolve.bind(tasks) });
   const claims = createClaims(base, { tokens, presence, configs, feeds, tasks });
   const waiters = new ClaimWaiters(feeds);
   const reaper = new Reaper(database.sweeps, wake, (limit) => metrics.reaped.inc({ limit }));
@@ -62,6 +63,7 @@ export function createServices(base: Base) {
     feeds,
     tasks,
     creation,
+    linking,
     ...claims,
     waiters,
     reaper,

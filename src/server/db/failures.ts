@@ -25,8 +25,9 @@ const UNAVAILABLE_CODES = new Set([
   '25006', // read_only_sql_transaction: we reached a standby
   'DATABASE_DEADLINE',
 ]);
+const SERIALIZATION_FAILURE = '40001';
 /** serialization_failure, deadlock_detected, lock_not_available: the transaction was rolled back whole. */
-const CONFLICT_CODES = new Set(['40001', '40P01', '55P03']);
+const CONFLICT_CODES = new Set([SERIALIZATION_FAILURE, '40P01', '55P03']);
 const UNIQUE_VIOLATION = '23505';
 const NOT_NULL_VIOLATION = '23502';
 
@@ -82,4 +83,10 @@ export function isStaleDecision(error: unknown): boolean {
 /** A change of a board found no counter row: the board was deleted while the change was under way. */
 export class BoardGoneError extends Error {
   override readonly name = 'BoardGoneError';
+}
+
+/** Two transactions met in a way that no lock rules out: rolled back and run again, like what Postgres itself calls a conflict. */
+export class RaceError extends Error {
+  override readonly name = 'RaceError';
+  readonly code = SERIALIZATION_FAILURE;
 }

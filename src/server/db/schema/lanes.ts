@@ -31,6 +31,8 @@ export const lanes = pgTable(
     isDraining: boolean('is_draining').notNull().default(false),
     /** As the log last said it: lane.online and lane.offline are written at the edges only, by whoever changes this. */
     isOnline: boolean('is_online').notNull().default(false),
+    /** Tasks were sent to it for review: claims look there first. A hint; a lane without work looks there too. */
+    isReviewer: boolean('is_reviewer').notNull().default(false),
     epoch: integer('epoch').notNull().default(1),
     labels: jsonb('labels').notNull().default({}),
     description: text('description'),

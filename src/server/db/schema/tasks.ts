@@ -1,6 +1,7 @@
 /** Tasks, split in two: the narrow row that a claim touches, and the details that it only reads. */
 import { sql } from 'drizzle-orm';
 import {
+  bigint,
   boolean,
   check,
   index,
@@ -35,6 +36,20 @@ export const tasks = pgTable(
     maxRuntimeSeconds: integer('max_runtime_seconds'),
     noProgressSeconds: integer('no_progress_seconds'),
     runAt: at('run_at'),
+    /** Some task waits, or waited, for this one: its completion has to look for them. */
+    hasChildren: boolean('has_children').notNull().default(false),
+    /** Of the work under review: the attempt whose result it is. Not null: claims, retries and unblocking lead back to review. */
+    resultAttempt: integer('result_attempt'),
+    /** The lane that may claim the task from review; null: people decide. */
+    reviewer: text('reviewer'),
+    /** Whose work is reviewed: never by the same worker, and sent back to this lane. */
+    implementerLane: text('implementer_lane'),
+    implementerWorker: text('implementer_worker'),
+    /** How often in a row a worker has blocked it with the same kind, and with which; an untyped block counts as a kind. */
+    blockStreak: smallint('block_streak').notNull().default(0),
+    streakKind: text('streak_kind'),
+    /** The status it was archived in: a parent that was done goes on to count. */
+    archivedFrom: text('archived_from'),
     blockedKind: text('blocked_kind'),
     blockedReason: text('blocked_reason'),
     statusSince: at('status_since').notNull(),
@@ -50,6 +65,10 @@ export const tasks = pgTable(
     index('tasks_ready_index')
       .on(table.boardId, table.lane, table.priority.desc().nullsFirst(), table.id)
       .where(sql`status = 'ready'`),
+    /** What reviewers claim, in the claim's order. */
+    index('tasks_review_index')
+      .on(table.boardId, table.reviewer, table.priority.desc().nullsFirst(), table.id)
+      .where(sql`status = 'review' AND reviewer IS NOT NULL`),
     index('tasks_scheduled_index').on(table.runAt, table.boardId).where(sql`status = 'scheduled'`),
     /** Lists by a rare status; ready has its own index, running its own table, and done is what most tasks are. */
     index('tasks_status_index')
@@ -73,6 +92,9 @@ export const tasks = pgTable(
       'tasks_running_check',
       sql`${table.status} <> 'running' OR (${table.lane} IS NOT NULL AND ${table.attempt} >= 1)`,
     ),
+    check('tasks_unmet_parents_check', sql`${table.unmetParents} >= 0`),
+    check('tasks_todo_check', sql`${table.status} <> 'todo' OR ${table.unmetParents} > 0`),
+    check('tasks_review_check', sql`${table.status} <> 'review' OR ${table.resultAttempt} IS NOT NULL`),
     check('tasks_max_failures_check', sql`${table.maxFailures} >= 1`),
   ],
 );
@@ -96,6 +118,8 @@ export const taskDetails = pgTable(
     commentCount: integer('comment_count').notNull().default(0),
     /** Steering messages it ever got: a claim need not look for unread ones where there are none. */
     messageCount: integer('message_count').notNull().default(0),
+    /** Tasks it was ever made to wait for: a claim need not look for their results where there are none. */
+    parentCount: integer('parent_count').notNull().default(0),
     createdByType: text('created_by_type').notNull(),
     createdById: text('created_by_id').notNull(),
     /** The run under whose claim token it was created: at most 100 each. */
@@ -131,4 +155,42 @@ export const comments = pgTable(
     primaryKey({ name: 'comments_pkey', columns: [table.boardId, table.taskId, table.id] }),
     check('comments_author_type_check', sql`${table.authorType} IN ('key', 'claim', 'system')`),
   ],
+);
+
+/** A child waits for its parents. Pruned parents leave their links: what was met once stays met. */
+export const links = pgTable(
+  'links',
+  {
+    boardId: integer('board_id').notNull(),
+    childId: uuid('child_id').notNull(),
+    parentId: uuid('parent_id').notNull(),
+    /** The parent was done and has not been reopened since. A child's unmet_parents counts the links where this is false. */
+    isMet: boolean('is_met').notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ name: 'links_pkey', columns: [table.boardId, table.childId, table.parentId] }),
+    index('links_parent_index').on(table.boardId, table.parentId, table.childId),
+    check('links_self_check', sql`${table.childId} <> ${table.parentId}`),
+  ],
+);
+
+/** Ready tasks that nobody has claimed for too long, as the log said it. A task that has moved since is in here no more to any purpose. */
+export const strandedTasks = pgTable(
+  'stranded_tasks',
+  {
+    boardId: integer('board_id').notNull(),
+    taskId: uuid('task_id').notNull(),
+    /** Of the wait that is meant: the task's status_since then. */
+    readySince: at('ready_since').notNull(),
+    at: at('at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ name: 'stranded_tasks_pkey', columns: [table.boardId, table.taskId] })],
+);
+
+/** How far the log has been searched for tasks that became ready and are stranded by now. */
+export const strandedMarks = pgTable(
+  'stranded_marks',
+  { boardId: integer('board_id').notNull(), seq: bigint('seq', { mode: 'number' }).notNull() },
+  (table) => [primaryKey({ name: 'stranded_marks_pkey', columns: [table.boardId] })],
 );

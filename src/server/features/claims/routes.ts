@@ -13,6 +13,7 @@ import {
   heartbeatRun,
   type RunOperation,
   releaseRun,
+  requestRunChanges,
 } from '../../../contract/runs.ts';
 import type { EmptyClaimReason } from '../../../contract/statuses.ts';
 import { listTaskRuns } from '../../../contract/task-routes.ts';
@@ -208,6 +209,7 @@ function bindRunVerbs(bind: Bind, parts: ClaimRoutes): void {
     });
   bindVerb(heartbeatRun, (body) => ({ verb: 'heartbeat', body }));
   bindVerb(completeRun, (body) => ({ verb: 'complete', body }));
+  bindVerb(requestRunChanges, (body) => ({ verb: 'request-changes', body }));
   bindVerb(blockRun, (body) => ({ verb: 'block', body }));
   bindVerb(releaseRun, (body) => ({ verb: 'release', body }));
   bindVerb(failRun, (body) => ({ verb: 'fail', body }));

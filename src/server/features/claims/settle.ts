@@ -4,8 +4,24 @@ import type { Tx } from '../../db/client.ts';
 import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
 import { assert } from '../../kernel/assert.ts';
 import { TASK_BACKOFF } from '../../kernel/backoff.ts';
+import type { Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
-import { decideEnd, type End, eventTextOf, mayMove, moveTasks, type Verdict } from '../tasks/service.ts';
+import {
+  addCounts,
+  decideEnd,
+  type End,
+  eventTextOf,
+  type Family,
+  type FamilyChange,
+  mayMove,
+  moveTasks,
+  NO_CHANGE,
+  NO_FAMILY,
+  promoteChildren,
+  reviewOf,
+  type TaskAfter,
+  type Verdict,
+} from '../tasks/service.ts';
 import { closeRuns, deleteClaims, type HeldRow } from './store/end.ts';
 
 /** One end of one locked hold. */
@@ -33,10 +49,21 @@ const EVENT_KINDS_BY_OUTCOME: Readonly<Record<Outcome, EventKind>> = {
   cancelled: 'task.cancelled',
 };
 
-/** The holds are locked by this transaction, in task order; nothing else of the board may be locked after this. */
-export async function settleEndings(tx: Tx, boardId: number, endings: readonly Ending[]): Promise<void> {
+/**
+ * The holds are locked by this transaction, in task order, and so are the tasks that wait for those that complete: `family`. Nothing else of
+ * the board may be locked after this.
+ */
+export async function settleEndings(
+  tx: Tx,
+  boardId: number,
+  endings: readonly Ending[],
+  family: Family = NO_FAMILY,
+): Promise<void> {
   if (endings.length === 0) return;
-  const settled = endings.map((ending) => ({ ...ending, verdict: verdictOf(ending) }));
+  const settled = endings.map((ending) => {
+    const verdict = verdictOf(ending);
+    return { ...ending, verdict, after: afterOf(ending, verdict) };
+  });
   await deleteClaims(
     tx,
     boardId,
@@ -45,12 +72,12 @@ export async function settleEndings(tx: Tx, boardId: number, endings: readonly E
   await moveTasks(
     tx,
     boardId,
-    settled.map(({ held, verdict }) => ({ before: held, after: verdict })),
+    settled.map(({ held, after }) => ({ before: held, after })),
   );
   await closeRuns(
     tx,
     boardId,
-    settled.map(({ held, verdict, actor, ...ending }) => ({
+    settled.map(({ held, verdict, after: _after, actor, ...ending }) => ({
       taskId: held.id,
       attempt: held.attempt,
       outcome: verdict.outcome,
@@ -65,7 +92,62 @@ export async function settleEndings(tx: Tx, boardId: number, endings: readonly E
   );
   const counts: StatusCounts = {};
   for (const { held, verdict } of settled) countMove(counts, held.status, verdict.status);
-  await appendEvents(tx, boardId, { events: settled.flatMap(eventsOf), counts });
+  const promoted = await promoteWaiting(tx, boardId, settled, family);
+  await appendEvents(tx, boardId, {
+    events: [...settled.flatMap(eventsOf), ...promoted.events],
+    counts: addCounts(counts, promoted.counts),
+  });
+}
+
+async function promoteWaiting(
+  tx: Tx,
+  boardId: number,
+  settled: readonly Settled[],
+  family: Family,
+): Promise<FamilyChange> {
+  const parents = new Map<Uuid, ActorRef>();
+  for (const { held, verdict, actor } of settled)
+    if (verdict.status === 'done' && held.has_children) parents.set(held.id, actor);
+  if (parents.size === 0) return NO_CHANGE;
+  return promoteChildren(tx, boardId, parents, withMoved(family, settled));
+}
+
+/** One end of a batch may park a task for another end of it. */
+function withMoved(family: Family, settled: readonly Settled[]): Family {
+  const members = new Map(family);
+  for (const { held, after } of settled) {
+    const member = members.get(held.id);
+    if (member !== undefined)
+      members.set(held.id, { ...member, status: after.status, version: member.version + 1 });
+  }
+  return members;
+}
+
+/** Beyond what the state machine decides: whose turn it is, and whose work the task shows. */
+function afterOf({ held, end, summary, result }: Ending, verdict: Verdict): TaskAfter {
+  const review = reviewOf(held);
+  if (verdict.status === 'review' && end.verb === 'complete') {
+    const reviewer = end.reviewer ?? null;
+    const implementer = review ?? { implementerLane: held.lane, implementerWorker: held.worker };
+    const says = summary !== null || (result !== null && result !== undefined);
+    const resultAttempt = review === null || says ? held.attempt : review.resultAttempt;
+    return {
+      ...verdict,
+      lane: reviewer ?? implementer.implementerLane,
+      review: { ...implementer, resultAttempt, reviewer },
+    };
+  }
+  if (review === null) return verdict;
+  if (verdict.outcome === 'changes_requested')
+    return { ...verdict, lane: review.implementerLane, review: null };
+  if (verdict.status !== 'done') return verdict;
+  // A reviewer who says nothing lets the work stand as it is.
+  const says = summary !== null || (result !== null && result !== undefined);
+  return {
+    ...verdict,
+    lane: review.implementerLane,
+    review: says ? null : { ...review, reviewer: null },
+  };
 }
 
 function verdictOf({ held, end }: Ending): Verdict {
@@ -81,6 +163,9 @@ function verdictOf({ held, end }: Ending): Verdict {
         capSeconds: held.backoff?.cap_seconds ?? TASK_BACKOFF.capSeconds,
       },
       isCancelRequested: held.is_cancel_requested,
+      unmetParents: held.unmet_parents,
+      parentCount: held.parent_count,
+      streak: { length: held.block_streak, kind: held.streak_kind },
     },
     end,
   );
@@ -88,9 +173,15 @@ function verdictOf({ held, end }: Ending): Verdict {
   return verdict;
 }
 
-/** The end itself, and the breaker when it opened. */
-function eventsOf(settled: Ending & { readonly verdict: Verdict }): NewEvent[] {
-  const { held, end, verdict, actor } = settled;
+/** An end as it was decided. */
+interface Settled extends Ending {
+  readonly verdict: Verdict;
+  readonly after: TaskAfter;
+}
+
+/** The end itself, and the breaker when it opened, or that the task needs a person who looks at it. */
+function eventsOf(settled: Settled): NewEvent[] {
+  const { held, end, verdict, after, actor } = settled;
   const place = {
     taskId: held.id,
     runId: held.run_id,
@@ -106,6 +197,10 @@ function eventsOf(settled: Ending & { readonly verdict: Verdict }): NewEvent[] {
     outcome: verdict.outcome,
     ...(end.verb === 'block' ? { kind: end.kind, reason: eventTextOf(end.reason) } : {}),
     ...(end.verb === 'fail' ? { kind: end.kind } : {}),
+    ...(end.verb === 'request_changes' ? { reason: eventTextOf(end.reason) } : {}),
+    ...(verdict.status === 'review' && after.review ? { reviewer: after.review.reviewer } : {}),
+    // The event's own lane is the run's.
+    ...(after.lane === undefined || after.lane === held.lane ? {} : { lane_after: after.lane }),
     // Which limit it was; the sentence about it is the error.
     ...(end.verb === 'crash' || end.verb === 'time_out'
       ? { reason: settled.evidence?.['limit'] ?? null }
@@ -119,7 +214,14 @@ function eventsOf(settled: Ending & { readonly verdict: Verdict }): NewEvent[] {
     delay_seconds: verdict.delaySeconds,
     evidence: settled.evidence,
   };
-  const ended: NewEvent = { ...place, kind: EVENT_KINDS_BY_OUTCOME[verdict.outcome], data };
+  const isHandedOver = verdict.outcome === 'completed' && verdict.status === 'review';
+  const kind = isHandedOver ? 'task.review_requested' : EVENT_KINDS_BY_OUTCOME[verdict.outcome];
+  const ended: NewEvent = { ...place, kind, data };
+  if (verdict.status === 'triage') {
+    const recurrences = verdict.streak.length;
+    const same = { status_before: 'triage', status_after: 'triage' };
+    return [ended, { ...place, kind: 'task.triaged', data: { ...same, recurrences, kind: data['kind'] ?? null } }];
+  }
   if (!verdict.hasGivenUp) return [ended];
   const reason = eventTextOf(verdict.blocked?.reason);
   return [

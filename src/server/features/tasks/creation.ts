@@ -18,6 +18,7 @@ import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { countTasksOfRun, insertTasks, lockClaimOfRun, type NewTask } from './store/create.ts';
 import { findIdsByIdempotencyKey, findTasks, type TaskHotRow, type TaskRow } from './store/read.ts';
+import { linkToParents, withParents } from './parentage.ts';
 import { taskOf } from './view.ts';
 
 export interface Created {
@@ -86,14 +87,19 @@ export class TaskCreation {
   ): Promise<Created[]> {
     if (caller.kind === 'claim')
       await this.#assertWithinClaim(tx, board, caller.runId, caller.taskId, bodies.length);
-    const tasks = bodies.map((body) => this.#newTask(caller, body, traceparent));
+    const drafts = bodies.map((body) => this.#newTask(caller, body, traceparent));
+    const isLinked = bodies.some((body) => body.parents?.length);
+    const tasks = isLinked ? await withParents(tx, caller, board, bodies, drafts) : drafts;
     const results = await this.#insert(tx, board, tasks).catch((error: unknown) => {
       throw isStaleDecision(error) ? boardNotFound(board.name) : error;
     });
-    return results.map((result) => {
+    const created = results.map((result) => {
       if (result.ok) return result.value;
       throw result.error;
     });
+    const made = tasks.filter((_, index) => created[index]?.isNew);
+    if (isLinked) await linkToParents(tx, board, made);
+    return created;
   }
 
   async #assertWithinClaim(
@@ -188,6 +194,8 @@ export class TaskCreation {
       blocked_kind: status === 'blocked' ? 'operator' : null,
       actor: actorOf(caller),
       created_by_run: caller.kind === 'claim' ? (parseId('run', caller.runId) as Uuid) : null,
+      unmet_parents: 0,
+      parents: [],
     };
   }
 
@@ -239,6 +247,8 @@ function freshRow(task: NewTask, row: TaskHotRow): TaskRow {
     max_runtime_seconds: row.max_runtime_seconds,
     no_progress_seconds: row.no_progress_seconds,
     run_at: row.run_at,
+    unmet_parents: row.unmet_parents,
+    reviewer: row.reviewer,
     blocked_kind: row.blocked_kind,
     blocked_reason: row.blocked_reason,
     status_since: row.status_since,
@@ -257,6 +267,7 @@ function freshRow(task: NewTask, row: TaskHotRow): TaskRow {
     created_by_type: task.actor.type,
     created_by_id: task.actor.id,
     message_count: 0,
+    parent_count: task.parents.length,
     run_id: null,
     claim_lane: null,
     worker: null,

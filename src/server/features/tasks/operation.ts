@@ -12,19 +12,29 @@ import { formatId, type IdSource, type Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { type BoardRef, versionMismatch } from '../boards/service.ts';
-import { mayMove, type Verb } from './state.ts';
+import {
+  addCounts,
+  type Family,
+  type FamilyChange,
+  holdBackChildren,
+  lockFamily,
+  NO_CHANGE,
+  NO_FAMILY,
+  promoteChildren,
+} from './family.ts';
+import { mayMove, NO_STREAK, type StartStatus, startOf, type Verb } from './state.ts';
 import {
   insertComment,
   insertOperatorRun,
-  type LockedTask,
-  lockTask,
   moveTasks,
   patchTask,
   releaseIdempotencyKey,
   requestCancel,
+  reviewOf,
   type TaskAfter,
   type TaskPatch,
 } from './store/change.ts';
+import { type FamilyMember, lockTasks } from './store/link.ts';
 import { countOpenMessages, insertMessage, markHolderAddressed, missOpenMessages } from './store/message.ts';
 import { findTask } from './store/read.ts';
 import { taskOf } from './view.ts';
@@ -33,6 +43,11 @@ import { taskOf } from './view.ts';
 const CANCEL_DEADLINE_SECONDS = 30;
 /** Nobody knows when a holder will read; a worker that heartbeats hears of its messages within some seconds. */
 const MESSAGES_RETRY_SECONDS = '10';
+const START_EVENTS: Readonly<Record<StartStatus, EventKind>> = {
+  ready: 'task.ready',
+  todo: 'task.todo',
+  review: 'task.review_requested',
+};
 /** As the domain says: what an event carries of a longer text. */
 const EVENT_TEXT_CHARACTERS_MAX = 400;
 
@@ -46,7 +61,7 @@ export function taskNotFound(reference: string): ProblemError {
   });
 }
 
-function illegalTransition(from: TaskStatus, verb: Verb, to: TaskStatus): ProblemError {
+export function illegalTransition(from: TaskStatus, verb: Verb, to: TaskStatus): ProblemError {
   return new ProblemError(
     'illegal_transition',
     `A task that is ${from} cannot become ${to} by ${verb.replaceAll('_', ' ')}.`,
@@ -64,6 +79,15 @@ function tooManyMessages(): ProblemError {
   );
 }
 
+/** What it waits for, so that the caller knows what to finish or to unlink. */
+function waitsForParents(unmetParents: number): ProblemError {
+  return new ProblemError(
+    'illegal_transition',
+    `The task waits for ${unmetParents} of its parents. Finish them, or unlink them.`,
+    { extensions: { status_before: 'todo', status_after: 'ready', unmet_parents: unmetParents } },
+  );
+}
+
 interface OperationParts {
   readonly tx: Tx;
   readonly board: BoardRef;
@@ -75,6 +99,8 @@ interface OperationParts {
 interface MoveExtras {
   readonly otherEvents?: readonly NewEvent[];
   readonly alsoWrite?: () => Promise<void>;
+  /** What it does to those that wait for the task. */
+  readonly alsoMove?: () => Promise<FamilyChange>;
   /** Where the event happened, beyond the task. */
   readonly place?: Partial<Pick<NewEvent, 'runId' | 'worker' | 'attempt'>>;
 }
@@ -85,21 +111,28 @@ export class TaskOperation {
   readonly #board: BoardRef;
   readonly #actor: ActorRef;
   readonly #ids: IdSource;
-  readonly #before: LockedTask;
+  readonly #before: FamilyMember;
+  /** With those that wait for it, where the verb is one that they care about. */
+  readonly #family: Family;
   #isHolderAddressed = false;
 
-  private constructor({ tx, board, actor, ids }: OperationParts, before: LockedTask) {
+  private constructor({ tx, board, actor, ids }: OperationParts, before: FamilyMember, family: Family) {
     this.#tx = tx;
     this.#board = board;
     this.#actor = actor;
     this.#ids = ids;
     this.#before = before;
+    this.#family = family;
   }
 
-  /** Locks the task for the rest of the transaction; null when it is not there. */
-  static async begin(parts: OperationParts, id: Uuid): Promise<TaskOperation | null> {
-    const before = await lockTask(parts.tx, parts.board.id, id);
-    return before === null ? null : new TaskOperation(parts, before);
+  /**
+   * Locks the task for the rest of the transaction, and with `isFamilyVerb` those that wait for it; null when it is not there.
+   */
+  static async begin(parts: OperationParts, id: Uuid, isFamilyVerb = false): Promise<TaskOperation | null> {
+    const { tx, board } = parts;
+    const family = isFamilyVerb ? await lockFamily(tx, board.id, [id], []) : NO_FAMILY;
+    const before = family.get(id) ?? (await lockTasks(tx, board.id, [id]))[0];
+    return before === undefined ? null : new TaskOperation(parts, before, family);
   }
 
   /** The holder is to be told something: nudge whoever attends to its socket, after the commit. */
@@ -108,7 +141,21 @@ export class TaskOperation {
   }
 
   async promote(): Promise<void> {
-    await this.#move('promote', { status: 'ready' }, 'task.ready', {});
+    const { status, unmet_parents: unmetParents } = this.#before;
+    if (status === 'todo') throw waitsForParents(unmetParents);
+    const after = this.#start();
+    // Whoever promotes it has looked at why it kept being blocked.
+    await this.#move('promote', { status: after, streak: NO_STREAK, runAt: null }, START_EVENTS[after], {});
+  }
+
+  /** Now nothing stands before it but its parents, or its reviewer. */
+  #start(): StartStatus {
+    const { unmet_parents: unmetParents, result_attempt: resultAttempt } = this.#before;
+    return startOf({ unmetParents, isUnderReview: resultAttempt !== null });
+  }
+
+  async schedule(runAt: string): Promise<void> {
+    await this.#move('schedule', { status: 'scheduled', runAt }, 'task.scheduled', { run_at: runAt });
   }
 
   async unblock(answer: string | null): Promise<void> {
@@ -117,18 +164,26 @@ export class TaskOperation {
     const data = { kind: before.blocked_kind, answer: eventTextOf(answer) };
     await this.#move(
       'unblock',
-      { status: 'ready', consecutiveFailures: 0, protocolViolations: 0 },
+      { status: this.#start(), consecutiveFailures: 0, protocolViolations: 0 },
       'task.unblocked',
       data,
       { otherEvents: comment },
     );
   }
 
+  /** Work that is under review goes to another reviewer, or to people. */
   async assign(lane: string | null, reason: string | null): Promise<void> {
     const { status, lane: from } = this.#before;
+    const review = reviewOf(this.#before);
     await this.#move(
       'assign',
-      { status, lane, consecutiveFailures: 0, protocolViolations: 0 },
+      {
+        status,
+        lane: review === null ? lane : (lane ?? review.implementerLane),
+        review: review === null ? null : { ...review, reviewer: lane },
+        consecutiveFailures: 0,
+        protocolViolations: 0,
+      },
       'task.assigned',
       { from_lane: from, lane, reason },
     );
@@ -136,17 +191,92 @@ export class TaskOperation {
 
   async archive(): Promise<void> {
     const alsoWrite = () => releaseIdempotencyKey(this.#tx, this.#board.id, this.#before.id);
-    await this.#move('archive', { status: 'archived' }, 'task.archived', {}, { alsoWrite });
+    const after = { status: 'archived', archivedFrom: this.#before.status } as const;
+    await this.#move('archive', after, 'task.archived', {}, { alsoWrite });
   }
 
   async reopen(): Promise<void> {
+    const { unmet_parents: unmetParents } = this.#before;
     await this.#move(
       'reopen',
-      { status: 'ready', consecutiveFailures: 0, protocolViolations: 0 },
+      {
+        status: startOf({ unmetParents, isUnderReview: false }),
+        consecutiveFailures: 0,
+        protocolViolations: 0,
+        review: null,
+        streak: NO_STREAK,
+        archivedFrom: null,
+        runAt: null,
+      },
       'task.reopened',
       {},
-      { alsoWrite: () => missOpenMessages(this.#tx, this.#board.id, this.#before.id) },
+      {
+        alsoWrite: () => missOpenMessages(this.#tx, this.#board.id, this.#before.id),
+        alsoMove: () =>
+          holdBackChildren(this.#tx, this.#board.id, this.#before, this.#actor, this.#family),
+      },
     );
+  }
+
+  /** A person looks at work that waits for review, and lets it stand. */
+  async accept(): Promise<void> {
+    const review = reviewOf(this.#before);
+    const after = {
+      status: 'done' as const,
+      consecutiveFailures: 0,
+      protocolViolations: 0,
+      ...(review === null ? {} : { lane: review.implementerLane, review: { ...review, reviewer: null } }),
+    };
+    await this.#move(
+      'accept',
+      after,
+      'task.completed',
+      { outcome: 'completed', accepted: true, ...this.#laneAfter(after.lane) },
+      { alsoMove: () => this.#promoteChildren() },
+    );
+  }
+
+  /** A person sends work back to whoever did it. The record of it is a run of zero length, so the next attempt reads why. */
+  async requestChanges(reason: string): Promise<void> {
+    const before = this.#before;
+    const review = reviewOf(before);
+    const run = {
+      id: this.#ids.next(this.#board.id),
+      taskId: before.id,
+      attempt: before.attempt + 1,
+      lane: before.lane,
+      actor: this.#actor,
+      outcome: 'changes_requested' as const,
+      error: reason,
+      summary: null,
+      result: null,
+      metadata: null,
+    };
+    const after = {
+      status: startOf({ unmetParents: before.unmet_parents, isUnderReview: false }),
+      attempt: run.attempt,
+      review: null,
+      ...(review === null ? {} : { lane: review.implementerLane }),
+    };
+    await this.#move(
+      'request_changes',
+      after,
+      'task.changes_requested',
+      { outcome: run.outcome, reason: eventTextOf(reason), ...this.#laneAfter(after.lane) },
+      {
+        alsoWrite: () => insertOperatorRun(this.#tx, this.#board.id, run),
+        place: { runId: run.id, attempt: run.attempt },
+      },
+    );
+  }
+
+  #laneAfter(lane: string | null | undefined): { lane_after?: string | null } {
+    return lane === undefined || lane === this.#before.lane ? {} : { lane_after: lane };
+  }
+
+  #promoteChildren(): Promise<FamilyChange> {
+    const parents = new Map([[this.#before.id, this.#actor]]);
+    return promoteChildren(this.#tx, this.#board.id, parents, this.#family);
   }
 
   async complete(body: {
@@ -161,6 +291,8 @@ export class TaskOperation {
       attempt: before.attempt + 1,
       lane: before.lane,
       actor: this.#actor,
+      outcome: 'completed' as const,
+      error: null,
       ...body,
     };
     const after = {
@@ -168,6 +300,8 @@ export class TaskOperation {
       attempt: run.attempt,
       consecutiveFailures: 0,
       protocolViolations: 0,
+      review: null,
+      streak: NO_STREAK,
     };
     const data = {
       outcome: 'completed',
@@ -176,7 +310,8 @@ export class TaskOperation {
     };
     const alsoWrite = () => insertOperatorRun(this.#tx, this.#board.id, run);
     const place = { runId: run.id, attempt: run.attempt };
-    await this.#move('operator_complete', after, 'task.completed', data, { alsoWrite, place });
+    const alsoMove = () => this.#promoteChildren();
+    await this.#move('operator_complete', after, 'task.completed', data, { alsoWrite, alsoMove, place });
   }
 
   async cancel(reason: string | null, deadlineSeconds: number | null): Promise<void> {
@@ -294,7 +429,7 @@ export class TaskOperation {
     after: TaskAfter,
     kind: EventKind,
     data: Record<string, unknown>,
-    { otherEvents = [], alsoWrite, place = {} }: MoveExtras = {},
+    { otherEvents = [], alsoWrite, alsoMove, place = {} }: MoveExtras = {},
   ): Promise<void> {
     const before = this.#before;
     if (!mayMove(before.status, verb, after.status))
@@ -313,6 +448,10 @@ export class TaskOperation {
     };
     const counts: StatusCounts = {};
     countMove(counts, before.status, after.status);
-    await appendEvents(this.#tx, this.#board.id, { events: [...otherEvents, event], counts });
+    const moved = (await alsoMove?.()) ?? NO_CHANGE;
+    await appendEvents(this.#tx, this.#board.id, {
+      events: [...otherEvents, event, ...moved.events],
+      counts: addCounts(counts, moved.counts),
+    });
   }
 }

@@ -2,9 +2,11 @@
 
 import { LIMITS } from '../../../contract/constants.ts';
 import { NAME_PATTERN } from '../../../contract/identifiers.ts';
+import { getGraph, linkParent, unlinkParent } from '../../../contract/links.ts';
 import { listMessages, steerTask } from '../../../contract/messages.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import {
+  acceptTask,
   addComment,
   archiveTask,
   assignTask,
@@ -18,6 +20,8 @@ import {
   patchTask,
   promoteTask,
   reopenTask,
+  requestTaskChanges,
+  scheduleTask,
   unblockTask,
 } from '../../../contract/task-routes.ts';
 import type { Task } from '../../../contract/tasks.ts';
@@ -32,14 +36,18 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardService } from '../boards/service.ts';
 import type { BoardFeeds } from '../watch/service.ts';
 import { waitForChange } from '../watch/service.ts';
-import type { PagePosition, TaskCreation, TaskFilter, TaskService } from './service.ts';
+import type { Linking, PagePosition, TaskCreation, TaskFilter, TaskService } from './service.ts';
 
 const CALLER = 'routes of tasks are not open';
 /** A filter with more words than this is a mistake. */
 const FILTER_WORDS_MAX = 50;
 
+/** What it does to a task may matter to those that wait for it. */
+const FAMILY_VERB = true;
+
 interface TaskRoutes {
   readonly tasks: TaskService;
+  readonly linking: Linking;
   readonly creation: TaskCreation;
   readonly boards: BoardService;
   readonly feeds: BoardFeeds;
@@ -58,13 +66,29 @@ export function bindTaskRoutes(bind: Bind, parts: TaskRoutes): void {
   bindCreation(bind, parts);
   bindReading(bind, parts);
   bindVerbs(bind, parts);
+  bindLinks(bind, parts);
+}
+
+function bindLinks(bind: Bind, { linking, boards }: TaskRoutes): void {
+  bind(linkParent, async ({ caller, params }) => {
+    const board = await boards.resolve(params.board);
+    return withTag(200, await linking.link(present(caller, CALLER), board, params.task, params.parent));
+  });
+  bind(unlinkParent, async ({ caller, params }) => {
+    const board = await boards.resolve(params.board);
+    return withTag(200, await linking.unlink(present(caller, CALLER), board, params.task, params.parent));
+  });
+  bind(getGraph, async ({ caller, params }) => {
+    const board = await boards.resolve(params.board);
+    return { status: 200, body: await linking.graph(present(caller, CALLER), board, params.task) };
+  });
 }
 
 function bindCreation(bind: Bind, { creation, boards, wake, idempotency }: TaskRoutes): void {
   bind(createTask, async (exchange) => {
     const caller = present(exchange.caller, CALLER);
     const board = await boards.resolve(exchange.params.board);
-    if (exchange.idempotencyKey === null && caller.kind === 'key') {
+    if (exchange.idempotencyKey === null && caller.kind === 'key' && !exchange.body.parents?.length) {
       const { body, traceparent, bodyBytes } = exchange;
       const { task, isNew } = await creation.createOne(caller, board, body, traceparent, bodyBytes);
       return withTag(isNew ? 201 : 200, task);
@@ -168,11 +192,14 @@ function bindVerbs(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes)
       params,
     }: { caller: Parameters<TaskService['operate']>[0] | null; params: { board: string; task: string } },
     verb: Parameters<TaskService['operate']>[3],
-  ) =>
-    withTag(
+    isFamilyVerb = false,
+  ) => {
+    const board = await boards.resolve(params.board);
+    return withTag(
       200,
-      await tasks.operate(present(caller, CALLER), await boards.resolve(params.board), params.task, verb),
+      await tasks.operate(present(caller, CALLER), board, params.task, verb, isFamilyVerb),
     );
+  };
 
   bind(promoteTask, (exchange) => operate(exchange, (operation) => operation.promote()));
   bind(unblockTask, (exchange) =>
@@ -184,19 +211,29 @@ function bindVerbs(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes)
     ),
   );
   bind(completeTask, (exchange) =>
-    operate(exchange, (operation) =>
-      operation.complete({
-        summary: exchange.body.summary ?? null,
-        result: exchange.body.result ?? null,
-        metadata: exchange.body.metadata ?? null,
-      }),
+    operate(
+      exchange,
+      (operation) =>
+        operation.complete({
+          summary: exchange.body.summary ?? null,
+          result: exchange.body.result ?? null,
+          metadata: exchange.body.metadata ?? null,
+        }),
+      FAMILY_VERB,
     ),
   );
   bind(assignTask, (exchange) =>
     operate(exchange, (operation) => operation.assign(exchange.body.lane, exchange.body.reason ?? null)),
   );
   bind(archiveTask, (exchange) => operate(exchange, (operation) => operation.archive()));
-  bind(reopenTask, (exchange) => operate(exchange, (operation) => operation.reopen()));
+  bind(reopenTask, (exchange) => operate(exchange, (operation) => operation.reopen(), FAMILY_VERB));
+  bind(scheduleTask, (exchange) =>
+    operate(exchange, (operation) => operation.schedule(exchange.body.run_at)),
+  );
+  bind(acceptTask, (exchange) => operate(exchange, (operation) => operation.accept(), FAMILY_VERB));
+  bind(requestTaskChanges, (exchange) =>
+    operate(exchange, (operation) => operation.requestChanges(exchange.body.reason)),
+  );
 
   bind(steerTask, async (exchange) => {
     const caller = present(exchange.caller, CALLER);

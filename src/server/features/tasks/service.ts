@@ -4,7 +4,7 @@ import type { Message } from '../../../contract/messages.ts';
 import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
 import type { Comment as CommentSchema, PatchTaskBody, Task } from '../../../contract/tasks.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
-import { appendEvents } from '../../db/event-log.ts';
+import { appendEvents, countMove, type StatusCounts } from '../../db/event-log.ts';
 import { isStatementTimeout } from '../../db/failures.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
@@ -14,16 +14,20 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import { takeTurns } from '../../kernel/turns.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { TaskOperation, taskNotFound } from './operation.ts';
-import { listBoardsWithDueTasks, lockDueTasks, moveTasks, type TaskPatch } from './store/change.ts';
+import { findParent } from './parentage.ts';
+import { type StartStatus, startOf } from './state.ts';
+import { type LockedTask, listBoardsWithDueTasks, lockDueTasks, moveTasks, type TaskPatch } from './store/change.ts';
 import { lockClaimOfRun } from './store/create.ts';
 import { listMessages } from './store/message.ts';
 import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage } from './store/read.ts';
 import { commentOf, messageOf, taskOf } from './view.ts';
 
 export { TaskCreation } from './creation.ts';
+export { addCounts, type Family, type FamilyChange, lockFamily, NO_CHANGE, NO_FAMILY, promoteChildren } from './family.ts';
+export { Linking } from './linking.ts';
 export { eventTextOf } from './operation.ts';
 export { decideEnd, type End, mayMove, type Verdict } from './state.ts';
-export { type LockedTask, moveTasks } from './store/change.ts';
+export { type LockedTask, lockedColumns, moveTasks, type ReviewPhase, reviewOf, type TaskAfter } from './store/change.ts';
 export {
   acknowledgeMessages,
   type Listener,
@@ -86,8 +90,16 @@ export class TaskService {
     return id;
   }
 
+  /** As above, for reading: a claim token also finds what is linked to its task, and what its run has made. */
+  async #resolveToRead(caller: Principal, board: BoardRef, reference: string): Promise<Uuid> {
+    const { sql } = this.#parts;
+    return caller.kind === 'claim'
+      ? withinDeadline(findParent(sql, caller, board, reference))
+      : this.resolve(caller, board, reference);
+  }
+
   async get(caller: Principal, board: BoardRef, reference: string): Promise<Task> {
-    const id = await this.resolve(caller, board, reference);
+    const id = await this.#resolveToRead(caller, board, reference);
     const row = await withinDeadline(findTask(this.#parts.sql, board.id, id));
     if (row === null) throw taskNotFound(reference);
     return taskOf(board, row);
@@ -119,15 +131,16 @@ export class TaskService {
     return (await withinDeadline(listComments(this.#parts.sql, board.id, id, after, rowsMax))).map(commentOf);
   }
 
-  /** Runs one verb on one task; the answer is the task as the verb left it. */
+  /** Runs one verb on one task; the answer is the task as the verb left it. @param isFamilyVerb It may matter to those that wait for it. */
   async operate(
     caller: Principal,
     board: BoardRef,
     reference: string,
     verb: (operation: TaskOperation) => Promise<void>,
+    isFamilyVerb = false,
   ): Promise<Task> {
     const { task, isHolderAddressed } = await transaction(this.#parts.sql, async (tx) => {
-      const operation = await this.#begin(tx, caller, board, reference);
+      const operation = await this.#begin(tx, caller, board, reference, isFamilyVerb);
       await verb(operation);
       return { task: await operation.result(), isHolderAddressed: operation.isHolderAddressed };
     });
@@ -193,12 +206,16 @@ export class TaskService {
     return (await withinDeadline(found)).map(messageOf);
   }
 
-  async #begin(tx: Tx, caller: Principal, board: BoardRef, reference: string): Promise<TaskOperation> {
+  async #begin(
+    tx: Tx,
+    caller: Principal,
+    board: BoardRef,
+    reference: string,
+    isFamilyVerb = false,
+  ): Promise<TaskOperation> {
     const id = await this.resolve(caller, board, reference, tx);
-    const operation = await TaskOperation.begin(
-      { tx, board, actor: actorOf(caller), ids: this.#parts.ids },
-      id,
-    );
+    const parts = { tx, board, actor: actorOf(caller), ids: this.#parts.ids };
+    const operation = await TaskOperation.begin(parts, id, isFamilyVerb);
     if (operation === null) throw taskNotFound(reference);
     return operation;
   }
@@ -215,27 +232,32 @@ export class TaskService {
   }
 }
 
+const DUE_EVENTS = { ready: 'task.ready', todo: 'task.todo', review: 'task.review_requested' } as const;
+
+function startOfDue({ unmet_parents: unmetParents, result_attempt: resultAttempt }: LockedTask): StartStatus {
+  return startOf({ unmetParents, isUnderReview: resultAttempt !== null });
+}
+
 async function wakeDueTasksOf(tx: Tx, boardId: number): Promise<number> {
   const due = [...(await lockDueTasks(tx, boardId, DUE_TASKS_PER_TURN_MAX))].sort((left, right) =>
     left.id < right.id ? -1 : 1,
   );
   if (due.length === 0) return 0;
-  await moveTasks(
-    tx,
-    boardId,
-    due.map((before) => ({ before, after: { status: 'ready' as const } })),
-  );
+  const moves = due.map((before) => ({ before, after: { status: startOfDue(before) } }));
+  await moveTasks(tx, boardId, moves);
+  const counts: StatusCounts = {};
+  for (const { before, after } of moves) countMove(counts, before.status, after.status);
   await appendEvents(tx, boardId, {
-    events: due.map((task) => ({
-      kind: 'task.ready' as const,
-      taskId: task.id,
-      lane: task.lane,
-      attempt: task.attempt,
-      taskVersion: task.version + 1,
+    events: moves.map(({ before, after }) => ({
+      kind: DUE_EVENTS[after.status],
+      taskId: before.id,
+      lane: before.lane,
+      attempt: before.attempt,
+      taskVersion: before.version + 1,
       actor: { type: 'system' as const, id: 'scheduler' },
-      data: { status_before: 'scheduled', status_after: 'ready' },
+      data: { status_before: 'scheduled', status_after: after.status },
     })),
-    counts: { scheduled: -due.length, ready: due.length },
+    counts,
   });
   return due.length;
 }

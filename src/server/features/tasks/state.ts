@@ -17,7 +17,9 @@ export const VERBS = [
   'reclaim',
   'cancel',
   'wake',
+  'park',
   'promote',
+  'schedule',
   'unblock',
   'assign',
   'operator_complete',
@@ -41,24 +43,29 @@ const unheld = (status: TaskStatus): Exits => ({
 /** A failed attempt: retried after a pause, given up, or no longer wanted. A reviewer's attempt goes back to review. */
 const FAILED_EXITS: readonly TaskStatus[] = ['scheduled', 'blocked', 'review', 'cancelled'];
 
+/** Nothing stands before the task any more but its parents, or its reviewer when the work itself has been handed over. */
+const STARTS = ['ready', 'todo', 'review'] as const satisfies readonly TaskStatus[];
+export type StartStatus = (typeof STARTS)[number];
+
 export const TRANSITIONS: Readonly<Record<TaskStatus, Exits>> = {
-  triage: { ...unheld('triage'), promote: ['ready'] },
-  todo: { ...unheld('todo'), promote: ['ready'], wake: ['ready'] },
-  scheduled: { ...unheld('scheduled'), promote: ['ready'], wake: ['ready'] },
-  ready: { ...unheld('ready'), claim: ['running'] },
+  triage: { ...unheld('triage'), promote: STARTS, schedule: ['scheduled'] },
+  // Nobody may force it past its parents, it would run without what it was made to wait for: they are unlinked instead.
+  todo: { ...unheld('todo'), wake: ['ready', 'scheduled'], schedule: ['scheduled'] },
+  scheduled: { ...unheld('scheduled'), promote: STARTS, wake: STARTS, schedule: ['scheduled'] },
+  ready: { ...unheld('ready'), claim: ['running'], park: ['todo'], schedule: ['scheduled'] },
   running: {
     complete: ['done', 'review'],
-    request_changes: ['ready', 'cancelled'],
-    block: ['blocked', 'todo', 'triage', 'cancelled'],
-    release: ['ready', 'scheduled', 'review', 'cancelled'],
+    request_changes: ['ready', 'todo', 'cancelled'],
+    block: ['blocked', 'todo', 'ready', 'triage', 'cancelled'],
+    release: ['ready', 'todo', 'scheduled', 'review', 'cancelled'],
     fail: FAILED_EXITS,
     crash: FAILED_EXITS,
     time_out: FAILED_EXITS,
-    reclaim: ['ready', 'review', 'cancelled'],
+    reclaim: ['ready', 'todo', 'review', 'cancelled'],
     cancel: ['running', 'cancelled'],
   },
-  blocked: { ...unheld('blocked'), unblock: ['ready', 'todo'] },
-  review: { ...unheld('review'), claim: ['running'], accept: ['done'], request_changes: ['ready'] },
+  blocked: { ...unheld('blocked'), unblock: STARTS, schedule: ['scheduled'] },
+  review: { ...unheld('review'), claim: ['running'], accept: ['done'], request_changes: ['ready', 'todo'] },
   done: { archive: ['archived'], reopen: ['ready', 'todo'] },
   cancelled: { archive: ['archived'], reopen: ['ready', 'todo'] },
   archived: { reopen: ['ready', 'todo'] },
@@ -68,9 +75,42 @@ export function mayMove(from: TaskStatus, verb: Verb, to: TaskStatus): boolean {
   return TRANSITIONS[from][verb]?.includes(to) ?? false;
 }
 
+/** Where a task goes when nothing else stands before it: to its reviewer, to wait for its parents, or to whoever claims it. */
+export function startOf(task: {
+  readonly unmetParents: number;
+  readonly isUnderReview: boolean;
+}): StartStatus {
+  if (task.isUnderReview) return 'review';
+  return task.unmetParents > 0 ? 'todo' : 'ready';
+}
+
+/** Was it done, as far as whoever waits for it is concerned? Putting it away afterwards changes nothing. */
+export function isSatisfied(
+  parent: { readonly status: TaskStatus; readonly archived_from: TaskStatus | null } | undefined,
+): boolean {
+  if (parent === undefined) return false;
+  return parent.status === 'done' || (parent.status === 'archived' && parent.archived_from === 'done');
+}
+
+/** A block without a kind makes a streak, too. */
+const UNTYPED = 'untyped';
+/** Pinned by the domain: the third block in a row with the same kind needs a person who looks at the task itself. */
+const BLOCK_STREAK_MAX = 3;
+
+export interface BlockStreak {
+  readonly length: number;
+  readonly kind: string | null;
+}
+
+export const NO_STREAK: BlockStreak = { length: 0, kind: null };
+
 /** What a held task is decided on. */
 export interface Held {
   readonly claimedFrom: 'ready' | 'review';
+  readonly unmetParents: number;
+  /** Tasks it was ever made to wait for. */
+  readonly parentCount: number;
+  readonly streak: BlockStreak;
   readonly consecutiveFailures: number;
   readonly protocolViolations: number;
   readonly maxFailures: number;
@@ -80,7 +120,14 @@ export interface Held {
 
 /** How a claim ends. */
 export type End =
-  | { readonly verb: 'complete' }
+  | {
+      readonly verb: 'complete';
+      /** Somebody is to look at it before it counts as done. */
+      readonly isForReview?: boolean;
+      /** Which lane; null: people. */
+      readonly reviewer?: string | null;
+    }
+  | { readonly verb: 'request_changes'; readonly reason: string }
   | { readonly verb: 'block'; readonly kind: BlockKind | null; readonly reason: string }
   | { readonly verb: 'release'; readonly delaySeconds: number | null }
   | {
@@ -92,6 +139,7 @@ export type End =
     }
   | { readonly verb: 'crash'; readonly reason: string }
   | { readonly verb: 'time_out'; readonly reason: string }
+  | { readonly verb: 'reclaim'; readonly reason: string | null }
   | { readonly verb: 'cancel' };
 
 export interface Verdict {
@@ -104,6 +152,7 @@ export interface Verdict {
   readonly blocked: { readonly kind: BlockKind | null; readonly reason: string } | null;
   /** The breaker opened. */
   readonly hasGivenUp: boolean;
+  readonly streak: BlockStreak;
 }
 
 /** Pinned by the domain: the pause after being rate limited, and the streak of protocol violations that is too long. */
@@ -112,30 +161,40 @@ const PROTOCOL_VIOLATIONS_MAX = 3;
 
 /** Where an ended claim leaves its task. */
 export function decideEnd(held: Held, end: End, random: () => number = Math.random): Verdict {
-  const { consecutiveFailures, protocolViolations } = held;
+  const { consecutiveFailures, protocolViolations, streak } = held;
   const same = {
     delaySeconds: null,
     consecutiveFailures,
     protocolViolations,
     blocked: null,
     hasGivenUp: false,
+    streak,
   };
+  const start = startOf({ ...held, isUnderReview: held.claimedFrom === 'review' });
   if (end.verb === 'cancel' || (end.verb !== 'complete' && held.isCancelRequested))
     return { ...same, status: 'cancelled', outcome: 'cancelled' };
   switch (end.verb) {
     case 'complete':
-      return { ...same, status: 'done', outcome: 'completed', consecutiveFailures: 0, protocolViolations: 0 };
-    case 'block':
       return {
         ...same,
-        status: 'blocked',
-        outcome: 'blocked',
-        blocked: { kind: end.kind, reason: end.reason },
+        status: end.isForReview ? 'review' : 'done',
+        outcome: 'completed',
+        consecutiveFailures: 0,
+        protocolViolations: 0,
+        streak: NO_STREAK,
       };
+    case 'request_changes': {
+      const status = startOf({ ...held, isUnderReview: false });
+      return { ...same, status, outcome: 'changes_requested' };
+    }
+    case 'block':
+      return decideBlock(held, end, same);
     case 'release':
       if (end.delaySeconds)
         return { ...same, status: 'scheduled', outcome: 'released', delaySeconds: end.delaySeconds };
-      return { ...same, status: held.claimedFrom, outcome: 'released' };
+      return { ...same, status: start, outcome: 'released' };
+    case 'reclaim':
+      return { ...same, status: start, outcome: 'reclaimed', consecutiveFailures: 0, protocolViolations: 0 };
     case 'fail':
       return decideFailure(held, end, random);
     case 'crash':
@@ -145,6 +204,25 @@ export function decideEnd(held: Held, end: End, random: () => number = Math.rand
     default:
       return unreachable(end);
   }
+}
+
+/**
+ * Parked for its parents, a task waits for them; when they were all done before it could say so, nothing would ever wake it, so it goes on
+ * at once. Parking is no streak: an orchestrating worker may wait for one batch of helpers after the other.
+ */
+function decideBlock(
+  held: Held,
+  end: Extract<End, { verb: 'block' }>,
+  same: Omit<Verdict, 'status' | 'outcome'>,
+): Verdict {
+  const outcome = 'blocked';
+  const isPark = end.kind === 'dependency' && held.claimedFrom === 'ready';
+  if (isPark && held.unmetParents > 0) return { ...same, status: 'todo', outcome };
+  const kind = end.kind ?? UNTYPED;
+  const streak = { length: held.streak.kind === kind ? held.streak.length + 1 : 1, kind };
+  if (streak.length >= BLOCK_STREAK_MAX) return { ...same, status: 'triage', outcome, streak };
+  if (isPark && held.parentCount > 0) return { ...same, status: 'ready', outcome, streak };
+  return { ...same, status: 'blocked', outcome, streak, blocked: { kind: end.kind, reason: end.reason } };
 }
 
 function decideFailure(held: Held, end: Extract<End, { verb: 'fail' }>, random: () => number): Verdict {
@@ -203,6 +281,7 @@ function retry(held: Held, outcome: Outcome, delaySeconds: number): Verdict {
     protocolViolations: 0,
     blocked: null,
     hasGivenUp: false,
+    streak: held.streak,
   };
 }
 
@@ -216,5 +295,6 @@ function giveUp(held: Held, outcome: Outcome, reason: string, consecutiveFailure
     protocolViolations: held.protocolViolations,
     blocked,
     hasGivenUp: true,
+    streak: held.streak,
   };
 }

@@ -39,6 +39,8 @@ export function taskOf(board: BoardRef, row: ShownTaskRow): Task {
     no_progress_seconds: row.no_progress_seconds,
     backoff: backoffOf(row),
     run_at: row.run_at,
+    unmet_parents: row.unmet_parents,
+    reviewer: row.reviewer,
     blocked: row.status === 'blocked' ? { kind: row.blocked_kind, reason: row.blocked_reason } : null,
     claim: claimOf(row),
     comment_count: row.comment_count,

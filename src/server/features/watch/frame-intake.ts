@@ -26,6 +26,7 @@ const MANNERS: Readonly<Record<ClientFrame['type'], Manner>> = {
   claim_ack: 'at once',
   heartbeat: 'side by side',
   complete: 'side by side',
+  'request-changes': 'side by side',
   block: 'side by side',
   release: 'side by side',
   fail: 'side by side',

@@ -57,7 +57,10 @@ export class HandingOver {
 
   async #handoffs(board: BoardRef, rows: readonly ClaimedRow[]): Promise<Map<Uuid, Handoff>> {
     const withPast = rows
-      .filter((row) => (row.claim_attempt ?? 0) > 1 || row.comment_count > 0 || row.message_count > 0)
+      .filter(
+        (row) =>
+          (row.claim_attempt ?? 0) > 1 || row.comment_count > 0 || row.message_count > 0 || row.parent_count > 0,
+      )
       .map((row) => row.id);
     if (withPast.length === 0) return new Map();
     const addressed = rows.filter((row) => row.message_count > 0);

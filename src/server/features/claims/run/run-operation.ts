@@ -6,6 +6,7 @@ import type {
   FailBody,
   HeartbeatBody,
   ReleaseBody,
+  RequestChangesBody,
 } from '../../../../contract/runs.ts';
 import { present } from '../../../kernel/assert.ts';
 import { parseId } from '../../../kernel/ids.ts';
@@ -82,15 +83,26 @@ function endOf(
   };
 }
 
+/** As most do. */
+const COMPLETE: End = { verb: 'complete' };
+
 export function completeEnd(claim: ClaimPrincipal, body: CompleteBody): RunEnd {
   // Artifacts are part of what the run leaves behind; they ride with its metadata.
   const artifacts = body.artifacts ? { artifacts: body.artifacts } : null;
   const metadata = body.metadata || artifacts ? { ...body.metadata, ...artifacts } : null;
-  return endOf(claim, { verb: 'complete' }, body, {
+  const end: End = body.review
+    ? { verb: 'complete', isForReview: true, reviewer: body.reviewer ?? null }
+    : COMPLETE;
+  return endOf(claim, end, body, {
     summary: body.summary ?? null,
     result: body.result ?? null,
     metadata,
   });
+}
+
+export function requestChangesEnd(claim: ClaimPrincipal, body: RequestChangesBody): RunEnd {
+  const { reason, metadata } = body;
+  return endOf(claim, { verb: 'request_changes', reason }, body, { error: reason, metadata: metadata ?? null });
 }
 
 export function blockEnd(claim: ClaimPrincipal, body: BlockBody): RunEnd {

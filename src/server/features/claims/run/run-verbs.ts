@@ -10,19 +10,21 @@ import type {
   FailBody,
   HeartbeatBody,
   ReleaseBody,
+  RequestChangesBody,
 } from '../../../../contract/runs.ts';
 import { unreachable } from '../../../kernel/assert.ts';
 import type { ClaimPrincipal } from '../../../kernel/principal.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import type { Outputs } from '../output/outputs.ts';
 import type { Inbox } from '../steering/inbox.ts';
-import { blockEnd, completeEnd, failEnd, holdOf, releaseEnd } from './run-operation.ts';
+import { blockEnd, completeEnd, failEnd, holdOf, releaseEnd, requestChangesEnd } from './run-operation.ts';
 import type { Running } from './running.ts';
 
 /** A verb and its body: the body alone, so that the same end is known again whichever way it comes. */
 export type RunCall =
   | { readonly verb: 'heartbeat'; readonly body: HeartbeatBody }
   | { readonly verb: 'complete'; readonly body: CompleteBody }
+  | { readonly verb: 'request-changes'; readonly body: RequestChangesBody }
   | { readonly verb: 'block'; readonly body: BlockBody }
   | { readonly verb: 'release'; readonly body: ReleaseBody }
   | { readonly verb: 'fail'; readonly body: FailBody }
@@ -49,6 +51,8 @@ export function operateRun(
       return running.heartbeat(board, { ...holdOf(claim), claim, body: call.body }, bytes);
     case 'complete':
       return running.end(board, completeEnd(claim, call.body), bytes);
+    case 'request-changes':
+      return running.end(board, requestChangesEnd(claim, call.body), bytes);
     case 'block':
       return running.end(board, blockEnd(claim, call.body), bytes);
     case 'release':

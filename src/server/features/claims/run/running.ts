@@ -13,11 +13,11 @@ import { ProblemError } from '../../../kernel/problem-error.ts';
 import type { ClaimTokens } from '../../auth/service.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import type { PresenceTracker } from '../../lanes/service.ts';
-import { findTasks, type TaskRow, type ToldRow, taskOf } from '../../tasks/service.ts';
+import { findTasks, lockFamily, type TaskRow, type ToldRow, taskOf } from '../../tasks/service.ts';
 import { settleEndings } from '../settle.ts';
 import type { Inbox } from '../steering/inbox.ts';
 import { type CompletedRow, type Completion, completeRuns } from '../store/complete.ts';
-import { lockHolds } from '../store/end.ts';
+import { type HeldRow, lockHolds } from '../store/end.ts';
 import {
   type BeatRow,
   extendLeases,
@@ -119,7 +119,7 @@ export class Running {
   /** Completions go first, all in one statement; what is left is decided one by one under its locks. */
   async #endGathered(board: BoardRef, ends: readonly RunEnd[]): Promise<Settled<EndReply>[]> {
     const results = new Map<RunEnd, Settled<EndReply>>();
-    const completions = firstOfEachRun(ends.filter((end) => end.end.verb === 'complete'));
+    const completions = firstOfEachRun(ends.filter(isPlainCompletion));
     if (completions.length > 0) await this.#complete(board, completions, results);
     const rest = ends.filter((end) => !results.has(end));
     if (rest.length > 0) {
@@ -247,22 +247,41 @@ function firstOfEachRun<T extends { readonly taskId: Uuid; readonly runId: Uuid 
   return [...first.values()].sort((left, right) => (left.taskId < right.taskId ? -1 : 1));
 }
 
+/** Nothing but done: most ends are, and need not be decided. */
+function isPlainCompletion({ end }: RunEnd): boolean {
+  return end.verb === 'complete' && !end.isForReview;
+}
+
+/** Only a reviewer may send work back. */
+function isOfNoReview({ end }: RunEnd, held: HeldRow | undefined): boolean {
+  return end.verb === 'request_changes' && held !== undefined && held.claimed_from !== 'review';
+}
+
 async function endUnderLocks(
   tx: Tx,
   board: BoardRef,
   ends: readonly RunEnd[],
 ): Promise<Map<RunEnd, Settled<EndReply>>> {
   const distinct = firstOfEachRun(ends);
+  // Locked together with those that wait for them, in the order of all tasks.
+  const completing = distinct.filter((end) => end.end.verb === 'complete');
+  const family = await lockFamily(
+    tx,
+    board.id,
+    completing.map((end) => end.taskId),
+    distinct.map((end) => end.taskId),
+  );
   const held = new Map((await lockHolds(tx, board.id, distinct)).map((row) => [row.run_id, row]));
   const winning = distinct.flatMap((end) => {
     const row = held.get(end.runId);
-    return row === undefined ? [] : [{ ...end, held: row, evidence: null, request: end }];
+    return row === undefined || isOfNoReview(end, row) ? [] : [{ ...end, held: row, evidence: null, request: end }];
   });
-  await settleEndings(tx, board.id, winning);
+  await settleEndings(tx, board.id, winning, family);
   const winners = new Set(winning.map(({ request }) => request));
   const { runs, tasks } = await readReplies(tx, board, ends);
   return new Map(
     ends.map((end): [RunEnd, Settled<EndReply>] => {
+      if (isOfNoReview(end, held.get(end.runId))) return [end, { ok: false, error: noReview() }];
       const run = runs.get(end.runId);
       const task = tasks.get(end.taskId);
       const isAnswered = run !== undefined && task !== undefined && (winners.has(end) || isSameEnd(run, end));
@@ -295,6 +314,13 @@ async function readReplies(
   );
   const tasks = await findTasks(runner, board.id, [...new Set(ends.map((end) => end.taskId))]);
   return { runs, tasks: new Map(tasks.map((task) => [task.id, task])) };
+}
+
+function noReview(): ProblemError {
+  const detail = 'This claim was not taken from review: there is nothing to send back. Complete, block, release or fail it.';
+  return new ProblemError('illegal_transition', detail, {
+    extensions: { status_before: 'running', status_after: 'ready' },
+  });
 }
 
 function tooMuchMetadata(): ProblemError {

@@ -204,6 +204,9 @@ function claimedRowOf(row: FilledRow, slots: readonly Slot[]): ClaimedRow {
     created_by_type: row[26],
     created_by_id: row[27],
     message_count: row[28],
+    parent_count: row[29],
+    unmet_parents: 0, // Or it would not be ready.
+    reviewer: null,
     claim_lane: slot.lane,
     claim_attempt: row[3],
     claimed_at: claimedAt,
@@ -248,9 +251,9 @@ export async function findLiveClaims(
     SELECT (SELECT seq FROM board_seq WHERE board_id = ${boardId}) AS log_seq, c.run_id, c.worker, c.attempt AS claim_attempt, c.lane AS claim_lane, c.claimed_at, c.lease_expires_at,
       c.is_cancel_requested, extract(epoch FROM c.runtime_expires_at - c.claimed_at)::int AS claim_runtime_seconds, 0 AS waited_seconds,
       t.id, t.lane, t.status, t.attempt, t.version, t.status_since, t.updated_at, t.priority, t.consecutive_failures, t.max_failures,
-      t.max_runtime_seconds, t.no_progress_seconds, t.run_at, t.blocked_kind, t.blocked_reason, t.created_at,
+      t.max_runtime_seconds, t.no_progress_seconds, t.run_at, t.unmet_parents, t.reviewer, t.blocked_kind, t.blocked_reason, t.created_at,
       d.title, d.body, d.payload, d.labels, d.backoff, d.tenant, d.external_ref, d.idempotency_key, d.traceparent, d.comment_count,
-      d.created_by_type, d.created_by_id, d.message_count
+      d.created_by_type, d.created_by_id, d.message_count, d.parent_count
     FROM claims c
     JOIN tasks t ON t.board_id = c.board_id AND t.id = c.task_id
     JOIN task_details d ON d.board_id = c.board_id AND d.task_id = c.task_id

@@ -81,6 +81,8 @@ export async function completeRuns(
       CROSS JOIN LATERAL (
         SELECT FROM tasks t
         WHERE t.board_id = ${boardId} AND t.id = operation.task_id AND t.attempt = operation.attempt AND t.status = 'running'
+          -- What others wait for, what waits itself, and what was being reviewed is decided under locks.
+          AND NOT t.has_children AND t.result_attempt IS NULL AND t.unmet_parents = 0
         FOR NO KEY UPDATE
       ) AS task
     ),
@@ -93,7 +95,7 @@ export async function completeRuns(
     -- One moment for the batch, after its last lock: the answer and a later read of the row say the same.
     moment AS MATERIALIZED (SELECT clock_timestamp() AS at WHERE (SELECT count(*) FROM freed) > 0),
     moved AS (
-      UPDATE tasks t SET status = 'done', version = t.version + 1, consecutive_failures = 0, protocol_violations = 0,
+      UPDATE tasks t SET status = 'done', version = t.version + 1, consecutive_failures = 0, protocol_violations = 0, block_streak = 0, streak_kind = NULL,
         status_since = (SELECT at FROM moment), updated_at = (SELECT at FROM moment)
       FROM freed
       WHERE t.board_id = ANY (ARRAY[freed.board_id]) AND t.id = freed.task_id
@@ -194,6 +196,9 @@ function completedRowOf(row: CompletedValues, operations: readonly Completion[])
     created_by_type: row[28],
     created_by_id: row[29],
     message_count: row[30],
+    parent_count: row[31],
+    unmet_parents: 0, // As the statement asks.
+    reviewer: null,
     run_id: null, // A completed task holds no claim.
     claim_lane: null,
     worker: null,

@@ -4,7 +4,7 @@ import type { Runner, Tx } from '../../../db/client.ts';
 import { assert } from '../../../kernel/assert.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { ActorRef } from '../../../kernel/principal.ts';
-import type { LockedTask } from '../../tasks/service.ts';
+import { type LockedTask, lockedColumns } from '../../tasks/service.ts';
 import { IS_OWED_AMNESTY, IS_PULSE_STEADY } from './pulse.ts';
 
 export interface HeldRow extends LockedTask {
@@ -20,6 +20,8 @@ export interface HeldRow extends LockedTask {
   readonly last_progress_at: string;
   readonly is_cancel_requested: boolean;
   readonly cancel_reason: string | null;
+  /** Tasks it was ever made to wait for. */
+  readonly parent_count: number;
   readonly backoff: { base_seconds?: number; factor?: number; cap_seconds?: number } | null;
 }
 
@@ -61,10 +63,10 @@ const OVERDUE = (sql: Runner) => sql`
 const MOMENT = (sql: Runner) => sql`moment AS MATERIALIZED (SELECT clock_timestamp() AS at)`;
 
 export const heldColumns = (sql: Runner) => sql`
-  t.id, t.lane, t.status, t.version, t.attempt, t.consecutive_failures, t.protocol_violations, t.max_failures, t.unmet_parents,
-  t.blocked_kind, t.blocked_reason, t.run_at, c.run_id, c.lane AS claim_lane, c.worker, c.claimed_from, c.claimed_at, c.lease_expires_at,
+  ${lockedColumns(sql)}, c.run_id, c.lane AS claim_lane, c.worker, c.claimed_from, c.claimed_at, c.lease_expires_at,
   c.runtime_expires_at, c.no_progress_seconds, c.last_heartbeat_at, c.last_progress_at, c.is_cancel_requested, c.cancel_reason,
-  (SELECT d.backoff FROM task_details d WHERE d.board_id = t.board_id AND d.task_id = t.id) AS backoff`;
+  (SELECT d.backoff FROM task_details d WHERE d.board_id = t.board_id AND d.task_id = t.id) AS backoff,
+  (SELECT d.parent_count FROM task_details d WHERE d.board_id = t.board_id AND d.task_id = t.id) AS parent_count`;
 
 /**
  * Locks the holds that are still the named runs', in task order, and the claims as their deletion will: whoever appends to their output

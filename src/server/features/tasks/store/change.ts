@@ -4,6 +4,7 @@ import type { JsonParameter, Runner, Tx } from '../../../db/client.ts';
 import { assert } from '../../../kernel/assert.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { ActorRef } from '../../../kernel/principal.ts';
+import type { BlockStreak } from '../state.ts';
 
 /** What a transition is decided on. */
 export interface LockedTask {
@@ -16,18 +17,30 @@ export interface LockedTask {
   readonly protocol_violations: number;
   readonly max_failures: number;
   readonly unmet_parents: number;
+  readonly has_children: boolean;
+  /** Not null: the work of this attempt is under review. */
+  readonly result_attempt: number | null;
+  readonly reviewer: string | null;
+  readonly implementer_lane: string | null;
+  readonly implementer_worker: string | null;
+  readonly block_streak: number;
+  readonly streak_kind: string | null;
+  /** The status it was archived in. */
+  readonly archived_from: TaskStatus | null;
   readonly blocked_kind: BlockKind | null;
   readonly blocked_reason: string | null;
   readonly run_at: string | null;
 }
 
-const LOCKED_COLUMNS = (tx: Tx) => tx`
+/** Of a task `t`: the fields of LockedTask. */
+export const lockedColumns = (sql: Runner) => sql`
   t.id, t.lane, t.status, t.version, t.attempt, t.consecutive_failures, t.protocol_violations, t.max_failures, t.unmet_parents,
+  t.has_children, t.result_attempt, t.reviewer, t.implementer_lane, t.implementer_worker, t.block_streak, t.streak_kind, t.archived_from,
   t.blocked_kind, t.blocked_reason, t.run_at`;
 
 export async function lockTask(tx: Tx, boardId: number, id: Uuid): Promise<LockedTask | null> {
   const [row] = await tx<LockedTask[]>`
-    /* tasks.lock */ SELECT ${LOCKED_COLUMNS(tx)} FROM tasks t WHERE t.board_id = ${boardId} AND t.id = ${id} FOR NO KEY UPDATE`;
+    /* tasks.lock */ SELECT ${lockedColumns(tx)} FROM tasks t WHERE t.board_id = ${boardId} AND t.id = ${id} FOR NO KEY UPDATE`;
   return row ?? null;
 }
 
@@ -35,7 +48,7 @@ export async function lockTask(tx: Tx, boardId: number, id: Uuid): Promise<Locke
 export async function lockDueTasks(tx: Tx, boardId: number, rowsMax: number): Promise<LockedTask[]> {
   return tx<LockedTask[]>`
     /* tasks.lock_due */
-    SELECT ${LOCKED_COLUMNS(tx)} FROM tasks t
+    SELECT ${lockedColumns(tx)} FROM tasks t
     WHERE t.board_id = ${boardId} AND t.status = 'scheduled' AND t.run_at <= clock_timestamp()
     ORDER BY t.run_at, t.id LIMIT ${rowsMax} FOR NO KEY UPDATE SKIP LOCKED`;
 }
@@ -50,6 +63,33 @@ export interface TaskAfter {
   readonly blocked?: { readonly kind: BlockKind | null; readonly reason: string | null } | null;
   /** With status scheduled: seconds from now. */
   readonly delaySeconds?: number | null;
+  /** When it is to start; kept over any wait for parents. Without it only a scheduled task keeps its time. */
+  readonly runAt?: string | null;
+  readonly unmetParents?: number;
+  /** Null: no work of it is under review any more. */
+  readonly review?: ReviewPhase | null;
+  readonly streak?: BlockStreak;
+  readonly archivedFrom?: TaskStatus | null;
+}
+
+/** Work that was handed over for review. */
+export interface ReviewPhase {
+  readonly resultAttempt: number;
+  /** null: people decide. */
+  readonly reviewer: string | null;
+  readonly implementerLane: string | null;
+  /** null: a person. */
+  readonly implementerWorker: string | null;
+}
+
+export function reviewOf(task: LockedTask): ReviewPhase | null {
+  if (task.result_attempt === null) return null;
+  return {
+    resultAttempt: task.result_attempt,
+    reviewer: task.reviewer,
+    implementerLane: task.implementer_lane,
+    implementerWorker: task.implementer_worker,
+  };
 }
 
 export interface TaskMove {
@@ -65,10 +105,26 @@ function blockOf(before: LockedTask, after: TaskAfter): Pick<LockedTask, 'blocke
   return { blocked_kind: after.blocked?.kind ?? null, blocked_reason: after.blocked?.reason ?? null };
 }
 
+function reviewColumnsOf(review: ReviewPhase | null) {
+  return {
+    result_attempt: review?.resultAttempt ?? null,
+    reviewer: review?.reviewer ?? null,
+    implementer_lane: review?.implementerLane ?? null,
+    implementer_worker: review?.implementerWorker ?? null,
+  };
+}
+
 /** Writes the moves of locked tasks. Every one of them must take: its row is locked and its version was just read. */
 export async function moveTasks(tx: Tx, boardId: number, moves: readonly TaskMove[]): Promise<void> {
   const items = moves.map(({ before, after }) => ({
     ...blockOf(before, after),
+    ...reviewColumnsOf(after.review === undefined ? reviewOf(before) : after.review),
+    unmet_parents: after.unmetParents ?? before.unmet_parents,
+    block_streak: after.streak?.length ?? before.block_streak,
+    streak_kind: after.streak === undefined ? before.streak_kind : after.streak.kind,
+    archived_from: after.archivedFrom === undefined ? before.archived_from : after.archivedFrom,
+    run_at: after.runAt === undefined ? null : after.runAt,
+    keeps_run_at: after.runAt === undefined && (after.status === 'scheduled' || after.status === 'todo'),
     board_id: boardId,
     id: before.id,
     version: before.version,
@@ -86,13 +142,17 @@ export async function moveTasks(tx: Tx, boardId: number, moves: readonly TaskMov
       status = item.status, lane = item.lane, attempt = item.attempt, version = t.version + 1,
       consecutive_failures = item.failures, protocol_violations = item.violations,
       blocked_kind = item.blocked_kind, blocked_reason = item.blocked_reason,
-      run_at = CASE WHEN item.status <> 'scheduled' THEN NULL WHEN item.delay_seconds IS NULL THEN t.run_at
-        ELSE clock_timestamp() + make_interval(secs => item.delay_seconds) END,
+      unmet_parents = item.unmet_parents, result_attempt = item.result_attempt, reviewer = item.reviewer,
+      implementer_lane = item.implementer_lane, implementer_worker = item.implementer_worker,
+      block_streak = item.block_streak, streak_kind = item.streak_kind, archived_from = item.archived_from,
+      run_at = CASE WHEN item.delay_seconds IS NOT NULL THEN clock_timestamp() + make_interval(secs => item.delay_seconds)
+        WHEN item.keeps_run_at THEN t.run_at ELSE item.run_at END,
       status_since = CASE WHEN item.is_same_status THEN t.status_since ELSE clock_timestamp() END,
       updated_at = clock_timestamp()
     FROM json_to_recordset(${JSON.stringify(items)}::text::json) AS item (
       board_id int, id uuid, version int, status text, lane text, attempt int, failures int, violations int, blocked_kind text, blocked_reason text,
-      delay_seconds double precision, is_same_status boolean)
+      delay_seconds double precision, is_same_status boolean, unmet_parents int, result_attempt int, reviewer text, implementer_lane text,
+      implementer_worker text, block_streak int, streak_kind text, archived_from text, run_at timestamptz, keeps_run_at boolean)
     WHERE t.board_id = ANY (ARRAY[item.board_id]) AND t.id = item.id AND t.version = item.version
     RETURNING t.id`;
   assert(moved.length === moves.length, 'a locked task keeps its version');
@@ -113,7 +173,7 @@ export async function requestCancel(
   return row ?? null;
 }
 
-/** The run of zero length that an operator's completion gets. */
+/** The run of zero length that a person's verdict gets: on work that nobody holds, or on what waits for review. */
 export async function insertOperatorRun(
   tx: Tx,
   boardId: number,
@@ -123,6 +183,8 @@ export async function insertOperatorRun(
     readonly attempt: number;
     readonly lane: string | null;
     readonly actor: ActorRef;
+    readonly outcome: 'completed' | 'changes_requested';
+    readonly error: string | null;
     readonly summary: string | null;
     readonly result: unknown;
     readonly metadata: Readonly<Record<string, unknown>> | null;
@@ -130,9 +192,9 @@ export async function insertOperatorRun(
 ): Promise<void> {
   await tx`
     /* tasks.insert_operator_run */
-    INSERT INTO runs (board_id, task_id, attempt, id, lane, outcome, started_at, ended_at, ended_by_type, ended_by_id, summary, result, metadata)
-    SELECT ${boardId}, ${run.taskId}, ${run.attempt}, ${run.id}, ${run.lane}, 'completed', at, at, ${run.actor.type}, ${run.actor.id},
-      ${run.summary}, ${run.result === null || run.result === undefined ? null : tx.json(run.result as JsonParameter)},
+    INSERT INTO runs (board_id, task_id, attempt, id, lane, outcome, started_at, ended_at, ended_by_type, ended_by_id, error, summary, result, metadata)
+    SELECT ${boardId}, ${run.taskId}, ${run.attempt}, ${run.id}, ${run.lane}, ${run.outcome}, at, at, ${run.actor.type}, ${run.actor.id},
+      ${run.error}, ${run.summary}, ${run.result === null || run.result === undefined ? null : tx.json(run.result as JsonParameter)},
       ${run.metadata === null ? null : tx.json(run.metadata as JsonParameter)}
     FROM clock_timestamp() AS at`;
 }

@@ -2,7 +2,7 @@
 import type { BlockKind, TaskStatus } from '../../../../contract/statuses.ts';
 import type { Runner } from '../../../db/client.ts';
 import { columnOf } from '../../../db/column.ts';
-import type { Uuid } from '../../../kernel/ids.ts';
+import { formatId, type Uuid } from '../../../kernel/ids.ts';
 import type { ActorRef } from '../../../kernel/principal.ts';
 import type { TaskHotRow } from './read.ts';
 
@@ -24,9 +24,13 @@ export interface NewTask {
   readonly max_runtime_seconds: number | null;
   readonly no_progress_seconds: number | null;
   readonly run_at: string | null;
+  /** Of its parents, those that are not done. */
+  readonly unmet_parents: number;
   readonly blocked_kind: BlockKind | null;
   readonly actor: ActorRef;
   readonly created_by_run: Uuid | null;
+  /** Linked once the tasks are made. */
+  readonly parents: readonly Uuid[];
 }
 
 /** What the database decides; the rest of the row is as it was asked for. */
@@ -60,10 +64,10 @@ export async function insertTasks(
         ${columnOf(tasks, (task) => task.max_runtime_seconds)}::int[], ${columnOf(tasks, (task) => task.no_progress_seconds)}::int[],
         ${columnOf(tasks, (task) => task.run_at)}::text[], ${columnOf(tasks, (task) => task.blocked_kind)}::text[],
         ${columnOf(tasks, (task) => task.actor.type)}::text[], ${columnOf(tasks, (task) => task.actor.id)}::text[],
-        ${columnOf(tasks, (task) => task.created_by_run)}::uuid[], ${columnOf(tasks, (task) => JSON.stringify(eventDataOf(task)))}::text[]
+        ${columnOf(tasks, (task) => task.created_by_run)}::uuid[], ${columnOf(tasks, (task) => task.unmet_parents)}::int[], ${columnOf(tasks, (task) => JSON.stringify(eventDataOf(task)))}::text[]
       ) WITH ORDINALITY AS item (id, title, body, status, lane, priority, payload, labels, backoff, tenant, external_ref, idempotency_key,
-        traceparent, max_failures, max_runtime_seconds, no_progress_seconds, run_at, blocked_kind, actor_type, actor_id, created_by_run, data,
-        ordinal)
+        traceparent, max_failures, max_runtime_seconds, no_progress_seconds, run_at, blocked_kind, actor_type, actor_id, created_by_run, unmet_parents,
+        data, ordinal)
     ),
     detail AS (
       INSERT INTO task_details (board_id, task_id, title, body, payload, labels, backoff, tenant, external_ref, idempotency_key,
@@ -81,19 +85,20 @@ export async function insertTasks(
     made AS (
       INSERT INTO tasks AS t (board_id, id, lane, status, priority, version, attempt, unmet_parents, consecutive_failures,
         protocol_violations, max_failures, max_runtime_seconds, no_progress_seconds, run_at, blocked_kind, status_since, created_at, updated_at)
-      SELECT ${boardId}, id, lane, status, priority, 1, 0, 0, 0, 0, max_failures, max_runtime_seconds, no_progress_seconds,
+      SELECT ${boardId}, id, lane, status, priority, 1, 0, unmet_parents, 0, 0, max_failures, max_runtime_seconds, no_progress_seconds,
         run_at::timestamptz, blocked_kind, now, now, now
       FROM kept
       RETURNING t.id, t.status, t.run_at, t.created_at
     ),
     total AS MATERIALIZED (
       SELECT count(*) AS made, count(*) FILTER (WHERE status = 'ready') AS ready, count(*) FILTER (WHERE status = 'scheduled') AS scheduled,
-        count(*) FILTER (WHERE status = 'triage') AS triage, count(*) FILTER (WHERE status = 'blocked') AS blocked
+        count(*) FILTER (WHERE status = 'triage') AS triage, count(*) FILTER (WHERE status = 'blocked') AS blocked,
+        count(*) FILTER (WHERE status = 'todo') AS todo
       FROM made
     ),
     bumped AS (
       UPDATE board_seq SET seq = seq + total.made, ready = board_seq.ready + total.ready, scheduled = board_seq.scheduled + total.scheduled,
-        triage = board_seq.triage + total.triage, blocked = board_seq.blocked + total.blocked
+        triage = board_seq.triage + total.triage, blocked = board_seq.blocked + total.blocked, todo = board_seq.todo + total.todo
       FROM total WHERE board_id = ${boardId} AND total.made > 0
       RETURNING seq, clock_timestamp() AS at
     ),
@@ -127,6 +132,7 @@ function eventDataOf(task: NewTask): Record<string, unknown> {
     external_ref: task.external_ref,
     run_at: task.run_at,
     max_failures: task.max_failures,
+    ...(task.parents.length === 0 ? {} : { parents: task.parents.map((id) => formatId('task', id)) }),
   };
 }
 
@@ -143,6 +149,8 @@ function hotRowOf(task: NewTask, { run_at, created_at }: MadeRow): TaskHotRow {
     max_runtime_seconds: task.max_runtime_seconds,
     no_progress_seconds: task.no_progress_seconds,
     run_at,
+    unmet_parents: task.unmet_parents,
+    reviewer: null,
     blocked_kind: task.blocked_kind,
     blocked_reason: null,
     status_since: created_at,

@@ -17,6 +17,9 @@ export interface TaskHotRow {
   readonly max_runtime_seconds: number | null;
   readonly no_progress_seconds: number | null;
   readonly run_at: string | null;
+  readonly unmet_parents: number;
+  /** The lane that may claim it from review. */
+  readonly reviewer: string | null;
   readonly blocked_kind: BlockKind | null;
   readonly blocked_reason: string | null;
   readonly status_since: string;
@@ -36,6 +39,7 @@ export interface TaskDetailRow {
   readonly traceparent: string | null;
   readonly comment_count: number;
   readonly message_count: number;
+  readonly parent_count: number;
   readonly created_by_type: 'key' | 'claim' | 'system';
   readonly created_by_id: string;
 }
@@ -55,6 +59,7 @@ export type TaskDetailValues = readonly [
   created_by_type: TaskDetailRow['created_by_type'],
   created_by_id: TaskDetailRow['created_by_id'],
   message_count: TaskDetailRow['message_count'],
+  parent_count: TaskDetailRow['parent_count'],
 ];
 
 export interface TaskClaimRow {
@@ -80,11 +85,11 @@ export type TaskRow = TaskHotRow &
 
 const TASK_HOT_COLUMNS = (sql: Runner) => sql`
   t.id, t.lane, t.status, t.priority, t.version, t.attempt, t.consecutive_failures, t.max_failures, t.max_runtime_seconds,
-  t.no_progress_seconds, t.run_at, t.blocked_kind, t.blocked_reason, t.status_since, t.created_at, t.updated_at`;
+  t.no_progress_seconds, t.run_at, t.unmet_parents, t.reviewer, t.blocked_kind, t.blocked_reason, t.status_since, t.created_at, t.updated_at`;
 
 export const taskDetailColumns = (sql: Runner) => sql`
   d.title, d.body, d.payload, d.labels, d.backoff, d.tenant, d.external_ref, d.idempotency_key, d.traceparent, d.comment_count,
-  d.created_by_type, d.created_by_id, d.message_count`;
+  d.created_by_type, d.created_by_id, d.message_count, d.parent_count`;
 
 const TASK_COLUMNS = (sql: Runner) => sql`
   ${TASK_HOT_COLUMNS(sql)}, ${taskDetailColumns(sql)},
@@ -95,7 +100,7 @@ const TASK_TABLES = (sql: Runner) => sql`
   tasks t
   JOIN task_details d ON d.board_id = t.board_id AND d.task_id = t.id
   LEFT JOIN claims c ON c.board_id = t.board_id AND c.task_id = t.id
-  LEFT JOIN runs r ON r.board_id = t.board_id AND r.task_id = t.id AND r.attempt = t.attempt`;
+  LEFT JOIN runs r ON r.board_id = t.board_id AND r.task_id = t.id AND r.attempt = coalesce(t.result_attempt, t.attempt)`;
 
 export async function findTask(sql: Runner, boardId: number, id: Uuid): Promise<TaskRow | null> {
   const [row] = await sql<TaskRow[]>`
@@ -112,7 +117,7 @@ export async function findTasks(sql: Runner, boardId: number, ids: readonly Uuid
     CROSS JOIN LATERAL (SELECT * FROM task_details WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0) AS d
     LEFT JOIN LATERAL (SELECT * FROM claims WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0) AS c ON true
     LEFT JOIN LATERAL (
-      SELECT * FROM runs WHERE board_id = ${boardId} AND task_id = wanted.id AND attempt = t.attempt OFFSET 0
+      SELECT * FROM runs WHERE board_id = ${boardId} AND task_id = wanted.id AND attempt = coalesce(t.result_attempt, t.attempt) OFFSET 0
     ) AS r ON true`;
 }
 

@@ -1,0 +1,175 @@
+/** Links between tasks: a child waits for its parents. Whoever changes one holds the locks of both ends, in the order of all tasks. */
+import type { Runner, Tx } from '../../../db/client.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
+import { type LockedTask, lockedColumns } from './change.ts';
+
+/** A task of a family: one that is to end or to be linked, its parents, its children. */
+export interface FamilyMember extends LockedTask {
+  /** Its run_at has not come. */
+  readonly is_early: boolean;
+}
+
+/** Locks tasks in the order of all tasks, whatever they are to each other. What is not there is left out. */
+export async function lockTasks(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<FamilyMember[]> {
+  return tx<FamilyMember[]>`
+    /* tasks.lock_many */
+    SELECT task.* FROM (SELECT DISTINCT id FROM unnest(${ids as Uuid[]}::uuid[]) AS id ORDER BY id) AS wanted
+    CROSS JOIN LATERAL (
+      SELECT ${lockedColumns(tx)}, coalesce(t.run_at > clock_timestamp(), false) AS is_early
+      FROM tasks t WHERE t.board_id = ${boardId} AND t.id = wanted.id FOR NO KEY UPDATE
+    ) AS task`;
+}
+
+/** Tasks that wait, or waited, for any of these. Read without a lock: to know what is to be locked. */
+export async function listChildIds(
+  sql: Runner,
+  boardId: number,
+  parentIds: readonly Uuid[],
+): Promise<Uuid[]> {
+  const rows = await sql<{ child_id: Uuid }[]>`
+    /* tasks.list_child_ids */
+    SELECT DISTINCT child.child_id FROM unnest(${parentIds as Uuid[]}::uuid[]) AS parent (id)
+    CROSS JOIN LATERAL (SELECT child_id FROM links WHERE board_id = ${boardId} AND parent_id = parent.id OFFSET 0) AS child`;
+  return rows.map((row) => row.child_id);
+}
+
+export interface Link {
+  readonly parentId: Uuid;
+  readonly childId: Uuid;
+}
+
+/**
+ * Says of all links to these parents whether they are met; returns those that changed. Under the parents' locks, which whoever adds a link
+ * has to take as well: none is overlooked.
+ */
+export async function setLinksMet(
+  tx: Tx,
+  boardId: number,
+  parentIds: readonly Uuid[],
+  isMet: boolean,
+): Promise<Link[]> {
+  return tx<Link[]>`
+    /* tasks.set_links_met */
+    WITH parent AS MATERIALIZED (SELECT ${boardId}::int AS board_id, id FROM unnest(${parentIds as Uuid[]}::uuid[]) AS id)
+    UPDATE links l SET is_met = ${isMet} FROM parent
+    WHERE l.board_id = ANY (ARRAY[parent.board_id]) AND l.parent_id = parent.id AND l.is_met <> ${isMet}
+    RETURNING l.parent_id AS "parentId", l.child_id AS "childId"`;
+}
+
+/** Changes what a task waits for while its status stays: no event, so no new version. Under its lock. */
+export async function addUnmetParents(
+  tx: Tx,
+  boardId: number,
+  changes: ReadonlyMap<Uuid, number>,
+): Promise<void> {
+  if (changes.size === 0) return;
+  await tx`
+    /* tasks.add_unmet_parents */
+    WITH change AS MATERIALIZED (
+      SELECT ${boardId}::int AS board_id, id, by FROM unnest(${[...changes.keys()]}::uuid[], ${[...changes.values()]}::int[]) AS change (id, by)
+    )
+    UPDATE tasks t SET unmet_parents = t.unmet_parents + change.by FROM change
+    WHERE t.board_id = ANY (ARRAY[change.board_id]) AND t.id = change.id`;
+}
+
+export interface NewLink extends Link {
+  readonly isMet: boolean;
+}
+
+/** Those that were not there before; the counts of parents and the marks of the parents go with them. Under the locks of both ends. */
+export async function insertLinks(tx: Tx, boardId: number, links: readonly NewLink[]): Promise<Link[]> {
+  if (links.length === 0) return [];
+  return tx<Link[]>`
+    /* tasks.insert_links */
+    WITH made AS (
+      INSERT INTO links (board_id, child_id, parent_id, is_met)
+      SELECT ${boardId}, child_id, parent_id, is_met FROM unnest(
+        ${links.map((link) => link.childId)}::uuid[], ${links.map((link) => link.parentId)}::uuid[],
+        ${links.map((link) => String(link.isMet))}::text[]::boolean[]
+      ) AS link (child_id, parent_id, is_met)
+      ON CONFLICT DO NOTHING RETURNING child_id, parent_id
+    ),
+    marked AS (
+      UPDATE tasks t SET has_children = true FROM (SELECT DISTINCT ${boardId}::int AS board_id, parent_id FROM made) AS parent
+      WHERE t.board_id = ANY (ARRAY[parent.board_id]) AND t.id = parent.parent_id AND NOT t.has_children
+    ),
+    counted AS (
+      UPDATE task_details d SET parent_count = d.parent_count + child.links
+      FROM (SELECT ${boardId}::int AS board_id, child_id, count(*)::int AS links FROM made GROUP BY child_id) AS child
+      WHERE d.board_id = ANY (ARRAY[child.board_id]) AND d.task_id = child.child_id
+    )
+    SELECT parent_id AS "parentId", child_id AS "childId" FROM made`;
+}
+
+/** Null: there was none. The count of parents stays: it says that there may be some. */
+export async function deleteLink(tx: Tx, boardId: number, link: Link): Promise<{ isMet: boolean } | null> {
+  const [row] = await tx<{ isMet: boolean }[]>`
+    /* tasks.delete_link */
+    DELETE FROM links WHERE board_id = ${boardId} AND child_id = ${link.childId} AND parent_id = ${link.parentId} RETURNING is_met AS "isMet"`;
+  return row ?? null;
+}
+
+/** Nobody else of the board adds a link between two tasks that are there already until the end of this transaction. */
+export async function lockLinks(tx: Tx, boardId: number): Promise<void> {
+  await tx`/* tasks.lock_links */ SELECT FROM boards WHERE id = ${boardId} FOR NO KEY UPDATE`;
+}
+
+/**
+ * The way from `from` up to `to` over parents, both included; null: there is none. Goes over each link once, so a board of diamonds is no
+ * slower than one of chains.
+ */
+export async function findPathUp(sql: Runner, boardId: number, from: Uuid, to: Uuid): Promise<Uuid[] | null> {
+  const rows = await sql<{ id: Uuid; via: Uuid | null }[]>`
+    /* tasks.find_path_up */
+    WITH RECURSIVE up AS (
+      SELECT ${from}::uuid AS id, NULL::uuid AS via
+      UNION
+      SELECT parent.parent_id, up.id FROM up
+      CROSS JOIN LATERAL (SELECT parent_id FROM links WHERE board_id = ${boardId} AND child_id = up.id OFFSET 0) AS parent
+    )
+    SELECT id, via FROM up`;
+  const via = new Map(rows.map((row) => [row.id, row.via]));
+  if (!via.has(to)) return null;
+  const path: Uuid[] = [];
+  for (let id: Uuid | null = to; id !== null && path.length <= rows.length; id = via.get(id) ?? null)
+    path.unshift(id);
+  return path;
+}
+
+/** How many tasks each of these waits for or waited for. */
+export async function countParents(sql: Runner, boardId: number, id: Uuid): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    /* tasks.count_parents */ SELECT count(*)::int AS count FROM links WHERE board_id = ${boardId} AND child_id = ${id}`;
+  return row?.count ?? 0;
+}
+
+/** How many tasks wait or waited for each of these; who has none is left out. */
+export async function countChildren(
+  sql: Runner,
+  boardId: number,
+  ids: readonly Uuid[],
+): Promise<Map<Uuid, number>> {
+  const rows = await sql<{ id: Uuid; count: number }[]>`
+    /* tasks.count_children */
+    SELECT parent.id, children.count FROM unnest(${ids as Uuid[]}::uuid[]) AS parent (id)
+    CROSS JOIN LATERAL (
+      SELECT count(*)::int AS count FROM links WHERE board_id = ${boardId} AND parent_id = parent.id
+    ) AS children WHERE children.count > 0`;
+  return new Map(rows.map((row) => [row.id, row.count]));
+}
+
+/** What a claim token may see beside its own task: what its run has made, and what is linked to the task directly. */
+export async function isKnownToClaim(
+  sql: Runner,
+  boardId: number,
+  id: Uuid,
+  ownTaskId: Uuid,
+  runId: Uuid,
+): Promise<boolean> {
+  const [row] = await sql<{ is_known: boolean }[]>`
+    /* tasks.is_known_to_claim */
+    SELECT EXISTS (SELECT FROM task_details WHERE board_id = ${boardId} AND task_id = ${id} AND created_by_run = ${runId})
+      OR EXISTS (SELECT FROM links WHERE board_id = ${boardId} AND child_id = ${id} AND parent_id = ${ownTaskId})
+      OR EXISTS (SELECT FROM links WHERE board_id = ${boardId} AND child_id = ${ownTaskId} AND parent_id = ${id}) AS is_known`;
+  return row?.is_known ?? false;
+}
