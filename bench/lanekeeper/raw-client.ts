@@ -132,8 +132,8 @@ class RawClient implements Pick<Driver, 'fill' | 'runCycles' | 'close'> {
       blocked_kind: null,
       actor: { type: 'key', id: 'raw' },
       created_by_run: null,
-    unmet_parents: 0,
-    parents: [],
+      unmet_parents: 0,
+      parents: [],
     };
   }
 

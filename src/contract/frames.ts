@@ -7,7 +7,15 @@ import { Cursor, LaneName, RunId, TaskId, Timestamp, WorkerName } from './identi
 import { Message, MessagesAckBody } from './messages.ts';
 import { OutputBody, OutputLine } from './outputs.ts';
 import { ProblemBody } from './problems.ts';
-import { BlockBody, CompleteBody, FailBody, HeartbeatBody, ReleaseBody, RequestChangesBody, RunToken } from './runs.ts';
+import {
+  BlockBody,
+  CompleteBody,
+  FailBody,
+  HeartbeatBody,
+  ReleaseBody,
+  RequestChangesBody,
+  RunToken,
+} from './runs.ts';
 import { absent } from './values.ts';
 
 export const FRAME_ID_CHARACTERS_MAX = 64;

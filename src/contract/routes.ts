@@ -14,9 +14,9 @@ import {
   putLane,
   resumeLane,
 } from './lanes.ts';
+import { getGraph, linkParent, unlinkParent } from './links.ts';
 import { listMessages, steerTask } from './messages.ts';
 import { listOutput } from './outputs.ts';
-import { getGraph, linkParent, unlinkParent } from './links.ts';
 import type { Route } from './route.ts';
 import {
   acknowledgeMessages,

@@ -65,7 +65,9 @@ export const CompleteBody = z.strictObject({
   result: absent(JsonValue),
   metadata: absent(Metadata),
   artifacts: absent(z.array(Artifact).max(100)),
-  review: absent(z.boolean()).describe('true: the task is not done yet, somebody is to look at the work first.'),
+  review: absent(z.boolean()).describe(
+    'true: the task is not done yet, somebody is to look at the work first.',
+  ),
   reviewer: absent(LaneName).describe('With review: the lane that may claim it. Without one people decide.'),
 });
 export type CompleteBody = z.infer<typeof CompleteBody>;
@@ -189,7 +191,8 @@ export const requestRunChanges = defineRoute({
   ...runEnd,
   operationId: 'requestRunChanges',
   path: '/v1/runs/{run}/request-changes',
-  summary: 'End a claim that was taken from review: the work goes back to the lane that did it, with the reason.',
+  summary:
+    'End a claim that was taken from review: the work goes back to the lane that did it, with the reason.',
   body: RequestChangesBody,
   problems: [...runEnd.problems, 'illegal_transition'],
 });

@@ -175,7 +175,8 @@ export const scheduleTask = defineRoute({
   ...taskVerb,
   operationId: 'scheduleTask',
   path: '/v1/boards/{board}/tasks/{task}/schedule',
-  summary: 'Let a task that nobody holds wait for a time; a time that has passed makes it ready within a second.',
+  summary:
+    'Let a task that nobody holds wait for a time; a time that has passed makes it ready within a second.',
   body: z.strictObject({ run_at: Timestamp }),
 });
 

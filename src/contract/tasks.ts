@@ -65,7 +65,9 @@ export const Task = z
     backoff: z.object({ base_seconds: z.number(), factor: z.number(), cap_seconds: z.number() }),
     run_at: Timestamp.nullable(),
     unmet_parents: z.int().describe('How many of the tasks that it waits for are not done.'),
-    reviewer: LaneName.nullable().describe('Of work under review: the lane that may claim it; null: people decide.'),
+    reviewer: LaneName.nullable().describe(
+      'Of work under review: the lane that may claim it; null: people decide.',
+    ),
     blocked: z.object({ kind: BlockKind.nullable(), reason: z.string().nullable() }).nullable(),
     claim: TaskClaim.nullable(),
     comment_count: z.int(),

@@ -35,6 +35,7 @@ describe('the operation table', () => {
       'failRun',
       'heartbeatRun',
       'releaseRun',
+      'requestRunChanges',
     ]);
     expect(repetitionOf(OPERATIONS.patchTask)).toBe('never');
     expect(repetitionOf(OPERATIONS.cancelTask)).toBe('never');

@@ -46,6 +46,7 @@ const INSIDERS = [
 const RUN_BODIES: Readonly<Record<RunFrame['type'], object>> = {
   heartbeat: {},
   complete: { summary: 'x' },
+  'request-changes': { reason: 'x' },
   block: { reason: 'x' },
   release: {},
   fail: { error: 'x' },

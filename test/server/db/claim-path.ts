@@ -54,6 +54,8 @@ export function newTasks(count: number, more: Partial<NewTask> = {}): NewTask[] 
     blocked_kind: null,
     actor: { type: 'system', id: 'test' },
     created_by_run: null,
+    unmet_parents: 0,
+    parents: [],
     ...more,
   }));
 }

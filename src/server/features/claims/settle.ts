@@ -220,7 +220,10 @@ function eventsOf(settled: Settled): NewEvent[] {
   if (verdict.status === 'triage') {
     const recurrences = verdict.streak.length;
     const same = { status_before: 'triage', status_after: 'triage' };
-    return [ended, { ...place, kind: 'task.triaged', data: { ...same, recurrences, kind: data['kind'] ?? null } }];
+    return [
+      ended,
+      { ...place, kind: 'task.triaged', data: { ...same, recurrences, kind: data['kind'] ?? null } },
+    ];
   }
   if (!verdict.hasGivenUp) return [ended];
   const reason = eventTextOf(verdict.blocked?.reason);

@@ -16,9 +16,9 @@ import { actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
+import { linkToParents, withParents } from './parentage.ts';
 import { countTasksOfRun, insertTasks, lockClaimOfRun, type NewTask } from './store/create.ts';
 import { findIdsByIdempotencyKey, findTasks, type TaskHotRow, type TaskRow } from './store/read.ts';
-import { linkToParents, withParents } from './parentage.ts';
 import { taskOf } from './view.ts';
 
 export interface Created {

@@ -9,7 +9,14 @@ import { present } from '../../kernel/assert.ts';
 import { formatId, type Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 import { type LockedTask, moveTasks, type TaskMove } from './store/change.ts';
-import { addUnmetParents, type FamilyMember, type Link, listChildIds, lockTasks, setLinksMet } from './store/link.ts';
+import {
+  addUnmetParents,
+  type FamilyMember,
+  type Link,
+  listChildIds,
+  lockTasks,
+  setLinksMet,
+} from './store/link.ts';
 
 export type Family = ReadonlyMap<Uuid, FamilyMember>;
 
@@ -69,7 +76,10 @@ export async function promoteChildren(
   await addUnmetParents(tx, boardId, counted);
   return writeMoves(tx, boardId, moves, (child) => {
     const parentIds = reasons.get(child.id) ?? [];
-    const actor = present(parents.get(present(parentIds.at(-1), 'a parent was met')), 'a link names one of them');
+    const actor = present(
+      parents.get(present(parentIds.at(-1), 'a parent was met')),
+      'a link names one of them',
+    );
     return { actor, data: { parents: parentIds.map((id) => formatId('task', id)) } };
   });
 }
@@ -131,12 +141,7 @@ async function writeMoves(
 }
 
 /** Somebody may have linked a child between the look and the locks; he is done, or we would not have the parent's. */
-async function withMissing(
-  tx: Tx,
-  boardId: number,
-  links: readonly Link[],
-  known: Family,
-): Promise<Family> {
+async function withMissing(tx: Tx, boardId: number, links: readonly Link[], known: Family): Promise<Family> {
   const missing = links.map(({ childId }) => childId).filter((id) => !known.has(id));
   if (missing.length === 0) return known;
   return new Map([...known, ...familyOf(await lockTasks(tx, boardId, missing))]);
@@ -144,7 +149,8 @@ async function withMissing(
 
 function parentsByChild(links: readonly Link[]): Map<Uuid, Uuid[]> {
   const parents = new Map<Uuid, Uuid[]>();
-  for (const { childId, parentId } of links) parents.set(childId, [...(parents.get(childId) ?? []), parentId]);
+  for (const { childId, parentId } of links)
+    parents.set(childId, [...(parents.get(childId) ?? []), parentId]);
   return parents;
 }
 

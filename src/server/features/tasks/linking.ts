@@ -98,7 +98,9 @@ export class Linking {
       await lockLinks(tx, board.id);
       const childId = await resolve(caller, board, child, tx);
       const parentId = await findParent(tx, caller, board, parent);
-      const locked = new Map((await lockTasks(tx, board.id, [childId, parentId])).map((row) => [row.id, row]));
+      const locked = new Map(
+        (await lockTasks(tx, board.id, [childId, parentId])).map((row) => [row.id, row]),
+      );
       const found = locked.get(childId);
       if (found === undefined) throw taskNotFound(child);
       if (caller.kind === 'claim') await assertHeld(tx, board, caller);
@@ -142,7 +144,7 @@ async function link(
     await addUnmetParents(tx, board.id, new Map([[child.id, 1]]));
     return appendOnly(tx, board, [linked]);
   }
-  await move(tx, board, child, { status: 'todo', unmetParents: child.unmet_parents + 1 }, linked, actor);
+  await move(tx, board, child, { status: 'todo', unmetParents: child.unmet_parents + 1 }, linked);
 }
 
 async function unlink(
@@ -166,16 +168,16 @@ async function unlink(
     return appendOnly(tx, board, [unlinked]);
   }
   const status = child.is_early ? 'scheduled' : startOf({ unmetParents, isUnderReview: false });
-  await move(tx, board, child, { status, unmetParents }, unlinked, actor);
+  await move(tx, board, child, { status, unmetParents }, unlinked);
 }
 
+/** The link's own event comes first. */
 async function move(
   tx: Tx,
   board: BoardRef,
   child: FamilyMember,
-  after: TaskAfter & { readonly status: 'todo' | 'ready' | 'scheduled' | 'review' },
+  after: TaskAfter & { readonly status: keyof typeof MOVE_EVENTS },
   event: NewEvent,
-  actor: ActorRef,
 ): Promise<void> {
   await moveTasks(tx, board.id, [{ before: child, after }]);
   const counts: StatusCounts = {};
@@ -186,7 +188,7 @@ async function move(
     lane: child.lane,
     attempt: child.attempt,
     taskVersion: child.version + 1,
-    actor,
+    actor: event.actor,
     data: { status_before: child.status, status_after: after.status },
   };
   await appendEvents(tx, board.id, { events: [event, moved], counts });

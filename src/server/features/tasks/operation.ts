@@ -212,8 +212,7 @@ export class TaskOperation {
       {},
       {
         alsoWrite: () => missOpenMessages(this.#tx, this.#board.id, this.#before.id),
-        alsoMove: () =>
-          holdBackChildren(this.#tx, this.#board.id, this.#before, this.#actor, this.#family),
+        alsoMove: () => holdBackChildren(this.#tx, this.#board.id, this.#before, this.#actor, this.#family),
       },
     );
   }

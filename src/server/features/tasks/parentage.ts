@@ -64,14 +64,18 @@ async function entryIds(
   const keys = tasks.flatMap((task, index) =>
     named.has(`#${index}`) && task.idempotency_key !== null ? [task.idempotency_key] : [],
   );
-  const existing = keys.length === 0 ? new Map<string, Uuid>() : await findIdsByIdempotencyKey(tx, board.id, keys);
+  const existing =
+    keys.length === 0 ? new Map<string, Uuid>() : await findIdsByIdempotencyKey(tx, board.id, keys);
   return tasks.map((task) => existing.get(task.idempotency_key ?? '') ?? task.id);
 }
 
 /** A claim token names its own task, what its run has made, and what is linked to its task. */
 export async function findParent(
   runner: Runner,
-  caller: Principal, board: BoardRef, reference: string): Promise<Uuid> {
+  caller: Principal,
+  board: BoardRef,
+  reference: string,
+): Promise<Uuid> {
   const id = parseId('task', reference) ?? (await findIdByExternalRef(runner, board.id, reference));
   if (id === null) throw taskNotFound(reference);
   if (caller.kind === 'claim') {

@@ -66,6 +66,7 @@ export function bindTaskRoutes(bind: Bind, parts: TaskRoutes): void {
   bindCreation(bind, parts);
   bindReading(bind, parts);
   bindVerbs(bind, parts);
+  bindTalk(bind, parts);
   bindLinks(bind, parts);
 }
 
@@ -173,7 +174,7 @@ function bindReading(bind: Bind, { tasks, boards, feeds, reads }: TaskRoutes): v
   });
 }
 
-function bindVerbs(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes): void {
+function bindVerbs(bind: Bind, { tasks, boards }: TaskRoutes): void {
   bind(patchTask, async ({ caller, params, body, ifMatchVersion }) =>
     withTag(
       200,
@@ -195,10 +196,7 @@ function bindVerbs(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes)
     isFamilyVerb = false,
   ) => {
     const board = await boards.resolve(params.board);
-    return withTag(
-      200,
-      await tasks.operate(present(caller, CALLER), board, params.task, verb, isFamilyVerb),
-    );
+    return withTag(200, await tasks.operate(present(caller, CALLER), board, params.task, verb, isFamilyVerb));
   };
 
   bind(promoteTask, (exchange) => operate(exchange, (operation) => operation.promote()));
@@ -234,7 +232,9 @@ function bindVerbs(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes)
   bind(requestTaskChanges, (exchange) =>
     operate(exchange, (operation) => operation.requestChanges(exchange.body.reason)),
   );
+}
 
+function bindTalk(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes): void {
   bind(steerTask, async (exchange) => {
     const caller = present(exchange.caller, CALLER);
     const board = await boards.resolve(exchange.params.board);

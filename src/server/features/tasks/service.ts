@@ -16,18 +16,39 @@ import type { BoardRef } from '../boards/service.ts';
 import { TaskOperation, taskNotFound } from './operation.ts';
 import { findParent } from './parentage.ts';
 import { type StartStatus, startOf } from './state.ts';
-import { type LockedTask, listBoardsWithDueTasks, lockDueTasks, moveTasks, type TaskPatch } from './store/change.ts';
+import {
+  type LockedTask,
+  listBoardsWithDueTasks,
+  lockDueTasks,
+  moveTasks,
+  type TaskPatch,
+} from './store/change.ts';
 import { lockClaimOfRun } from './store/create.ts';
 import { listMessages } from './store/message.ts';
 import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage } from './store/read.ts';
 import { commentOf, messageOf, taskOf } from './view.ts';
 
 export { TaskCreation } from './creation.ts';
-export { addCounts, type Family, type FamilyChange, lockFamily, NO_CHANGE, NO_FAMILY, promoteChildren } from './family.ts';
+export {
+  addCounts,
+  type Family,
+  type FamilyChange,
+  lockFamily,
+  NO_CHANGE,
+  NO_FAMILY,
+  promoteChildren,
+} from './family.ts';
 export { Linking } from './linking.ts';
 export { eventTextOf } from './operation.ts';
 export { decideEnd, type End, mayMove, type Verdict } from './state.ts';
-export { type LockedTask, lockedColumns, moveTasks, type ReviewPhase, reviewOf, type TaskAfter } from './store/change.ts';
+export {
+  type LockedTask,
+  lockedColumns,
+  moveTasks,
+  type ReviewPhase,
+  reviewOf,
+  type TaskAfter,
+} from './store/change.ts';
 export {
   acknowledgeMessages,
   type Listener,

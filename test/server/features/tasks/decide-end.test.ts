@@ -10,6 +10,9 @@ const HELD: Held = {
   maxFailures: 2,
   backoff: TASK_BACKOFF,
   isCancelRequested: false,
+  unmetParents: 0,
+  parentCount: 0,
+  streak: { length: 0, kind: null },
 };
 const fail = (parts: Partial<Extract<End, { verb: 'fail' }>> = {}): End => ({
   verb: 'fail',
@@ -23,6 +26,8 @@ const fail = (parts: Partial<Extract<End, { verb: 'fail' }>> = {}): End => ({
 const ENDS: Readonly<Record<End['verb'], End>> = {
   complete: { verb: 'complete' },
   block: { verb: 'block', kind: 'needs_input', reason: 'which one?' },
+  request_changes: { verb: 'request_changes', reason: 'not yet' },
+  reclaim: { verb: 'reclaim', reason: null },
   release: { verb: 'release', delaySeconds: null },
   fail: fail(),
   crash: { verb: 'crash', reason: 'lease' },
@@ -50,6 +55,67 @@ describe('the end of a claim', () => {
       consecutiveFailures: 1,
       hasGivenUp: false,
     });
+  });
+
+  test('block for a dependency: waits for what is not done, goes on at once when all is, and is blocked without any', () => {
+    const park: End = { verb: 'block', kind: 'dependency', reason: 'helpers' };
+    const streak = { length: 2, kind: 'dependency' };
+    expect(decideEnd({ ...HELD, unmetParents: 2, parentCount: 3, streak }, park)).toMatchObject({
+      status: 'todo',
+      blocked: null,
+      streak,
+    });
+    expect(decideEnd({ ...HELD, unmetParents: 0, parentCount: 3 }, park)).toMatchObject({ status: 'ready' });
+    expect(decideEnd({ ...HELD, unmetParents: 0, parentCount: 3, streak }, park).status).toBe('triage');
+    expect(decideEnd(HELD, park)).toMatchObject({ status: 'blocked', blocked: { kind: 'dependency' } });
+  });
+
+  test.each(['needs_input', 'capability', 'transient', null] as const)(
+    'the third block in a row with the kind %s goes to triage, whatever others were before',
+    (kind) => {
+      const block: End = { verb: 'block', kind, reason: 'again' };
+      const name = kind ?? 'untyped';
+      expect(decideEnd({ ...HELD, streak: { length: 9, kind: 'other' } }, block)).toMatchObject({
+        status: 'blocked',
+        streak: { length: 1, kind: name },
+      });
+      expect(decideEnd({ ...HELD, streak: { length: 1, kind: name } }, block)).toMatchObject({
+        status: 'blocked',
+        streak: { length: 2, kind: name },
+      });
+      expect(decideEnd({ ...HELD, streak: { length: 2, kind: name } }, block)).toMatchObject({
+        status: 'triage',
+        outcome: 'blocked',
+        blocked: null,
+        streak: { length: 3, kind: name },
+      });
+      expect(decideEnd({ ...HELD, streak: { length: 2, kind: name } }, ENDS.complete).streak.length).toBe(0);
+    },
+  );
+
+  test('complete for review: the task waits in review', () => {
+    expect(decideEnd(HELD, { verb: 'complete', isForReview: true, reviewer: 'second' })).toMatchObject({
+      status: 'review',
+      outcome: 'completed',
+    });
+  });
+
+  test('changes requested: back to the lane that did it, or to its parents, not a failure', () => {
+    const held: Held = { ...HELD, claimedFrom: 'review', consecutiveFailures: 1 };
+    expect(decideEnd(held, ENDS.request_changes)).toMatchObject({
+      status: 'ready',
+      outcome: 'changes_requested',
+      consecutiveFailures: 1,
+    });
+    expect(decideEnd({ ...held, unmetParents: 1 }, ENDS.request_changes).status).toBe('todo');
+  });
+
+  test('reclaim: where it came from, with its failures forgotten', () => {
+    const held: Held = { ...HELD, consecutiveFailures: 1, protocolViolations: 2 };
+    const forgotten = { outcome: 'reclaimed', consecutiveFailures: 0, protocolViolations: 0 };
+    expect(decideEnd(held, ENDS.reclaim)).toMatchObject({ ...forgotten, status: 'ready' });
+    expect(decideEnd({ ...held, unmetParents: 1 }, ENDS.reclaim).status).toBe('todo');
+    expect(decideEnd({ ...held, claimedFrom: 'review' }, ENDS.reclaim).status).toBe('review');
   });
 
   test('release: ready at once, or scheduled with a delay, not a failure', () => {

@@ -6,12 +6,12 @@ import { mayMove, TRANSITIONS, VERBS, type Verb } from '../../../../src/server/f
 const TABLE: Readonly<Record<Verb, Readonly<Record<TaskStatus, string>>>> = {
   claim: { ...never(), ready: 'running', review: 'running' },
   complete: { ...never(), running: 'done review' },
-  block: { ...never(), running: 'blocked todo triage cancelled' },
-  release: { ...never(), running: 'ready scheduled review cancelled' },
+  block: { ...never(), running: 'blocked todo ready triage cancelled' },
+  release: { ...never(), running: 'ready todo scheduled review cancelled' },
   fail: { ...never(), running: 'scheduled blocked review cancelled' },
   crash: { ...never(), running: 'scheduled blocked review cancelled' },
   time_out: { ...never(), running: 'scheduled blocked review cancelled' },
-  reclaim: { ...never(), running: 'ready review cancelled' },
+  reclaim: { ...never(), running: 'ready todo review cancelled' },
   cancel: {
     triage: 'cancelled',
     todo: 'cancelled',
@@ -24,9 +24,18 @@ const TABLE: Readonly<Record<Verb, Readonly<Record<TaskStatus, string>>>> = {
     cancelled: '',
     archived: '',
   },
-  wake: { ...never(), todo: 'ready', scheduled: 'ready' },
-  promote: { ...never(), triage: 'ready', todo: 'ready', scheduled: 'ready' },
-  unblock: { ...never(), blocked: 'ready todo' },
+  wake: { ...never(), todo: 'ready scheduled', scheduled: 'ready todo review' },
+  park: { ...never(), ready: 'todo' },
+  promote: { ...never(), triage: 'ready todo review', scheduled: 'ready todo review' },
+  schedule: {
+    ...never(),
+    triage: 'scheduled',
+    todo: 'scheduled',
+    scheduled: 'scheduled',
+    ready: 'scheduled',
+    blocked: 'scheduled',
+  },
+  unblock: { ...never(), blocked: 'ready todo review' },
   assign: {
     triage: 'triage',
     todo: 'todo',
@@ -65,7 +74,7 @@ const TABLE: Readonly<Record<Verb, Readonly<Record<TaskStatus, string>>>> = {
   },
   reopen: { ...never(), done: 'ready todo', cancelled: 'ready todo', archived: 'ready todo' },
   accept: { ...never(), review: 'done' },
-  request_changes: { ...never(), running: 'ready cancelled', review: 'ready' },
+  request_changes: { ...never(), running: 'ready todo cancelled', review: 'ready todo' },
 };
 
 function never(): Record<TaskStatus, string> {

@@ -59,7 +59,10 @@ export class HandingOver {
     const withPast = rows
       .filter(
         (row) =>
-          (row.claim_attempt ?? 0) > 1 || row.comment_count > 0 || row.message_count > 0 || row.parent_count > 0,
+          (row.claim_attempt ?? 0) > 1 ||
+          row.comment_count > 0 ||
+          row.message_count > 0 ||
+          row.parent_count > 0,
       )
       .map((row) => row.id);
     if (withPast.length === 0) return new Map();

@@ -102,7 +102,10 @@ export function completeEnd(claim: ClaimPrincipal, body: CompleteBody): RunEnd {
 
 export function requestChangesEnd(claim: ClaimPrincipal, body: RequestChangesBody): RunEnd {
   const { reason, metadata } = body;
-  return endOf(claim, { verb: 'request_changes', reason }, body, { error: reason, metadata: metadata ?? null });
+  return endOf(claim, { verb: 'request_changes', reason }, body, {
+    error: reason,
+    metadata: metadata ?? null,
+  });
 }
 
 export function blockEnd(claim: ClaimPrincipal, body: BlockBody): RunEnd {

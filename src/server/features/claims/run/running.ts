@@ -274,7 +274,9 @@ async function endUnderLocks(
   const held = new Map((await lockHolds(tx, board.id, distinct)).map((row) => [row.run_id, row]));
   const winning = distinct.flatMap((end) => {
     const row = held.get(end.runId);
-    return row === undefined || isOfNoReview(end, row) ? [] : [{ ...end, held: row, evidence: null, request: end }];
+    return row === undefined || isOfNoReview(end, row)
+      ? []
+      : [{ ...end, held: row, evidence: null, request: end }];
   });
   await settleEndings(tx, board.id, winning, family);
   const winners = new Set(winning.map(({ request }) => request));
@@ -317,7 +319,8 @@ async function readReplies(
 }
 
 function noReview(): ProblemError {
-  const detail = 'This claim was not taken from review: there is nothing to send back. Complete, block, release or fail it.';
+  const detail =
+    'This claim was not taken from review: there is nothing to send back. Complete, block, release or fail it.';
   return new ProblemError('illegal_transition', detail, {
     extensions: { status_before: 'running', status_after: 'ready' },
   });

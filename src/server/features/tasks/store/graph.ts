@@ -23,45 +23,66 @@ interface EdgeRow {
 
 /** Level by level, up and down: the nearest first, and no more of them than are shown. */
 export async function readGraph(sql: Sql, boardId: number, id: Uuid, tasksMax: number): Promise<GraphRows> {
-  const found = new Set<Uuid>([id]);
-  const edges = new Map<string, EdgeRow>();
-  let isCut = false;
-  const follow = async (direction: 'up' | 'down'): Promise<void> => {
-    let level: Uuid[] = [id];
-    while (level.length > 0) {
-      const rows = await (direction === 'up' ? listUp(sql, boardId, level) : listDown(sql, boardId, level));
-      const next: Uuid[] = [];
-      for (const row of rows) {
-        const other = direction === 'up' ? row.parent_id : row.child_id;
-        if (!found.has(other)) {
-          if (found.size >= tasksMax) {
-            isCut = true;
-            continue;
-          }
-          found.add(other);
-          next.push(other);
-        }
-        edges.set(`${row.child_id} ${row.parent_id}`, row);
-      }
-      level = next;
-    }
-  };
-  await follow('up');
-  await follow('down');
+  const walk = new Walk(id, tasksMax);
+  await walk.follow(
+    (level) => listUp(sql, boardId, level),
+    (edge) => edge.parent_id,
+  );
+  await walk.follow(
+    (level) => listDown(sql, boardId, level),
+    (edge) => edge.child_id,
+  );
   const nodes = await sql<GraphRows['nodes'][number][]>`
     /* tasks.list_graph_nodes */
-    SELECT t.id, d.title, t.status, t.lane FROM unnest(${[...found]}::uuid[]) AS wanted (id)
+    SELECT t.id, d.title, t.status, t.lane FROM unnest(${[...walk.found]}::uuid[]) AS wanted (id)
     JOIN tasks t ON t.board_id = ${boardId} AND t.id = wanted.id
     JOIN task_details d ON d.board_id = ${boardId} AND d.task_id = wanted.id
     ORDER BY t.id`;
   const shown = new Set(nodes.map((node) => node.id));
   return {
     nodes,
-    edges: [...edges.values()]
+    edges: [...walk.edges.values()]
       .filter((edge) => shown.has(edge.parent_id) && shown.has(edge.child_id))
       .map((edge) => ({ parentId: edge.parent_id, childId: edge.child_id, isMet: edge.is_met })),
-    isCut,
+    isCut: walk.isCut,
   };
+}
+
+class Walk {
+  readonly found: Set<Uuid>;
+  readonly edges = new Map<string, EdgeRow>();
+  isCut = false;
+  readonly #start: Uuid;
+  readonly #tasksMax: number;
+
+  constructor(start: Uuid, tasksMax: number) {
+    this.found = new Set([start]);
+    this.#start = start;
+    this.#tasksMax = tasksMax;
+  }
+
+  async follow(
+    list: (level: readonly Uuid[]) => Promise<EdgeRow[]>,
+    farEnd: (edge: EdgeRow) => Uuid,
+  ): Promise<void> {
+    for (let level: Uuid[] = [this.#start]; level.length > 0; ) {
+      const rows = await list(level);
+      level = [];
+      for (const row of rows) {
+        const id = farEnd(row);
+        const isNew = !this.found.has(id);
+        if (isNew && !this.#add(id)) continue;
+        if (isNew) level.push(id);
+        this.edges.set(`${row.child_id} ${row.parent_id}`, row);
+      }
+    }
+  }
+
+  #add(id: Uuid): boolean {
+    if (this.found.size >= this.#tasksMax) this.isCut = true;
+    else this.found.add(id);
+    return !this.isCut;
+  }
 }
 
 function listUp(sql: Sql, boardId: number, ids: readonly Uuid[]): Promise<EdgeRow[]> {
