@@ -78,7 +78,7 @@ class RawClient implements Pick<Driver, 'fill' | 'runCycles' | 'close'> {
   async #cycle(configVersion: number, worker: string, size: number): Promise<number> {
     const { hot } = this.#database;
     const slots = Array.from({ length: size }, () => this.#slot(worker));
-    const rows = await claimReady(hot, this.#boardId, configVersion, slots, null);
+    const rows = await claimReady(hot, this.#boardId, configVersion, slots);
     const completions = rows
       .map((row) => ({
         taskId: row.id,

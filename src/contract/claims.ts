@@ -26,6 +26,7 @@ export const Handoff = z
         started_at: Timestamp,
         ended_at: Timestamp,
         summary: z.string().nullable(),
+        result: z.json().describe('null also where it was too large: `truncated` says so.'),
         error: z.string().nullable(),
         checkpoint: z.json(),
         metadata: z.record(z.string(), z.json()),

@@ -1,10 +1,12 @@
 /** Every route, bound to the feature that answers it, behind the one gate. */
 import { BroadReads } from '../db/broad-reads.ts';
 import { knownMigrationCount } from '../db/migrate.ts';
+import { bindAttentionRoutes } from '../features/attention/routes.ts';
 import { bindAuthRoutes } from '../features/auth/routes.ts';
 import { authorise } from '../features/auth/service.ts';
 import { bindBoardRoutes } from '../features/boards/routes.ts';
 import { bindClaimRoutes } from '../features/claims/routes.ts';
+import { bindImportRoutes } from '../features/imports/routes.ts';
 import { bindLaneRoutes } from '../features/lanes/routes.ts';
 import { bindSystemRoutes } from '../features/system/routes.ts';
 import { SystemService } from '../features/system/service.ts';
@@ -64,7 +66,9 @@ export async function bindRoutes(
   bindAuthRoutes(bind, { keys, signingKeys, idempotency });
   bindBoardRoutes(bind, boards);
   bindLaneRoutes(bind, { lanes, boards, keys, idempotency });
+  bindAttentionRoutes(bind, { ...services, reads });
   bindTaskRoutes(bind, { ...services, wake, idempotency, reads });
+  bindImportRoutes(bind, services);
   bindClaimRoutes(bind, { ...services, wake, idempotency: new Idempotency(database.hot) });
   bindWatchRoutes(bind, { feeds, streams, boards, lanes, tasks, reads });
 }

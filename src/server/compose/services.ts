@@ -1,4 +1,5 @@
 /** The features of one server, constructed and handed to each other. */
+import { Attention, StrandedSweep, Why } from '../features/attention/service.ts';
 import {
   Authenticator,
   ClaimTokens,
@@ -8,6 +9,7 @@ import {
 } from '../features/auth/service.ts';
 import { BoardService } from '../features/boards/service.ts';
 import { ClaimWaiters, Reaper } from '../features/claims/service.ts';
+import { TaskImport } from '../features/imports/service.ts';
 import { ConfigCache, LaneService, PresenceTracker } from '../features/lanes/service.ts';
 import { Linking, TaskCreation, TaskService } from '../features/tasks/service.ts';
 import { EventStreams } from '../features/watch/event-streams.ts';
@@ -34,6 +36,15 @@ export function createServices(base: Base) {
   const tasks = new TaskService({ sql: cold, wake, ids });
   const creation = new TaskCreation({ hot, wake, ids, clock });
   const linking = new Linking({ sql: cold, wake, resolve: tasks.resolve.bind(tasks) });
+  const imports = new TaskImport({ sql: cold, wake, ids, clock, configs });
+  const why = new Why({ sql: cold, presence, tasks });
+  const attention = new Attention(why);
+  const stranded = new StrandedSweep({
+    sql: database.sweeps,
+    wake,
+    why,
+    onStranded: (reason) => metrics.stranded.inc({ reason }),
+  });
   const claims = createClaims(base, { tokens, presence, configs, feeds, tasks });
   const waiters = new ClaimWaiters(feeds);
   const reaper = new Reaper(database.sweeps, wake, (limit) => metrics.reaped.inc({ limit }));
@@ -64,6 +75,10 @@ export function createServices(base: Base) {
     tasks,
     creation,
     linking,
+    imports,
+    why,
+    attention,
+    stranded,
     ...claims,
     waiters,
     reaper,

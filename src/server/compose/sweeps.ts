@@ -15,6 +15,8 @@ const DRAIN_SWEEP_INTERVAL_MS = 500;
 /** The promise is that a lane is said to be online within two seconds. */
 const PRESENCE_INTERVAL_MS = 1000;
 const FORGET_WORKERS_INTERVAL_MS = 60_000;
+/** A wait of minutes is reported within seconds. */
+const STRANDED_INTERVAL_MS = 2000;
 /** Of two sockets with one worker name the older is closed within a second, wherever it is. */
 const ATTENDANCE_INTERVAL_MS = 500;
 /** A twentieth of the time that a pushed claim has for its claim_ack. */
@@ -53,6 +55,7 @@ export function startSweeps(
   const edges = new PresenceEdges({ sql: database.cold, wake, presence });
   lifecycle.every('presence', PRESENCE_INTERVAL_MS, (signal) => edges.sweep(signal));
   lifecycle.every('workers long gone', FORGET_WORKERS_INTERVAL_MS, () => presence.forgetLongGone());
+  lifecycle.every('stranded tasks', STRANDED_INTERVAL_MS, (signal) => services.stranded.sweep(signal));
   lifecycle.every('attendance', ATTENDANCE_INTERVAL_MS, async () => {
     services.departures.sweep();
     await services.attendance.sweep();

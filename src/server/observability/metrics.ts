@@ -60,6 +60,11 @@ function createWorkMetrics(registers: Registry[]) {
       'Holds taken back by this server, by the limit that passed.',
       'limit',
     ),
+    stranded: labelled(
+      'lanekeeper_stranded_total',
+      'Ready tasks that nobody had claimed for too long, as this server found them, by the first reason.',
+      'reason',
+    ),
     heartbeats: counter('lanekeeper_heartbeats_total', 'Heartbeats accepted by this server.'),
     outages: counter(
       'lanekeeper_outages_total',

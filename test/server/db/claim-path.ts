@@ -108,7 +108,7 @@ export function operations(): Operation[] {
   let named: readonly NewTask[] = [];
   let holds: readonly Hold[] = [];
   const claim = async (hot: Sql): Promise<void> => {
-    holds = holdsOf(await claimReady(hot, BOARD_ID, 1, slots(BATCH), null));
+    holds = holdsOf(await claimReady(hot, BOARD_ID, 1, slots(BATCH)));
     if (holds.length !== BATCH) throw new Error(`claimed ${holds.length}`);
   };
   return [
@@ -126,7 +126,7 @@ export function operations(): Operation[] {
       'claim by name',
       async (hot) => {
         for (const task of named) {
-          const [claimed] = await claimReady(hot, BOARD_ID, 1, slots(1), task.id);
+          const [claimed] = await claimReady(hot, BOARD_ID, 1, slots(1), { namedTaskId: task.id });
           if (claimed?.id !== task.id) throw new Error('the named task was not claimed');
         }
       },
@@ -172,7 +172,7 @@ export function operations(): Operation[] {
       'claim again, to be taken when the socket closes',
       async (hot) => {
         const flagged = slots(BATCH).map((slot) => ({ ...slot, isCrashOnDisconnect: true }));
-        holds = holdsOf(await claimReady(hot, BOARD_ID, 1, flagged, null));
+        holds = holdsOf(await claimReady(hot, BOARD_ID, 1, flagged));
         if (holds.length !== BATCH) throw new Error(`claimed ${holds.length}`);
       },
     ],

@@ -70,7 +70,7 @@ async function missOne(table: 'tasks' | 'runs', column: 'id' | 'task_id'): Promi
   return () => sql.unsafe(`DROP TRIGGER miss ON ${table}`);
 }
 
-const claim = () => claimReady(database.hot, BOARD_ID, 1, slots(BATCH), null);
+const claim = () => claimReady(database.hot, BOARD_ID, 1, slots(BATCH));
 
 test('a task that is missed takes the claims of its batch back', async () => {
   const restore = await missOne('tasks', 'id');

@@ -58,9 +58,7 @@ async function pagesPerTask(lanes: readonly string[] = ['lane-0']): Promise<Cost
   for (let round = 0; round < ROUNDS; round += 1) {
     const lane = lanes[round % lanes.length] ?? 'lane-0';
     await add('create', () => insertTasks(hot, BOARD_ID, newTasks(BATCH, { lane })));
-    const claimed = await add('claim', () =>
-      claimReady(hot, BOARD_ID, 1, slots(BATCH, BOARD_ID, lane), null),
-    );
+    const claimed = await add('claim', () => claimReady(hot, BOARD_ID, 1, slots(BATCH, BOARD_ID, lane)));
     expect(claimed).toHaveLength(BATCH);
     const done = await add('complete', () => completeRuns(hot, BOARD_ID, completionsOf(holdsOf(claimed))));
     expect(done).toHaveLength(BATCH);
@@ -117,7 +115,7 @@ test('with everything that was claimed before in the same lane, as long as no tr
   const AT_ONCE = 200;
   for (let count = 0; count < CLAIMED_BEFORE; count += AT_ONCE) {
     await insertTasks(hot, BOARD_ID, newTasks(AT_ONCE));
-    const claimed = await claimReady(hot, BOARD_ID, 1, slots(AT_ONCE), null);
+    const claimed = await claimReady(hot, BOARD_ID, 1, slots(AT_ONCE));
     await completeRuns(hot, BOARD_ID, completionsOf(holdsOf(claimed)));
   }
   await untilPrunable(site);

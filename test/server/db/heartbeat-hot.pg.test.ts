@@ -31,7 +31,7 @@ beforeAll(async () => {
   await prepareBoards(site);
   database = openDatabase({ url: site.url, hotConnectionsMax: 1 });
   await insertTasks(database.hot, BOARD_ID, newTasks(FLEET));
-  holds = holdsOf(await claimReady(database.hot, BOARD_ID, 1, slots(FLEET), null));
+  holds = holdsOf(await claimReady(database.hot, BOARD_ID, 1, slots(FLEET)));
   expect(holds).toHaveLength(FLEET);
 });
 afterAll(async () => {

@@ -59,6 +59,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   deleteBoard: administer,
   listBoards: readBoard,
   getBoard: readBoard,
+  getAttention: readBoard,
 
   putLane: operate,
   patchLane: operate,
@@ -73,6 +74,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
 
   createTask: { roles: OPERATORS, claim: 'own_board' },
   createTasks: { roles: OPERATORS, claim: 'own_board' },
+  importTasks: administer,
   listTasks: readBoard,
   getTask: readTask,
   patchTask: operate,
@@ -89,6 +91,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   linkParent: { roles: OPERATORS, claim: 'own_task' },
   unlinkParent: { roles: OPERATORS, claim: 'own_task' },
   getGraph: readBoard,
+  getWhy: readBoard,
   addComment: { roles: OPERATORS, claim: 'own_task' },
   listComments: readTask,
   steerTask: operate,

@@ -49,15 +49,23 @@ const EVENT_KINDS_BY_OUTCOME: Readonly<Record<Outcome, EventKind>> = {
   cancelled: 'task.cancelled',
 };
 
+/** What the same transaction has found beside the holds. */
+interface Beside {
+  /** The tasks that wait for those that complete, locked. */
+  readonly family?: Family;
+  /** Claims are to be decided anew. */
+  readonly isConfigChange?: boolean;
+}
+
 /**
- * The holds are locked by this transaction, in task order, and so are the tasks that wait for those that complete: `family`. Nothing else of
+ * The holds are locked by this transaction, in task order, and so is the family. Nothing else of
  * the board may be locked after this.
  */
 export async function settleEndings(
   tx: Tx,
   boardId: number,
   endings: readonly Ending[],
-  family: Family = NO_FAMILY,
+  { family = NO_FAMILY, isConfigChange = false }: Beside = {},
 ): Promise<void> {
   if (endings.length === 0) return;
   const settled = endings.map((ending) => {
@@ -94,6 +102,7 @@ export async function settleEndings(
   for (const { held, verdict } of settled) countMove(counts, held.status, verdict.status);
   const promoted = await promoteWaiting(tx, boardId, settled, family);
   await appendEvents(tx, boardId, {
+    isConfigChange,
     events: [...settled.flatMap(eventsOf), ...promoted.events],
     counts: addCounts(counts, promoted.counts),
   });

@@ -4,7 +4,7 @@ import type { Run } from '../../../contract/runs.ts';
 import { excerptOf } from '../../kernel/excerpt.ts';
 import { formatId } from '../../kernel/ids.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { commentOf, type ToldRow } from '../tasks/service.ts';
+import { commentOf, type ParentRow, type ToldRow } from '../tasks/service.ts';
 import type { AttemptRow } from './store/claim.ts';
 import type { RunRow } from './store/run.ts';
 
@@ -32,7 +32,11 @@ export function runOf(board: BoardRef, row: RunRow): Run {
 /** What a worker can take in at a glance; more is a request away. The numbers are those that users of such boards are used to. */
 export const HANDOFF_ATTEMPTS_MAX = 10;
 export const HANDOFF_COMMENTS_MAX = 30;
+/** As many as a page of a list. */
+export const HANDOFF_PARENTS_MAX = 50;
 const TEXT_CHARACTERS_MAX = 4096;
+/** A document of a page or two; the whole is in the run. */
+const JSON_CHARACTERS_MAX = 8192;
 
 export const EMPTY_HANDOFF: Handoff = {
   parents: [],
@@ -51,13 +55,14 @@ export function toldMessageOf({ id, text, at }: ToldRow): Handoff['messages'][nu
 }
 
 interface HandoffParts {
+  readonly parents: readonly ParentRow[];
   readonly attempts: readonly AttemptRow[];
   readonly comments: CommentRows;
   readonly messages: readonly ToldRow[];
 }
 
 /** The lists hold one entry more than the caps when something is left out; messages are capped where they are sent. */
-export function handoffOf({ attempts, comments, messages }: HandoffParts): Handoff {
+export function handoffOf({ parents, attempts, comments, messages }: HandoffParts): Handoff {
   const truncated: string[] = [];
   const capList = <T>(name: string, list: readonly T[], max: number): readonly T[] => {
     if (list.length > max) truncated.push(name);
@@ -68,8 +73,21 @@ export function handoffOf({ attempts, comments, messages }: HandoffParts): Hando
     if (!truncated.includes(name)) truncated.push(name);
     return excerptOf(text, TEXT_CHARACTERS_MAX);
   };
+  const capJson = <T>(name: string, value: T): T | null => {
+    if (value === null || JSON.stringify(value).length <= JSON_CHARACTERS_MAX) return value;
+    if (!truncated.includes(name)) truncated.push(name);
+    return null;
+  };
+  const sentBack = attempts.findLast(({ outcome }) => outcome === 'changes_requested');
   return {
     ...EMPTY_HANDOFF,
+    parents: capList('parents', parents, HANDOFF_PARENTS_MAX).map((row) => ({
+      task_id: formatId('task', row.id),
+      title: row.title,
+      summary: capText('parents.summary', row.summary),
+      result: capJson('parents.result', row.result) as Handoff['parents'][number]['result'],
+    })),
+    review: capText('review', sentBack?.error ?? null),
     comments: capList('comments', comments, HANDOFF_COMMENTS_MAX).map((row) => ({
       ...commentOf(row),
       body: capText('comments.body', row.body) ?? '',
@@ -83,6 +101,7 @@ export function handoffOf({ attempts, comments, messages }: HandoffParts): Hando
       started_at: row.started_at,
       ended_at: row.ended_at,
       summary: capText('attempts.summary', row.summary),
+      result: capJson('attempts.result', row.result) as Handoff['attempts'][number]['result'],
       error: capText('attempts.error', row.error),
       checkpoint: row.checkpoint as Handoff['attempts'][number]['checkpoint'],
       metadata: (row.metadata ?? {}) as Handoff['attempts'][number]['metadata'],

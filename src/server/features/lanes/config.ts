@@ -20,11 +20,14 @@ export type LaneConfig = Pick<
   | 'max_runtime_seconds'
   | 'is_paused'
   | 'is_draining'
+  | 'is_reviewer'
 >;
 
 export interface BoardConfig {
   readonly version: number;
   readonly isPaused: boolean;
+  /** Tasks that waited for review when this was read. */
+  readonly reviewCount: number;
   readonly lanes: ReadonlyMap<string, LaneConfig>;
 }
 
@@ -52,7 +55,12 @@ export class ConfigCache {
     }
     const lanes = new Map<string, LaneConfig>();
     for (const row of rows) if (row.name !== null) lanes.set(row.name, { ...row, name: row.name });
-    const config = { version: first.config_version, isPaused: settingsOf(first).paused, lanes };
+    const config = {
+      version: first.config_version,
+      isPaused: settingsOf(first).paused,
+      reviewCount: first.review_count,
+      lanes,
+    };
     this.#configs.set(boardId, config);
     return config;
   }

@@ -1,5 +1,5 @@
 /** Lanes: registered, changed, paused, resumed, drained, deregistered; shown with presence and backlog. */
-import type { Lane, LaneBody } from '../../../contract/lanes.ts';
+import type { Lane, LaneBody, LaneKind } from '../../../contract/lanes.ts';
 import type { EventKind } from '../../../contract/statuses.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../db/event-log.ts';
@@ -31,6 +31,7 @@ export { type BoardConfig, ConfigCache, type LaneConfig } from './config.ts';
 export { PresenceTracker } from './presence.ts';
 export { PresenceEdges } from './presence-edges.ts';
 export { type LaneRow, lockLane, raiseEpoch } from './store/lane.ts';
+export { type LaneOffline, type LaneState, listLanesOffline, readLaneStates } from './store/lane-state.ts';
 export { listOthersOnline } from './store/presence.ts';
 export {
   closeWorkerSockets,
@@ -80,6 +81,30 @@ export function laneNotFound(board: string, lane: string): ProblemError {
     `There is no lane ${JSON.stringify(lane)} on board ${JSON.stringify(board)}. Register it: lanekeeper lanes register ${lane}`,
     { extensions: { resource: 'lane' } },
   );
+}
+
+export interface RegisteredLane {
+  readonly name: string;
+  readonly fields: LaneFields;
+}
+
+/** Those that the board has none of; the others are left alone. The caller writes the events, as a change of configuration. */
+export async function registerMissingLanes(
+  tx: Tx,
+  boardId: number,
+  lanes: readonly { readonly name: string; readonly kind: LaneKind }[],
+  isDryRun: boolean,
+): Promise<RegisteredLane[]> {
+  const missing: RegisteredLane[] = [];
+  const inOrder = [...lanes].sort((left, right) => (left.name < right.name ? -1 : 1));
+  for (const { name, kind } of inOrder) {
+    const fields = { ...DEFAULTS, kind };
+    const isMissing = isDryRun
+      ? (await findLane(tx, boardId, name)) === null
+      : await insertLane(tx, boardId, name, fields);
+    if (isMissing) missing.push({ name, fields });
+  }
+  return missing;
 }
 
 export class LaneService {

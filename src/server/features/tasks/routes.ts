@@ -33,6 +33,7 @@ import { badPageToken, nextPageToken, readPageToken } from '../../http/page-toke
 import { present } from '../../kernel/assert.ts';
 import { parseId, type Uuid } from '../../kernel/ids.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
+import type { Why } from '../attention/service.ts';
 import type { BoardService } from '../boards/service.ts';
 import type { BoardFeeds } from '../watch/service.ts';
 import { waitForChange } from '../watch/service.ts';
@@ -54,6 +55,7 @@ interface TaskRoutes {
   readonly wake: Wake;
   readonly idempotency: Idempotency;
   readonly reads: BroadReads;
+  readonly why: Why;
 }
 
 const withTag = (status: number, task: Task) => ({
@@ -115,7 +117,7 @@ function bindCreation(bind: Bind, { creation, boards, wake, idempotency }: TaskR
   });
 }
 
-function bindReading(bind: Bind, { tasks, boards, feeds, reads }: TaskRoutes): void {
+function bindReading(bind: Bind, { tasks, boards, feeds, reads, why }: TaskRoutes): void {
   bind(getTask, async ({ caller, params, waitSeconds, signal }) => {
     const principal = present(caller, CALLER);
     const board = await boards.resolve(params.board);
@@ -143,12 +145,20 @@ function bindReading(bind: Bind, { tasks, boards, feeds, reads }: TaskRoutes): v
     const filter = filterOf(query);
     const scope = `tasks ${board.id} ${order} ${JSON.stringify(filter)}`;
     const after = positionOf(readPageToken(query.page_token, scope, 2));
-    const { found, cursor } = await reads.snapshot(String(board.id), async (tx) => ({
-      cursor: await feeds.cursor(tx, board),
-      found: await tasks.list(tx, board, { filter, order, after, rowsMax: rows + 1 }),
-    }));
+    const isExplained = query.include === 'why';
+    if (isExplained) await why.noticeWorkers();
+    const { found, shown, cursor } = await reads.snapshot(String(board.id), async (tx) => {
+      const end = await feeds.cursor(tx, board);
+      const page = await tasks.list(tx, board, { filter, order, after, rowsMax: rows + 1 });
+      const first = page.slice(0, rows);
+      return {
+        cursor: end,
+        found: page,
+        shown: isExplained ? await why.explainAll(tx, board, first) : first,
+      };
+    });
     const next = nextPageToken(found, rows, scope, (task) => [task.id, String(task.priority)]);
-    return { status: 200, body: { tasks: found.slice(0, rows), next_page_token: next, cursor } };
+    return { status: 200, body: { tasks: shown, next_page_token: next, cursor } };
   });
 
   bind(listMessages, async ({ caller, params }) => {

@@ -40,7 +40,7 @@ export {
 } from './family.ts';
 export { Linking } from './linking.ts';
 export { eventTextOf } from './operation.ts';
-export { decideEnd, type End, mayMove, type Verdict } from './state.ts';
+export { decideEnd, type End, isSatisfied, mayMove, UNTYPED, type Verdict } from './state.ts';
 export {
   type LockedTask,
   lockedColumns,
@@ -49,6 +49,15 @@ export {
   reviewOf,
   type TaskAfter,
 } from './store/change.ts';
+export {
+  countChildren,
+  insertLinks,
+  listParents,
+  lockLinks,
+  lockTasks,
+  type NewLink,
+  type ParentRow,
+} from './store/link.ts';
 export {
   acknowledgeMessages,
   type Listener,
@@ -67,6 +76,7 @@ export {
   taskDetailColumns,
 } from './store/read.ts';
 export { commentOf, taskOf } from './view.ts';
+export { waitingLaneOf } from './waiting-lane.ts';
 
 type Comment = z.infer<typeof CommentSchema>;
 

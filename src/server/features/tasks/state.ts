@@ -93,7 +93,7 @@ export function isSatisfied(
 }
 
 /** A block without a kind makes a streak, too. */
-const UNTYPED = 'untyped';
+export const UNTYPED = 'untyped';
 /** Pinned by the domain: the third block in a row with the same kind needs a person who looks at the task itself. */
 const BLOCK_STREAK_MAX = 3;
 

@@ -9,6 +9,7 @@ import type { Event } from '../../../contract/events.ts';
 import { PreparedFrame } from '../../ws/prepared-frame.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { BoardConfig } from '../lanes/service.ts';
+import { waitingLaneOf } from '../tasks/service.ts';
 import type { BoardFeeds, Follower } from './service.ts';
 
 export interface HintListener {
@@ -100,6 +101,8 @@ class BoardHints implements Follower {
 
   onEvents(events: readonly Event[]): void {
     for (const { kind, lane, data } of events) {
+      const waiting = waitingLaneOf({ lane, data });
+      if (waiting !== null) this.#markDue(waiting);
       const isConfig = kind.startsWith('lane.') || kind === 'board.updated';
       if (isConfig) {
         this.#config = null;
@@ -107,7 +110,7 @@ class BoardHints implements Follower {
       }
       if (isConfig && lane === undefined)
         for (const each of this.#listeners.keys()) this.#due.set(each, null);
-      else if (lane !== undefined && (isConfig || data['status_after'] === 'ready')) this.#markDue(lane);
+      else if (lane !== undefined && isConfig) this.#markDue(lane);
     }
     if (this.#due.size > 0) this.#schedule();
   }

@@ -145,6 +145,8 @@ export async function countReady(
     /* watch.count_ready */
     SELECT lane.name AS lane, (
       SELECT count(*)::int FROM (SELECT FROM tasks WHERE board_id = ${boardId} AND lane = lane.name AND status = 'ready' LIMIT ${cap}) AS waiting
+    ) + (
+      SELECT count(*)::int FROM (SELECT FROM tasks WHERE board_id = ${boardId} AND reviewer = lane.name AND status = 'review' LIMIT ${cap}) AS waiting
     ) AS ready
     FROM unnest(${lanes as string[]}::text[]) AS lane (name)`;
 }

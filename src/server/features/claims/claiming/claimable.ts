@@ -3,6 +3,7 @@
  * too much (another server was faster) but must not overlook anything that a claim would find.
  */
 import type { Event } from '../../../../contract/events.ts';
+import { waitingLaneOf } from '../../tasks/service.ts';
 
 export interface Claimable {
   /** How many more tasks of a lane may be ready, by lane. */
@@ -29,8 +30,11 @@ export function claimableOf(events: readonly Event[]): Claimable {
   for (const { kind, lane, data } of events) {
     if ((kind.startsWith('lane.') && !OPENS_NO_GATE.has(kind)) || kind === 'board.updated')
       changed.add(lane ?? null);
+    const waiting = waitingLaneOf({ lane, data });
+    if (waiting !== null) count(ready, waiting);
     if (lane === undefined) continue;
-    if (data['status_after'] === 'ready' || MAY_HAVE_HIDDEN.has(kind)) count(ready, lane);
+    if (MAY_HAVE_HIDDEN.has(kind)) count(ready, lane);
+    else if (waiting === lane) continue;
     else if (data['status_before'] === 'running' && data['status_after'] !== 'running') count(room, lane);
   }
   return { ready, room, changed };

@@ -102,8 +102,11 @@ export class Claiming {
     const config = await this.#parts.configs.refresh(board.id);
     if (config === null) throw boardNotFound(board.name);
     const plan = this.#plan(board, config, [request]);
+    const looksForReviews = config.reviewCount > 0;
     const filled =
-      plan.slots.length === 0 ? NOTHING_FILLED : await this.#fill(tx, board, config, plan.slots, null);
+      plan.slots.length === 0
+        ? NOTHING_FILLED
+        : await this.#fill(tx, board, config, plan.slots, { looksForReviews });
     return unwrap(this.#counted(plan.settle(filled))[0]);
   }
 
@@ -116,8 +119,8 @@ export class Claiming {
   ): Promise<ClaimedTasks> {
     this.#see(board, request);
     const taskId = await this.#parts.tasks.resolve(caller, board, reference);
-    const [result] = await this.#decide(board, [{ ...request, max: 1 }], (config, slots) =>
-      this.#fillAlone(board, config, slots, taskId),
+    const [result] = await this.#decide(board, [{ ...request, max: 1 }], (config, slots, looksForReviews) =>
+      this.#fillAlone(board, config, slots, { namedTaskId: taskId, looksForReviews }),
     );
     const claimed = unwrap(result);
     if (claimed.rows.length === 0)
@@ -158,11 +161,12 @@ export class Claiming {
   }
 
   async #claimGathered(board: BoardRef, requests: readonly ClaimRequest[]): Promise<Settled<ClaimedTasks>[]> {
-    const results = await this.#decide(board, requests, (config, slots) => {
+    const results = await this.#decide(board, requests, (config, slots, looksForReviews) => {
       const isCapped = slots.some((slot) => config.lanes.get(slot.lane)?.max_concurrent_claims != null);
-      // One statement is its own transaction; counting under a cap takes a lock and a second look.
-      if (isCapped) return this.#fillAlone(board, config, slots, null);
-      const claimed = claimReady(this.#parts.hot, board.id, config.version, slots, null);
+      const mayReview = looksForReviews || slots.some((slot) => config.lanes.get(slot.lane)?.is_reviewer);
+      // One statement is its own transaction; counting under a cap takes a lock and a second look, and reviews are looked for first.
+      if (isCapped || mayReview) return this.#fillAlone(board, config, slots, { looksForReviews });
+      const claimed = claimReady(this.#parts.hot, board.id, config.version, slots);
       return withinDeadline(claimed, (rows) => this.#giveBack(board, rows)).then((rows) => ({
         rows,
         full: NONE_FULL,
@@ -172,15 +176,10 @@ export class Claiming {
     return results;
   }
 
-  #fillAlone(
-    board: BoardRef,
-    config: BoardConfig,
-    slots: readonly Slot[],
-    namedTaskId: Uuid | null,
-  ): Promise<Filled> {
+  #fillAlone(board: BoardRef, config: BoardConfig, slots: readonly Slot[], look: Look): Promise<Filled> {
     return transaction(
       this.#parts.hot,
-      (tx) => this.#fill(tx, board, config, slots, namedTaskId),
+      (tx) => this.#fill(tx, board, config, slots, look),
       ({ rows }) => this.#giveBack(board, rows),
     );
   }
@@ -198,7 +197,7 @@ export class Claiming {
   async #decide(
     board: BoardRef,
     requests: readonly ClaimRequest[],
-    fill: (config: BoardConfig, slots: readonly Slot[]) => Promise<Filled>,
+    fill: (config: BoardConfig, slots: readonly Slot[], looksForReviews: boolean) => Promise<Filled>,
   ): Promise<Settled<ClaimedTasks>[]> {
     let config = await this.#parts.configs.get(board.id);
     const isOpenForAll = (known: BoardConfig): boolean =>
@@ -206,20 +205,26 @@ export class Claiming {
     // A "no" from memory may be out of date; only a fresh one is given.
     let isFresh = config === null || !isOpenForAll(config);
     if (isFresh) config = await this.#parts.configs.refresh(board.id);
+    let looksForReviews = false;
     for (let decision = 1; ; decision += 1) {
       if (config === null) throw boardNotFound(board.name);
       const { version } = config;
       const plan = this.#plan(board, config, requests);
       let filled: Filled | null = null;
       try {
-        filled = plan.slots.length === 0 ? NOTHING_FILLED : await fill(config, plan.slots);
+        filled = plan.slots.length === 0 ? NOTHING_FILLED : await fill(config, plan.slots, looksForReviews);
       } catch (error) {
         assertWorthDeciding(error, decision, board);
       }
-      // Rows prove the configuration they were claimed on. An empty hand proves nothing: the lane may be paused by now, or gone.
-      if (filled !== null && (isFresh || filled.rows.length > 0)) return this.#counted(plan.settle(filled));
+      // Rows prove the configuration they were claimed on. An empty hand proves nothing: the lane may be paused by now, or gone; and its
+      // work may be reviews, which nobody looks for where there were none before.
+      if (filled !== null && filled.rows.length > 0) return this.#counted(plan.settle(filled));
+      if (filled !== null && isFresh && hasLooked(config, looksForReviews))
+        return this.#counted(plan.settle(filled));
       config = await this.#parts.configs.refresh(board.id);
-      if (filled !== null && config?.version === version) return this.#counted(plan.settle(filled));
+      if (filled !== null && config?.version === version && hasLooked(config, looksForReviews))
+        return this.#counted(plan.settle(filled));
+      looksForReviews = (config?.reviewCount ?? 0) > 0;
       isFresh = true;
     }
   }
@@ -281,7 +286,7 @@ export class Claiming {
     board: BoardRef,
     config: BoardConfig,
     slots: readonly Slot[],
-    namedTaskId: Uuid | null,
+    { namedTaskId = null, looksForReviews }: Look,
   ): Promise<Filled> {
     const capOf = (lane: string): number | null => config.lanes.get(lane)?.max_concurrent_claims ?? null;
     const capped = [...new Set(slots.map((slot) => slot.lane))].filter((lane) => capOf(lane) !== null);
@@ -299,10 +304,44 @@ export class Claiming {
       if (room <= 0) full.add(slot.lane);
       return room > 0;
     });
-    const rows =
-      allowed.length === 0 ? [] : await claimReady(tx, board.id, config.version, allowed, namedTaskId);
-    return { rows, full };
+    const reviewing = allowed.filter(
+      (slot) => looksForReviews || config.lanes.get(slot.lane)?.is_reviewer === true,
+    );
+    const reviews = await this.#claimReviews(tx, board, config, reviewing, namedTaskId);
+    const used = new Set(reviews.map((row) => row.run_id));
+    const open = allowed.filter((slot) => !used.has(slot.runId));
+    const ready =
+      open.length === 0 ? [] : await claimReady(tx, board.id, config.version, open, { namedTaskId });
+    return { rows: [...reviews, ...ready], full };
   }
+
+  /** Reviews come before new work: what is nearly done is worth most. Worker by worker: nobody is given his own work to review. */
+  async #claimReviews(
+    tx: Tx,
+    board: BoardRef,
+    config: BoardConfig,
+    slots: readonly Slot[],
+    namedTaskId: Uuid | null,
+  ): Promise<ClaimedRow[]> {
+    const rows: ClaimedRow[] = [];
+    for (const worker of new Set(slots.map((slot) => slot.worker))) {
+      const own = slots.filter((slot) => slot.worker === worker);
+      rows.push(...(await claimReady(tx, board.id, config.version, own, { from: 'review', namedTaskId })));
+    }
+    return rows;
+  }
+}
+
+/** What a claim looks for beyond ready tasks of its lane. */
+interface Look {
+  readonly namedTaskId?: Uuid | null;
+  /** Also in lanes that were never known to review. */
+  readonly looksForReviews: boolean;
+}
+
+/** Everywhere that there is something. */
+function hasLooked({ reviewCount }: BoardConfig, looksForReviews: boolean): boolean {
+  return looksForReviews || reviewCount === 0;
 }
 
 /** Throws what cannot be decided again, or has been too often. */

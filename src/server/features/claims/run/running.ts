@@ -17,7 +17,7 @@ import { findTasks, lockFamily, type TaskRow, type ToldRow, taskOf } from '../..
 import { settleEndings } from '../settle.ts';
 import type { Inbox } from '../steering/inbox.ts';
 import { type CompletedRow, type Completion, completeRuns } from '../store/complete.ts';
-import { type HeldRow, lockHolds } from '../store/end.ts';
+import { type HeldRow, lockHolds, markReviewers } from '../store/end.ts';
 import {
   type BeatRow,
   extendLeases,
@@ -252,6 +252,10 @@ function isPlainCompletion({ end }: RunEnd): boolean {
   return end.verb === 'complete' && !end.isForReview;
 }
 
+function reviewerOf({ end }: RunEnd): string[] {
+  return end.verb === 'complete' && end.isForReview && end.reviewer ? [end.reviewer] : [];
+}
+
 /** Only a reviewer may send work back. */
 function isOfNoReview({ end }: RunEnd, held: HeldRow | undefined): boolean {
   return end.verb === 'request_changes' && held !== undefined && held.claimed_from !== 'review';
@@ -263,6 +267,7 @@ async function endUnderLocks(
   ends: readonly RunEnd[],
 ): Promise<Map<RunEnd, Settled<EndReply>>> {
   const distinct = firstOfEachRun(ends);
+  const isNewReviewer = await markReviewers(tx, board.id, distinct.flatMap(reviewerOf));
   // Locked together with those that wait for them, in the order of all tasks.
   const completing = distinct.filter((end) => end.end.verb === 'complete');
   const family = await lockFamily(
@@ -278,7 +283,7 @@ async function endUnderLocks(
       ? []
       : [{ ...end, held: row, evidence: null, request: end }];
   });
-  await settleEndings(tx, board.id, winning, family);
+  await settleEndings(tx, board.id, winning, { family, isConfigChange: isNewReviewer });
   const winners = new Set(winning.map(({ request }) => request));
   const { runs, tasks } = await readReplies(tx, board, ends);
   return new Map(

@@ -57,9 +57,22 @@ type FilledRow = readonly [
 ];
 
 /** Of a row with the moment of its claim and its lease. */
-const EVENT_DATA = (sql: Runner) => sql`
-  jsonb_build_object('status_before', 'ready', 'status_after', 'running', 'lease_seconds', lease_seconds, 'lease_expires_at',
+const EVENT_DATA = (sql: Runner, from: ClaimedFrom) => sql`
+  jsonb_build_object('status_before', ${from === 'ready' ? sql`'ready'` : sql`'review'`}, 'status_after', 'running', 'lease_seconds', lease_seconds, 'lease_expires_at',
     to_char((at + make_interval(secs => lease_seconds)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`;
+
+/** Where a claimed task waited: for whoever works on it, or for whoever looks at the work. */
+export type ClaimedFrom = 'ready' | 'review';
+
+/** Which tasks may fill the slots. */
+export interface ClaimFilter {
+  /**
+   * Default: ready. From review the slots are all of one worker: nobody reviews his own work.
+   */
+  readonly from?: ClaimedFrom;
+  /** This task and no other. */
+  readonly namedTaskId?: Uuid | null;
+}
 
 /**
  * Fills the slots with ready tasks: each lane's by priority, then age. A task that somebody else is just taking is skipped.
@@ -77,7 +90,7 @@ export async function claimReady(
   boardId: number,
   configVersion: number,
   slots: readonly Slot[],
-  namedTaskId: Uuid | null,
+  { from = 'ready', namedTaskId = null }: ClaimFilter = {},
 ): Promise<ClaimedRow[]> {
   const column = <T>(read: (slot: Slot) => T): T[] => columnOf(slots, read);
   const lanes = [...new Set(slots.map((slot) => slot.lane))];
@@ -90,16 +103,21 @@ export async function claimReady(
   const columns = sql`t.ctid AS place, t.id, t.attempt + 1 AS attempt, t.version + 1 AS version, t.priority, t.consecutive_failures,
           t.max_failures, t.max_runtime_seconds, t.no_progress_seconds, t.run_at, t.created_at, t.status_since`;
   // A named task is compared with want.status: said as a constant, its look-up could be planned on the index of the whole backlog.
+  const whose =
+    from === 'ready'
+      ? sql`t.lane = want.lane`
+      : sql`t.reviewer = want.lane AND t.implementer_worker IS DISTINCT FROM ${slots[0]?.worker ?? ''}`;
+  const waiting = from === 'ready' ? sql`'ready'` : sql`'review'`;
   const ready =
     namedTaskId === null
-      ? sql`SELECT ${columns} FROM tasks t WHERE t.board_id = ${boardId} AND t.lane = want.lane AND t.status = 'ready'
+      ? sql`SELECT ${columns} FROM tasks t WHERE t.board_id = ${boardId} AND ${whose} AND t.status = ${waiting}
           ORDER BY t.priority DESC, t.id LIMIT want.count FOR NO KEY UPDATE SKIP LOCKED`
       : sql`SELECT ${columns} FROM tasks t
-          WHERE t.board_id = ${boardId} AND t.id = ${namedTaskId} AND t.lane = want.lane AND t.status = want.status FOR NO KEY UPDATE`;
+          WHERE t.board_id = ${boardId} AND t.id = ${namedTaskId} AND ${whose} AND t.status = want.status FOR NO KEY UPDATE`;
   const rows = await sql`
     /* claims.claim */
     WITH want AS MATERIALIZED (
-      SELECT want.lane, want.first, want.count, 'ready' AS status FROM unnest(
+      SELECT want.lane, want.first, want.count, ${waiting} AS status FROM unnest(
         ${lanes}::text[], ${lanes.map((lane) => slots.findIndex((slot) => slot.lane === lane))}::int[],
         ${lanes.map((lane) => slots.filter((slot) => slot.lane === lane).length)}::int[]
       ) AS want (lane, first, count)
@@ -116,7 +134,7 @@ export async function claimReady(
     -- One moment for the batch, after its last lock.
     moment AS MATERIALIZED (SELECT clock_timestamp() AS at WHERE (SELECT count(*) FROM held) > 0),
     usual AS MATERIALIZED (
-      SELECT lease_seconds, ${EVENT_DATA(sql)} AS data FROM (SELECT at, ${usualLeaseSeconds}::int AS lease_seconds FROM moment) AS claimed
+      SELECT lease_seconds, ${EVENT_DATA(sql, from)} AS data FROM (SELECT at, ${usualLeaseSeconds}::int AS lease_seconds FROM moment) AS claimed
     ),
     moved AS (
       UPDATE tasks t SET status = 'running', attempt = t.attempt + 1, version = t.version + 1, status_since = (SELECT at FROM moment),
@@ -127,7 +145,7 @@ export async function claimReady(
     taken AS (
       INSERT INTO claims (board_id, task_id, run_id, attempt, lane, worker, claimed_from, claimed_at, lease_seconds, lease_expires_at,
         runtime_expires_at, no_progress_seconds, last_progress_at, is_crash_on_disconnect)
-      SELECT ${boardId}, id, run_id, attempt, lane, worker, 'ready', (SELECT at FROM moment), lease_seconds,
+      SELECT ${boardId}, id, run_id, attempt, lane, worker, ${waiting}, (SELECT at FROM moment), lease_seconds,
         (SELECT at FROM moment) + make_interval(secs => lease_seconds),
         (SELECT at FROM moment) + make_interval(secs => claim_runtime_seconds), claim_no_progress_seconds, (SELECT at FROM moment),
         ${isCrashOnDisconnect}
@@ -142,7 +160,8 @@ export async function claimReady(
         (SELECT count(*) FROM opened) AS opened
     ),
     bumped AS (
-      UPDATE board_seq SET seq = seq + total.moved, ready = ready - total.moved, running = running + total.moved
+      UPDATE board_seq SET seq = seq + total.moved, running = running + total.moved,
+        ${from === 'ready' ? sql`ready = ready - total.moved` : sql`review = review - total.moved`}
       FROM total WHERE board_id = ${boardId} AND config_version = ${configVersion} AND total.moved > 0
         AND total.moved = total.held AND total.taken = total.held AND total.opened = total.held
       RETURNING seq, clock_timestamp() AS at
@@ -151,7 +170,7 @@ export async function claimReady(
       INSERT INTO events (board_id, seq, kind, at, task_id, run_id, lane, worker, attempt, task_version, actor_type, actor_id, data)
       SELECT ${boardId}, (SELECT seq FROM bumped) - (SELECT moved FROM total) + row_number() OVER (ORDER BY slot), 'task.claimed',
         coalesce((SELECT at FROM bumped), at), id, run_id, lane, worker, attempt, version, 'key', (${column((slot) => slot.keyId)}::text[])[slot],
-        CASE WHEN lease_seconds = (SELECT lease_seconds FROM usual) THEN (SELECT data FROM usual) ELSE ${EVENT_DATA(sql)} END
+        CASE WHEN lease_seconds = (SELECT lease_seconds FROM usual) THEN (SELECT data FROM usual) ELSE ${EVENT_DATA(sql, from)} END
       FROM (SELECT held.*, (SELECT at FROM moment) AS at FROM held) AS claimed
     )
     SELECT (SELECT seq FROM bumped) AS log_seq, held.slot, held.id, held.attempt, held.version, (SELECT at FROM moment) AS claimed_at,
@@ -164,10 +183,10 @@ export async function claimReady(
     ) AS detail`.values();
   return (rows as unknown as FilledRow[])
     .sort(([, left], [, right]) => left - right)
-    .map((row) => claimedRowOf(row, slots));
+    .map((row) => claimedRowOf(row, slots, from));
 }
 
-function claimedRowOf(row: FilledRow, slots: readonly Slot[]): ClaimedRow {
+function claimedRowOf(row: FilledRow, slots: readonly Slot[], from: ClaimedFrom): ClaimedRow {
   const slot = slots[row[1] - 1];
   assert(slot !== undefined, 'a row fills one of the slots');
   const claimedAt = row[5];
@@ -205,8 +224,8 @@ function claimedRowOf(row: FilledRow, slots: readonly Slot[]): ClaimedRow {
     created_by_id: row[27],
     message_count: row[28],
     parent_count: row[29],
-    unmet_parents: 0, // Or it would not be ready.
-    reviewer: null,
+    unmet_parents: 0, // Or it would not be ready; work under review waits for nobody any more.
+    reviewer: from === 'review' ? slot.lane : null,
     claim_lane: slot.lane,
     claim_attempt: row[3],
     claimed_at: claimedAt,
@@ -271,6 +290,7 @@ export interface AttemptRow {
   readonly started_at: string;
   readonly ended_at: string;
   readonly summary: string | null;
+  readonly result: JsonParameter;
   readonly error: string | null;
   readonly checkpoint: JsonParameter;
   readonly metadata: Record<string, JsonParameter> | null;
@@ -286,10 +306,10 @@ export async function listNewestAttempts(
   return sql<AttemptRow[]>`
     /* claims.list_newest_attempts */
     SELECT newest.task_id, newest.id, newest.attempt, newest.lane, newest.worker, newest.outcome, newest.started_at, newest.ended_at,
-      newest.summary, newest.error, newest.checkpoint, newest.metadata
+      newest.summary, newest.result, newest.error, newest.checkpoint, newest.metadata
     FROM unnest(${taskIds as Uuid[]}::uuid[]) AS task (id)
     CROSS JOIN LATERAL (
-      SELECT task_id, id, attempt, lane, worker, outcome, started_at, ended_at, summary, error, checkpoint, metadata FROM runs
+      SELECT task_id, id, attempt, lane, worker, outcome, started_at, ended_at, summary, result, error, checkpoint, metadata FROM runs
       WHERE board_id = ${boardId} AND task_id = task.id AND outcome IS NOT NULL ORDER BY attempt DESC LIMIT ${perTaskMax}
     ) AS newest
     ORDER BY newest.task_id, newest.attempt`;

@@ -154,6 +154,10 @@ export interface ConfigRow
   readonly max_runtime_seconds: number | null;
   readonly is_paused: boolean;
   readonly is_draining: boolean;
+  /** Tasks were sent to it for review. */
+  readonly is_reviewer: boolean;
+  /** Of the board: tasks that wait for review. */
+  readonly review_count: number;
 }
 
 /** All that a claim is decided on, of one instant. A board without lanes gives one row with a null name. */
@@ -164,7 +168,7 @@ export async function readConfig(
   return sql<(Omit<ConfigRow, 'name'> & { readonly name: string | null })[]>`
     /* lanes.read_config */
     SELECT s.config_version, b.settings, l.name, l.kind, l.claim_mode, l.allowed_status_mutations, l.max_concurrent_claims,
-      l.lease_seconds, l.no_progress_seconds, l.max_runtime_seconds, l.is_paused, l.is_draining
+      l.lease_seconds, l.no_progress_seconds, l.max_runtime_seconds, l.is_paused, l.is_draining, l.is_reviewer, s.review AS review_count
     FROM board_seq s JOIN boards b ON b.id = s.board_id LEFT JOIN lanes l ON l.board_id = s.board_id
     WHERE s.board_id = ${boardId}`;
 }

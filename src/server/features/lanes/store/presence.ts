@@ -9,7 +9,7 @@ export interface Sighting {
 }
 
 /** A worker is online when it was seen this recently or holds a live claim. Pinned by the domain. */
-const ONLINE_SECONDS = 90;
+export const ONLINE_SECONDS = 90;
 /** Workers that are long gone are not listed, nor more than a page of them per lane. */
 const LISTED_SECONDS = 86_400;
 const WORKERS_PER_LANE_MAX = 200;

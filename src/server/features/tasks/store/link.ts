@@ -1,5 +1,5 @@
 /** Links between tasks: a child waits for its parents. Whoever changes one holds the locks of both ends, in the order of all tasks. */
-import type { Runner, Tx } from '../../../db/client.ts';
+import type { JsonParameter, Runner, Tx } from '../../../db/client.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import { type LockedTask, lockedColumns } from './change.ts';
 
@@ -172,4 +172,35 @@ export async function isKnownToClaim(
       OR EXISTS (SELECT FROM links WHERE board_id = ${boardId} AND child_id = ${id} AND parent_id = ${ownTaskId})
       OR EXISTS (SELECT FROM links WHERE board_id = ${boardId} AND child_id = ${ownTaskId} AND parent_id = ${id}) AS is_known`;
   return row?.is_known ?? false;
+}
+
+export interface ParentRow {
+  readonly child_id: Uuid;
+  readonly id: Uuid;
+  readonly title: string;
+  readonly summary: string | null;
+  readonly result: JsonParameter;
+}
+
+/** What the parents of several tasks have come to, each task's latest first made: for handoffs. Those that were never done say nothing. */
+export async function listParents(
+  sql: Runner,
+  boardId: number,
+  childIds: readonly Uuid[],
+  perTaskMax: number,
+): Promise<ParentRow[]> {
+  return sql<ParentRow[]>`
+    /* tasks.list_parents */
+    SELECT child.id AS child_id, parent.id, parent.title, parent.summary, parent.result
+    FROM unnest(${childIds as Uuid[]}::uuid[]) AS child (id)
+    CROSS JOIN LATERAL (
+      SELECT t.id, d.title, r.summary, r.result
+      FROM links l
+      JOIN tasks t ON t.board_id = ${boardId} AND t.id = l.parent_id
+      JOIN task_details d ON d.board_id = ${boardId} AND d.task_id = l.parent_id
+      LEFT JOIN runs r ON r.board_id = ${boardId} AND r.task_id = l.parent_id AND r.attempt = coalesce(t.result_attempt, t.attempt)
+      WHERE l.board_id = ${boardId} AND l.child_id = child.id AND l.is_met
+      ORDER BY l.parent_id LIMIT ${perTaskMax}
+    ) AS parent
+    ORDER BY child.id, parent.id`;
 }

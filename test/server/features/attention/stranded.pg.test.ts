@@ -1,0 +1,189 @@
+/** A wait that has become too long is reported, once, whatever happens to the servers meanwhile. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Event } from '../../../../src/contract/events.ts';
+import type { Task } from '../../../../src/contract/tasks.ts';
+import { type Database, openDatabase } from '../../../../src/server/db/client.ts';
+import { beginMark } from '../../../../src/server/features/attention/store/stranded.ts';
+import { auditBoard } from '../../../fixtures/audit.ts';
+import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
+import { eventually, only } from '../../../fixtures/eventually.ts';
+import { useTwoServers } from '../../../fixtures/two-servers.ts';
+
+const servers = useTwoServers();
+const boards: TestBoard[] = [];
+
+afterEach(async () => {
+  for (const board of boards.splice(0)) await auditBoard(servers.database.sql, board.name);
+});
+
+/** Both servers sweep it. */
+async function newBoard(strandedAfterSeconds = 1): Promise<TestBoard> {
+  const [board] = await servers.board();
+  await board.lane('work');
+  const settings = { stranded_after_seconds: strandedAfterSeconds };
+  expectStatus(await board.call('PATCH', '', { body: { settings } }), 200);
+  boards.push(board);
+  return board;
+}
+
+const strandedOf = (board: TestBoard): Promise<Event[]> => board.events('&kinds=task.stranded');
+
+async function untilStranded(board: TestBoard, count: number): Promise<Event[]> {
+  return eventually(`${count} tasks are stranded`, async () => {
+    const events = await strandedOf(board);
+    return events.length >= count ? events : null;
+  });
+}
+
+async function markOf(board: TestBoard): Promise<number> {
+  const [row] = await servers.database.sql<{ seq: string }[]>`
+    SELECT m.seq FROM stranded_marks m JOIN boards b ON b.id = m.board_id WHERE b.name = ${board.name}`;
+  return Number(row?.seq ?? -1);
+}
+
+/** All that the log says now has been looked at: what has not been reported by then never will be. */
+async function untilSearched(board: TestBoard): Promise<void> {
+  const { length } = await board.events();
+  await eventually('the log is searched', async () => (await markOf(board)) >= length);
+}
+
+async function knownStranded(board: TestBoard): Promise<number> {
+  const [row] = await servers.database.sql<{ count: number }[]>`
+    SELECT count(*)::int FROM stranded_tasks s JOIN boards b ON b.id = s.board_id WHERE b.name = ${board.name}`;
+  return row?.count ?? -1;
+}
+
+describe('a task that nobody claims', () => {
+  test('is stranded once, with the reason, and again when it is given back', async () => {
+    const board = await newBoard();
+    const task = await board.task('work');
+    const first = only(await untilStranded(board, 1));
+    expect(first).toMatchObject({
+      task_id: task.id,
+      lane: 'work',
+      actor: { type: 'system', id: 'stranded' },
+      data: { reason: 'lane_offline', reasons: ['lane_offline'], ready_since: task.status_since },
+    });
+    expect(first.data['waited_seconds']).toBeGreaterThanOrEqual(1);
+    expect((await board.read(task.id)).version).toBe(task.version);
+    const claim = await board.claim('work');
+    expectStatus(await endClaim(board.server, claim, 'release'), 200);
+    const [, second] = await untilStranded(board, 2);
+    expect(second?.data['reasons']).toEqual(['claimable']);
+    await untilSearched(board);
+    expect(await strandedOf(board)).toHaveLength(2);
+  });
+
+  test('is stranded also on a paused board, which is then the reason; reassigning it begins no new wait', async () => {
+    const board = await newBoard();
+    expectStatus(await board.call('PATCH', '', { body: { settings: { paused: true } } }), 200);
+    const task = await board.task('work');
+    expectStatus(await board.operate(task.id, 'assign', { lane: 'nowhere' }), 200);
+    const [event] = await untilStranded(board, 1);
+    expect(event?.data['reasons']).toEqual(['board_paused', 'lane_unknown']);
+    expectStatus(await board.operate(task.id, 'assign', { lane: 'elsewhere' }), 200);
+    await untilSearched(board);
+    expect(await strandedOf(board)).toHaveLength(1);
+  });
+
+  test('is forgotten when it has moved on, and what was claimed in time is never reported', async () => {
+    const board = await newBoard();
+    const claimed = await board.task('work');
+    await board.claim('work');
+    const waiting = await board.task('work');
+    expect(only(await untilStranded(board, 1)).task_id).toBe(waiting.id);
+    expect(await knownStranded(board)).toBe(1);
+    await board.claim('work', { task_id: waiting.id });
+    await eventually('it is forgotten', async () => (await knownStranded(board)) === 0);
+    await untilSearched(board);
+    expect((await strandedOf(board)).map((event) => event.task_id)).not.toContain(claimed.id);
+  });
+
+  test('is counted', async () => {
+    const board = await newBoard();
+    await board.task('nowhere');
+    await untilStranded(board, 1);
+    const counted = await Promise.all(
+      [servers.first, servers.second].map(async (server) => (await server.call('GET', '/metrics')).body),
+    );
+    expect(counted.join('\n')).toMatch(/lanekeeper_stranded_total\{reason="lane_unknown"\} [1-9]/);
+  });
+});
+
+test('two servers report each of many tasks once, more than one turn of them', async () => {
+  const board = await newBoard();
+  const tasks = await board.tasks('work', 450);
+  const events = await untilStranded(board, 450);
+  await untilSearched(board);
+  expect(await strandedOf(board)).toHaveLength(450);
+  expect(new Set(events.map((event) => event.task_id))).toEqual(new Set(tasks.map((task: Task) => task.id)));
+});
+
+test('a server that dies while it reports has reported nothing, and another one does', async () => {
+  const board = await newBoard();
+  const tasks = await board.tasks('work', 3);
+  const { sql } = servers.database;
+  const mark = await markOf(board);
+  await sql.begin(async (tx) => {
+    await tx`SELECT FROM board_seq WHERE board_id = (SELECT id FROM boards WHERE name = ${board.name}) FOR UPDATE`;
+    const [backend] = await eventually('a server stands before the log', async () => {
+      const found = await sql<{ pid: number }[]>`
+        SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%stranded.lock_log%'
+          AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()`;
+      return found.length > 0 ? found : null;
+    });
+    await sql`SELECT pg_terminate_backend(${backend?.pid ?? 0})`;
+    expect([await knownStranded(board), await strandedOf(board)]).toEqual([0, []]);
+    expect(await markOf(board)).toBeLessThan((await board.events('&kinds=task.created'))[0]?.seq ?? 0);
+    expect(await markOf(board)).toBeGreaterThanOrEqual(mark);
+  });
+  await untilStranded(board, tasks.length);
+  await untilSearched(board);
+  expect((await strandedOf(board)).map((event) => event.task_id).sort()).toEqual(
+    tasks.map((task) => task.id).sort(),
+  );
+});
+
+test('a board that is deleted leaves nothing of it behind', async () => {
+  const [board] = await servers.board();
+  const settings = { stranded_after_seconds: 1 };
+  expectStatus(await board.call('PATCH', '', { body: { settings } }), 200);
+  await board.tasks('nowhere', 3);
+  await untilStranded(board, 3);
+  const { sql } = servers.database;
+  const [row] = await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`;
+  expectStatus(await board.call('DELETE', ''), 204);
+  const id = row?.id ?? 0;
+  const left = await sql`
+    SELECT board_id FROM stranded_tasks WHERE board_id = ${id} UNION ALL SELECT board_id FROM stranded_marks WHERE board_id = ${id}`;
+  expect([...left]).toEqual([]);
+});
+
+describe('a board that was never searched', () => {
+  let database: Database | undefined;
+  beforeAll(() => {
+    database = openDatabase({ url: servers.database.url });
+  });
+  afterAll(() => database?.close());
+
+  test('is searched from where its waits are young, wherever in the log that is', async () => {
+    // Within this delay nothing is old but what the test says is: the servers find nothing to do.
+    const board = await newBoard(86_400);
+    await board.tasks('work', 6);
+    const { sql } = servers.database;
+    const [row] = await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`;
+    const id = row?.id ?? 0;
+    const { length } = await board.events();
+    await eventually('the servers have begun', async () => (await markOf(board)) >= 0);
+    for (let old = 0; old <= length; old += 1) {
+      await sql`UPDATE events SET at = now() - interval '2 days' WHERE board_id = ${id} AND seq <= ${old}`;
+      await sql.begin(async (tx) => {
+        // No server may come first.
+        await tx`SELECT FROM boards WHERE id = ${id} FOR KEY SHARE`;
+        await tx`DELETE FROM stranded_marks WHERE board_id = ${id}`;
+      });
+      if (database !== undefined) await beginMark(database.sweeps, id, 86_400);
+      expect(await markOf(board)).toBe(old);
+    }
+  });
+});
