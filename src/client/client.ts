@@ -66,6 +66,12 @@ export class Client {
     return this.transport.request('getSnapshot', { params }, options);
   }
 
+  /** What waits for a person, oldest first, with the actions that resolve it. */
+  attention(options?: BoardCallOptions): Promise<ReplyOf<'getAttention'>> {
+    const params = { board: options?.board ?? this.board };
+    return this.transport.request('getAttention', { params }, options);
+  }
+
   /**
    * Follows the log from now on, or from `after`, through drops and restarts. Starts at once; ends quietly when
    * the signal is aborted. Throws LanekeeperError `cursor_expired` when the log no longer reaches back far enough.

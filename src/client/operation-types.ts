@@ -5,9 +5,11 @@
  * adds a build step and a second truth.
  */
 import type { z } from 'zod';
+import type * as attention from '../contract/attention.ts';
 import type * as boards from '../contract/boards.ts';
 import type * as claims from '../contract/claims.ts';
 import type * as events from '../contract/events.ts';
+import type * as imports from '../contract/import.ts';
 import type * as keys from '../contract/keys.ts';
 import type * as lanes from '../contract/lanes.ts';
 import type * as links from '../contract/links.ts';
@@ -16,6 +18,7 @@ import type * as outputs from '../contract/outputs.ts';
 import type * as runs from '../contract/runs.ts';
 import type * as system from '../contract/system.ts';
 import type * as tasks from '../contract/task-routes.ts';
+import type * as why from '../contract/why.ts';
 
 interface DescriptorShape {
   readonly operationId: string;
@@ -26,9 +29,11 @@ interface DescriptorShape {
 type DescriptorIn<Module> = Extract<Module[keyof Module], DescriptorShape>;
 
 type Descriptor =
+  | DescriptorIn<typeof attention>
   | DescriptorIn<typeof boards>
   | DescriptorIn<typeof claims>
   | DescriptorIn<typeof events>
+  | DescriptorIn<typeof imports>
   | DescriptorIn<typeof keys>
   | DescriptorIn<typeof lanes>
   | DescriptorIn<typeof links>
@@ -36,7 +41,8 @@ type Descriptor =
   | DescriptorIn<typeof outputs>
   | DescriptorIn<typeof runs>
   | DescriptorIn<typeof system>
-  | DescriptorIn<typeof tasks>;
+  | DescriptorIn<typeof tasks>
+  | DescriptorIn<typeof why>;
 
 /** operationId → the literal type of its descriptor. */
 export type Contract = { readonly [D in Descriptor as D['operationId']]: D };

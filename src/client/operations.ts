@@ -39,6 +39,7 @@ export const OPERATIONS = {
   getBoard: { method: 'get', path: '/v1/boards/{board}' },
   patchBoard: { method: 'patch', path: '/v1/boards/{board}' },
   deleteBoard: { method: 'delete', path: '/v1/boards/{board}' },
+  getAttention: { method: 'get', path: '/v1/boards/{board}/attention' },
 
   putLane: { method: 'put', path: '/v1/boards/{board}/lanes/{lane}' },
   listLanes: { method: 'get', path: '/v1/boards/{board}/lanes' },
@@ -53,6 +54,7 @@ export const OPERATIONS = {
 
   createTask: { method: 'post', path: '/v1/boards/{board}/tasks', isIdempotent: true },
   createTasks: { method: 'post', path: '/v1/boards/{board}/tasks/batch', isIdempotent: true },
+  importTasks: { method: 'post', path: '/v1/boards/{board}/import', isRepeatable: true },
   listTasks: { method: 'get', path: '/v1/boards/{board}/tasks' },
   getTask: { method: 'get', path: '/v1/boards/{board}/tasks/{task}', isWaitable: true },
   patchTask: { method: 'patch', path: '/v1/boards/{board}/tasks/{task}' },
@@ -69,6 +71,7 @@ export const OPERATIONS = {
   linkParent: { method: 'put', path: '/v1/boards/{board}/tasks/{task}/parents/{parent}' },
   unlinkParent: { method: 'delete', path: '/v1/boards/{board}/tasks/{task}/parents/{parent}' },
   getGraph: { method: 'get', path: '/v1/boards/{board}/tasks/{task}/graph' },
+  getWhy: { method: 'get', path: '/v1/boards/{board}/tasks/{task}/why' },
   addComment: { method: 'post', path: '/v1/boards/{board}/tasks/{task}/comments', isIdempotent: true },
   listComments: { method: 'get', path: '/v1/boards/{board}/tasks/{task}/comments' },
   steerTask: { method: 'post', path: '/v1/boards/{board}/tasks/{task}/steer', isIdempotent: true },

@@ -5,15 +5,26 @@ import { defineRoute } from './route.ts';
 import { TASK_STATUSES } from './statuses.ts';
 import { absent, NextPageToken, PageQuery } from './values.ts';
 
+/** A month, as far as anybody plans. */
+const STRANDED_AFTER_SECONDS_MAX = 86_400 * 30;
+
 /** Settings take effect with the next claim; unnamed ones keep their value. */
 const settingsShape = {
   paused: z.boolean().describe('Claims answer empty with reason board_paused.'),
+  stranded_after_seconds: z
+    .int()
+    .min(1)
+    .max(STRANDED_AFTER_SECONDS_MAX)
+    .describe('A task that nobody has claimed this long after it became ready is stranded.'),
 };
 
 export const BoardSettings = z.object(settingsShape).meta({ id: 'BoardSettings' });
 export type BoardSettings = z.infer<typeof BoardSettings>;
 
-const BoardSettingsPatch = z.strictObject({ paused: absent(settingsShape.paused) });
+const BoardSettingsPatch = z.strictObject({
+  paused: absent(settingsShape.paused),
+  stranded_after_seconds: absent(settingsShape.stranded_after_seconds),
+});
 
 export const BoardCounts = z
   .object(

@@ -74,6 +74,9 @@ export const LIMITS = {
   /** In one request. Not pinned: a burst of a build log; what does not fit into the ring is counted and dropped. */
   outputLinesReceivedMax: 1000,
   outputLineReceivedCharactersMax: 16_000,
+  /** Of one task that is taken over from another board. Not pinned: far more than anybody reads; the newest are kept. */
+  importedRunsMax: 1000,
+  importedCommentsMax: 1000,
   /** Labels of a lane or task: enough for any real tagging, small enough to send with every event. */
   labelsMax: 50,
 } as const;

@@ -1,7 +1,9 @@
 /** Every route there is: what the server must bind, the client can call and the OpenAPI document lists. */
+import { getAttention } from './attention.ts';
 import { deleteBoard, getBoard, listBoards, patchBoard, putBoard } from './boards.ts';
 import { claimTasks, takeOverLane } from './claims.ts';
 import { getSnapshot, listEvents, listTaskEvents } from './events.ts';
+import { importTasks } from './import.ts';
 import { createKey, deleteKey, listKeys, rotateSigningKey, whoami } from './keys.ts';
 import {
   createLaneKey,
@@ -51,6 +53,7 @@ import {
   scheduleTask,
   unblockTask,
 } from './task-routes.ts';
+import { getWhy } from './why.ts';
 
 export const ROUTES: readonly Route[] = [
   livez,
@@ -69,6 +72,7 @@ export const ROUTES: readonly Route[] = [
   getBoard,
   patchBoard,
   deleteBoard,
+  getAttention,
   putLane,
   listLanes,
   getLane,
@@ -81,6 +85,7 @@ export const ROUTES: readonly Route[] = [
   createLaneKey,
   createTask,
   createTasks,
+  importTasks,
   listTasks,
   getTask,
   patchTask,
@@ -97,6 +102,7 @@ export const ROUTES: readonly Route[] = [
   linkParent,
   unlinkParent,
   getGraph,
+  getWhy,
   addComment,
   listComments,
   steerTask,

@@ -66,6 +66,10 @@ export const listTasks = defineRoute({
     parent: TaskReference.optional().describe('Only tasks that wait, or waited, for this one.'),
     q: z.string().min(1).max(200).optional().describe('Part of the title, in any case.'),
     order: z.enum(TASK_ORDERS).optional(),
+    include: z
+      .enum(['why'])
+      .optional()
+      .describe('"why": each task carries the reasons for which it is not running.'),
   }),
   responses: { 200: z.object({ tasks: z.array(Task), next_page_token: NextPageToken, cursor: Cursor }) },
   problems: ['not_found', 'invalid_cursor'],

@@ -13,6 +13,7 @@ import {
 } from './identifiers.ts';
 import { BlockKind, TaskStatus } from './statuses.ts';
 import { Actor, absent, JsonValue, Labels, Metadata, Reason, Summary, textOfBytes } from './values.ts';
+import { WhyReason } from './why.ts';
 
 const TaskClaim = z
   .object({
@@ -76,6 +77,10 @@ export const Task = z
     updated_at: Timestamp,
     status_since: Timestamp,
     finished_at: Timestamp.nullable(),
+    reasons: z
+      .array(WhyReason)
+      .optional()
+      .describe('Why it is not running; only in lists that were asked to include it.'),
   })
   .meta({ id: 'Task' });
 export type Task = z.infer<typeof Task>;

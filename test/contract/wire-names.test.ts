@@ -41,8 +41,8 @@ const isNumber = (schema: JsonObject): boolean =>
     [choice['type']].flat().some((type) => type === 'integer' || type === 'number'),
   );
 
-/** Times whose word is not `at`: a state that began then, and the moment from which a new signing key is used. */
-const OTHER_TIMES = ['status_since', 'signs_from'];
+/** Times whose word is not `at`: what began then, and the moment from which a new signing key is used. */
+const OTHER_TIMES = ['status_since', 'since', 'signs_from'];
 /** The only duration that is not in seconds: pinned by the watch protocol. */
 const OTHER_DURATIONS = ['reconnect_after_ms'];
 

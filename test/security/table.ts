@@ -20,7 +20,7 @@ const TABLE = `
   metrics                                                                        | yes | yes | yes | -   | -
   createKey listKeys deleteKey createLaneKey                                     | yes | -   | -   | -   | -
   rotateSigningKey                                                       | every board | -   | -   | -   | -
-  putBoard patchBoard deleteBoard                                                | yes | -   | -   | -   | -
+  putBoard patchBoard deleteBoard importTasks                                    | yes | -   | -   | -   | -
   listBoards getBoard listLanes getLane listTasks getSnapshot                    | yes | yes | yes | yes | -
   getTask listComments listTaskRuns listTaskEvents listMessages listOutput       | yes | yes | yes | yes | own task
   listEvents                                                                     | yes | yes | yes | yes | yes
@@ -29,7 +29,7 @@ const TABLE = `
   drainLane takeOverLane                                                         | yes | yes | -   | own lane | -
   createTask createTasks                                                         | yes | yes | -   | -   | yes
   addComment linkParent unlinkParent                                             | yes | yes | -   | -   | own task
-  getGraph                                                                       | yes | yes | yes | yes | -
+  getGraph getWhy getAttention                                                   | yes | yes | yes | yes | -
   scheduleTask acceptTask requestTaskChanges                                     | yes | yes | -   | -   | -
   patchTask promoteTask unblockTask cancelTask completeTask                      | yes | yes | -   | -   | -
   assignTask archiveTask reopenTask steerTask                                    | yes | yes | -   | -   | -

@@ -1,16 +1,16 @@
 /** work LANE -- CMD: makes any command a lane's worker. */
-import { access, constants } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { delimiter, join, sep } from 'node:path';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
 import { integerFrom, withExamples } from '../options.ts';
 import { packageVersion } from '../package-version.ts';
 import type { Register } from '../register.ts';
-import type { Argv } from '../work/process-group.ts';
-import { Reporter } from '../work/reporter.ts';
-import { Worker } from '../work/worker.ts';
+import { CommandLauncher } from '../work/command-launcher.ts';
+import { isRunnable } from '../worker/command-path.ts';
+import { LaneWorker } from '../worker/lane-worker.ts';
+import { Reporter } from '../worker/reporter.ts';
+import { followSignals } from '../worker/signals.ts';
 
 interface WorkFlags {
   readonly concurrency: number;
@@ -27,8 +27,8 @@ interface WorkFlags {
 
 /** With --once somebody waits for us: half a minute covers the start of a server, not its absence. */
 const CONNECT_SECONDS = 30;
-/** Ctrl-C may arrive twice, from the terminal and from npm; a person takes longer to press it again. */
-const REPEAT_MS = 1000;
+/** After a command has ended its own run through the API. A guess: cleaning up takes seconds. */
+const OWN_END_GRACE_SECONDS = 10;
 /** As many as one batch of heartbeats carries. */
 const CONCURRENCY_MAX = LIMITS.batchOperationsMax;
 
@@ -101,20 +101,25 @@ interface WorkRequest {
 async function work(context: Context, lane: string, { argv, flags }: WorkRequest): Promise<void> {
   const [command, ...rest] = argv;
   if (command === undefined) throw new UsageError('Give a command after --');
-  await checkCommand(command, context);
+  checkCommand(command, context);
   const client = await context.client();
   const { drain, hardStop } = followSignals(context);
   const showsOutput = flags.verbose ?? context.system.stdout.isTTY === true;
-  const worker = new Worker({
+  const launcher = new CommandLauncher({
+    client,
+    argv: [command, ...rest],
+    env: context.system.env,
+    timeoutSeconds: flags.timeout ?? null,
+  });
+  const worker = new LaneWorker({
     client,
     lane,
     worker: flags.worker ?? defaultWorkerName(),
     version: packageVersion(),
-    argv: [command, ...rest] satisfies Argv,
-    env: context.system.env,
-    concurrency: flags.concurrency,
+    launcher,
+    hands: () => flags.concurrency,
     leaseSeconds: flags.lease,
-    timeoutSeconds: flags.timeout ?? null,
+    ownEndGraceSeconds: OWN_END_GRACE_SECONDS,
     drainSeconds: flags.drainSeconds,
     tasksMax: flags.once ? 1 : (flags.maxTasks ?? null),
     connectSeconds: flags.once ? CONNECT_SECONDS : null,
@@ -124,36 +129,17 @@ async function work(context: Context, lane: string, { argv, flags }: WorkRequest
     drain,
     hardStop,
   });
-  await worker.run();
+  try {
+    await worker.run();
+  } finally {
+    launcher.close();
+  }
 }
 
 /** A command that is not there would fail task after task. */
-async function checkCommand(command: string, { system }: Context): Promise<void> {
-  if (process.platform === 'win32') return;
-  const directories = command.includes(sep) ? [''] : (system.env['PATH'] ?? '').split(delimiter);
-  for (const directory of directories) {
-    const found = await access(join(directory, command), constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (found) return;
-  }
-  throw new UsageError(`There is no command ${command} that could be run`);
-}
-
-/** First signal: drain. Another one a second later or more: at once. */
-function followSignals(context: Context): { drain: AbortSignal; hardStop: AbortSignal } {
-  const drain = new AbortController();
-  const hardStop = new AbortController();
-  let firstAtMs: number | undefined;
-  context.endsWithStdout = false;
-  context.onSignal = () => {
-    const nowMs = performance.now();
-    firstAtMs ??= nowMs;
-    if (nowMs - firstAtMs >= REPEAT_MS) hardStop.abort();
-    drain.abort();
-  };
-  return { drain: drain.signal, hardStop: hardStop.signal };
+function checkCommand(command: string, { system }: Context): void {
+  if (!isRunnable(command, { path: system.env['PATH'], cwd: system.workingDirectory }))
+    throw new UsageError(`There is no command ${command} that could be run`);
 }
 
 function defaultWorkerName(): string {

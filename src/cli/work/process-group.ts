@@ -1,14 +1,12 @@
 /**
- * One command in a process group of its own: started without a shell, fed through stdin, stopped as a whole.
- * Knows nothing of tasks, so that everything that runs commands for tasks can share it. A plain `child.kill()`
- * was not enough: it leaves behind whatever the command itself has started.
+ * One command in a process group of its own: started without a shell, fed through stdin, heard through pipes. It
+ * lives no longer than the worker that started it, so nothing of it needs to be found again.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { OutputTail } from './output-tail.ts';
-import { within } from './waiting.ts';
-
-export type Argv = readonly [command: string, ...rest: string[]];
-export type OutputStream = 'stdout' | 'stderr';
+import { GroupStop, HAS_GROUPS } from '../worker/group-stop.ts';
+import { OutputTail } from '../worker/output-tail.ts';
+import type { Argv, OnOutput, OutputStream, ProcessEnd, RunningProcess } from '../worker/running-process.ts';
+import { within } from '../worker/waiting.ts';
 
 export interface ProcessRequest {
   readonly argv: Argv;
@@ -16,44 +14,23 @@ export interface ProcessRequest {
   readonly stdin: string;
   /** Of stdout and of stderr each. */
   readonly tailBytesMax: number;
-  readonly onOutput?: ((stream: OutputStream, chunk: Uint8Array) => void) | undefined;
+  readonly onOutput?: OnOutput | undefined;
 }
-
-export type ProcessEnd =
-  /** stdout and stderr are the tails. Exactly one of exitCode and signal is not null. */
-  | {
-      readonly kind: 'exited';
-      readonly exitCode: number | null;
-      readonly signal: string | null;
-      readonly stdout: string;
-      readonly stderr: string;
-    }
-  | { readonly kind: 'not_started'; readonly error: Error };
-
-/** Between TERM and KILL: the wire's promise to commands (docs: five seconds to clean up). */
-const KILL_AFTER_MS = 5_000;
 
 /** How long output may still arrive after the command itself has exited; a guess: pipes of the dead drain in microseconds. */
 const LATE_OUTPUT_MS = 1_000;
 
-/** How often a group that was told to end is looked at; ten times a second is free and feels immediate. */
-const POLL_MS = 100;
-
-const HAS_GROUPS = process.platform !== 'win32';
-
-export class ProcessGroup {
-  /** Resolves when the command has exited, never rejects. What it left running is stopped in the background. */
+export class ProcessGroup implements RunningProcess {
   readonly ended: Promise<ProcessEnd>;
-  /** Resolves when no process of the group is left. */
   readonly gone: Promise<void>;
   readonly #child: ChildProcess;
+  readonly #stopping: GroupStop;
   readonly #stdout: OutputTail;
   readonly #stderr: OutputTail;
-  #isStopping = false;
-  #isGone = false;
 
   private constructor(child: ChildProcess, request: ProcessRequest) {
     this.#child = child;
+    this.#stopping = new GroupStop(child.pid, (signal) => child.kill(signal));
     this.#stdout = this.#collect('stdout', request);
     this.#stderr = this.#collect('stderr', request);
     feed(child, request.stdin);
@@ -78,23 +55,16 @@ export class ProcessGroup {
     return this.#child.pid;
   }
 
-  /** The command itself is dead, though `ended` may still wait for its last output. */
   get hasExited(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
-  /** TERM to the whole group, KILL after five seconds. Harmless when repeated or too late. */
   stop(): void {
-    if (this.#isStopping || this.#isGone) return;
-    this.#isStopping = true;
-    this.#signal('SIGTERM');
-    const timer = setTimeout(() => this.kill(), KILL_AFTER_MS);
-    void this.gone.then(() => clearTimeout(timer));
+    this.#stopping.stop();
   }
 
-  /** KILL to the whole group, now. */
   kill(): void {
-    if (!this.#isGone) this.#signal('SIGKILL');
+    this.#stopping.kill();
   }
 
   #collect(name: OutputStream, { tailBytesMax, onOutput }: ProcessRequest): OutputTail {
@@ -128,28 +98,9 @@ export class ProcessGroup {
   }
 
   async #clearUp(): Promise<void> {
-    if (this.#isAlive()) this.stop();
-    while (this.#isAlive()) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    this.#isGone = true;
+    await this.#stopping.clear();
     this.#child.stdout?.destroy();
     this.#child.stderr?.destroy();
-  }
-
-  /** Bounded although it asks nobody: stop() has set the KILL that ends every process. */
-  #isAlive(): boolean {
-    return HAS_GROUPS && this.#signal(0);
-  }
-
-  #signal(signal: NodeJS.Signals | 0): boolean {
-    const { pid } = this.#child;
-    if (pid === undefined) return false;
-    try {
-      return HAS_GROUPS ? process.kill(-pid, signal) : this.#child.kill(signal);
-    } catch (error) {
-      // ESRCH: nobody is left. EPERM: only processes that have become another user's, which we cannot end.
-      if (error instanceof Error && 'code' in error) return false;
-      throw error;
-    }
   }
 }
 

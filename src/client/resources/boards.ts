@@ -26,6 +26,18 @@ export class Boards extends Resource {
     return this.transport.request('patchBoard', { params: { board }, body }, options);
   }
 
+  /**
+   * Takes over up to 1,000 tasks of another board with their runs and comments, all or none. What the board has by external_ref is left
+   * alone, so the same call again does no harm. Takes an admin key.
+   */
+  importTasks(
+    board: string,
+    body: BodyOf<'importTasks'>,
+    options?: CallOptions,
+  ): Promise<ReplyOf<'importTasks'>> {
+    return this.transport.request('importTasks', { params: { board }, body }, options);
+  }
+
   async delete(board: string, options?: CallOptions): Promise<void> {
     await this.transport.request('deleteBoard', { params: { board } }, options);
   }

@@ -71,6 +71,11 @@ export class Tasks extends Resource {
     return this.transport.request('reopenTask', { params: this.#params(task, options) }, options);
   }
 
+  /** Why it is not running: ordered, empty while it is. For lists: `list({include: 'why'})`. */
+  why(task: string, options?: Options): Reply<'getWhy'> {
+    return this.transport.request('getWhy', { params: this.#params(task, options) }, options);
+  }
+
   comment(task: string, body: string, options?: Options): Reply<'addComment'> {
     return this.transport.request(
       'addComment',

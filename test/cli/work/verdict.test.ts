@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { lastCharacters, OutputTail } from '../../../src/cli/work/output-tail.ts';
-import type { ProcessEnd } from '../../../src/cli/work/process-group.ts';
-import { endOfRun, type StopReason } from '../../../src/cli/work/verdict.ts';
+import { WORK_READING } from '../../../src/cli/work/completion.ts';
+import { lastCharacters, OutputTail } from '../../../src/cli/worker/output-tail.ts';
+import type { ProcessEnd } from '../../../src/cli/worker/running-process.ts';
+import { endOfRun as endOfRunRead, type StopReason } from '../../../src/cli/worker/verdict.ts';
+
+const endOfRun = (end: ProcessEnd, stopped: StopReason | null) => endOfRunRead(end, stopped, WORK_READING);
 
 const exited = (more: Partial<ProcessEnd & { kind: 'exited' }> = {}): ProcessEnd => ({
   kind: 'exited',

@@ -39,9 +39,12 @@ export async function listBoardsToSearch(
     ORDER BY b.id LIMIT ${rowsMax}`;
 }
 
+/** A new board is first searched within seconds, unless every server has just been stopped. */
+const FIRST_SEARCH_SECONDS = 600;
+
 /**
- * Begins where the waits are still young: what has waited for longer when a board is searched for the first time, after an upgrade, is not
- * reported. The place is found by halves, because times rise along the log and only its numbers are indexed. The board's lock keeps a mark
+ * Begins where the waits are young, or have not been too long for long: what has waited since before that when a board is searched for the
+ * first time, after an upgrade, is not reported. The place is found by halves, because times rise along the log and only its numbers are indexed. The board's lock keeps a mark
  * from being left behind by a board that is just deleted.
  */
 export async function beginMark(sql: Sql, boardId: number, afterSeconds: number): Promise<void> {
@@ -55,7 +58,7 @@ export async function beginMark(sql: Sql, boardId: number, afterSeconds: number)
         UNION ALL
         SELECT CASE WHEN probe.is_old THEN probe.middle ELSE search.low END, CASE WHEN probe.is_old THEN search.high ELSE probe.middle - 1 END
         FROM search CROSS JOIN LATERAL (
-          SELECT seq AS middle, at <= now() - make_interval(secs => ${afterSeconds}) AS is_old FROM events
+          SELECT seq AS middle, at <= now() - make_interval(secs => ${afterSeconds + FIRST_SEARCH_SECONDS}::int) AS is_old FROM events
           WHERE board_id = ${boardId} AND seq = (search.low + search.high + 1) / 2
         ) AS probe
         WHERE search.low < search.high

@@ -2,11 +2,11 @@
  * What a worker tells the person who started it: messages on stderr, the commands' output line by line with the
  * task in front, and with --json one object per ended task on stdout. Never shows a token.
  */
-import type { Claim } from '../../contract/claims.ts';
 import { shortId } from '../format.ts';
 import type { Output } from '../output.ts';
 import { LineSplitter } from './line-splitter.ts';
-import type { OutputStream } from './process-group.ts';
+import type { RunClaim } from './run-claim.ts';
+import type { OutputStream } from './running-process.ts';
 
 /** Lines waiting for a terminal or pipe that does not keep up; beyond this they are left out of the display. */
 const DISPLAY_BYTES_MAX = 1024 * 1024;
@@ -41,7 +41,7 @@ export class Reporter {
     this.#output.warn(text);
   }
 
-  started(claim: Claim): void {
+  started(claim: RunClaim): void {
     this.note(`${shortId(claim.task.id)} started: ${claim.task.title} (attempt ${claim.attempt})`);
   }
 
@@ -55,7 +55,7 @@ export class Reporter {
   }
 
   /** Shows the output of one command, when output is shown at all. */
-  display(claim: Claim): OutputDisplay | undefined {
+  display(claim: RunClaim): OutputDisplay | undefined {
     return this.#showsOutput ? new OutputDisplay(this.#output, `[${shortId(claim.task.id)}] `) : undefined;
   }
 }

@@ -6,16 +6,31 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 
-/** Reads "+ pid" and "- pid" lines; at the end of input: TERM, up to five seconds, KILL. POSIX sh. */
+/**
+ * Reads "+ pid" and "- pid" lines; at the end of input: TERM, up to five seconds, KILL. POSIX sh. With $1 it gives a
+ * successor that many seconds to take the groups over, which it shows by writing another word than $3 into $2/holder.
+ * A pid may belong to somebody else by then, so what has left a note of its end, $2/<directory>/exit, is let be.
+ */
 const SCRIPT = `
 trap '' HUP INT TERM
 groups=' '
-while read -r sign pid; do
+while read -r sign pid directory; do
+  if [ "$directory" ]; then pid="$pid=$directory"; fi
   case $sign in
     +) groups="$groups$pid " ;;
     -) case $groups in *" $pid "*) groups="\${groups%%" $pid "*} \${groups#*" $pid "}" ;; esac ;;
   esac
 done
+[ "$groups" != ' ' ] || exit 0
+if [ "$1" ]; then
+  sleep "$1"
+  holder=
+  read -r holder < "$2/holder"
+  [ "$holder" = "$3" ] || exit 0
+  left=
+  for pid in $groups; do [ -e "$2/\${pid#*=}/exit" ] || left="$left \${pid%%=*}"; done
+  groups=$left
+fi
 for pid in $groups; do kill -TERM "-$pid"; done
 for second in 1 2 3 4 5; do
   left=
@@ -26,6 +41,14 @@ done
 for pid in $groups; do kill -KILL "-$pid"; done
 `;
 
+/** Who may take the groups over, and until when. */
+export interface Succession {
+  readonly seconds: number;
+  /** Its file `holder` says `word` for as long as nobody else has taken over. */
+  readonly directory: string;
+  readonly word: string;
+}
+
 export class OrphanGuard {
   readonly #shell: ChildProcess | undefined;
 
@@ -34,9 +57,11 @@ export class OrphanGuard {
   }
 
   /** `searchPath`: where the shell finds sleep. */
-  static start(searchPath: string | undefined): OrphanGuard {
+  static start(searchPath: string | undefined, succession?: Succession): OrphanGuard {
     if (process.platform === 'win32') return new OrphanGuard(undefined);
-    const shell = spawn('/bin/sh', ['-c', SCRIPT], {
+    const rest =
+      succession === undefined ? [] : [String(succession.seconds), succession.directory, succession.word];
+    const shell = spawn('/bin/sh', ['-c', SCRIPT, 'orphan-guard', ...rest], {
       // Its own session: what is sent to the worker's group, as Ctrl-C is, must not end it.
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
@@ -50,12 +75,14 @@ export class OrphanGuard {
     return new OrphanGuard(shell);
   }
 
-  watch(pid: number): void {
-    this.#shell?.stdin?.write(`+ ${pid}\n`);
+  /** `directory`: where it leaves a note of its end, below that of the succession; no blanks in it. */
+  watch(pid: number, directory = ''): void {
+    this.#shell?.stdin?.write(`+ ${pid} ${directory}\n`);
   }
 
-  forget(pid: number): void {
-    this.#shell?.stdin?.write(`- ${pid}\n`);
+  /** With what watch() was given. */
+  forget(pid: number, directory = ''): void {
+    this.#shell?.stdin?.write(`- ${pid} ${directory}\n`);
   }
 
   /** Ends what it still knows of, and itself. */

@@ -9,7 +9,7 @@ import { LIMITS } from '../../contract/constants.ts';
 import { type KeptClaim, meansClaimLost } from './heartbeats.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { cleanText } from './output-tail.ts';
-import type { OutputStream } from './process-group.ts';
+import type { OutputStream } from './running-process.ts';
 import { within } from './waiting.ts';
 
 /** Reads as live, and folds a burst into one request. */

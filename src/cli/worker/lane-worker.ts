@@ -1,5 +1,5 @@
 /**
- * A lane's worker: claims as long as it has free hands, runs a command per task, and leaves in good order. On a
+ * A lane's worker: claims as long as it has free hands, has a process launched per task, and leaves in good order. On a
  * drain it claims no more, settles what it may have claimed without hearing of it, lets the running ones finish
  * for a while, then stops them and gives their claims back. A claim is never left behind in silence. Whoever was
  * replaced, by a takeover of the lane or by a process of the same worker name, leaves in the same way: going on, it
@@ -17,33 +17,40 @@ import { Claimer, isTransient } from './claimer.ts';
 import { findLane } from './find-lane.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { listenForHints } from './hints.ts';
-import { OrphanGuard } from './orphan-guard.ts';
+import type { Launcher } from './launcher.ts';
 import { OutputRelay } from './output-relay.ts';
-import type { Argv } from './process-group.ts';
 import type { Reporter } from './reporter.ts';
-import { SteeringDirectory, type SteeringMessage } from './steering-file.ts';
-import { messageOf, TaskRun } from './task-run.ts';
+import type { SteeringMessage } from './steering-file.ts';
+import { messageOf, type RunStart, TaskRun } from './task-run.ts';
 import { firstAborted, within } from './waiting.ts';
 
-export interface WorkerOptions {
+export interface LaneWorkerOptions {
   readonly client: Client;
   readonly lane: string;
   readonly worker: string;
   /** Of this program; shown with the worker's presence. */
   readonly version: string;
-  readonly argv: Argv;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly concurrency: number;
+  readonly launcher: Launcher;
+  /** How many tasks at once; may change, and be nothing for a while: see nudge(). */
+  readonly hands: () => number;
   readonly leaseSeconds: number;
-  readonly timeoutSeconds: number | null;
+  readonly ownEndGraceSeconds: number;
   readonly drainSeconds: number;
   /** null: without end. */
   readonly tasksMax: number | null;
+  /** Ends when nothing is ready and nothing runs, instead of waiting for more. */
+  readonly endsWhenIdle?: boolean;
+  /** Leaving for reasons of its own, it waits for what runs, however long; only a drain has a limit. */
+  readonly isPatient?: boolean;
+  /** Runs that an earlier worker has left. */
+  readonly adopted?: readonly RunStart[];
+  /** Whether fresh claims may be worked on at all; else they are given back, with the reason. null: they may. */
+  readonly refusal?: () => Promise<string | null>;
   /** How long an unreachable server is waited for at the start; null: for ever. */
   readonly connectSeconds: number | null;
   /** Registers the lane when there is none of its name. */
   readonly mayRegister: boolean;
-  /** What the commands print is sent to the server, where people watch it. */
+  /** What the processes print is sent to the server, where people watch it. */
   readonly sendsOutput: boolean;
   readonly reporter: Reporter;
   /** Claim no more, finish or give back what runs. */
@@ -61,14 +68,12 @@ const EMPTY_PAUSE_MS = 1_000;
 /** After a hard stop: one round trip to give claims back. */
 const HARD_STOP_MS = 2_000;
 
-export class Worker {
-  readonly #options: WorkerOptions;
+export class LaneWorker {
+  readonly #options: LaneWorkerOptions;
   readonly #availability: Availability;
   readonly #claimer: Claimer;
   readonly #heartbeats: Heartbeats;
-  readonly #guard: OrphanGuard;
   readonly #relay: OutputRelay | null;
-  readonly #steering = new SteeringDirectory();
   readonly #running = new Map<string, TaskRun>();
   readonly #bell = new Bell();
   /** Fires with the drain, and with everything else that ends claiming. */
@@ -77,20 +82,48 @@ export class Worker {
   readonly #ear = new AbortController();
   #listening: Promise<void> = Promise.resolve();
   #failure: unknown;
+  #isSuperseded = false;
   #started = 0;
   #unreported = 0;
   #lastReason: string | undefined;
   #isListening = false;
   #mode: ClaimMode = 'pull';
 
-  constructor(options: WorkerOptions) {
+  constructor(options: LaneWorkerOptions) {
     this.#options = options;
     this.#availability = new Availability(options.client, options.reporter);
     this.#claimer = new Claimer(options);
     this.#heartbeats = new Heartbeats(options.client, options.leaseSeconds);
-    this.#guard = OrphanGuard.start(options.env['PATH']);
     this.#relay = options.sendsOutput ? new OutputRelay(options.client) : null;
     this.#left = firstAborted(this.#leave.signal);
+  }
+
+  /** It claims no more; what runs may take its time. */
+  get isLeaving(): boolean {
+    return this.#leave.signal.aborted;
+  }
+
+  get runningCount(): number {
+    return this.#running.size;
+  }
+
+  get startedCount(): number {
+    return this.#started;
+  }
+
+  /** Another process works under the name of this one. */
+  get isSuperseded(): boolean {
+    return this.#isSuperseded;
+  }
+
+  /** The number of hands has changed. */
+  nudge(): void {
+    this.#bell.ring();
+  }
+
+  /** Claim no more. */
+  retire(): void {
+    this.#leave.abort();
   }
 
   /** Resolves when it has left in good order; throws what ended it otherwise. */
@@ -100,17 +133,18 @@ export class Worker {
     drain.addEventListener('abort', leave, { once: true });
     if (drain.aborted) leave();
     hardStop.addEventListener('abort', () => this.#killAll(), { once: true });
+    for (const start of this.#options.adopted ?? []) this.#follow(start);
     try {
       await this.#work();
     } catch (error) {
       this.#failure ??= error;
     }
     this.#leave.abort();
+    // Whoever leaves for long must not be taken for one who is there; cancels come with the heartbeats.
+    if (this.#options.isPatient && !drain.aborted) this.#ear.abort();
     await this.#leaveInOrder();
     this.#ear.abort();
     await this.#listening;
-    this.#guard.close();
-    this.#steering.remove();
     this.#conclude();
   }
 
@@ -137,7 +171,7 @@ export class Worker {
   }
 
   #checkLane(lane: Lane): ClaimMode {
-    const { reporter, concurrency, worker } = this.#options;
+    const { reporter, hands, worker } = this.#options;
     if (lane.claim_mode === 'push') {
       throw new ExitError(
         EXIT.conflict,
@@ -145,7 +179,7 @@ export class Worker {
           `Next: lanekeeper lane set ${lane.name} --claim-mode pull-or-watch`,
       );
     }
-    const limit = concurrency === 1 ? 'one task' : `${concurrency} tasks`;
+    const limit = hands() === 1 ? 'one task' : `${hands()} tasks`;
     reporter.note(
       `working on lane ${lane.name} of board ${lane.board} as ${worker} (${lane.claim_mode}), ${limit} at a time; Ctrl-C drains`,
     );
@@ -172,6 +206,7 @@ export class Worker {
       },
       onGone: (error: unknown) => {
         if (error instanceof LanekeeperError && error.code === 'superseded') {
+          this.#isSuperseded = true;
           this.#retire(`another process is worker ${worker} of lane ${lane} now (see --worker)`);
           return;
         }
@@ -197,18 +232,19 @@ export class Worker {
   }
 
   async #claimLoop(mode: ClaimMode): Promise<void> {
-    const { concurrency, tasksMax } = this.#options;
+    const { hands, tasksMax } = this.#options;
     let failures = 0;
     while (!this.#leave.signal.aborted) {
       const left = tasksMax === null ? Number.POSITIVE_INFINITY : tasksMax - this.#started;
       if (left <= 0) return;
-      const max = Math.min(concurrency - this.#running.size, left, LIMITS.claimsMax);
+      const max = Math.min(hands() - this.#running.size, left, LIMITS.claimsMax);
       if (max <= 0) {
         await this.#oneFinished();
         continue;
       }
       try {
-        await this.#claimOnce(mode, max);
+        const isIdle = await this.#claimOnce(mode, max);
+        if (isIdle && this.#options.endsWhenIdle) return;
         failures = 0;
       } catch (error) {
         if (this.#leave.signal.aborted) return;
@@ -219,30 +255,48 @@ export class Worker {
     }
   }
 
-  async #claimOnce(mode: ClaimMode, max: number): Promise<void> {
+  /** Resolves to true when nothing was ready and nothing runs. */
+  async #claimOnce(mode: ClaimMode, max: number): Promise<boolean> {
+    const { endsWhenIdle = false, launcher } = this.#options;
     const askedAtMs = performance.now();
-    const waitSeconds = mode === 'watch' ? undefined : WAIT_SECONDS;
+    const waitSeconds = mode === 'watch' || endsWhenIdle ? undefined : WAIT_SECONDS;
     const { claims, reason } = await this.#claimer.claim(max, waitSeconds, this.#leave.signal);
     this.#availability.back();
-    if (this.#leave.signal.aborted) return await this.#giveBack(claims);
-    for (const claim of claims) this.#start(claim);
-    if (claims.length > 0) return;
+    if (claims.length > 0) {
+      const refusal = (await this.#options.refusal?.()) ?? null;
+      if (refusal !== null || this.#leave.signal.aborted) {
+        await this.#giveBack(claims, refusal ?? undefined);
+        return false;
+      }
+      for (const claim of claims) {
+        this.#follow({
+          claim,
+          launch: (onOutput) => launcher.launch(claim, onOutput),
+          messages: claim.handoff.messages,
+          onStartFailure: (error) => this.#cannotStart(claim, error),
+        });
+      }
+      this.#started += claims.length;
+      return false;
+    }
     this.#noteReason(reason);
-    if (mode === 'watch') {
+    if (endsWhenIdle) {
+      if (this.#running.size === 0) return true;
+      await this.#oneFinished();
+    } else if (mode === 'watch') {
       await this.#bell.wait(HINT_FLOOR_MS, this.#leave.signal);
     } else if (performance.now() - askedAtMs < EMPTY_PAUSE_MS) {
       await this.#bell.wait(EMPTY_PAUSE_MS, this.#leave.signal);
     }
+    return false;
   }
 
-  #start(claim: Claim): void {
-    this.#started += 1;
-    const run = new TaskRun(claim, {
+  #follow({ onStartFailure, ...start }: RunStart & { readonly onStartFailure?: (error: Error) => void }): void {
+    const { claim } = start;
+    const run = new TaskRun(start, {
       ...this.#options,
       heartbeats: this.#heartbeats,
-      guard: this.#guard,
       relay: this.#relay,
-      steering: this.#steering,
       leave: this.#leave.signal,
       onAway: (error) => this.#availability.gone(error),
       onTakenOver: ({ detail }) => this.#retire(`lane ${claim.lane} was taken over: ${detail}`),
@@ -251,18 +305,27 @@ export class Worker {
     void run.ended.then((isKnown) => {
       this.#running.delete(claim.run_id);
       if (!isKnown) this.#unreported += 1;
-      if (run.startFailure !== null && this.#failure === undefined) {
-        this.#failure = new ExitError(
-          EXIT.error,
-          `Cannot start ${this.#options.argv[0]}: ${run.startFailure.message}`,
-        );
-        this.#leave.abort();
-      }
+      if (run.startFailure !== null) onStartFailure?.(run.startFailure);
     });
   }
 
+  #cannotStart(claim: Claim, error: Error): void {
+    const { onStartFailure } = this.#options.launcher;
+    if (onStartFailure !== undefined) {
+      onStartFailure(claim, error);
+    } else if (this.#failure === undefined) {
+      this.#failure = new ExitError(EXIT.error, `Cannot start the command: ${error.message}`);
+      this.#leave.abort();
+    }
+  }
+
+  /** Or the number of hands has changed. */
   async #oneFinished(): Promise<void> {
-    await Promise.race<unknown>([this.#left, ...[...this.#running.values()].map((run) => run.ended)]);
+    const over = new AbortController();
+    const nudged = this.#bell.wait(HINT_FLOOR_MS, over.signal);
+    const ends = [...this.#running.values()].map((run) => run.ended);
+    await Promise.race<unknown>([this.#left, nudged, ...ends]);
+    over.abort();
   }
 
   /** Says once why nothing comes, unless it is only that nothing is there. */
@@ -274,9 +337,9 @@ export class Worker {
   }
 
   async #leaveInOrder(): Promise<void> {
-    const { drain, drainSeconds, hardStop, reporter, tasksMax } = this.#options;
+    const { drain, drainSeconds, hardStop, isPatient = false, reporter, tasksMax } = this.#options;
     await this.#settleClaims();
-    const isDone = tasksMax !== null && this.#started >= tasksMax;
+    const isDone = (tasksMax !== null && this.#started >= tasksMax) || (isPatient && !drain.aborted);
     if (this.#running.size > 0 && !isDone) {
       reporter.note(
         `draining: ${this.#running.size} running, up to ${drainSeconds} s; once more to stop at once`,
@@ -284,7 +347,7 @@ export class Worker {
     }
     const finished = this.#allFinished();
     const killed = firstAborted(hardStop);
-    // After the last task of --max-tasks there is no hurry: the time starts with a signal.
+    // After the last task of --max-tasks, and for the patient, there is no hurry: the time starts with a signal.
     if (isDone) await Promise.race([finished, firstAborted(drain, hardStop)]);
     await within(Promise.race([finished, killed]), drainSeconds * 1000);
     for (const run of this.#running.values()) run.stop({ kind: 'draining' });
@@ -308,10 +371,10 @@ export class Worker {
     await this.#giveBack(claims);
   }
 
-  async #giveBack(claims: readonly Claim[]): Promise<void> {
+  async #giveBack(claims: readonly Claim[], reason = 'the worker is shutting down'): Promise<void> {
     const { client, reporter } = this.#options;
     for (const { run_id, token, task } of claims) {
-      const body = { reason: 'the worker is shutting down' };
+      const body = { reason };
       try {
         await client.runs.release(run_id, body, { token });
       } catch (error) {

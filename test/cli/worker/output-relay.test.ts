@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { OutputRelay, type RunOutput } from '../../../src/cli/work/output-relay.ts';
+import { OutputRelay, type RunOutput } from '../../../src/cli/worker/output-relay.ts';
 import type { Client } from '../../../src/client/client.ts';
 import { LanekeeperError } from '../../../src/client/errors.ts';
 import { LIMITS } from '../../../src/contract/constants.ts';

@@ -3,9 +3,10 @@
  * and never rewritten. A file works for every program that can read one, and keeps what came while nobody looked; stdin is used up by
  * the task, and a signal says nothing.
  */
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseObject } from '../../client/errors.ts';
 
 export interface SteeringMessage {
   readonly id: string;
@@ -17,6 +18,10 @@ export interface SteeringMessage {
 export class SteeringDirectory {
   readonly path = mkdtempSync(join(tmpdir(), 'lanekeeper-work-'));
 
+  open(runId: string): SteeringFile {
+    return new SteeringFile(join(this.path, `${runId}.jsonl`));
+  }
+
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
   }
@@ -26,10 +31,15 @@ export class SteeringFile {
   readonly path: string;
   readonly #written = new Set<string>();
 
-  constructor(directory: SteeringDirectory, runId: string) {
-    this.path = join(directory.path, `${runId}.jsonl`);
+  /** A file that is there already was written for an earlier keeper of the same run; nothing in it is repeated. */
+  constructor(path: string) {
+    this.path = path;
     try {
-      writeFileSync(this.path, '', { mode: 0o600 });
+      writeFileSync(this.path, '', { mode: 0o600, flag: 'a' });
+      for (const line of readFileSync(this.path, 'utf8').split('\n')) {
+        const id = parseObject(line)?.['id'];
+        if (typeof id === 'string') this.#written.add(id);
+      }
     } catch {
       // No reason not to work; a message will say that it cannot be written.
     }

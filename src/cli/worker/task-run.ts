@@ -1,32 +1,28 @@
 /**
- * One claim from start to end: runs the command with the task on stdin, keeps the lease, stops the command when it
- * must, and reports what came of it. The command gets the claim's token and nothing else that could open a door.
+ * One claim from start to end: hands the task to a process, keeps the lease, stops the process when it must, and
+ * reports what came of it. How the process is started, and what its exit code means, is the launcher's.
  */
 import type { Client } from '../../client/client.ts';
 import type { LanekeeperError } from '../../client/errors.ts';
-import type { Claim } from '../../contract/claims.ts';
 import { type Delivery, deliverEnd } from './deliver.ts';
 import type { Heartbeats, KeptClaim } from './heartbeats.ts';
-import type { OrphanGuard } from './orphan-guard.ts';
+import type { Launched } from './launcher.ts';
 import type { OutputRelay, RunOutput } from './output-relay.ts';
-import { type Argv, type ProcessEnd, ProcessGroup } from './process-group.ts';
 import type { EndRecord, OutputDisplay, Reporter } from './reporter.ts';
-import { type SteeringDirectory, SteeringFile, type SteeringMessage } from './steering-file.ts';
+import type { RunClaim } from './run-claim.ts';
+import type { OnOutput, ProcessEnd, RunningProcess } from './running-process.ts';
+import type { SteeringMessage } from './steering-file.ts';
 import { endOfRun, type RunEnd, type StopReason } from './verdict.ts';
 
 export interface TaskRunContext {
   readonly client: Client;
   readonly heartbeats: Heartbeats;
-  readonly guard: OrphanGuard;
-  /** null: what commands print stays here. */
+  /** null: what processes print stays here. */
   readonly relay: OutputRelay | null;
-  readonly steering: SteeringDirectory;
   readonly reporter: Reporter;
-  readonly argv: Argv;
-  /** Of the worker; what speaks for the worker is taken out before a command sees it. */
-  readonly env: Readonly<Record<string, string | undefined>>;
   readonly leaseSeconds: number;
-  readonly timeoutSeconds: number | null;
+  /** For a process that has ended its own run: time to exit by itself. */
+  readonly ownEndGraceSeconds: number;
   /** A request will be repeated until the server answers. */
   readonly onAway: (error: unknown) => void;
   /** The claim went with the lane: another worker has taken it over. */
@@ -37,63 +33,63 @@ export interface TaskRunContext {
   readonly hardStop: AbortSignal;
 }
 
-/** The task's summary and the last error both fit into this many times over; bounds memory per task. */
-const TAIL_BYTES_MAX = 64 * 1024;
-
-/** After a command has ended its own run through the API: time to exit by itself. A guess: cleaning up takes seconds. */
-const OWN_END_GRACE_MS = 10_000;
+export interface RunStart {
+  readonly claim: RunClaim;
+  readonly launch: (onOutput: OnOutput) => Launched;
+  /** What the process is told from the start. */
+  readonly messages: readonly SteeringMessage[];
+}
 
 export class TaskRun {
   /** Resolves to true when the server knows how it ended, or nobody may say so any more. Never rejects. */
   readonly ended: Promise<boolean>;
-  readonly claim: Claim;
-  /** The command could not even be started: the worker itself needs mending. */
+  readonly claim: RunClaim;
+  /** The process could not even be started: the worker itself, or its lane, needs mending. */
   startFailure: Error | null = null;
   readonly #context: TaskRunContext;
-  readonly #group: ProcessGroup;
+  readonly #launched: Launched;
   readonly #kept: KeptClaim;
   readonly #display: OutputDisplay | undefined;
   readonly #relayed: RunOutput | undefined;
-  readonly #steeringFile: SteeringFile;
   readonly #startedAtMs = performance.now();
-  #stopReason: StopReason | null = null;
+  #stopReason: StopReason | null;
+  /** By which the process ended its own run, as far as the server has told. */
+  #ownOutcome: string | null = null;
 
-  constructor(claim: Claim, context: TaskRunContext) {
+  constructor({ claim, launch, messages }: RunStart, context: TaskRunContext) {
     this.claim = claim;
     this.#context = context;
-    this.#kept = { runId: claim.run_id, token: claim.token };
+    this.#kept = keptClaim(claim, (token) => this.#launched.onToken?.(token));
     context.reporter.started(claim);
     this.#display = context.reporter.display(claim);
     this.#relayed = context.relay?.open(this.#kept);
-    this.#steeringFile = new SteeringFile(context.steering, claim.run_id);
-    this.#group = ProcessGroup.start({
-      argv: context.argv,
-      env: { ...commandEnvironment(claim, context), LANEKEEPER_STEERING_FILE: this.#steeringFile.path },
-      stdin: `${JSON.stringify({ ...claim.task, handoff: claim.handoff })}\n`,
-      tailBytesMax: TAIL_BYTES_MAX,
-      onOutput: (stream, chunk) => {
-        this.#display?.write(stream, chunk);
-        this.#relayed?.write(stream, chunk);
-      },
+    this.#launched = launch((stream, chunk) => {
+      this.#display?.write(stream, chunk);
+      this.#relayed?.write(stream, chunk);
     });
-    this.tell(claim.handoff.messages);
+    this.#stopReason = this.#launched.stopped ?? null;
+    this.tell(messages);
     this.ended = this.#follow();
+  }
+
+  get #process(): RunningProcess {
+    return this.#launched.process;
   }
 
   /** The first reason counts, but for a lost claim, after which nothing may be reported. Too late: no reason at all. */
   stop(reason: StopReason): void {
-    if (reason.kind === 'claim_lost') this.#stopReason = reason;
-    else if (!this.#group.hasExited) this.#stopReason ??= reason;
-    this.#group.stop();
+    if (reason.kind === 'claim_lost') this.#stopFor(reason);
+    else if (!this.#process.hasExited && this.#stopReason === null) this.#stopFor(reason);
+    this.#process.stop();
   }
 
   /** Acknowledged once the command can read it; until then the heartbeats repeat it. */
   tell(messages: readonly SteeringMessage[]): void {
-    if (messages.length === 0 || this.#group.hasExited) return;
+    if (messages.length === 0 || this.#process.hasExited) return;
     const { client, reporter } = this.#context;
     const { runId, token } = this.#kept;
     try {
-      this.#steeringFile.append(messages);
+      this.#launched.steering.append(messages);
     } catch (error) {
       reporter.warn(`a message for ${this.claim.task.id} could not be handed on: ${messageOf(error)}`);
       return;
@@ -103,35 +99,38 @@ export class TaskRun {
   }
 
   kill(): void {
-    this.#group.kill();
+    this.#process.kill();
+  }
+
+  #stopFor(reason: StopReason): void {
+    this.#stopReason = reason;
+    this.#launched.onStop?.(reason);
   }
 
   async #follow(): Promise<boolean> {
-    const { guard, heartbeats, timeoutSeconds } = this.#context;
-    const { pid } = this.#group;
-    if (pid !== undefined) {
-      guard.watch(pid);
-      void this.#group.gone.then(() => guard.forget(pid));
-    }
+    const { heartbeats } = this.#context;
+    const { timeout } = this.#launched;
     heartbeats.keep(this.#kept, {
       onCancelRequested: () => this.stop({ kind: 'cancel_requested' }),
       onMessages: (messages) => this.tell(messages),
       onClaimLost: (error) => this.#loseClaim(error),
       onLeaseExpired: () => this.#expireLease(),
     });
+    if (this.#launched.isAdopted) heartbeats.hurry(this.#kept.runId);
+    if (this.#stopReason !== null) this.#process.stop();
     const timer =
-      timeoutSeconds === null
+      timeout === null
         ? undefined
-        : setTimeout(() => this.stop({ kind: 'timed_out', seconds: timeoutSeconds }), timeoutSeconds * 1000);
-    const processEnd = await this.#group.ended;
+        : setTimeout(() => this.stop({ kind: 'timed_out', seconds: timeout.seconds }), timeout.leftMs);
+    const processEnd = await this.#process.ended;
     clearTimeout(timer);
     this.#display?.end();
-    this.#steeringFile.remove();
     if (this.#relayed !== undefined) await this.#context.relay?.close(this.#relayed);
-    const end = endOfRun(processEnd, this.#stopReason);
+    const end = endOfRun(processEnd, this.#stopReason, this.#launched.reading);
     if (processEnd.kind === 'not_started') this.startFailure = processEnd.error;
     const isKnown = end === null ? this.#reportLost() : await this.#report(end, processEnd);
     heartbeats.drop(this.#kept.runId);
+    this.#launched.close(isKnown);
     return isKnown;
   }
 
@@ -140,7 +139,7 @@ export class TaskRun {
    * failure, and claimable at once. What the server then says decides.
    */
   #expireLease(): void {
-    if (!this.#group.hasExited && this.#stopReason === null) {
+    if (!this.#process.hasExited && this.#stopReason === null) {
       this.#context.reporter.warn(
         `no heartbeat of ${this.claim.task.id} got through for a whole lease: stopping its command, to give the task back`,
       );
@@ -155,10 +154,11 @@ export class TaskRun {
       this.stop(reason);
       return;
     }
-    // The command itself has ended the run with its token. It may tidy up; nothing is left to report.
-    this.#stopReason = reason;
-    const timer = setTimeout(() => this.#group.stop(), OWN_END_GRACE_MS);
-    void this.#group.gone.then(() => clearTimeout(timer));
+    // The process itself has ended the run with its token. It may tidy up; nothing is left to report.
+    this.#ownOutcome = ownOutcomeOf(error);
+    this.#stopFor(reason);
+    const timer = setTimeout(() => this.#process.stop(), this.#context.ownEndGraceSeconds * 1000);
+    void this.#process.gone.then(() => clearTimeout(timer));
   }
 
   #noteTakeover(error: LanekeeperError): void {
@@ -194,9 +194,9 @@ export class TaskRun {
       task_id: task.id,
       run_id,
       attempt,
-      outcome: 'lost',
+      outcome: this.#ownOutcome ?? 'lost',
       task_status: null,
-      detail,
+      detail: this.#ownOutcome === null ? detail : OWN_END,
       seconds,
     });
     return true;
@@ -216,8 +216,11 @@ export class TaskRun {
         const { run, task: after } = delivery.reply;
         return { ...record, outcome: run.outcome ?? end.verb, task_status: after.status };
       }
-      case 'claim_lost':
-        return { ...record, outcome: 'lost', task_status: null, detail: lossDetail(delivery.error) };
+      case 'claim_lost': {
+        const own = ownOutcomeOf(delivery.error);
+        const detail = own === null ? lossDetail(delivery.error) : OWN_END;
+        return { ...record, outcome: own ?? 'lost', task_status: null, detail };
+      }
       case 'undelivered':
         return { ...record, outcome: 'undelivered', task_status: null, detail: messageOf(delivery.error) };
     }
@@ -228,22 +231,27 @@ export class TaskRun {
   }
 }
 
-function commandEnvironment(claim: Claim, { client, env }: TaskRunContext): Record<string, string> {
-  const clean: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) {
-    // The worker's key, and whatever else would speak for more than this claim, stays with the worker.
-    if (value !== undefined && !name.startsWith('LANEKEEPER_')) clean[name] = value;
-  }
+/** Its fresh tokens are passed on as they come. */
+function keptClaim({ run_id, token }: RunClaim, onToken: (token: string) => void): KeptClaim {
+  let current = token;
   return {
-    ...clean,
-    LANEKEEPER_URL: client.url,
-    LANEKEEPER_BOARD: claim.task.board,
-    LANEKEEPER_LANE: claim.lane,
-    LANEKEEPER_TASK_ID: claim.task.id,
-    LANEKEEPER_RUN_ID: claim.run_id,
-    LANEKEEPER_ATTEMPT: String(claim.attempt),
-    LANEKEEPER_TOKEN: claim.token,
+    runId: run_id,
+    get token() {
+      return current;
+    },
+    set token(fresh) {
+      current = fresh;
+      onToken(fresh);
+    },
   };
+}
+
+const OWN_END = 'by the process itself';
+
+/** null: it was somebody else who ended the run, or the server does not say. */
+function ownOutcomeOf({ problem }: LanekeeperError): string | null {
+  const { reason, outcome } = problem;
+  return reason === 'ended' && typeof outcome === 'string' ? outcome : null;
 }
 
 function detailOf(end: RunEnd, processEnd: ProcessEnd): string | null {
@@ -251,7 +259,9 @@ function detailOf(end: RunEnd, processEnd: ProcessEnd): string | null {
   if (end.verb === 'complete') return null;
   const first = end.body.error.split('\n').at(-1) ?? '';
   const how =
-    processEnd.kind === 'exited' ? `exit code ${processEnd.exitCode ?? processEnd.signal}` : 'not started';
+    processEnd.kind === 'exited'
+      ? `exit code ${processEnd.exitCode ?? processEnd.signal}`
+      : processEnd.kind.replace('_', ' ');
   return first === how ? how : `${how}, ${first}`;
 }
 

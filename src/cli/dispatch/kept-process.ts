@@ -1,0 +1,132 @@
+/**
+ * A process that may outlive the dispatcher that started it: its input and output are files, and a shell waits for it
+ * in its place, leads its group, and writes down its pid and how it ended. So the next dispatcher can go on with it as
+ * if it had started it, and learn the exit code of what is no child of its own. A second Node process in the shell's
+ * place was rejected: it costs forty times the memory.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { GroupStop } from '../worker/group-stop.ts';
+import type { Argv, OnOutput, ProcessEnd, RunningProcess } from '../worker/running-process.ts';
+import { OutputFollower } from './output-follower.ts';
+import { hasArgument } from './process-table.ts';
+import type { RunDirectory } from './run-directory.ts';
+
+/**
+ * $0 is the directory of the run. Its pid first, and only where no adopter has barred the start (noclobber creates or
+ * fails). Signals to the group are for the command; a caught one, unlike an ignored one, is the default again in it.
+ */
+const SCRIPT = `
+set -C
+echo "$$" > "$0/pid" || exit 125
+set +C
+trap : HUP INT TERM
+"$@"
+code=$?
+echo "$code" > "$0/exit"
+exit "$code"
+`;
+
+/** Adopted processes are looked at; a pid costs nothing to ask for. */
+const LOOK_MS = 250;
+/** Whether the pid still is that process, which a zombie is not, every 5 s: on macOS it costs a process to ask. */
+const IDENTITY_LOOKS = 20;
+
+export interface KeptRequest {
+  readonly directory: RunDirectory;
+  readonly argv: Argv;
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly onOutput: OnOutput;
+}
+
+interface Exit {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+}
+
+export class KeptProcess implements RunningProcess {
+  readonly pid: number | undefined;
+  readonly ended: Promise<ProcessEnd>;
+  readonly gone: Promise<void>;
+  readonly #stopping: GroupStop;
+  #hasExited = false;
+
+  private constructor(pid: number | undefined, exit: Promise<Exit | Error | null>, output: OutputFollower) {
+    this.pid = pid;
+    this.#stopping = new GroupStop(pid);
+    this.ended = exit.then((how) => {
+      this.#hasExited = true;
+      const tails = output.close();
+      if (how === null) return { kind: 'vanished' };
+      return how instanceof Error ? { kind: 'not_started', error: how } : { kind: 'exited', ...how, ...tails };
+    });
+    this.gone = this.ended.then(() => this.#stopping.clear());
+  }
+
+  /** Throws what the file system says. */
+  static start(request: KeptRequest): KeptProcess {
+    const { directory, argv, cwd, env } = request;
+    const stdio: number[] = [];
+    try {
+      stdio.push(openSync(directory.file('task.json'), 'r'));
+      for (const name of ['stdout', 'stderr'] as const) stdio.push(openSync(directory.file(name), 'a', 0o600));
+      const child = spawn('/bin/sh', ['-c', SCRIPT, directory.path, ...argv], { cwd, env, stdio, detached: true });
+      const output = new OutputFollower(directory, request.onOutput);
+      return new KeptProcess(child.pid, exitOf(child), output);
+    } finally {
+      for (const descriptor of stdio) closeSync(descriptor);
+    }
+  }
+
+  /** What an earlier dispatcher has left: it runs, it has ended meanwhile, or it has never begun. */
+  static adopt(directory: RunDirectory, onOutput: OnOutput): KeptProcess {
+    for (const name of ['stdout', 'stderr'] as const) closeSync(openSync(directory.file(name), 'a', 0o600));
+    const output = new OutputFollower(directory, onOutput);
+    const pid = directory.bar() ? undefined : directory.readPid();
+    const isRunning = pid !== undefined && hasArgument(pid, directory.path);
+    if (isRunning) return new KeptProcess(pid, exitOfAdopted(pid, directory), output);
+    const exitCode = directory.readExitCode();
+    const exit = exitCode === undefined ? null : { exitCode, signal: null };
+    return new KeptProcess(undefined, Promise.resolve(exit), output);
+  }
+
+  get hasExited(): boolean {
+    return this.#hasExited;
+  }
+
+  stop(): void {
+    this.#stopping.stop();
+  }
+
+  kill(): void {
+    this.#stopping.kill();
+  }
+}
+
+async function exitOf(child: ChildProcess): Promise<Exit | Error> {
+  const error = await new Promise<Error | null>((resolve) => {
+    child.once('error', resolve);
+    child.once('exit', () => resolve(null));
+  });
+  if (error !== null && child.pid === undefined) return error;
+  return { exitCode: child.exitCode, signal: child.signalCode };
+}
+
+async function exitOfAdopted(pid: number, directory: RunDirectory): Promise<Exit> {
+  for (let look = 1; directory.readExitCode() === undefined && isThere(pid); look += 1) {
+    if (look % IDENTITY_LOOKS === 0 && !hasArgument(pid, directory.path)) break;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+  const exitCode = directory.readExitCode();
+  // The shell outlives everything that can be caught, and always leaves a note.
+  return exitCode === undefined ? { exitCode: null, signal: 'SIGKILL' } : { exitCode, signal: null };
+}
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

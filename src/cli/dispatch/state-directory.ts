@@ -1,0 +1,130 @@
+/**
+ * What a dispatcher of a name keeps on disk for the next one of that name: who holds it, and a directory for each run.
+ * One process at a time: the holder is a file that names it by pid and start time, so kill -9 leaves no lock behind.
+ *
+ * The holder's file carries a number and the highest number counts. A stale one is not deleted but followed: whoever
+ * links the next number first has it, and the file system decides between two that try. Deleting and creating
+ * one file would let a slow starter delete what a faster one has just taken.
+ */
+import { randomUUID } from 'node:crypto';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseObject } from '../../client/errors.ts';
+import { EXIT, ExitError } from '../exit-codes.ts';
+import { pidSpace, startTimeOf } from './process-table.ts';
+
+const HOLDER_FILE = /^holder\.(\d{1,15})$/;
+/** How often a holder shows whoever cannot see its pid, in another container, that it lives. */
+const BEAT_MS = 5_000;
+/** Three beats, so that a short stall costs nobody the name. */
+const SILENT_MS = 15_000;
+/** Each failed attempt means that somebody else took the name meanwhile, so the next look normally ends it. */
+const ATTEMPTS_MAX = 20;
+
+export class StateDirectory {
+  readonly path: string;
+  /** Differs from that of every other holder; stands in the file `holder`. */
+  readonly word = randomUUID();
+  readonly #lock: string;
+  readonly #beat: ReturnType<typeof setInterval>;
+
+  private constructor(path: string, number: number) {
+    this.path = path;
+    this.#lock = join(path, `holder.${number}`);
+    writeFileSync(join(path, 'holder'), `${this.word}\n`, { mode: 0o600 });
+    this.#beat = setInterval(() => this.#touch(), BEAT_MS);
+    this.#beat.unref();
+  }
+
+  /** Throws when another process holds it. */
+  static take(path: string): StateDirectory {
+    mkdirSync(join(path, 'runs'), { recursive: true, mode: 0o700 });
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      const highest = Math.max(0, ...numbersIn(path));
+      refuseWhileHeld(path, highest);
+      if (takeNumber(path, highest + 1)) return new StateDirectory(path, highest + 1);
+    }
+    throw new ExitError(EXIT.conflict, `Other dispatchers keep taking ${path}`);
+  }
+
+  /** Below `path`, as the orphan guard wants it. */
+  runDirectory(runId: string): string {
+    return join('runs', runId);
+  }
+
+  runs(): string[] {
+    return readdirSync(join(this.path, 'runs'));
+  }
+
+  /** Afterwards another process may take it. */
+  release(): void {
+    clearInterval(this.#beat);
+    // The file stays, so that numbers never fall.
+    writeFileSync(this.#lock, '{}\n');
+  }
+
+  #touch(): void {
+    const now = new Date();
+    try {
+      utimesSync(this.#lock, now, now);
+    } catch {
+      // Deleted under us: there is nothing left to hold.
+    }
+  }
+}
+
+function refuseWhileHeld(path: string, number: number): void {
+  if (number === 0) return;
+  const file = join(path, `holder.${number}`);
+  const { pid, started_at, pid_space } = parseObject(readOr(file, '')) ?? {};
+  if (typeof pid !== 'number') return;
+  const isOurs = pid_space === pidSpace() && typeof started_at === 'string';
+  const isHeld = isOurs
+    ? startTimeOf(pid) === started_at
+    : Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) < SILENT_MS;
+  if (!isHeld) return;
+  const where = isOurs ? '' : ' in another container or on another machine';
+  throw new ExitError(
+    EXIT.conflict,
+    `A dispatcher of this name (pid ${pid}${where}) is running already: ${path}. ` +
+      'Stop it first, or give this one another --name.',
+  );
+}
+
+function takeNumber(path: string, number: number): boolean {
+  const file = join(path, `holder.${number}`);
+  const unfinished = join(path, `unfinished.${randomUUID()}`);
+  const record = { pid: process.pid, started_at: startTimeOf(process.pid), pid_space: pidSpace() };
+  writeFileSync(unfinished, `${JSON.stringify(record)}\n`, { mode: 0o600, flag: 'wx' });
+  try {
+    linkSync(unfinished, file);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    rmSync(unfinished, { force: true });
+  }
+  const numbers = numbersIn(path);
+  if (Math.max(...numbers) > number) {
+    // Others took and passed this number while we looked at the one before it.
+    rmSync(file, { force: true });
+    return false;
+  }
+  for (const older of numbers) if (older < number) rmSync(join(path, `holder.${older}`), { force: true });
+  return true;
+}
+
+function numbersIn(path: string): number[] {
+  return readdirSync(path).flatMap((name) => {
+    const digits = HOLDER_FILE.exec(name)?.[1];
+    return digits === undefined ? [] : [Number.parseInt(digits, 10)];
+  });
+}
+
+function readOr(file: string, otherwise: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return otherwise;
+  }
+}
