@@ -25,8 +25,9 @@ const UNAVAILABLE_CODES = new Set([
   '25006', // read_only_sql_transaction: we reached a standby
   'DATABASE_DEADLINE',
 ]);
+const LOCK_NOT_AVAILABLE = '55P03';
 /** serialization_failure, deadlock_detected, lock_not_available: the transaction was rolled back whole. */
-const CONFLICT_CODES = new Set(['40001', '40P01', '55P03']);
+const CONFLICT_CODES = new Set(['40001', '40P01', LOCK_NOT_AVAILABLE]);
 const UNIQUE_VIOLATION = '23505';
 const NOT_NULL_VIOLATION = '23502';
 
@@ -51,6 +52,11 @@ export function isSessionOver(error: unknown): boolean {
   if (!isDatabaseAway(error)) return false;
   const isOfPostgres = typeof error === 'object' && error !== null && 'severity' in error;
   return !isOfPostgres || error.severity === 'FATAL' || error.severity === 'PANIC';
+}
+
+/** Somebody has had the lock for longer than the patience of the transaction. */
+export function isLockTimeout(error: unknown): boolean {
+  return codeOf(error) === LOCK_NOT_AVAILABLE;
 }
 
 export function isConflict(error: unknown): boolean {
