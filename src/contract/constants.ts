@@ -62,6 +62,8 @@ export const LIMITS = {
   summaryCharactersMax: 16_000,
   /** Events a page of the log may carry. Not pinned: 1,000 events of 1 KiB are one comfortable response. */
   eventPageRowsMax: 1000,
+  /** Values in each filter of a watch, on a socket or over HTTP. */
+  filterWordsMax: 100,
   /** A comment is prose; the same bound as a task's body. */
   commentBytesMax: 64 * 1024,
   /** A steering message is an instruction, not a document. Not pinned. */

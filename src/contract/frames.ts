@@ -21,7 +21,7 @@ import { absent } from './values.ts';
 export const FRAME_ID_CHARACTERS_MAX = 64;
 /** Chosen by the client and echoed in every answer. */
 const FrameId = z.string().min(1).max(FRAME_ID_CHARACTERS_MAX);
-const filter = <T extends z.ZodType>(item: T) => z.array(item).min(1).max(100).nullish();
+const filter = <T extends z.ZodType>(item: T) => z.array(item).min(1).max(LIMITS.filterWordsMax).nullish();
 
 export const WatchFrame = z.strictObject({
   type: z.literal('watch'),

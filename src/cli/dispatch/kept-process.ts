@@ -59,7 +59,9 @@ export class KeptProcess implements RunningProcess {
       this.#hasExited = true;
       const tails = output.close();
       if (how === null) return { kind: 'vanished' };
-      return how instanceof Error ? { kind: 'not_started', error: how } : { kind: 'exited', ...how, ...tails };
+      return how instanceof Error
+        ? { kind: 'not_started', error: how }
+        : { kind: 'exited', ...how, ...tails };
     });
     this.gone = this.ended.then(() => this.#stopping.clear());
   }
@@ -70,8 +72,14 @@ export class KeptProcess implements RunningProcess {
     const stdio: number[] = [];
     try {
       stdio.push(openSync(directory.file('task.json'), 'r'));
-      for (const name of ['stdout', 'stderr'] as const) stdio.push(openSync(directory.file(name), 'a', 0o600));
-      const child = spawn('/bin/sh', ['-c', SCRIPT, directory.path, ...argv], { cwd, env, stdio, detached: true });
+      for (const name of ['stdout', 'stderr'] as const)
+        stdio.push(openSync(directory.file(name), 'a', 0o600));
+      const child = spawn('/bin/sh', ['-c', SCRIPT, directory.path, ...argv], {
+        cwd,
+        env,
+        stdio,
+        detached: true,
+      });
       const output = new OutputFollower(directory, request.onOutput);
       return new KeptProcess(child.pid, exitOf(child), output);
     } finally {

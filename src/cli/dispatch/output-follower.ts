@@ -53,9 +53,19 @@ export class OutputFollower {
   /** What an earlier reader has passed on already still belongs to the tail. */
   #open(name: OutputStream, offset: number): Source {
     const descriptor = openSync(this.#directory.file(name), 'r+');
-    const source = { descriptor, tail: new OutputTail(TAIL_BYTES_MAX), offset: Math.max(0, offset - TAIL_BYTES_MAX) };
+    const source = {
+      descriptor,
+      tail: new OutputTail(TAIL_BYTES_MAX),
+      offset: Math.max(0, offset - TAIL_BYTES_MAX),
+    };
     while (source.offset < offset) {
-      const bytes = readSync(descriptor, this.#buffer, 0, Math.min(CHUNK_BYTES, offset - source.offset), source.offset);
+      const bytes = readSync(
+        descriptor,
+        this.#buffer,
+        0,
+        Math.min(CHUNK_BYTES, offset - source.offset),
+        source.offset,
+      );
       if (bytes === 0) break;
       source.tail.push(Buffer.from(this.#buffer.subarray(0, bytes)));
       source.offset += bytes;

@@ -38,8 +38,7 @@ export class RunDirectory {
   }
 
   changeToken(token: string): void {
-    if (this.#record !== null)
-      this.#write({ ...this.#record, claim: { ...this.#record.claim, token } });
+    if (this.#record !== null) this.#write({ ...this.#record, claim: { ...this.#record.claim, token } });
   }
 
   noteStop(stopped: StopReason): void {
@@ -78,7 +77,9 @@ export class RunDirectory {
     writeFileSync(this.file('offsets'), `${stdout} ${stderr}`, { mode: 0o600 });
   }
 
-  file(name: 'run.json' | 'task.json' | 'pid' | 'exit' | 'stdout' | 'stderr' | 'offsets' | 'steering.jsonl'): string {
+  file(
+    name: 'run.json' | 'task.json' | 'pid' | 'exit' | 'stdout' | 'stderr' | 'offsets' | 'steering.jsonl',
+  ): string {
     return join(this.path, name);
   }
 

@@ -27,18 +27,33 @@ const PLACEHOLDER = /\{(lane|task|run|board)\}/g;
 const REFERENCE = /^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$/;
 
 /** What a process needs to find programs, its home and its language: nothing that opens a door. */
-const BASE_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LANGUAGE', 'LC_ALL', 'LC_CTYPE', 'TZ', 'TMPDIR'];
+const BASE_VARIABLES = [
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'SHELL',
+  'LANG',
+  'LANGUAGE',
+  'LC_ALL',
+  'LC_CTYPE',
+  'TZ',
+  'TMPDIR',
+];
 
 export function servedOf(lane: Lane): Served {
   if (lane.kind !== 'spawn') return refuse(`it is of kind ${lane.kind}, which is never spawned`, false);
-  if (lane.allowed_status_mutations === 'none') return refuse('it may not claim (allowed_status_mutations none)');
+  if (lane.allowed_status_mutations === 'none')
+    return refuse('it may not claim (allowed_status_mutations none)');
   if (lane.claim_mode === 'push') {
     return refuse(
       `its claim mode is push. Next: lanekeeper lane set ${lane.name} --claim-mode pull-or-watch`,
     );
   }
   if (lane.spawn === null) {
-    return refuse(`it does not say what to spawn. Next: lanekeeper lane set ${lane.name} --spawn '{"argv": ["CMD"]}'`);
+    return refuse(
+      `it does not say what to spawn. Next: lanekeeper lane set ${lane.name} --spawn '{"argv": ["CMD"]}'`,
+    );
   }
   const settings = settingsOf(lane.spawn);
   return settings === null ? refuse('its spawn settings make no sense') : { settings };

@@ -7,7 +7,16 @@
  * one file would let a slow starter delete what a faster one has just taken.
  */
 import { randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { parseObject } from '../../client/errors.ts';
 import { EXIT, ExitError } from '../exit-codes.ts';

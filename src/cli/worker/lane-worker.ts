@@ -291,7 +291,10 @@ export class LaneWorker {
     return false;
   }
 
-  #follow({ onStartFailure, ...start }: RunStart & { readonly onStartFailure?: (error: Error) => void }): void {
+  #follow({
+    onStartFailure,
+    ...start
+  }: RunStart & { readonly onStartFailure?: (error: Error) => void }): void {
     const { claim } = start;
     const run = new TaskRun(start, {
       ...this.#options,

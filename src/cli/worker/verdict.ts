@@ -29,11 +29,7 @@ export interface Reading {
 }
 
 /** null: nothing may be reported, because the claim is not ours any more. */
-export function endOfRun(
-  end: ProcessEnd,
-  stopped: StopReason | null,
-  reading: Reading,
-): RunEnd | null {
+export function endOfRun(end: ProcessEnd, stopped: StopReason | null, reading: Reading): RunEnd | null {
   if (stopped !== null) return endOfStopped(end, stopped, reading);
   switch (end.kind) {
     case 'not_started':

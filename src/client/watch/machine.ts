@@ -42,7 +42,13 @@ export type Event =
   | { readonly type: 'gap' }
   /** The server refused for a reason that trying again does not mend. */
   | { readonly type: 'refused'; readonly error: Error }
-  | { readonly type: 'closed'; readonly code: number; readonly reason?: string | undefined }
+  /** `isExcused`: its code is final for others, and here there is a reason to try again. */
+  | {
+      readonly type: 'closed';
+      readonly code: number;
+      readonly reason?: string | undefined;
+      readonly isExcused?: boolean;
+    }
   | { readonly type: 'drain'; readonly reconnectAfterMs: number }
   /** Nothing arrived for longer than a live server stays silent. */
   | { readonly type: 'silent' }
@@ -108,10 +114,13 @@ function backOff(state: State, atLeastMs: number, ...before: Effect[]): Transiti
   return { state: { ...state, name: 'backing_off', attempts }, effects: [...before, schedule] };
 }
 
-const onOpenSocketClosed: Handler<{ readonly code: number; readonly reason?: string | undefined }> = (
+const onOpenSocketClosed: Handler<Extract<Event, { type: 'closed' }>> = (
   state,
-  { code, reason },
-) => (FINAL_CLOSE_CODES.has(code) ? end(state, { kind: 'close_code', code, reason }) : backOff(state, 0));
+  { code, reason, isExcused = false },
+) =>
+  FINAL_CLOSE_CODES.has(code) && !isExcused
+    ? end(state, { kind: 'close_code', code, reason })
+    : backOff(state, 0);
 
 const closeAndEnd: Handler<unknown> = (state) => end(state, { kind: 'aborted' }, { type: 'close' });
 const closeAndRefuse: Handler<{ readonly error: Error }> = (state, { error }) =>

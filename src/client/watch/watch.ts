@@ -3,6 +3,7 @@
  * by resuming from its cursor. Drives the pure machine in machine.ts. Never skips: what it cannot deliver it either
  * fetches again or ends with an error; `cursor_expired` means that the log no longer reaches back to the cursor.
  */
+import { CLOSE_CODES } from '../../contract/constants.ts';
 import type { Event as LogEvent } from '../../contract/events.ts';
 import type { ServerFrame } from '../../contract/frames.ts';
 import { onAbort } from '../abort-hub.ts';
@@ -12,6 +13,7 @@ import type { Transport } from '../transport.ts';
 import { fillPath } from '../transport.ts';
 import { EventQueue } from './event-queue.ts';
 import { asError, failureOf } from './failure.ts';
+import { LostHello } from './lost-hello.ts';
 import type { Effect, Ending, Event as MachineEvent, State, StateName } from './machine.ts';
 import { INITIAL, transition } from './machine.ts';
 import type { WatchLimits, WatchOptions } from './options.ts';
@@ -38,6 +40,7 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
   readonly #limits: WatchLimits;
   readonly #queue = new EventQueue<LogEvent>();
   readonly #isDense: boolean;
+  readonly #lostHello: LostHello;
   #state: State = INITIAL;
   #socket: WebSocketLike | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
@@ -69,6 +72,7 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#resumeCursor = options.after ?? 'now';
     this.#firstConnectUntil = this.#transport.timing.now() + this.#limits.firstConnectMs;
+    this.#lostHello = new LostHello(this.#transport.timing.now);
     this.#isDense = !options.lanes && !options.tasks && !options.kinds;
     this.#listenForAborts(signal);
     this.#dispatch({ type: 'start' });
@@ -174,8 +178,9 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
     socket.addEventListener('message', ({ data }) => whenCurrent(() => this.#receive(data))());
     socket.addEventListener('close', ({ code, reason }) =>
       whenCurrent(() => {
+        const isExcused = code === CLOSE_CODES.superseded && this.#lostHello.excuse();
         this.#forgetSocket();
-        this.#dispatch({ type: 'closed', code, reason });
+        this.#dispatch({ type: 'closed', code, reason, isExcused });
       })(),
     );
     this.#armSilence(this.#limits.connectMs);
@@ -184,7 +189,10 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
   #subscribe(): void {
     const { lanes, tasks, kinds, hello, onOutput } = this.#options;
     const output = onOutput !== undefined || undefined;
-    if (hello !== undefined) this.#send({ type: 'hello', id: HELLO_FRAME_ID, ...hello });
+    if (hello !== undefined) {
+      this.#send({ type: 'hello', id: HELLO_FRAME_ID, ...hello });
+      this.#lostHello.onSaid();
+    }
     this.#send({ type: 'watch', id: WATCH_FRAME_ID, after: this.#resumeCursor, lanes, tasks, kinds, output });
     this.#armSilence(this.#limits.connectMs);
   }
@@ -228,6 +236,7 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
         return;
       case 'reply':
         if (!frame.ok) this.#refuse(frame['problem']);
+        else if (frame.id === HELLO_FRAME_ID) this.#lostHello.onAnswered();
         return;
       case 'error':
         if (frame.fatal || frame.id === WATCH_FRAME_ID || frame.id === HELLO_FRAME_ID) this.#refuse(frame);
@@ -308,6 +317,7 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
 
   #forgetSocket(): void {
     clearTimeout(this.#silence);
+    this.#lostHello.onSocketGone();
     this.#socket = undefined;
   }
 

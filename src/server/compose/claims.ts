@@ -58,7 +58,7 @@ export function createClaims(base: Base, { tokens, presence, configs, feeds, tas
     configs,
     feeds,
     claimAckMs,
-    companions: [attendance, new Signals({ sql: cold, wake, inbox, onError: onError('signals') })],
+    socketListeners: [attendance, new Signals({ sql: cold, wake, inbox, onError: onError('signals') })],
     onError: onError('push'),
   });
   const allowance = new TakeoverAllowance(() => performance.now());

@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { forgetOldAnswers } from '../db/remembered-answers.ts';
 import { PresenceEdges } from '../features/lanes/service.ts';
 import { readDatabaseMs } from '../features/system/service.ts';
+import { Scheduler } from '../features/tasks/service.ts';
 import type { Base } from './base.ts';
 import type { Services } from './services.ts';
 
@@ -32,7 +33,7 @@ export function startSweeps(
   { lifecycle, wake, clock, database, signingKeys }: Base,
   services: Services,
 ): void {
-  const { creation, claiming, running, presence, tasks, reaper, outages, lanes, boards, sessions, pushing } =
+  const { creation, claiming, running, presence, reaper, outages, lanes, boards, sessions, pushing } =
     services;
   const woken = wake.run(lifecycle.signal);
   // Behind what is gathered: the other servers hear of that, too.
@@ -46,13 +47,14 @@ export function startSweeps(
     await services.departures.drain();
     await presence.flush();
   });
-  lifecycle.every('scheduler', SCHEDULER_INTERVAL_MS, (signal) => tasks.wakeDueTasks(signal));
+  const scheduler = new Scheduler({ sql: database.sweeps, wake });
+  lifecycle.every('scheduler', SCHEDULER_INTERVAL_MS, (signal) => scheduler.sweep(signal));
   lifecycle.every('pulse', PULSE_INTERVAL_MS, (signal) => outages.beat(signal));
   lifecycle.every('reaper', REAPER_INTERVAL_MS, (signal) => reaper.sweep(signal));
   lifecycle.every('drained lanes', DRAIN_SWEEP_INTERVAL_MS, () =>
     lanes.pauseDrainedLanes((id) => boards.resolveId(id)),
   );
-  const edges = new PresenceEdges({ sql: database.cold, wake, presence });
+  const edges = new PresenceEdges({ sql: database.sweeps, wake, presence });
   lifecycle.every('presence', PRESENCE_INTERVAL_MS, (signal) => edges.sweep(signal));
   lifecycle.every('workers long gone', FORGET_WORKERS_INTERVAL_MS, () => presence.forgetLongGone());
   lifecycle.every('stranded tasks', STRANDED_INTERVAL_MS, (signal) => services.stranded.sweep(signal));

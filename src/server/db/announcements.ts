@@ -5,6 +5,7 @@
 import type { Sql } from './client.ts';
 
 interface AnnouncementsOptions {
+  /** Connections that no caller can stand before. */
   readonly sql: Sql;
   readonly channel: string;
   readonly serverId: string;

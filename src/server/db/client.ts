@@ -1,11 +1,13 @@
 /**
- * Connections to Postgres: one driver, five pools. `hot` runs the statements of the claim path, with a planner that cannot choose
+ * Connections to Postgres: one driver, six pools. `hot` runs the statements of the claim path, with a planner that cannot choose
  * a plan by missing statistics; `broad` runs the reads whose cost their caller chooses, few at a time and not for long, so that they
- * never stand before the others; `sweeps` keeps the pulse and reaps, and no caller can put anything before that; `lookups` asks who a
- * caller is; `cold` runs everything else. Nothing else in the server opens a connection.
+ * never stand before the others; `sweeps` keeps the pulse, reaps, wakes scheduled tasks and says which lanes are there, `wakes` tells other
+ * servers what has happened here and asks what has happened there, and no caller can put anything before either; `lookups` asks who a caller
+ * is; `cold` runs everything else. Nothing else in the server opens a connection.
  *
  * With pulse and reaper in `cold` one claim token with 1,500 comments at once made a queue of more than 2 s there, which passed for an
- * outage: all leases were extended by it, and nobody was reaped.
+ * outage: all leases were extended by it, and nobody was reaped. With the wake-ups there
+ * they made a wait on one server late for what was done on another.
  */
 import postgres from 'postgres';
 import { type DatabaseAddress, DeadlineSockets } from './deadline-socket.ts';
@@ -24,7 +26,10 @@ export interface Database {
   readonly cold: Sql;
   /** Only through BroadReads, which admits no more at a time than there are connections. */
   readonly broad: Sql;
+  /** For work that repeats itself, one transaction of a kind at a time. */
   readonly sweeps: Sql;
+  /** For statements of a millisecond. */
+  readonly wakes: Sql;
   readonly lookups: Sql;
   /** One session of its own for LISTEN; calls back at every (re)connection, because notifications in between are lost. */
   listen(channel: string, onPayload: (payload: string) => void, onListening: () => void): Promise<void>;
@@ -56,10 +61,12 @@ const COLD_CONNECTIONS_MAX = 8;
 export const BROAD_CONNECTIONS_MAX = 4;
 /** A page takes milliseconds. What takes this long reads through a whole board, and will again. */
 const BROAD_STATEMENT_TIMEOUT_MS = 5000;
-/** One for the pulse, one for the reaper, one for what either has given up waiting for. */
-const SWEEP_CONNECTIONS_MAX = 3;
+/** One each for pulse, reaper, scheduler and presence, and one for what any of them has given up waiting for. */
+const SWEEP_CONNECTIONS_MAX = 5;
 /** Of everybody's sweeps: what somebody has locked for this long is left for the next time. */
 const SWEEP_LOCK_TIMEOUT_MS = 1000;
+/** One to tell, one to ask. */
+const WAKE_CONNECTIONS_MAX = 2;
 /** Of keys that are known not to be guesses two at a time, beside the four that the authenticator lets guesses have. */
 const LOOKUP_CONNECTIONS_MAX = 6;
 const CLOSE_TIMEOUT_SECONDS = 3;
@@ -194,14 +201,19 @@ export function openDatabase(options: DatabaseOptions): Database {
     statement_timeout: String(HOT_STATEMENT_TIMEOUT_MS),
     lock_timeout: String(SWEEP_LOCK_TIMEOUT_MS),
   });
+  const wakes = open(WAKE_CONNECTIONS_MAX, {
+    jit: 'off',
+    statement_timeout: String(HOT_STATEMENT_TIMEOUT_MS),
+  });
   const lookups = open(LOOKUP_CONNECTIONS_MAX, { jit: 'off' });
-  const pools = [hot, cold, broad, sweeps, lookups];
+  const pools = [hot, cold, broad, sweeps, wakes, lookups];
 
   return {
     hot,
     cold,
     broad,
     sweeps,
+    wakes,
     lookups,
     listen: async (channel, onPayload, onListening) => {
       await cold.listen(channel, onPayload, onListening);

@@ -26,8 +26,9 @@ const UNAVAILABLE_CODES = new Set([
   'DATABASE_DEADLINE',
 ]);
 const SERIALIZATION_FAILURE = '40001';
+const LOCK_NOT_AVAILABLE = '55P03';
 /** serialization_failure, deadlock_detected, lock_not_available: the transaction was rolled back whole. */
-const CONFLICT_CODES = new Set([SERIALIZATION_FAILURE, '40P01', '55P03']);
+const CONFLICT_CODES = new Set([SERIALIZATION_FAILURE, '40P01', LOCK_NOT_AVAILABLE]);
 const UNIQUE_VIOLATION = '23505';
 const NOT_NULL_VIOLATION = '23502';
 
@@ -52,6 +53,11 @@ export function isSessionOver(error: unknown): boolean {
   if (!isDatabaseAway(error)) return false;
   const isOfPostgres = typeof error === 'object' && error !== null && 'severity' in error;
   return !isOfPostgres || error.severity === 'FATAL' || error.severity === 'PANIC';
+}
+
+/** Somebody has had the lock for longer than the patience of the transaction. */
+export function isLockTimeout(error: unknown): boolean {
+  return codeOf(error) === LOCK_NOT_AVAILABLE;
 }
 
 export function isConflict(error: unknown): boolean {

@@ -4,7 +4,7 @@
  */
 import { begin } from './begin.ts';
 import type { Sql, Tx } from './client.ts';
-import { isConflict, isStaleDecision } from './failures.ts';
+import { isConflict, isLockTimeout, isStaleDecision } from './failures.ts';
 
 /** A caller's patience: above the driver's connect timeout, below a client's usual 10 s. */
 const DEADLINE_MS = 8000;
@@ -44,25 +44,47 @@ export function transaction<T>(
   onLate?: (value: T) => void,
 ): Promise<T> {
   return retried(
-    async () => {
-      let isLate = false;
-      const assertInTime = (): void => {
-        if (isLate) throw new Error('the transaction came too late'); // For the driver; its caller has gone.
-      };
-      const committed = begin(sql, '', async (tx) => {
-        assertInTime();
-        const result = await work(tx);
-        assertInTime();
-        return result;
-      });
-      try {
-        return await withinDeadline(committed, onLate);
-      } finally {
-        isLate = true;
-      }
-    },
+    () => attempt(sql, work, onLate),
     (error) => isConflict(error) || isStaleDecision(error),
   );
+}
+
+/**
+ * For sweeps, which come back anyway and have other boards to look after: what somebody has locked for so long is left to the next sweep,
+ * where five attempts would hold up all the others for five times that.
+ * @param patienceMs For each lock.
+ */
+export function impatientTransaction<T>(
+  sql: Sql,
+  patienceMs: number,
+  work: (tx: Tx) => Promise<T>,
+): Promise<T> {
+  const patiently = async (tx: Tx): Promise<T> => {
+    await tx`/* db.lock_timeout */ SELECT set_config('lock_timeout', ${`${patienceMs}ms`}, true)`;
+    return work(tx);
+  };
+  return retried(
+    () => attempt(sql, patiently),
+    (error) => (isConflict(error) && !isLockTimeout(error)) || isStaleDecision(error),
+  );
+}
+
+async function attempt<T>(sql: Sql, work: (tx: Tx) => Promise<T>, onLate?: (value: T) => void): Promise<T> {
+  let isLate = false;
+  const assertInTime = (): void => {
+    if (isLate) throw new Error('the transaction came too late'); // For the driver; its caller has gone.
+  };
+  const committed = begin(sql, '', async (tx) => {
+    assertInTime();
+    const result = await work(tx);
+    assertInTime();
+    return result;
+  });
+  try {
+    return await withinDeadline(committed, onLate);
+  } finally {
+    isLate = true;
+  }
 }
 
 /** For one statement that is a transaction by itself: again when Postgres rolled it back for another's sake. */
@@ -70,10 +92,10 @@ export function retriedStatement<T>(run: () => Promise<T>): Promise<T> {
   return retried(() => withinDeadline(run()), isConflict);
 }
 
-async function retried<T>(attempt: () => Promise<T>, isWorthIt: (error: unknown) => boolean): Promise<T> {
+async function retried<T>(run: () => Promise<T>, isWorthIt: (error: unknown) => boolean): Promise<T> {
   for (let attempts = 1; ; attempts += 1) {
     try {
-      return await attempt();
+      return await run();
     } catch (error) {
       if (attempts >= ATTEMPTS_MAX || !isWorthIt(error)) throw error;
     }

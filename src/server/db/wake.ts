@@ -58,7 +58,7 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
   const lastSeq = new Map<number, number>();
   let polledAt = performance.now();
   let asidePolledAt = Number.NEGATIVE_INFINITY;
-  const announcements = new Announcements({ sql: database.cold, channel: CHANNEL, serverId, onError });
+  const announcements = new Announcements({ sql: database.wakes, channel: CHANNEL, serverId, onError });
   const isNotifying = mode === 'listen';
 
   const onPayload = (payload: string): void => {
@@ -88,7 +88,7 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
       polledAt = performance.now();
       return;
     }
-    const rows = await database.cold<{ board_id: number; seq: number }[]>`
+    const rows = await database.wakes<{ board_id: number; seq: number }[]>`
       /* wake.poll */ SELECT board_id, seq FROM board_seq WHERE board_id = ANY(${watched}::int[])`;
     polledAt = performance.now();
     // A board without a row is gone: whoever follows it has to look, too, whatever became of the notification.

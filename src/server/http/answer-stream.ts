@@ -5,6 +5,7 @@
  * anew, so one that only sends, and never reads, would stay.
  */
 import type { ServerResponse } from 'node:http';
+import { CLOSE_MS_MAX } from '../kernel/peer-patience.ts';
 import { onceClosed } from './once-closed.ts';
 
 export interface AnswerStream {
@@ -25,8 +26,6 @@ export interface AnswerStream {
  * in later releases 64 KiB): being full means that a drain will be told.
  */
 const UNSENT_BYTES_MAX = 128 * 1024;
-/** As a socket of the watch (ws/upgrade.ts): well within the time that a stop may take. */
-const END_TIMEOUT_MS = 1000;
 
 /** The head has been written. A response that is over, such as that to a HEAD, is a stream that has closed. */
 export function openAnswerStream(outgoing: ServerResponse): AnswerStream {
@@ -70,7 +69,7 @@ export function openAnswerStream(outgoing: ServerResponse): AnswerStream {
       if (!isOpen || isEnding) return;
       isEnding = true;
       outgoing.end();
-      endTimer = setTimeout(() => outgoing.destroy(), END_TIMEOUT_MS);
+      endTimer = setTimeout(() => outgoing.destroy(), CLOSE_MS_MAX);
     },
   };
 }

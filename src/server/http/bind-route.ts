@@ -22,6 +22,7 @@ import {
   parseWaitSeconds,
   prefersEventStream,
 } from './request-headers.ts';
+import { type RequestPlace, RequestTurns } from './request-turns.ts';
 import { writeAnswer } from './write-answer.ts';
 
 export interface Gate {
@@ -42,23 +43,33 @@ export interface RouteObserver {
   onProblem(problem: ProblemError, fields: { readonly requestId: string; readonly route: string }): void;
 }
 
-export interface Binder {
+interface Binder {
   readonly app: App;
   readonly gate: Gate;
+  readonly turns: RequestTurns;
   readonly observer: RouteObserver;
   /** Aborted with the problem that newcomers are told when the server begins to stop. */
   readonly signal: AbortSignal;
 }
 
-export type Bind = <R extends Route>(route: R, handler: Handler<R>) => void;
+export type Bind = <R extends Route>(route: R, handler: Handler<R>, options?: BindOptions) => void;
 
-export function createBind(binder: Binder): Bind {
+export interface BindOptions {
+  /**
+   * Whether what this request asks for is gathered with others of its kind, in a queue of their own. All else that changes something has
+   * a transaction of its own, and waits for its turn. Default: never.
+   */
+  readonly isGathered?: (request: Pick<Exchange, 'caller' | 'idempotencyKey'>) => boolean;
+}
+
+export function createBind(parts: Omit<Binder, 'turns'>): Bind {
+  const binder = { ...parts, turns: new RequestTurns() };
   const room = new BodyRoom();
-  return (route, handler) => {
+  return (route, handler, { isGathered = never } = {}) => {
     binder.app.on(route.method.toUpperCase(), route.path, async (call) => {
       const startedAt = performance.now();
       const requestId = parseRequestId(headerOf(call.incoming, HEADERS.requestId)) ?? randomUUID();
-      const arrival = { call, requestId, held: room.begin() };
+      const arrival = { call, requestId, held: room.begin(), isGathered, place: null };
       const answer = await respond(binder, route, handler as Handler<Route>, arrival);
       binder.observer.observe(route, answer.status, (performance.now() - startedAt) / 1000);
       writeAnswer(call.outgoing, requestId, answer);
@@ -70,7 +81,12 @@ interface Arrival {
   readonly call: Call;
   readonly requestId: string;
   readonly held: HeldBody;
+  readonly isGathered: NonNullable<BindOptions['isGathered']>;
+  /** Among the requests of its caller; null: it needs none. */
+  place: RequestPlace | null;
 }
+
+const never = (): boolean => false;
 
 async function respond(
   binder: Binder,
@@ -78,14 +94,14 @@ async function respond(
   handler: Handler<Route>,
   arrival: Arrival,
 ): Promise<Answer> {
-  const { requestId, held } = arrival;
+  const { requestId } = arrival;
   try {
     // Health answers to the very end; everything else is told to come back, to another server.
     if (binder.signal.aborted && route.access !== 'open') throw binder.signal.reason;
     const { exchange, headers, watched } = await admit(binder, route, arrival);
     let answer: Answer;
     try {
-      answer = await handler(exchange);
+      answer = await handleInTurn(binder, handler, exchange, arrival);
     } finally {
       watched.leave();
     }
@@ -98,17 +114,32 @@ async function respond(
     binder.observer.onProblem(problem, { requestId, route: route.operationId });
     return problemAnswer(problem, requestId);
   } finally {
-    held.end();
+    arrival.place?.leave();
+    arrival.held.end();
   }
+}
+
+/** Reads are short, or have turns of their own (db/broad-reads.ts); who waits would keep a turn for as long. */
+function handleInTurn(
+  { turns }: Binder,
+  handler: Handler<Route>,
+  exchange: Exchange,
+  { isGathered }: Arrival,
+): Promise<Answer> | Answer {
+  const { caller, route, waitSeconds } = exchange;
+  const isTakingTurns = route.method !== 'get' && waitSeconds === null && caller !== null;
+  if (!isTakingTurns || isGathered(exchange)) return handler(exchange);
+  return turns.run(caller, () => handler(exchange));
 }
 
 /** Who is calling comes first, then whether they may, and only then what they sent. */
 async function admit(
   binder: Binder,
   route: Route,
-  { call, requestId, held }: Arrival,
+  arrival: Arrival,
 ): Promise<{ exchange: Exchange; headers: Readonly<Record<string, string>>; watched: Watched }> {
-  const { gate } = binder;
+  const { gate, turns } = binder;
+  const { call, requestId, held } = arrival;
   const { incoming } = call;
   const remoteAddress = incoming.socket.remoteAddress ?? '';
   const { authorization } = incoming.headers;
@@ -122,6 +153,11 @@ async function admit(
   const eventStream = eventStreamOf(binder, route, incoming);
   const isWaiting = route.isWaitable && eventStream === null;
   const waitSeconds = isWaiting ? parseWaitSeconds(headerOf(incoming, HEADERS.prefer)) : null;
+  const idempotencyKey = route.isIdempotent
+    ? parseIdempotencyKey(headerOf(incoming, HEADERS.idempotencyKey))
+    : null;
+  if (!arrival.isGathered({ caller, idempotencyKey }))
+    arrival.place = turns.enter(caller, waitSeconds !== null);
   const watched: Watched = { refusal: null, leave: () => undefined };
   const exchange = {
     route,
@@ -133,9 +169,7 @@ async function admit(
     requestId,
     waitSeconds,
     eventStream,
-    idempotencyKey: route.isIdempotent
-      ? parseIdempotencyKey(headerOf(incoming, HEADERS.idempotencyKey))
-      : null,
+    idempotencyKey,
     ifMatchVersion: route.isConditional ? parseIfMatch(incoming.headers['if-match']) : null,
     traceparent: parseTraceparent(headerOf(incoming, HEADERS.traceparent)),
     remoteAddress,

@@ -4,13 +4,12 @@
  */
 import type { ServerResponse } from 'node:http';
 import { HEADERS } from '../../contract/constants.ts';
+import { STALLED_MS_MAX } from '../kernel/peer-patience.ts';
 import { openAnswerStream } from './answer-stream.ts';
 import type { Answer } from './exchange.ts';
 
 /** Smaller ones fit into the buffers of a socket: to hold them costs no more than the connection itself. */
 const LARGE_BODY_BYTES = 64 * 1024;
-/** Far above any pause of a peer that is still there; for so long not a byte of a large answer went out. */
-const STALLED_MS = 60_000;
 
 export function writeAnswer(outgoing: ServerResponse, requestId: string, answer: Answer): void {
   if (outgoing.destroyed) {
@@ -38,7 +37,7 @@ export function writeAnswer(outgoing: ServerResponse, requestId: string, answer:
   const bytes = Buffer.byteLength(body);
   headers['Content-Length'] = bytes;
   // The socket's idle timer: writing starts it anew, Node destroys the socket when it ends, and puts its own in place after the answer.
-  if (bytes > LARGE_BODY_BYTES) outgoing.setTimeout(STALLED_MS);
+  if (bytes > LARGE_BODY_BYTES) outgoing.setTimeout(STALLED_MS_MAX);
   // A text and its head go out in one write; bytes would take two.
   outgoing.writeHead(answer.status, headers).end(body);
 }

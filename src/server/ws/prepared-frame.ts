@@ -5,6 +5,7 @@
  * What goes to many peers and differs only in its first members is one head each and one tail for all. A whole frame for each would hold the same
  * text as often as there are peers: 2,000 of 250 KB took half a gigabyte and more than a second.
  */
+import type { ServerFrame } from '../../contract/frames.ts';
 
 const FINAL_TEXT = 0x81;
 /** Longer payloads have their length in 2 or in 8 bytes (RFC 6455, 5.2). */
@@ -39,6 +40,10 @@ export class PreparedFrame {
   get bytes(): number {
     return this.wire.length + (this.tail?.length ?? 0);
   }
+}
+
+export function prepareFrame(frame: ServerFrame): PreparedFrame {
+  return new PreparedFrame(JSON.stringify(frame));
 }
 
 /** The end of a message, and the frames that have it. */

@@ -9,6 +9,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { BEARER_SUBPROTOCOL_PREFIX, LIMITS, WATCH_SUBPROTOCOL } from '../../contract/constants.ts';
 import { asProblem, problemBody } from '../http/on-error.ts';
 import { WATCH_PATH } from '../http/watch-path.ts';
+import { CLOSE_MS_MAX } from '../kernel/peer-patience.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
 import { Rounds } from '../kernel/rounds.ts';
 import { type Connection, SocketConnection } from './connection.ts';
@@ -40,8 +41,6 @@ const FRAME_BYTES_MAX = LIMITS.bodyBytesMax;
 const FRAGMENTS_MAX = 16;
 /** The largest frame in segments of a slow link, some 1.4 KB each, twice. */
 const BUFFERED_CHUNKS_MAX = 2048;
-/** A peer that does not answer a close is cut off after this, well within the time that a stop may take. */
-const CLOSE_TIMEOUT_MS = 1000;
 /** Below the idle timeouts of common proxies (60 s), and far above what a busy event loop delays a pong. */
 const PING_INTERVAL_MS = 25_000;
 
@@ -51,7 +50,7 @@ export function createUpgrade({ admit, isOriginAllowed, onError }: UpgradeOption
     clientTracking: false,
     maxPayload: FRAME_BYTES_MAX,
     perMessageDeflate: false,
-    closeTimeout: CLOSE_TIMEOUT_MS,
+    closeTimeout: CLOSE_MS_MAX,
     maxFragments: FRAGMENTS_MAX,
     maxBufferedChunks: BUFFERED_CHUNKS_MAX,
     handleProtocols: (offered: Set<string>) => (offered.has(WATCH_SUBPROTOCOL) ? WATCH_SUBPROTOCOL : false),
@@ -154,7 +153,7 @@ function refuse(socket: Duplex, problem: ProblemError): void {
   const statusText = STATUS_CODES[problem.status] ?? 'Error';
   socket.end(`HTTP/1.1 ${problem.status} ${statusText}\r\n${lines.join('')}\r\n${body}`);
   // Node leaves a connection that was to be upgraded half open, and a refused peer could keep it so for ever.
-  const timer = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS);
+  const timer = setTimeout(() => socket.destroy(), CLOSE_MS_MAX);
   socket.once('close', () => clearTimeout(timer));
   socket.resume();
 }

@@ -90,6 +90,12 @@ describe('the life of a watch', () => {
     }
   });
 
+  test('a close that is excused leads to another attempt, whatever its code', () => {
+    const closed: Event = { type: 'closed', code: 4409, isExcused: true };
+    for (const name of ['subscribing', 'live'] as const)
+      expect(transition({ ...INITIAL, name }, closed).state.name).toBe('backing_off');
+  });
+
   test('a verdict of the probe ends it', () => {
     const { effects } = transition({ ...INITIAL, name: 'probing' }, { type: 'probed', error: REFUSAL });
     expect(effects).toEqual([{ type: 'end', ending: { kind: 'refused', error: REFUSAL } }]);

@@ -251,6 +251,26 @@ describe('a watch fails', () => {
     expect(failed).toMatchObject({ code: 'superseded', status: 409, retryable: false });
   });
 
+  test.each([
+    // Gone before the server has answered its hello: written late, that one is the newer socket.
+    [
+      'once, when an earlier hello of its own was never answered: the next time somebody else has the name',
+      false,
+      3,
+    ],
+    ['at once, when all of its hellos were answered', true, 2],
+  ])('as superseded %s', async (_, isAnswered, socketsExpected) => {
+    onWatch = (socket, _frame, index) => {
+      if (index > 0 || isAnswered) send(socket, { type: 'reply', id: 'hello', ok: true });
+      watching(socket);
+      if (index === 0) socket.close(1012);
+      else socket.close(4409, 'newer');
+    };
+    const failed = await failureOf(watch({ hello: { lane: 'l', worker: 'w' } }));
+    expect(failed).toMatchObject({ code: 'superseded', status: 409, retryable: false });
+    expect(received).toHaveLength(socketsExpected);
+  });
+
   test('as not found when its board is gone, and by the code for other broken rules', async () => {
     let reason = 'the board is gone';
     onWatch = (socket) => socket.close(1008, reason);

@@ -85,8 +85,7 @@ export function holdsOf(claimed: readonly ClaimedRow[]): Hold[] {
     .sort((left, right) => (left.taskId < right.taskId ? -1 : 1));
 }
 
-export const beatsOf = (holds: readonly Hold[]) =>
-  holds.map((hold) => ({ ...hold, leaseSeconds: null, progress: null }));
+export const beatsOf = (holds: readonly Hold[]) => holds.map((hold) => ({ ...hold, leaseSeconds: null }));
 
 export const completionsOf = (holds: readonly Hold[]) =>
   holds.map((hold) => ({
@@ -148,7 +147,13 @@ export function operations(): Operation[] {
           recordBeats(
             tx,
             BOARD_ID,
-            holds.map((hold) => ({ ...hold, metadata: { a: 1 }, checkpoint: '{}' })),
+            holds.map((hold) => ({
+              ...hold,
+              progress: 1,
+              metadata: { a: 1 },
+              checkpoint: '{}',
+              isTelling: true,
+            })),
           ),
         ),
     ],

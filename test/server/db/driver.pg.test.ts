@@ -7,7 +7,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { fixDriver } from '../../../scripts/driver-fix.mjs';
 import { useTestDatabase } from '../../fixtures/database.ts';
 
-test('a connection that closes between a query and its first byte is opened anew for the next one', async () => {
+/** A pool of one connection, and the sockets that it has opened. */
+async function poolOfOne(): Promise<{ sql: postgres.Sql; sockets: Socket[] }> {
   const { url } = await useTestDatabase();
   const { hostname, port } = new URL(url);
   const sockets: Socket[] = [];
@@ -26,11 +27,33 @@ test('a connection that closes between a query and its first byte is opened anew
   expect([...(await sql`SELECT 1 AS one`)]).toEqual([{ one: 1 }]);
   // A turn of the event loop closes what was destroyed at its very end, before what waits for the next one.
   await new Promise(setImmediate);
+  return { sql, sockets };
+}
+
+test('a connection that closes between a query and its first byte is opened anew for the next one', async () => {
+  const { sql, sockets } = await poolOfOne();
   sockets[0]?.destroy();
   const lost = sql`SELECT 2 AS two`.execute();
   await expect(lost).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
   expect([...(await sql`SELECT 3 AS three`)]).toEqual([{ three: 3 }]);
   expect(sockets).toHaveLength(2);
+});
+
+test('a query that comes between the error of a socket and its end fails, and is never answered with nothing', async () => {
+  const { sql, sockets } = await poolOfOne();
+  const broken = new Promise((resolve) => sockets[0]?.once('error', resolve));
+  sockets[0]?.destroy(Object.assign(new Error('reset'), { code: 'ECONNRESET' }));
+  await broken;
+  const lost = sql`SELECT 2 AS two`.execute();
+  const end = await Promise.race([
+    lost.then(
+      (rows) => ({ rows: [...rows] }),
+      (error: { code: string }) => error.code,
+    ),
+    sql`SELECT 3 AS three`.then((rows) => ({ overtakenBy: [...rows] })),
+  ]);
+  expect(end).toBe('CONNECTION_CLOSED');
+  expect([...(await sql`SELECT 4 AS four`)]).toEqual([{ four: 4 }]);
 });
 
 test('the driver is still the one that is mended, and a changed one is not mended blindly', async () => {

@@ -18,7 +18,7 @@ let wake: Wake;
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   sent = [];
-  const cold = async (
+  const wakes = async (
     _strings: TemplateStringsArray,
     _channel: string,
     payload: string,
@@ -27,7 +27,7 @@ beforeEach(() => {
     sent.push({ atMs: performance.now(), grown, nudged, printed });
     return [];
   };
-  wake = createWake({ database: { cold } as never, mode: 'listen', onError: () => undefined });
+  wake = createWake({ database: { wakes } as never, mode: 'listen', onError: () => undefined });
 });
 afterEach(() => {
   vi.useRealTimers();

@@ -3,6 +3,7 @@ import { openDatabase } from '../../../src/server/db/client.ts';
 import { createWake, type Wake } from '../../../src/server/db/wake.ts';
 import { type TestDatabase, useTestDatabase } from '../../fixtures/database.ts';
 import { eventually } from '../../fixtures/eventually.ts';
+import { holdGate, untilTestEnds } from '../../fixtures/held-lock.ts';
 
 type Mode = 'listen' | 'poll';
 
@@ -100,4 +101,36 @@ test('more boards than one notification holds are all told', async () => {
   }
   here.wake.ring(1);
   await eventually('the last board of them', () => (there.log.get(1) ?? 0) > before);
+});
+
+test('whatever callers make the server wait for, others are told and asked as ever', async () => {
+  const database = await useTestDatabase();
+  const [told, client] = [new Set<string>(), openDatabase({ url: database.url, coldConnectionsMax: 1 })];
+  const stop = new AbortController();
+  const { unlisten } = await database.sql.listen('lanekeeper_wake', (payload) => {
+    for (const id of payload.split(':')[1]?.split(',') ?? []) told.add(id);
+  });
+  const lock = await untilTestEnds(holdGate(database.sql));
+  const waiting = client.cold`SELECT FROM claims`.execute();
+  await eventually('the only ordinary connection waits', async () => {
+    const rows = await database.sql`
+      SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`;
+    return rows.length === 1;
+  });
+  const wake = createWake({ database: client, mode: 'listen', onError: () => undefined });
+  let asked = 0;
+  wake.subscribe(1, () => {
+    asked += 1;
+  });
+  const running = wake.run(stop.signal);
+  onTestFinished(async () => {
+    stop.abort();
+    await Promise.all([running, waiting, unlisten()]);
+    await client.close();
+  });
+  wake.ring(1);
+  await eventually('others are told', () => told.has('1'));
+  // The board is not there, so each poll calls; the first two calls may be the ring and the first connection of the listener.
+  await eventually('others are asked, again and again', () => asked > 4);
+  await lock.release();
 });

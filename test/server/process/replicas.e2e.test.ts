@@ -1,11 +1,12 @@
 /** Servers as processes of their own on one Postgres: they wake each other, and are restarted one after the other under load. */
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Claim } from '../../../src/contract/claims.ts';
 import { CLOSE_CODES } from '../../../src/contract/constants.ts';
 import type { PushedClaim } from '../../../src/contract/frames.ts';
 import type { EventKind } from '../../../src/contract/statuses.ts';
 import { auditBoard } from '../../fixtures/audit.ts';
 import { endClaim, expectStatus, makeBoard, type TestBoard } from '../../fixtures/board.ts';
+import { breakPolls } from '../../fixtures/broken-polls.ts';
 import { eventually, only } from '../../fixtures/eventually.ts';
 import { untilLanesOnline } from '../../fixtures/lanes-online.ts';
 import { type CallAnswer, type CallOptions, call } from '../../fixtures/server.ts';
@@ -15,9 +16,10 @@ import { connectSocket } from '../../fixtures/watch-socket.ts';
 
 /** Far longer than the tests: what were lost on the way to its worker would stay lost. */
 const LEASE_SECONDS = 300;
-const WAIT_SECONDS = 30;
-/** A poll is at most half a second away; a waiter looks for itself every five seconds, so it has not been that. */
-const WOKEN_WITHIN_MS = 2500;
+/** A waiter looks for itself every five seconds, and not at the end of its wait: who gets a task in this time was woken. */
+const WAIT_SECONDS = 4;
+/** On a machine that stands still the wait may be over before the task is there. */
+const WAITS_MAX = 5;
 const HTTP_WORKERS = 6;
 const SOCKET_WORKERS = 3;
 const CREDITS = 4;
@@ -58,46 +60,39 @@ async function newBoard(): Promise<TestBoard> {
 }
 
 describe('a long poll that waits on one server', () => {
-  async function expectWoken(waiter: ServerProcess, meanwhile?: () => Promise<void>): Promise<void> {
-    const board = await newBoard();
-    const waiting = board.through(asTestServer(waiter)).claims('work', {}, { waitSeconds: WAIT_SECONDS });
-    await eventually('it waits', async () =>
-      /^lanekeeper_claim_waiters 1$/m.test((await call(waiter.url, 'GET', '/metrics')).body),
-    );
-    await meanwhile?.();
-    const task = await board.task('work');
-    const createdAt = performance.now();
-    expect(only<Claim>(expectStatus(await waiting, 200).body.claims).task.id).toBe(task.id);
-    expect(performance.now() - createdAt).toBeLessThan(WOKEN_WITHIN_MS);
+  async function figure(server: ServerProcess, metric: string): Promise<number> {
+    const { body } = await call(server.url, 'GET', '/metrics');
+    const values = [...body.matchAll(new RegExp(`^${metric}(?:{[^}]*})? (\\d+)$`, 'gm'))];
+    return values.reduce((sum, [, value]) => sum + Number(value), 0);
   }
 
-  /** Every poll for the growth of logs fails; the rest of the servers goes on as ever. */
-  async function breakPolls(sql: ServerProcesses['sql']): Promise<void> {
-    await sql.begin(async (tx) => {
-      await tx`
-        CREATE FUNCTION refuse_polls(query text) RETURNS boolean LANGUAGE plpgsql AS $$
-        BEGIN
-          IF query LIKE '%/* wake.poll */%' THEN RAISE EXCEPTION 'no polls in this test'; END IF;
-          RETURN true;
-        END $$`;
-      await tx`ALTER TABLE board_seq RENAME TO unpolled_board_seq`;
-      await tx`CREATE VIEW board_seq AS SELECT * FROM unpolled_board_seq WHERE refuse_polls(current_query())`;
-    });
-    onTestFinished(async () => {
-      await sql.begin(async (tx) => {
-        await tx`DROP VIEW board_seq`;
-        await tx`ALTER TABLE unpolled_board_seq RENAME TO board_seq`;
-        await tx`DROP FUNCTION refuse_polls`;
-      });
-    });
+  async function expectWoken(waiter: ServerProcess, meanwhile?: () => Promise<void>): Promise<void> {
+    const board = await newBoard();
+    const through = board.through(asTestServer(waiter));
+    for (let count = 0; count < WAITS_MAX; count += 1) {
+      const before = await figure(waiter, 'lanekeeper_empty_claims_total');
+      const waiting = through.claims('work', {}, { waitSeconds: WAIT_SECONDS });
+      // Before it waits, and once it would be woken.
+      await eventually(
+        'it has looked twice in vain',
+        async () => (await figure(waiter, 'lanekeeper_empty_claims_total')) >= before + 2,
+      );
+      await meanwhile?.();
+      const task = await board.task('work');
+      const claims = expectStatus(await waiting, 200).body.claims as Claim[];
+      if (claims.length > 0) {
+        expect(only(claims).task.id).toBe(task.id);
+        return;
+      }
+      expectStatus(await endClaim(board.server, await board.claim('work'), 'complete'), 200);
+    }
+    throw new Error(`none of ${WAITS_MAX} long polls was woken`);
   }
 
   test('is answered with a task that is created on another, by notification alone', async () => {
-    await expectWoken(serverAt(1), async () => {
-      // Whichever server writes that looks at the log by itself.
-      await untilLanesOnline(processes.sql);
-      await breakPolls(processes.sql);
-    });
+    await breakPolls(processes.sql);
+    // Whichever server writes that a lane is online looks at the log by itself, so that was before.
+    await expectWoken(serverAt(1), () => untilLanesOnline(processes.sql));
   });
 
   test('is answered without any notification', () => expectWoken(polling));

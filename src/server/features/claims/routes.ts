@@ -18,7 +18,7 @@ import {
 import type { EmptyClaimReason } from '../../../contract/statuses.ts';
 import { listTaskRuns } from '../../../contract/task-routes.ts';
 import type { Wake } from '../../db/wake.ts';
-import { type Bind, pageRows } from '../../http/bind-route.ts';
+import { type Bind, type BindOptions, pageRows } from '../../http/bind-route.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { asProblem, problemBody } from '../../http/on-error.ts';
 import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
@@ -40,6 +40,8 @@ import type { Inbox } from './steering/inbox.ts';
 import { bindTakeover, type TakeoverRoutes } from './takeover/takeover-routes.ts';
 
 const CALLER = 'routes of claims are not open';
+/** Gathered, and on connections of their own. */
+const CLAIM_PATH: BindOptions = { isGathered: () => true };
 /** The column is a Postgres integer. */
 const ATTEMPT_MAX = 2 ** 31 - 1;
 
@@ -68,20 +70,27 @@ type ClaimExchange = Exchange<typeof claimTasks>;
 
 function bindClaiming(bind: Bind, parts: ClaimRoutes): void {
   const { handingOver, boards, feeds } = parts;
-  bind(claimTasks, async (exchange) => {
-    const board = await boards.resolve(exchange.params.board);
-    if (exchange.idempotencyKey !== null) return claimOnce(parts, board, exchange);
-    const claimed = await claimWaiting(parts, board, exchange, () => claimNow(parts, board, exchange));
-    if (claimed.rows.length > 0) returnWhenUndelivered(parts, board, exchange, claimed);
-    try {
-      const claims = await handingOver.present(board, claimed.rows);
-      const reason = claimed.reason === null ? {} : { reason: claimed.reason };
-      return { status: 200, body: { claims, cursor: await cursorOf(feeds, board, claimed.rows), ...reason } };
-    } catch (error) {
-      giveBack(parts, board, claimed);
-      throw error;
-    }
-  });
+  bind(
+    claimTasks,
+    async (exchange) => {
+      const board = await boards.resolve(exchange.params.board);
+      if (exchange.idempotencyKey !== null) return claimOnce(parts, board, exchange);
+      const claimed = await claimWaiting(parts, board, exchange, () => claimNow(parts, board, exchange));
+      if (claimed.rows.length > 0) returnWhenUndelivered(parts, board, exchange, claimed);
+      try {
+        const claims = await handingOver.present(board, claimed.rows);
+        const reason = claimed.reason === null ? {} : { reason: claimed.reason };
+        return {
+          status: 200,
+          body: { claims, cursor: await cursorOf(feeds, board, claimed.rows), ...reason },
+        };
+      } catch (error) {
+        giveBack(parts, board, claimed);
+        throw error;
+      }
+    },
+    CLAIM_PATH,
+  );
 }
 
 /** Where to watch from: the position of the claim itself, or the newest when there is none. */
@@ -201,12 +210,20 @@ function claimOf(caller: Principal | null): ClaimPrincipal {
 }
 
 function bindRunVerbs(bind: Bind, parts: ClaimRoutes): void {
-  const bindVerb = <R extends Route>(route: R, callOf: (body: Exchange<R>['body']) => RunCall): void =>
-    bind(route, async ({ caller, body, bodyBytes }) => {
-      const claim = claimOf(caller);
-      const board = await boardOfClaim(parts, claim);
-      return { status: 200, body: await operateRun(parts, board, claim, callOf(body), bodyBytes) };
-    });
+  const bindVerb = <R extends Route>(
+    route: R,
+    callOf: (body: Exchange<R>['body']) => RunCall,
+    options: BindOptions = CLAIM_PATH,
+  ): void =>
+    bind(
+      route,
+      async ({ caller, body, bodyBytes }) => {
+        const claim = claimOf(caller);
+        const board = await boardOfClaim(parts, claim);
+        return { status: 200, body: await operateRun(parts, board, claim, callOf(body), bodyBytes) };
+      },
+      options,
+    );
   bindVerb(heartbeatRun, (body) => ({ verb: 'heartbeat', body }));
   bindVerb(completeRun, (body) => ({ verb: 'complete', body }));
   bindVerb(requestRunChanges, (body) => ({ verb: 'request-changes', body }));
@@ -214,24 +231,28 @@ function bindRunVerbs(bind: Bind, parts: ClaimRoutes): void {
   bindVerb(releaseRun, (body) => ({ verb: 'release', body }));
   bindVerb(failRun, (body) => ({ verb: 'fail', body }));
   bindVerb(appendOutput, (body) => ({ verb: 'output', body }));
-  bindVerb(acknowledgeMessages, (body) => ({ verb: 'ack', body }));
+  bindVerb(acknowledgeMessages, (body) => ({ verb: 'ack', body }), {});
 }
 
 function bindRunBatch(bind: Bind, parts: ClaimRoutes): void {
-  bind(batchRuns, async ({ body, bodyBytes, requestId }) => {
-    // Each counts for its share of the request: what matters is the sum.
-    const bytes = Math.ceil(bodyBytes / body.operations.length);
-    const results = await Promise.all(
-      body.operations.map(async (operation) => {
-        try {
-          return { ok: true, ...(await runOperation(parts, operation, bytes)) };
-        } catch (error) {
-          return { ok: false, problem: problemBody(asProblem(error), requestId) };
-        }
-      }),
-    );
-    return { status: 200, body: { results } };
-  });
+  bind(
+    batchRuns,
+    async ({ body, bodyBytes, requestId }) => {
+      // Each counts for its share of the request: what matters is the sum.
+      const bytes = Math.ceil(bodyBytes / body.operations.length);
+      const results = await Promise.all(
+        body.operations.map(async (operation) => {
+          try {
+            return { ok: true, ...(await runOperation(parts, operation, bytes)) };
+          } catch (error) {
+            return { ok: false, problem: problemBody(asProblem(error), requestId) };
+          }
+        }),
+      );
+      return { status: 200, body: { results } };
+    },
+    CLAIM_PATH,
+  );
 }
 
 /** Each operation is authorised by its own token; all of a board land in the same gathered statement. */

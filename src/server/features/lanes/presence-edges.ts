@@ -9,13 +9,14 @@
 import type { Sql } from '../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../db/event-log.ts';
 import { BoardGoneError } from '../../db/failures.ts';
-import { transaction, withinDeadline } from '../../db/tx.ts';
+import { impatientTransaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
-import { takeTurns } from '../../kernel/turns.ts';
+import { Turns } from '../../kernel/turns.ts';
 import type { PresenceTracker } from './presence.ts';
 import { countOnlineWorkers, listPresenceEdges, lockPresence, setPresence } from './store/presence.ts';
 
 interface PresenceEdgesParts {
+  /** Connections that no caller can stand before. */
   readonly sql: Sql;
   readonly wake: Wake;
   readonly presence: PresenceTracker;
@@ -32,14 +33,15 @@ const LANES_PER_TURN_MAX = 200;
 /** All lanes of a large installation, which come back together after it was down; the rest is the next sweep's. */
 const EDGES_PER_SWEEP_MAX = 5000;
 const SWEEP_MS_MAX = 1000;
+const TURNS_PER_SWEEP_MAX = Math.ceil(EDGES_PER_SWEEP_MAX / LANES_PER_TURN_MAX);
 
 export class PresenceEdges {
   readonly #parts: PresenceEdgesParts;
   readonly #settleMs: number;
   #steadySinceMs = Number.POSITIVE_INFINITY;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
-  /** Boards that the last sweep failed for: the others come first. */
-  #troubled = new Set<number>();
+  /** Of boards. */
+  readonly #turns = new Turns<number>({ roundsMax: TURNS_PER_SWEEP_MAX, durationMsMax: SWEEP_MS_MAX });
 
   constructor(parts: PresenceEdgesParts) {
     this.#parts = parts;
@@ -54,7 +56,10 @@ export class PresenceEdges {
     this.#sweptAtMs = Number.NEGATIVE_INFINITY;
     await this.#parts.presence.flushDue();
     const mayEnd = startedAtMs - this.#steadySinceMs >= this.#settleMs;
-    const edges = await withinDeadline(listPresenceEdges(this.#parts.sql, mayEnd, EDGES_PER_SWEEP_MAX));
+    const boards = { exceptIds: this.#turns.troubled };
+    const edges = await withinDeadline(
+      listPresenceEdges(this.#parts.sql, mayEnd, boards, EDGES_PER_SWEEP_MAX),
+    );
     try {
       await this.#settle(edges, mayEnd, signal);
     } finally {
@@ -73,25 +78,28 @@ export class PresenceEdges {
       if (lanes === undefined) lanesByBoard.set(boardId, [name]);
       else lanes.push(name);
     }
-    const roundsMax = Math.ceil(EDGES_PER_SWEEP_MAX / LANES_PER_TURN_MAX);
-    const bounds = { roundsMax, durationMsMax: SWEEP_MS_MAX, signal };
-    const earlier = this.#troubled;
-    this.#troubled = new Set();
-    const places = [...lanesByBoard].sort(([a], [b]) => Number(earlier.has(a)) - Number(earlier.has(b)));
-    await takeTurns(places, bounds, async ([boardId, lanes]) => {
-      try {
-        await this.#settleLanes(boardId, lanes.splice(0, LANES_PER_TURN_MAX), mayEnd);
-      } catch (error) {
-        this.#troubled.add(boardId);
-        throw error;
-      }
+    await this.#turns.take([...lanesByBoard.keys()], signal, async (boardId, patienceMs) => {
+      const lanes = lanesByBoard.get(boardId) ?? (await this.#listLanes(boardId, mayEnd));
+      const portion = lanes.splice(0, LANES_PER_TURN_MAX);
+      if (portion.length > 0) await this.#settleLanes(boardId, portion, mayEnd, patienceMs);
       return lanes.length > 0;
     });
   }
 
-  async #settleLanes(boardId: number, lanes: readonly string[], mayEnd: boolean): Promise<void> {
+  /** Of a board in trouble, which was left out. */
+  async #listLanes(boardId: number, mayEnd: boolean): Promise<string[]> {
+    const listed = listPresenceEdges(this.#parts.sql, mayEnd, { onlyId: boardId }, LANES_PER_TURN_MAX);
+    return (await withinDeadline(listed)).map(nameOf);
+  }
+
+  async #settleLanes(
+    boardId: number,
+    lanes: readonly string[],
+    mayEnd: boolean,
+    patienceMs: number,
+  ): Promise<void> {
     try {
-      const isChanged = await transaction(this.#parts.sql, async (tx) => {
+      const isChanged = await impatientTransaction(this.#parts.sql, patienceMs, async (tx) => {
         const known = await lockPresence(tx, boardId, lanes);
         // Seen afresh: another server may have been here, and workers may have come or gone while we waited for the lock.
         const workers = await countOnlineWorkers(

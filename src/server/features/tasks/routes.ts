@@ -28,6 +28,7 @@ import type { Task } from '../../../contract/tasks.ts';
 import type { BroadReads } from '../../db/broad-reads.ts';
 import type { Wake } from '../../db/wake.ts';
 import { type Bind, pageRows } from '../../http/bind-route.ts';
+import type { Exchange } from '../../http/exchange.ts';
 import type { Idempotency } from '../../http/idempotency.ts';
 import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
 import { present } from '../../kernel/assert.ts';
@@ -87,23 +88,32 @@ function bindLinks(bind: Bind, { linking, boards }: TaskRoutes): void {
   });
 }
 
+/** Others have a transaction of their own: with a key its memory, under a claim token a look at the claim. */
+function isGathered({ caller, idempotencyKey }: Pick<Exchange, 'caller' | 'idempotencyKey'>): boolean {
+  return idempotencyKey === null && caller?.kind === 'key';
+}
+
 function bindCreation(bind: Bind, { creation, boards, wake, idempotency }: TaskRoutes): void {
-  bind(createTask, async (exchange) => {
-    const caller = present(exchange.caller, CALLER);
-    const board = await boards.resolve(exchange.params.board);
-    if (exchange.idempotencyKey === null && caller.kind === 'key' && !exchange.body.parents?.length) {
-      const { body, traceparent, bodyBytes } = exchange;
-      const { task, isNew } = await creation.createOne(caller, board, body, traceparent, bodyBytes);
-      return withTag(isNew ? 201 : 200, task);
-    }
-    const answer = await idempotency.run(exchange, board.id, async (tx) => {
-      const [created] = await creation.createAll(tx, caller, board, [exchange.body], exchange.traceparent);
-      const { task, isNew } = present(created, 'one body makes one task');
-      return withTag(isNew ? 201 : 200, task);
-    });
-    wake.ring(board.id);
-    return answer;
-  });
+  bind(
+    createTask,
+    async (exchange) => {
+      const caller = present(exchange.caller, CALLER);
+      const board = await boards.resolve(exchange.params.board);
+      if (isGathered(exchange) && !exchange.body.parents?.length) {
+        const { body, traceparent, bodyBytes } = exchange;
+        const { task, isNew } = await creation.createOne(caller, board, body, traceparent, bodyBytes);
+        return withTag(isNew ? 201 : 200, task);
+      }
+      const answer = await idempotency.run(exchange, board.id, async (tx) => {
+        const [created] = await creation.createAll(tx, caller, board, [exchange.body], exchange.traceparent);
+        const { task, isNew } = present(created, 'one body makes one task');
+        return withTag(isNew ? 201 : 200, task);
+      });
+      wake.ring(board.id);
+      return answer;
+    },
+    { isGathered },
+  );
 
   bind(createTasks, async (exchange) => {
     const caller = present(exchange.caller, CALLER);

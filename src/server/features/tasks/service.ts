@@ -4,25 +4,16 @@ import type { Message } from '../../../contract/messages.ts';
 import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
 import type { Comment as CommentSchema, PatchTaskBody, Task } from '../../../contract/tasks.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
-import { appendEvents, countMove, type StatusCounts } from '../../db/event-log.ts';
 import { isStatementTimeout } from '../../db/failures.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
 import { actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
-import { takeTurns } from '../../kernel/turns.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { TaskOperation, taskNotFound } from './operation.ts';
 import { findParent } from './parentage.ts';
-import { type StartStatus, startOf } from './state.ts';
-import {
-  type LockedTask,
-  listBoardsWithDueTasks,
-  lockDueTasks,
-  moveTasks,
-  type TaskPatch,
-} from './store/change.ts';
+import type { TaskPatch } from './store/change.ts';
 import { lockClaimOfRun } from './store/create.ts';
 import { listMessages } from './store/message.ts';
 import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage } from './store/read.ts';
@@ -40,6 +31,7 @@ export {
 } from './family.ts';
 export { Linking } from './linking.ts';
 export { eventTextOf } from './operation.ts';
+export { Scheduler } from './scheduler.ts';
 export { decideEnd, type End, isSatisfied, mayMove, UNTYPED, type Verdict } from './state.ts';
 export {
   type LockedTask,
@@ -86,13 +78,6 @@ interface TaskServiceParts {
   readonly ids: IdSource;
 }
 
-/** Of one transaction, some 30 ms: a board's claims and ends wait for it. */
-const DUE_TASKS_PER_TURN_MAX = 500;
-/** Transactions of one board and sweep: what became due while the database was away. */
-const DUE_TURNS_PER_SWEEP_MAX = 20;
-/** Then it is looked afresh which boards have due tasks. */
-const DUE_SWEEP_MS_MAX = 1000;
-const DUE_BOARDS_PER_SWEEP_MAX = 100;
 /** Of the messages a task ever got, all that anyone reads; open ones are a hundred at most, so the newest hold them all but for a flood. */
 const MESSAGES_LISTED_MAX = 500;
 /** Fields of a patch that live in the hot row. */
@@ -250,47 +235,6 @@ export class TaskService {
     if (operation === null) throw taskNotFound(reference);
     return operation;
   }
-
-  /** Makes scheduled tasks ready whose time has come. Runs on every server; each takes what the others have not locked. */
-  async wakeDueTasks(signal: AbortSignal): Promise<void> {
-    const boardIds = await withinDeadline(listBoardsWithDueTasks(this.#parts.sql, DUE_BOARDS_PER_SWEEP_MAX));
-    const bounds = { roundsMax: DUE_TURNS_PER_SWEEP_MAX, durationMsMax: DUE_SWEEP_MS_MAX, signal };
-    await takeTurns(boardIds, bounds, async (boardId) => {
-      const count = await transaction(this.#parts.sql, (tx) => wakeDueTasksOf(tx, boardId));
-      if (count > 0) this.#parts.wake.ring(boardId);
-      return count === DUE_TASKS_PER_TURN_MAX;
-    });
-  }
-}
-
-const DUE_EVENTS = { ready: 'task.ready', todo: 'task.todo', review: 'task.review_requested' } as const;
-
-function startOfDue({ unmet_parents: unmetParents, result_attempt: resultAttempt }: LockedTask): StartStatus {
-  return startOf({ unmetParents, isUnderReview: resultAttempt !== null });
-}
-
-async function wakeDueTasksOf(tx: Tx, boardId: number): Promise<number> {
-  const due = [...(await lockDueTasks(tx, boardId, DUE_TASKS_PER_TURN_MAX))].sort((left, right) =>
-    left.id < right.id ? -1 : 1,
-  );
-  if (due.length === 0) return 0;
-  const moves = due.map((before) => ({ before, after: { status: startOfDue(before) } }));
-  await moveTasks(tx, boardId, moves);
-  const counts: StatusCounts = {};
-  for (const { before, after } of moves) countMove(counts, before.status, after.status);
-  await appendEvents(tx, boardId, {
-    events: moves.map(({ before, after }) => ({
-      kind: DUE_EVENTS[after.status],
-      taskId: before.id,
-      lane: before.lane,
-      attempt: before.attempt,
-      taskVersion: before.version + 1,
-      actor: { type: 'system' as const, id: 'scheduler' },
-      data: { status_before: 'scheduled', status_after: after.status },
-    })),
-    counts,
-  });
-  return due.length;
 }
 
 /**

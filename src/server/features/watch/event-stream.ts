@@ -6,9 +6,11 @@
  */
 import type { Event } from '../../../contract/events.ts';
 import type { AnswerStream } from '../../http/answer-stream.ts';
+import { STALLED_MS_MAX } from '../../kernel/peer-patience.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { EventBatch, EventsPortion } from './event-batch.ts';
 import type { BatchFollower } from './feed.ts';
+import { RECONNECT_SPREAD_MS } from './live-bounds.ts';
 import type { BoardFeeds } from './service.ts';
 import { Subscription, type SubscriptionOwner } from './subscription.ts';
 import { cursorAt, type EventFilter } from './view.ts';
@@ -22,11 +24,8 @@ interface EventStreamParts {
   readonly onError: (error: unknown) => void;
 }
 
-/** As a socket of the watch: a client that takes nothing for this long is cut off. */
-const STALLED_MS = 60_000;
-/** A client comes back after a time in this span, its own for each, so that those of a server that stops do not come all at once. */
+/** A client comes back no sooner, and within the spread of all that reconnect. */
 const RETRY_MS_MIN = 500;
-const RETRY_SPREAD_MS = 2000;
 
 export class EventStream implements BatchFollower, SubscriptionOwner {
   readonly board: BoardRef;
@@ -67,7 +66,7 @@ export class EventStream implements BatchFollower, SubscriptionOwner {
     const subscription = new Subscription(this, '', this.#parts.filter, seq);
     this.#outlet = outlet;
     this.#subscription = subscription;
-    const retryMs = RETRY_MS_MIN + Math.round(Math.random() * RETRY_SPREAD_MS);
+    const retryMs = RETRY_MS_MIN + Math.round(Math.random() * RECONNECT_SPREAD_MS);
     // With an id, so that a client that is cut off before the first event does not miss it.
     outlet.send(`retry: ${retryMs}\nid: ${cursorAt(this.board, seq)}\n\n`);
     outlet.onWritable(() => subscription.resume());
@@ -77,7 +76,7 @@ export class EventStream implements BatchFollower, SubscriptionOwner {
   /** Called every few seconds: a client that does not read is cut off, all others hear that the stream lives, and where it stands. */
   tick(): void {
     if (this.#outlet === undefined || this.#isClosed) return;
-    if (this.#outlet.stalledMs() > STALLED_MS) {
+    if (this.#outlet.stalledMs() > STALLED_MS_MAX) {
       this.end();
       return;
     }

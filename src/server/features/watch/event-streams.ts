@@ -6,6 +6,7 @@ import { Rounds } from '../../kernel/rounds.ts';
 import { authorise } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { EventStream } from './event-stream.ts';
+import { noPlace, OPEN_PER_RUN_MAX, SIGN_OF_LIFE_INTERVAL_MS } from './live-bounds.ts';
 import type { BoardFeeds } from './service.ts';
 import { type EventFilter, sharedFilter } from './view.ts';
 
@@ -37,16 +38,12 @@ interface Open {
 const STREAMS_MAX = 2000;
 /** Of one key: a tenth of what there is, so that none can take all of it. */
 const STREAMS_PER_KEY_MAX = 200;
-/** Of one claim token: as sockets of the watch. */
-const STREAMS_PER_RUN_MAX = 20;
-/** The wire contract promises a comment every 15 s. */
-const COMMENT_INTERVAL_MS = 10_000;
 
 export class EventStreams {
   readonly #parts: StreamsParts;
   readonly #open = new Set<Open>();
   readonly #rounds = new Rounds<EventStream>({
-    intervalMs: COMMENT_INTERVAL_MS,
+    intervalMs: SIGN_OF_LIFE_INTERVAL_MS,
     visit: (stream) => stream.tick(),
   });
   #isDraining = false;
@@ -90,7 +87,7 @@ export class EventStreams {
     if (this.#open.size >= STREAMS_MAX) throw noPlace('This server has all the event streams it can serve.');
     let taken = 0;
     for (const entry of this.#open) if (entry.principalId === principalId) taken += 1;
-    const most = kind === 'key' ? STREAMS_PER_KEY_MAX : STREAMS_PER_RUN_MAX;
+    const most = kind === 'key' ? STREAMS_PER_KEY_MAX : OPEN_PER_RUN_MAX;
     if (taken >= most)
       throw noPlace(
         `This ${kind === 'key' ? 'key' : 'claim token'} has ${most} event streams open on this server.`,
@@ -118,8 +115,4 @@ export class EventStreams {
     this.#isDraining = true;
     for (const { stream } of [...this.#open]) stream.end();
   }
-}
-
-function noPlace(detail: string): ProblemError {
-  return new ProblemError('rate_limited', detail, { headers: { 'Retry-After': '5' } });
 }

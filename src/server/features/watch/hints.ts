@@ -6,7 +6,7 @@
  * A count for each socket made a thousand statements of one event that a thousand sockets heard.
  */
 import type { Event } from '../../../contract/events.ts';
-import { PreparedFrame } from '../../ws/prepared-frame.ts';
+import { type PreparedFrame, prepareFrame } from '../../ws/prepared-frame.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { BoardConfig } from '../lanes/service.ts';
 import { waitingLaneOf } from '../tasks/service.ts';
@@ -171,7 +171,7 @@ class BoardHints implements Follower {
   #tell(lane: string, ready: number, listeners: ReadonlySet<HintListener> | null): void {
     const interested = this.#listeners.get(lane);
     if (interested === undefined) return;
-    const frame = new PreparedFrame(JSON.stringify({ type: 'available', lane, ready }));
+    const frame = prepareFrame({ type: 'available', lane, ready });
     for (const listener of listeners ?? interested) if (interested.has(listener)) listener.onHint(frame);
   }
 

@@ -15,6 +15,8 @@ export interface OutputWatch {
    * @param tail Of the frame: all but what differs from watch to watch, which are its id and what was dropped.
    */
   send(tail: SharedTail, dropped: number): boolean;
+  /** It has lost more than it can be told of; nothing is sent to it any more. */
+  end(): void;
 }
 
 /** Resolves when nothing that is appended from now on will be missed, to the function that ends it. Nothing is sent before. */

@@ -12,12 +12,12 @@ import type { BoardService } from '../boards/service.ts';
 import type { LaneService } from '../lanes/service.ts';
 import { listUnfinishedTasks, type TaskService, taskOf } from '../tasks/service.ts';
 import type { EventStreams } from './event-streams.ts';
+import { waitForEvent } from './event-wait.ts';
 import type { BoardFeeds } from './service.ts';
 import { kindsOf, setOf, visibleTo } from './view.ts';
 
 const CALLER = 'routes of the log are not open';
 const EVENT_PAGE_ROWS_DEFAULT = 100;
-const FILTER_WORDS_MAX = 100;
 /** Of a word that is refused: more than any good one has. */
 const SHOWN_CHARACTERS_MAX = 100;
 const SNAPSHOT_LANES_MAX = 10_000;
@@ -58,7 +58,7 @@ export function bindWatchRoutes(
       reads.read(String(board.id), (sql) => feeds.read(board, seq, filter, rows, sql));
     let page = await readPage(after);
     if (page.events.length === 0 && page.isAtEnd && waitSeconds !== null) {
-      await feeds.waitForEvent(board, page.seq, filter, waitSeconds, signal);
+      await waitForEvent({ feeds, board, afterSeq: page.seq, filter, waitSeconds, signal });
       page = await readPage(page.seq);
     }
     return { status: 200, body: { events: page.events, cursor: page.cursor } };
@@ -102,12 +102,12 @@ function words(
 ): string[] | null {
   if (text === undefined) return null;
   const list = text.split(',');
-  const isTooLong = list.length > FILTER_WORDS_MAX || list.includes('');
+  const isTooLong = list.length > LIMITS.filterWordsMax || list.includes('');
   const bad = isTooLong ? undefined : list.find((word) => each?.schema.safeParse(word).success === false);
   if (!isTooLong && bad === undefined) return list;
   const detail =
     bad === undefined
-      ? `must be 1 to ${FILTER_WORDS_MAX} words with commas between them`
+      ? `must be 1 to ${LIMITS.filterWordsMax} words with commas between them`
       : `${JSON.stringify(bad.slice(0, SHOWN_CHARACTERS_MAX))} is not ${each?.what}`;
   throw new ProblemError('invalid_request', `The query parameter ${name} is not valid: ${detail}.`, {
     errors: [{ pointer: `/${name}`, detail }],

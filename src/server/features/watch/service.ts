@@ -1,4 +1,4 @@
-/** The log as clients read it: pages, long polls, positions. Live followers come through the board's feed. */
+/** The log as clients read it: pages and positions. Live followers come through the board's feed, long polls wait in event-wait.ts. */
 import type { Event } from '../../../contract/events.ts';
 import type { Runner, Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
@@ -6,7 +6,6 @@ import type { Wake } from '../../db/wake.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { parseCursor } from '../../kernel/cursor.ts';
 import type { Uuid } from '../../kernel/ids.ts';
-import { formatId } from '../../kernel/ids.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { Slots } from '../../kernel/slots.ts';
 import { boardNotFound } from '../auth/service.ts';
@@ -16,16 +15,17 @@ import { type BatchFollower, BoardFeed, type Follower } from './feed.ts';
 import { type LogEnds, readEvents, readLogEnds, readTaskEvents } from './store.ts';
 import { cursorAt, type EventFilter, eventOf, passes } from './view.ts';
 
+export { waitForChange } from './event-wait.ts';
 export type { Follower } from './feed.ts';
 export type { FollowOutput, OutputWatch } from './output-link.ts';
 export { cursorAt } from './view.ts';
 export type {
   CloseCause,
   OpenWorkerLink,
-  WorkerCompanion,
   WorkerGreeting,
   WorkerLink,
   WorkerPort,
+  WorkerSocketListener,
 } from './worker-link.ts';
 
 export interface LogPage {
@@ -206,25 +206,6 @@ export class BoardFeeds {
     const seq = isAtEnd ? upToSeq : (rows.at(-1)?.seq ?? upToSeq);
     return { events: rows.map((row) => eventOf(board, row)), cursor: cursorAt(board, seq) };
   }
-
-  /** Resolves when an event passes the filter, when the wait is over, or when the client has gone. */
-  async waitForEvent(
-    board: BoardRef,
-    afterSeq: number,
-    filter: EventFilter,
-    waitSeconds: number,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const waiter = new Waiter(filter, afterSeq);
-    const { seq, leave } = await this.follow(board, waiter);
-    try {
-      // What was committed before the feed took us on is in the table by now.
-      const page = seq > afterSeq ? await this.read(board, afterSeq, filter, 1) : null;
-      if (page === null || page.events.length === 0) await waiter.wait(waitSeconds, signal);
-    } finally {
-      leave();
-    }
-  }
 }
 
 function cursorExpired(): ProblemError {
@@ -232,73 +213,4 @@ function cursorExpired(): ProblemError {
     'cursor_expired',
     'The log no longer reaches back to this cursor. Read the snapshot and watch from its cursor.',
   );
-}
-
-class Waiter implements Follower {
-  readonly #filter: EventFilter;
-  readonly #afterSeq: number;
-  #hasHappened = false;
-  #wake: () => void = () => undefined;
-
-  constructor(filter: EventFilter, afterSeq: number) {
-    this.#filter = filter;
-    this.#afterSeq = afterSeq;
-  }
-
-  onEvents(events: readonly Event[]): void {
-    if (events.some((event) => event.seq > this.#afterSeq && passes(this.#filter, event))) this.onEnd();
-  }
-
-  onEnd(): void {
-    this.#hasHappened = true;
-    this.#wake();
-  }
-
-  wait(waitSeconds: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#hasHappened || signal.aborted) {
-        resolve();
-        return;
-      }
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, waitSeconds * 1000);
-      signal.addEventListener('abort', done);
-      this.#wake = done;
-    });
-  }
-}
-
-interface ChangeWait<T> {
-  readonly feeds: BoardFeeds;
-  readonly board: BoardRef;
-  readonly taskId: Uuid;
-  readonly waitSeconds: number;
-  readonly signal: AbortSignal;
-  readonly read: () => Promise<T>;
-  readonly isDone: (value: T) => boolean;
-}
-
-/** Reads again after every event of the task until it is done; at the end of the wait, as it is then. */
-export async function waitForChange<T>({
-  feeds,
-  board,
-  taskId,
-  waitSeconds,
-  signal,
-  read,
-  isDone,
-}: ChangeWait<T>): Promise<T> {
-  const deadline = performance.now() + waitSeconds * 1000;
-  const filter: EventFilter = { kinds: null, lanes: null, tasks: new Set([formatId('task', taskId)]) };
-  for (;;) {
-    const { seq } = await feeds.ends(board);
-    const value = await read();
-    const leftSeconds = (deadline - performance.now()) / 1000;
-    if (isDone(value) || leftSeconds <= 0 || signal.aborted) return value;
-    await feeds.waitForEvent(board, seq, filter, leftSeconds, signal);
-  }
 }

@@ -10,6 +10,7 @@ import { authorise } from '../auth/service.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
 import type { ConfigCache, PresenceTracker } from '../lanes/service.ts';
 import { LaneHints } from './hints.ts';
+import { noPlace, OPEN_PER_RUN_MAX, RECONNECT_SPREAD_MS, SIGN_OF_LIFE_INTERVAL_MS } from './live-bounds.ts';
 import type { FollowOutput } from './output-link.ts';
 import type { BoardFeeds } from './service.ts';
 import { type SessionServices, WatchSession } from './session.ts';
@@ -41,14 +42,8 @@ type Credential = string | undefined;
 const SOCKETS_MAX = 10_000;
 /** Of one key: a large fleet under the key of its lane, and a tenth of what there is, so that none can take all of it. */
 const SOCKETS_PER_KEY_MAX = 1000;
-/** Of one claim token: a process, its helpers, and those of its sockets that are not known to be dead yet. */
-const SOCKETS_PER_RUN_MAX = 20;
-/** Pinned by the wire contract: a bookmark at least every 15 s while nothing happens. */
-const BOOKMARK_INTERVAL_MS = 10_000;
 /** A hint says how much waits, up to this. */
 const HINT_COUNT_MAX = 100;
-/** Clients come back over this span instead of all at once. */
-const RECONNECT_SPREAD_MS = 2000;
 
 export class WatchSessions {
   readonly #parts: SessionsParts;
@@ -56,7 +51,7 @@ export class WatchSessions {
   /** By credential, because they live and die by it. */
   readonly #open = new Map<Credential, Set<WatchSession>>();
   readonly #rounds = new Rounds<WatchSession>({
-    intervalMs: BOOKMARK_INTERVAL_MS,
+    intervalMs: SIGN_OF_LIFE_INTERVAL_MS,
     visit: (session) => session.tick(),
   });
   /** Places taken, in all and by the id of the key or run. */
@@ -127,7 +122,7 @@ export class WatchSessions {
   #takePlace(id: string, kind: Principal['kind']): void {
     if (this.#count >= SOCKETS_MAX) throw noPlace('This server has all the sockets it can serve.');
     const taken = this.#places.get(id) ?? 0;
-    const most = kind === 'key' ? SOCKETS_PER_KEY_MAX : SOCKETS_PER_RUN_MAX;
+    const most = kind === 'key' ? SOCKETS_PER_KEY_MAX : OPEN_PER_RUN_MAX;
     if (taken >= most)
       throw noPlace(
         `This ${kind === 'key' ? 'key' : 'claim token'} has ${most} sockets open on this server.`,
@@ -200,8 +195,4 @@ function isAllowed(caller: Principal, board: BoardRef): boolean {
   } catch {
     return false;
   }
-}
-
-function noPlace(detail: string): ProblemError {
-  return new ProblemError('rate_limited', detail, { headers: { 'Retry-After': '5' } });
 }

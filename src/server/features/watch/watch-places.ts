@@ -3,7 +3,7 @@
  * much for a key that opens a thousand. Never counts what a caller has elsewhere: each server answers for its own memory.
  */
 import { actorOf, type Principal } from '../../kernel/principal.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
+import { noPlace } from './live-bounds.ts';
 
 interface Share {
   readonly watches: number;
@@ -38,9 +38,12 @@ export class WatchPlaces {
     const need = { watches: 1, outputs: hasOutput ? 1 : 0, words };
     const taken = sum(this.#taken.get(id) ?? NOTHING, need, 1);
     const who = caller.kind === 'key' ? 'key' : 'claim token';
-    if (taken.watches > most.watches) throw noPlace(`This ${who} has ${most.watches} watches`);
-    if (taken.outputs > most.outputs) throw noPlace(`This ${who} has ${most.outputs} watches with output`);
-    if (taken.words > most.words) throw noPlace(`The filters of this ${who} have some ${most.words} values`);
+    if (taken.watches > most.watches)
+      throw noPlace(`This ${who} has ${most.watches} watches on this server.`);
+    if (taken.outputs > most.outputs)
+      throw noPlace(`This ${who} has ${most.outputs} watches with output on this server.`);
+    if (taken.words > most.words)
+      throw noPlace(`The filters of this ${who} have some ${most.words} values on this server.`);
     this.#taken.set(id, taken);
     return () => {
       const left = sum(this.#taken.get(id) ?? NOTHING, need, -1);
@@ -56,8 +59,4 @@ function sum(taken: Share, need: Share, sign: 1 | -1): Share {
     outputs: taken.outputs + sign * need.outputs,
     words: taken.words + sign * need.words,
   };
-}
-
-function noPlace(what: string): ProblemError {
-  return new ProblemError('rate_limited', `${what} on this server.`, { headers: { 'Retry-After': '5' } });
 }

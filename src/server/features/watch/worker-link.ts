@@ -35,9 +35,9 @@ export interface WorkerGreeting {
  */
 export type CloseCause = 'lost' | 'superseded' | 'stopping';
 
-/** What else attends to the workers behind sockets: presence, and what they are to be told. */
-export interface WorkerCompanion {
-  /** The hello is answered when all companions have taken it; what is thrown refuses it. */
+/** Who else wants to know when a socket becomes a worker's, and when it closes: presence, and what workers are to be told. */
+export interface WorkerSocketListener {
+  /** The hello is answered when all listeners have taken it; what is thrown refuses it. */
   onHello(port: WorkerPort, greeting: WorkerGreeting): Promise<void>;
   /** Called once for every socket that ever sent a frame of a worker, also one that never said hello. Must not throw. */
   onClose(port: WorkerPort, cause: CloseCause): void;

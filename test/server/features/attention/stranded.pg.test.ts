@@ -1,5 +1,5 @@
 /** A wait that has become too long is reported, once, whatever happens to the servers meanwhile. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Event } from '../../../../src/contract/events.ts';
 import type { Task } from '../../../../src/contract/tasks.ts';
 import { type Database, openDatabase } from '../../../../src/server/db/client.ts';
@@ -7,12 +7,14 @@ import { beginMark } from '../../../../src/server/features/attention/store/stran
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { eventually, only } from '../../../fixtures/eventually.ts';
+import { holdCounter, untilStanding, untilTestEnds } from '../../../fixtures/held-lock.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
 const servers = useTwoServers();
 const boards: TestBoard[] = [];
 
-afterEach(async () => {
+/** Whatever the tests did, the log says the same as the rows. */
+afterAll(async () => {
   for (const board of boards.splice(0)) await auditBoard(servers.database.sql, board.name);
 });
 
@@ -53,7 +55,8 @@ async function knownStranded(board: TestBoard): Promise<number> {
   return row?.count ?? -1;
 }
 
-describe('a task that nobody claims', () => {
+// Most of each is waiting for the servers to sweep.
+describe.concurrent('a task that nobody claims', () => {
   test('is stranded once, with the reason, and again when it is given back', async () => {
     const board = await newBoard();
     const task = await board.task('work');
@@ -108,55 +111,50 @@ describe('a task that nobody claims', () => {
     );
     expect(counted.join('\n')).toMatch(/lanekeeper_stranded_total\{reason="lane_unknown"\} [1-9]/);
   });
-});
 
-test('two servers report each of many tasks once, more than one turn of them', async () => {
-  const board = await newBoard();
-  const tasks = await board.tasks('work', 450);
-  const events = await untilStranded(board, 450);
-  await untilSearched(board);
-  expect(await strandedOf(board)).toHaveLength(450);
-  expect(new Set(events.map((event) => event.task_id))).toEqual(new Set(tasks.map((task: Task) => task.id)));
+  test('is reported by one of two servers, also when there are more than one turn of them', async () => {
+    const board = await newBoard();
+    const tasks = await board.tasks('work', 450);
+    const events = await untilStranded(board, 450);
+    await untilSearched(board);
+    expect(await strandedOf(board)).toHaveLength(450);
+    expect(new Set(events.map((event) => event.task_id))).toEqual(
+      new Set(tasks.map((task: Task) => task.id)),
+    );
+  });
+
+  test('leaves nothing behind when its board is deleted', async () => {
+    const [board] = await servers.board();
+    const settings = { stranded_after_seconds: 1 };
+    expectStatus(await board.call('PATCH', '', { body: { settings } }), 200);
+    await board.tasks('nowhere', 3);
+    await untilStranded(board, 3);
+    const { sql } = servers.database;
+    const [row] = await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`;
+    expectStatus(await board.call('DELETE', ''), 204);
+    const id = row?.id ?? 0;
+    const left = await sql`
+      SELECT board_id FROM stranded_tasks WHERE board_id = ${id} UNION ALL SELECT board_id FROM stranded_marks WHERE board_id = ${id}`;
+    expect([...left]).toEqual([]);
+  });
 });
 
 test('a server that dies while it reports has reported nothing, and another one does', async () => {
   const board = await newBoard();
   const tasks = await board.tasks('work', 3);
   const { sql } = servers.database;
-  const mark = await markOf(board);
-  await sql.begin(async (tx) => {
-    await tx`SELECT FROM board_seq WHERE board_id = (SELECT id FROM boards WHERE name = ${board.name}) FOR UPDATE`;
-    const [backend] = await eventually('a server stands before the log', async () => {
-      const found = await sql<{ pid: number }[]>`
-        SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%stranded.lock_log%'
-          AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()`;
-      return found.length > 0 ? found : null;
-    });
-    await sql`SELECT pg_terminate_backend(${backend?.pid ?? 0})`;
-    expect([await knownStranded(board), await strandedOf(board)]).toEqual([0, []]);
-    expect(await markOf(board)).toBeLessThan((await board.events('&kinds=task.created'))[0]?.seq ?? 0);
-    expect(await markOf(board)).toBeGreaterThanOrEqual(mark);
-  });
+  const lock = await untilTestEnds(holdCounter(sql, board.name));
+  const [backend] = await untilStanding(sql, 'stranded.lock_log', 'row');
+  await sql`SELECT pg_terminate_backend(${backend ?? 0})`;
+  expect([await knownStranded(board), await strandedOf(board)]).toEqual([0, []]);
+  const [created] = await board.events('&kinds=task.created');
+  expect(await markOf(board)).toBeLessThan(created?.seq ?? 0);
+  await lock.release();
   await untilStranded(board, tasks.length);
   await untilSearched(board);
   expect((await strandedOf(board)).map((event) => event.task_id).sort()).toEqual(
     tasks.map((task) => task.id).sort(),
   );
-});
-
-test('a board that is deleted leaves nothing of it behind', async () => {
-  const [board] = await servers.board();
-  const settings = { stranded_after_seconds: 1 };
-  expectStatus(await board.call('PATCH', '', { body: { settings } }), 200);
-  await board.tasks('nowhere', 3);
-  await untilStranded(board, 3);
-  const { sql } = servers.database;
-  const [row] = await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`;
-  expectStatus(await board.call('DELETE', ''), 204);
-  const id = row?.id ?? 0;
-  const left = await sql`
-    SELECT board_id FROM stranded_tasks WHERE board_id = ${id} UNION ALL SELECT board_id FROM stranded_marks WHERE board_id = ${id}`;
-  expect([...left]).toEqual([]);
 });
 
 describe('a board that was never searched', () => {

@@ -3,8 +3,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Claim } from '../../../../src/contract/claims.ts';
 import { openDatabase } from '../../../../src/server/db/client.ts';
 import type { Wake } from '../../../../src/server/db/wake.ts';
-import { Departures } from '../../../../src/server/features/claims/service.ts';
+import { Attendance, Departures } from '../../../../src/server/features/claims/service.ts';
 import { openWorkerSockets } from '../../../../src/server/features/lanes/service.ts';
+import type { WorkerPort } from '../../../../src/server/features/watch/service.ts';
 import { parseId, type Uuid } from '../../../../src/server/kernel/ids.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, makeBoard, type TestBoard } from '../../../fixtures/board.ts';
@@ -268,6 +269,7 @@ describe('while the database is away', () => {
         worker,
         socketId,
         isLost: true,
+        mayCrashAtOnce: true,
       });
     await client.cold`SELECT 1`;
     proxy.cut();
@@ -283,4 +285,154 @@ describe('while the database is away', () => {
     expect(row).toEqual({ outcome: 'crashed', ended_by_id: 'disconnect' });
     expect(await sql`SELECT worker FROM claims WHERE board_id = ${id}`).toEqual([{ worker: 'bob' }]);
   });
+});
+
+interface OwnServer {
+  readonly attendance: Attendance;
+  readonly departures: Departures;
+  /** Of workers that have crashed since. */
+  crashed(): number;
+  port(): WorkerPort;
+  hello(port: WorkerPort, worker: string): Promise<void>;
+}
+
+/** Attendance as of one more server, whose sockets are this test's to open and close. */
+async function ownServer(board: TestBoard, settleMs: number): Promise<OwnServer> {
+  const { cold, close } = openDatabase({ url: servers.database.url });
+  onTestFinished(close);
+  const { id } = only(
+    await servers.database.sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`,
+  );
+  let crashed = 0;
+  const departures = new Departures({
+    sql: cold,
+    wake: { ring: () => undefined } as unknown as Wake,
+    returns: { owes: () => false },
+    onCrashed: (count) => {
+      crashed += count;
+    },
+    onError: (error) => {
+      throw error;
+    },
+    settleMs,
+  });
+  const attendance = new Attendance({ sql: cold, departures });
+  const sweeping = setInterval(() => departures.sweep(), 50);
+  onTestFinished(() => clearInterval(sweeping));
+  const ref = { id, name: board.name, incarnation: '' };
+  return {
+    attendance,
+    departures,
+    crashed: () => crashed,
+    port: () => ({ socketId: randomUUID(), board: ref, end: () => undefined }) as unknown as WorkerPort,
+    hello: (port, worker) => {
+      const greeting = { lane: 'work', worker, version: null, hasTokens: false, isCrashOnDisconnect: false };
+      return attendance.onHello(port, greeting);
+    },
+  };
+}
+
+/** Longer than a hello of a busy machine takes, and short enough to be waited for. */
+const SETTLE_MS = 2000;
+
+describe('a hello whose socket closes before it is answered', () => {
+  /** Holds the row of a worker; hellos of others stand behind its hello. */
+  const holdWorker = async (board: TestBoard, worker: string, within: () => Promise<void>): Promise<void> => {
+    await servers.database.sql.begin(async (tx) => {
+      await tx`
+        SELECT FROM workers w JOIN boards b ON b.id = w.board_id
+        WHERE b.name = ${board.name} AND w.worker = ${worker} FOR UPDATE OF w`;
+      await within();
+    });
+  };
+  const socketOf = async (board: TestBoard, worker: string) =>
+    only(
+      await servers.database.sql<{ socket_id: string; socket_closed_at: string | null }[]>`
+        SELECT w.socket_id, w.socket_closed_at FROM workers w JOIN boards b ON b.id = w.board_id
+        WHERE b.name = ${board.name} AND w.worker = ${worker}`,
+    );
+
+  test('while it waits for others is nothing: the socket on which its worker has come back elsewhere stays the one', async () => {
+    const [board] = await servers.board();
+    const { sql } = servers.database;
+    await board.lane('work');
+    await board.task('work');
+    const claim = await flagged(board, 'ann');
+    const own = await ownServer(board, 0);
+    const zed = own.port();
+    await own.hello(zed, 'zed');
+    const ghost = own.port();
+    const standing: Promise<void>[] = [];
+    let live: PushWorker | undefined;
+    await holdWorker(board, 'zed', async () => {
+      standing.push(own.hello(zed, 'zed'));
+      await untilStanding(sql, 'presence.open_sockets', 'row');
+      standing.push(own.hello(ghost, 'ann'));
+      own.attendance.onClose(ghost, 'lost');
+      live = await helloOf(board, 'ann');
+    });
+    await Promise.all(standing);
+    await own.departures.drain();
+    expect(await socketOf(board, 'ann')).toMatchObject({ socket_closed_at: null });
+    expect((await socketOf(board, 'ann')).socket_id).not.toBe(ghost.socketId);
+    expect((await endClaim(board.server, claim, 'complete')).status).toBe(200);
+    expect([live?.socket.closing, own.crashed()]).toEqual([null, 0]);
+  });
+
+  test('while it is being written may count as the newer, and crashes nothing before its worker could say hello again', async () => {
+    const [board] = await servers.board();
+    const { sql } = servers.database;
+    await board.lane('work');
+    await board.tasks('work', 2, { backoff: { base_seconds: 0 } });
+    const [claim, lostClaim] = [await flagged(board, 'bob'), await flagged(board, 'eve')];
+    const own = await ownServer(board, SETTLE_MS);
+    await own.hello(own.port(), 'ann');
+    const [bobs, eves] = [own.port(), own.port()];
+    const standing: Promise<void>[] = [];
+    let live: PushWorker | undefined;
+    await holdWorker(board, 'ann', async () => {
+      // One statement, in the order of the names.
+      standing.push(own.hello(own.port(), 'ann'), own.hello(bobs, 'bob'), own.hello(eves, 'eve'));
+      await untilStanding(sql, 'presence.open_sockets', 'row');
+      for (const ghost of [bobs, eves]) own.attendance.onClose(ghost, 'lost');
+      live = await helloOf(board, 'bob');
+      await helloOf(board, 'eve');
+    });
+    await Promise.all(standing);
+    expect((await socketOf(board, 'bob')).socket_id).toBe(bobs.socketId);
+    // As its client does when it is sent away for a hello of its own.
+    await helloOf(board, 'bob');
+    expect(await live?.socket.closed()).toMatchObject({ code: 4409 });
+    // Eve does not come back, and had the same time.
+    await board.until(
+      lostClaim.task.id,
+      ({ consecutive_failures: failures }) => failures === 1,
+      'has crashed',
+    );
+    expect(own.crashed()).toBe(1);
+    expect((await endClaim(board.server, claim, 'complete')).status).toBe(200);
+    await auditBoard(sql, board.name);
+  });
+});
+
+test('of a socket that was several workers all are given the time to come back, and all crash after it', async () => {
+  const [board] = await servers.board();
+  await board.lane('work');
+  await board.tasks('work', 3, { backoff: { base_seconds: 0 } });
+  for (const worker of ['ann', 'bob', 'eve']) await flagged(board, worker);
+  const own = await ownServer(board, 500);
+  const port = own.port();
+  for (const worker of ['ann', 'bob', 'eve']) await own.hello(port, worker);
+  for (const worker of ['ann', 'bob', 'eve'])
+    own.departures.leave({
+      board: port.board,
+      lane: 'work',
+      worker,
+      socketId: port.socketId,
+      isLost: true,
+      mayCrashAtOnce: false,
+    });
+  await own.departures.drain();
+  expect(own.crashed()).toBe(0);
+  await eventually('all have crashed', () => own.crashed() === 3);
 });

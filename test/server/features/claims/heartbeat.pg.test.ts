@@ -10,14 +10,14 @@ async function claimedTask(): Promise<[TestBoard, TestBoard, Claim]> {
   const [board, elsewhere] = await servers.board();
   await board.lane('work');
   await board.task('work');
-  return [board, elsewhere, await board.claim('work', { lease_seconds: 5 })];
+  return [board, elsewhere, await board.claim('work', { lease_seconds: 60 })];
 }
 
 test('a heartbeat extends the lease from now, by the claim’s own length or the one it asks for', async () => {
   const [board, , claim] = await claimedTask();
   const plain = (await endClaim(board.server, claim, 'heartbeat')).body;
   expect(Date.parse(plain.lease_expires_at)).toBeGreaterThan(Date.parse(claim.lease_expires_at));
-  const longer = (await endClaim(board.server, claim, 'heartbeat', { lease_seconds: 60 })).body;
+  const longer = (await endClaim(board.server, claim, 'heartbeat', { lease_seconds: 120 })).body;
   expect(Date.parse(longer.lease_expires_at) - Date.parse(plain.lease_expires_at)).toBeGreaterThan(54_000);
   const next = (await endClaim(board.server, claim, 'heartbeat')).body;
   expect(Date.parse(next.lease_expires_at)).toBeGreaterThanOrEqual(Date.parse(longer.lease_expires_at));

@@ -1,14 +1,18 @@
 /** The one order of what is appended here and what is read from the rings; the database is a script. */
+import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { ServerFrame } from '../../../../src/contract/frames.ts';
 import { type Growth, OutputFeed } from '../../../../src/server/features/claims/output/output-feed.ts';
 import { OutputFeeds } from '../../../../src/server/features/claims/output/output-feeds.ts';
+import type { OutputWatch } from '../../../../src/server/features/watch/service.ts';
 import type { Uuid } from '../../../../src/server/kernel/ids.ts';
 import { eventually } from '../../../fixtures/eventually.ts';
 
 const TASK = '01900000-0000-7000-8000-000000000001' as Uuid;
 const RUN = '01900000-0000-7000-8000-000000000002' as Uuid;
 const AT = '2026-01-01T00:00:01.000Z';
+
+const neverEnded = (): void => expect.unreachable('the watch was ended');
 
 type OutputFrame = Extract<ServerFrame, { type: 'output' }>;
 
@@ -51,6 +55,7 @@ class Scene {
         this.frames.push(JSON.parse(wire.toString('utf8', wire.indexOf('{'))));
         return true;
       },
+      end: neverEnded,
     });
     return this;
   }
@@ -220,6 +225,21 @@ test('a header that was read before what came since takes nothing back', async (
   expect(scene.reads).toBe(reads);
 });
 
+test('what a ring lost all of, before it could be read, is said with the next line', async () => {
+  const scene = await new Scene().watch();
+  scene.publish(1, 1);
+  await scene.untilSeen(1);
+  // Another server has taken 2 to 4, and overwritten them by the time that they are read.
+  scene.newest = 4;
+  scene.oldest = 5;
+  const { reads } = scene;
+  scene.feed.look();
+  await eventually('the ring is read', () => scene.reads > reads);
+  scene.newest = 5;
+  scene.feed.look();
+  await scene.untilSeen(1, -3, 5);
+});
+
 test('nothing is made for a socket without room', async () => {
   const scene = await new Scene().watch();
   scene.publish(1, 1);
@@ -249,6 +269,7 @@ test('what many watch is handed out in slices, each line once and in order, and 
         for (const until = performance.now() + 2; performance.now() < until; );
         return true;
       },
+      end: neverEnded,
     });
   };
   for (let count = 0; count < watchers; count += 1) add();
@@ -272,6 +293,129 @@ test('what many watch is handed out in slices, each line once and in order, and 
   expect(busiestMs).toBeLessThan(100);
 });
 
+test('a watch that leaves while a line is handed out is not sent it any more, nor what it was still to be told', async () => {
+  const scene = await new Scene().watch();
+  scene.publish(1, 1);
+  await scene.untilSeen(1);
+  let hasRoom = true;
+  let isGone = false;
+  let lateSends = 0;
+  let onSent = (): void => undefined;
+  const leaver: OutputWatch = {
+    board: { id: 1 } as never,
+    filter: { kinds: null, lanes: null, tasks: null },
+    hasRoom: () => hasRoom,
+    send: () => {
+      if (isGone) lateSends += 1;
+      return true;
+    },
+    end: neverEnded,
+  };
+  const leave = (): void => {
+    scene.feed.remove(leaver);
+    isGone = true;
+  };
+  scene.feed.add({
+    ...leaver,
+    // Takes the whole slice, so that whoever is behind it has to wait for the next turn.
+    send: () => {
+      for (const until = performance.now() + 15; performance.now() < until; );
+      setImmediate(onSent);
+      return true;
+    },
+  });
+  scene.feed.add(leaver);
+  scene.publish(2, 2);
+  leave();
+  scene.publish(3, 3);
+  await eventually('all is handed out', () => scene.seen.length === 3);
+
+  isGone = false;
+  scene.feed.add(leaver);
+  hasRoom = false;
+  scene.publish(4, 4);
+  await eventually('it is counted', () => scene.seen.length === 4);
+  hasRoom = true;
+  onSent = leave;
+  scene.feed.look();
+  await eventually('it has left', () => isGone);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(lateSends).toBe(0);
+});
+
+test('of a socket that has no room for what a thousand tasks print all is told, and one that misses more is ended', async () => {
+  const tasks = Array.from({ length: 1001 }, () => randomUUID() as Uuid);
+  const upTo = new Map<Uuid, number>();
+  const sql = async (strings: TemplateStringsArray, ...values: unknown[]): Promise<unknown[]> => {
+    if (strings[0]?.includes('outputs.read_clock')) return [{ at: AT }];
+    if (strings[0]?.includes('outputs.list_grown'))
+      return [...upTo].map(([task_id, line_count]) => ({
+        task_id,
+        line_count,
+        updated_at: AT,
+        lane: 'work',
+      }));
+    const asked = values[0] as readonly Uuid[];
+    return asked.map((task_id) => ({ task_id, number: 1, run_id: RUN, at: AT, text: 'x' }));
+  };
+  const errors: unknown[] = [];
+  const feed = new OutputFeed({ id: 1, name: 'board', incarnation: 'x' } as never, {
+    sql: sql as never,
+    onError: (error) => void errors.push(error),
+  });
+  await feed.begin();
+  let isRoomy = false;
+  let asked = 0;
+  let told = 0;
+  let ends = 0;
+  feed.add({
+    board: { id: 1 } as never,
+    filter: { kinds: null, lanes: null, tasks: null },
+    hasRoom: () => {
+      asked += 1;
+      return isRoomy;
+    },
+    send: (_tail, dropped) => {
+      told += dropped;
+      return true;
+    },
+    end: () => {
+      ends += 1;
+    },
+  });
+  const print = (task: Uuid): void => void upTo.set(task, 1);
+  tasks.slice(0, 1000).forEach(print);
+  feed.look();
+  await eventually('a thousand tasks have lost a line', () => asked >= 1000);
+  isRoomy = true;
+  await eventually('it is told of each', () => {
+    feed.look();
+    return told === 1000;
+  });
+  expect(ends).toBe(0);
+
+  isRoomy = false;
+  asked = 0;
+  for (const taskId of tasks.slice(0, 1000)) {
+    const lines = [{ number: 2, runId: RUN, text: 'y' }];
+    feed.publish({ taskId, lane: 'work', at: AT, lines, afterNumber: 1, upToNumber: 2 });
+    upTo.set(taskId, 2);
+    if (upTo.size % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await eventually('a thousand tasks have lost another line', () => asked >= 1000);
+  expect(ends).toBe(0);
+  print(tasks[1000] as Uuid);
+  feed.look();
+  await eventually('it is ended', () => ends > 0);
+  isRoomy = true;
+  const before = [asked, told];
+  feed.publish({ taskId: tasks[0] as Uuid, lane: 'work', at: AT, lines: [], afterNumber: 2, upToNumber: 3 });
+  feed.look();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect([asked, told]).toEqual(before);
+  expect([ends, errors]).toEqual([1, []]);
+});
+
 test('a watch stands when the database has said from when on, and is let go of when it cannot', async () => {
   const asked: ((rows: unknown[]) => void)[] = [];
   let isAway = true;
@@ -290,7 +434,7 @@ test('a watch stands when the database has said from when on, and is let go of w
   };
   const feeds = new OutputFeeds({ sql: sql as never, wake: wake as never, onError: () => undefined });
   const filter = { kinds: null, lanes: null, tasks: null };
-  const watch = { board: { id: 1 } as never, filter, hasRoom: () => true, send: () => true };
+  const watch = { board: { id: 1 } as never, filter, hasRoom: () => true, send: () => true, end: neverEnded };
   await expect(feeds.follow(watch)).rejects.toThrow('away');
   expect(listeners).toBe(0);
 

@@ -1,9 +1,12 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Claim } from '../../../../src/contract/claims.ts';
+import { LIMITS } from '../../../../src/contract/constants.ts';
 import type { Event } from '../../../../src/contract/events.ts';
 import { TAKEOVER_MODES } from '../../../../src/contract/statuses.ts';
 import { openDatabase } from '../../../../src/server/db/client.ts';
+import { transaction } from '../../../../src/server/db/tx.ts';
 import { Takeovers } from '../../../../src/server/features/claims/service.ts';
+import { memoryOf } from '../../../../src/server/features/claims/takeover/takeover.ts';
 import { DatabaseClock } from '../../../../src/server/kernel/clock.ts';
 import { IdSource, parseId } from '../../../../src/server/kernel/ids.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
@@ -212,8 +215,8 @@ describe('a takeover', () => {
   });
 });
 
-/** Takeovers whose transactions carry one claim each. */
-function slowTakeovers(takenMax?: number): Takeovers {
+/** Takeovers whose transactions carry one claim each, or so many. */
+function slowTakeovers(takenMax?: number, perTurnMax = 1): Takeovers {
   const { cold, close } = openDatabase({ url: servers.database.url, hotConnectionsMax: 1 });
   onTestFinished(close);
   const parts = {
@@ -224,7 +227,7 @@ function slowTakeovers(takenMax?: number): Takeovers {
     presence: { flush: async () => undefined, see: () => undefined },
     returns: { give: () => undefined },
     allowance: { take: () => true },
-    perTurnMax: 1,
+    perTurnMax,
     takenMax,
   };
   return new Takeovers(parts as never);
@@ -262,6 +265,36 @@ test('a takeover of several transactions stops where a newer one has begun, and 
   expect(adopted.map(({ hold }) => hold.taskId).sort()).toEqual([early, late]);
   for (const { task } of held) expect((await board.read(task.id)).claim).toMatchObject({ worker: 'second' });
   await expectFenced(board);
+});
+
+test('two tries of one takeover that finish side by side adopt no more than one answer carries', async () => {
+  const [board] = await servers.board();
+  const { sql } = servers.database;
+  const PER_TURN = 60;
+  await board.lane('work');
+  await board.tasks('work', 2 * PER_TURN);
+  for (const worker of ['a', 'b']) await board.claims('work', { worker, max: PER_TURN, lease_seconds: 600 });
+  await untilLanesOnline(sql);
+  const [row] = await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`;
+  const ref = { id: row?.id ?? 0, name: board.name, incarnation: '' };
+  const caller = { kind: 'key', keyId: 'key_test', role: 'admin' } as never;
+  const request = { caller, board: ref, lane: 'work', body: { mode: 'adopt', worker: 'new' } } as const;
+  const takeovers = slowTakeovers(undefined, PER_TURN);
+  const { cold, close } = openDatabase({ url: servers.database.url });
+  onTestFinished(close);
+  // Nothing can be taken by the first transaction, and everything by the others.
+  const first = await sql.begin(async (holds) => {
+    await holds`SELECT FROM claims WHERE board_id = ${ref.id} FOR UPDATE`;
+    return transaction(cold, (tx) => takeovers.begin(tx, request));
+  });
+  expect(first.rest).toHaveLength(2 * PER_TURN);
+  const second = takeovers.recall(request, memoryOf(first));
+  await takeovers.finish({ ...first, rest: first.rest.slice(0, PER_TURN) });
+  await takeovers.finish(second);
+  const adopted = await takeovers.adoptedBy(first);
+  expect([first.adopted.length, second.adopted.length, adopted.length]).toEqual([60, 40, 100]);
+  const { fold } = await auditBoard(sql, board.name);
+  expect(fold.counts).toMatchObject({ running: LIMITS.claimsMax, ready: 2 * PER_TURN - LIMITS.claimsMax });
 });
 
 test.each(TAKEOVER_MODES)(

@@ -173,10 +173,16 @@ describe('a takeover by adoption', () => {
 });
 
 describe('a takeover under an Idempotency-Key', () => {
-  const once = (board: TestBoard, key: string, mode: TakeoverMode = 'adopt'): Promise<CallAnswer> =>
+  const once = (
+    board: TestBoard,
+    key: string,
+    mode: TakeoverMode = 'adopt',
+    signal?: AbortSignal,
+  ): Promise<CallAnswer> =>
     board.call('POST', '/lanes/work/takeover', {
       body: { mode, worker: 'new' },
       headers: { 'Idempotency-Key': key },
+      ...(signal === undefined ? {} : { signal }),
     });
   const runsOf = (answer: CallAnswer): string[] =>
     (expectStatus(answer, 200).body.claims as Claim[]).map((claim) => claim.run_id).sort();
@@ -218,13 +224,40 @@ describe('a takeover under an Idempotency-Key', () => {
       expect((await cut).status).toBe(503);
     });
     const answers = await Promise.all([once(elsewhere, 'cut'), once(board, 'cut')]);
-    const runs = new Set(answers.filter(({ status }) => status === 200).flatMap(runsOf));
+    const answered = answers.filter(({ status }) => status === 200).map(runsOf);
+    const runs = new Set(answered.flat());
     expect(runs.size).toBe(2);
+    for (const own of answered) expect(own).toEqual([...runs].sort());
     const last = await once(board, 'cut');
     expect(runsOf(last)).toEqual([...runs].sort());
     expect(last.body.lane.epoch).toBe(2);
     for (const claim of last.body.claims as Claim[])
       expect((await endClaim(board.server, claim, 'complete')).status).toBe(200);
+    await auditBoard(sql, board.name);
+  });
+
+  test('that comes again while the first still runs is answered with what the first adopts', async () => {
+    const { boards, held } = await heldByOld(3);
+    const [board, elsewhere] = boards as [TestBoard, TestBoard];
+    const { sql } = servers.database;
+    const gone = new AbortController();
+    const tries: Promise<CallAnswer | null>[] = [];
+    await sql.begin(async (tx) => {
+      const runs = held.map((claim) => parseId('run', claim.run_id) ?? '');
+      await tx`SELECT FROM claims WHERE run_id = ANY(${runs}::uuid[]) FOR UPDATE`;
+      tries.push(once(board, 'twice', 'adopt', gone.signal).catch(() => null));
+      await untilStanding(sql, 'claims.lock_taken', 'row');
+      // Its client has lost the connection, and asks again.
+      gone.abort();
+      tries.push(once(elsewhere, 'twice'));
+      await untilStanding(sql, 'lanes.lock', 'row');
+    });
+    const [first, second] = await Promise.all(tries);
+    expect(first).toBeNull();
+    expect(second?.headers.get('Idempotent-Replayed')).toBe('true');
+    const claims: Claim[] = second?.body.claims;
+    expect(claims).toHaveLength(3);
+    for (const claim of claims) expect((await endClaim(board.server, claim, 'complete')).status).toBe(200);
     await auditBoard(sql, board.name);
   });
 

@@ -21,7 +21,7 @@ function setup() {
   const offers = new Map<string, Offer>();
   const see = (offer: Offer): void => void offers.set(offer.lane, offer);
   const parts = {
-    companions: [
+    socketListeners: [
       {
         onHello: async () => undefined,
         onClose: (_port: unknown, cause: string) => void state.left.push(`${cause} after ${state.returned}`),
@@ -147,7 +147,7 @@ test('what is asked for on any of its lanes, or being turned into frames, counts
   expect(second.canTake()).toBe(true);
 });
 
-test('its companions hear of the close when all that it never took on is on its way back, and once', async () => {
+test('its listeners hear of the close when all that it never took on is on its way back, and once', async () => {
   const { socket, state, presenting, offerOf } = setup();
   const [first, second] = [await offerOf('l', 3), await offerOf('other', 3)];
   take(first, 'a');
@@ -165,7 +165,7 @@ test('its companions hear of the close when all that it never took on is on its 
   expect(state.left).toEqual(['lost after a,b']);
 });
 
-test('its companions hear of the close also when a hello was replaced while tasks were being claimed on it', async () => {
+test('its listeners hear of the close also when a hello was replaced while tasks were being claimed on it', async () => {
   const { socket, state, offerOf } = setup();
   const earlier = await offerOf('l', 3);
   earlier.asked = 1;

@@ -116,7 +116,8 @@ describe('reading a task with Prefer: wait', () => {
     const answer = await waiting;
     expect(answer.body.task).toMatchObject({ status: 'done', summary: 'done by hand' });
     expect(answer.headers.get('Preference-Applied')).toBe('wait=30');
-    expect(performance.now() - startedAt).toBeLessThan(5000);
+    // Half of its wait: it was told.
+    expect(performance.now() - startedAt).toBeLessThan(15_000);
   });
 
   test('returns the task as it is at the end of the wait', async () => {

@@ -20,7 +20,7 @@ import {
   openWorkerSockets,
   type SocketOpening,
 } from '../../lanes/service.ts';
-import type { CloseCause, WorkerCompanion, WorkerGreeting, WorkerPort } from '../../watch/service.ts';
+import type { CloseCause, WorkerGreeting, WorkerPort, WorkerSocketListener } from '../../watch/service.ts';
 import type { Departures } from './departures.ts';
 
 interface AttendanceParts {
@@ -46,9 +46,14 @@ interface Named {
   readonly worker: string;
 }
 
+interface Said extends Named {
+  /** Hellos whose answer has not come yet, or never will: each of them may still be written. */
+  unanswered: number;
+}
+
 interface Greeted {
   /** As whom it has said hello, or is just doing so. */
-  readonly names: Map<string, Named>;
+  readonly names: Map<string, Said>;
   /** Null while it is open. */
   cause: CloseCause | null;
 }
@@ -59,10 +64,10 @@ interface Standing extends Named {
   readonly openedUs: number;
 }
 
-/** When the hello was written; null: a newer one came in the same moment. */
+/** When the hello was written; null: it was not, because its socket had closed or a newer one came in the same moment. */
 type Opened = number | null;
 
-export class Attendance implements WorkerCompanion {
+export class Attendance implements WorkerSocketListener {
   readonly #parts: AttendanceParts;
   readonly #hellos: Batcher<BoardRef, SocketOpening, Opened>;
   readonly #sockets = new Map<Uuid, Greeted>();
@@ -85,18 +90,26 @@ export class Attendance implements WorkerCompanion {
     const { board, socketId } = port;
     const socket = this.#sockets.get(socketId) ?? { names: new Map(), cause: null };
     const key = keyOf(board.id, lane, worker);
-    const isKnown = socket.names.has(key);
-    if (!isKnown) assertMayBeOneMore(socket, lane);
+    const known = socket.names.get(key);
+    if (known === undefined) assertMayBeOneMore(socket, lane);
+    const said = known ?? { lane, worker, unanswered: 0 };
     this.#sockets.set(socketId, socket);
-    socket.names.set(key, { lane, worker });
+    socket.names.set(key, said);
+    said.unanswered += 1;
     let openedUs: Opened;
     try {
       openedUs = await this.#hellos.submit(board, { lane, worker, version, socketId });
     } catch (error) {
-      // What was said before is written, and stays so.
-      if (!isKnown && !isDatabaseAway(error)) socket.names.delete(key);
+      if (!isDatabaseAway(error)) {
+        said.unanswered -= 1;
+        // What was said before is written, and stays so.
+        if (known === undefined) socket.names.delete(key);
+      }
       throw error;
     }
+    said.unanswered -= 1;
+    // It closed before the hello was written, and its close has been told.
+    if (openedUs === null && socket.cause !== null) return;
     const standing = this.#standing.get(key);
     if (openedUs === null || (standing !== undefined && standing.openedUs > openedUs)) {
       supersede(port);
@@ -104,9 +117,10 @@ export class Attendance implements WorkerCompanion {
     }
     if (standing !== undefined && standing.port !== port) supersede(standing.port);
     if (socket.cause !== null) {
-      // It closed while the hello was on its way, and nobody else will say so.
+      // It closed while the hello was being written, and nobody else will say so.
       this.#standing.delete(key);
-      this.#parts.departures.leave({ board, lane, worker, socketId, isLost: socket.cause === 'lost' });
+      const isLost = socket.cause === 'lost';
+      this.#parts.departures.leave({ board, lane, worker, socketId, isLost, mayCrashAtOnce: false });
       return;
     }
     this.#standing.set(key, { port, lane, worker, openedUs });
@@ -118,9 +132,11 @@ export class Attendance implements WorkerCompanion {
     if (socket === undefined) return;
     this.#sockets.delete(socketId);
     socket.cause = cause;
-    for (const [key, { lane, worker }] of socket.names) {
+    const isLost = cause === 'lost';
+    for (const [key, { lane, worker, unanswered }] of socket.names) {
       if (this.#standing.get(key)?.port === port) this.#standing.delete(key);
-      this.#parts.departures.leave({ board, lane, worker, socketId, isLost: cause === 'lost' });
+      const mayCrashAtOnce = unanswered === 0;
+      this.#parts.departures.leave({ board, lane, worker, socketId, isLost, mayCrashAtOnce });
     }
   }
 
@@ -165,21 +181,27 @@ export class Attendance implements WorkerCompanion {
     return this.#hellos.drain();
   }
 
-  /** Of several hellos as one worker the last counts. */
+  /**
+   * Of several hellos as one worker the last counts. One whose socket has closed while it waited is not written: its worker has come back
+   * meanwhile, perhaps on another server, and would be sent away for a socket that is no more.
+   */
   async #openGathered(board: BoardRef, openings: readonly SocketOpening[]): Promise<Settled<Opened>[]> {
-    const latest = new Map(
-      openings.map((opening) => [keyOf(board.id, opening.lane, opening.worker), opening]),
-    );
-    const rows = await retriedStatement(() =>
-      openWorkerSockets(this.#parts.sql, board.id, [...latest.values()]),
-    );
+    const latest = new Map<string, SocketOpening>();
+    const rows = await retriedStatement(async () => {
+      latest.clear();
+      for (const opening of openings)
+        if (this.#sockets.has(opening.socketId))
+          latest.set(keyOf(board.id, opening.lane, opening.worker), opening);
+      return latest.size === 0 ? [] : openWorkerSockets(this.#parts.sql, board.id, [...latest.values()]);
+    });
     const openedUs = new Map(rows.map((row) => [keyOf(board.id, row.lane, row.worker), row.opened_us]));
     return openings.map((opening): Settled<Opened> => {
       const key = keyOf(board.id, opening.lane, opening.worker);
+      const counted = latest.get(key);
+      if (counted === undefined) return { ok: true, value: null };
       const written = openedUs.get(key);
       if (written === undefined) return { ok: false, error: laneNotFound(board.name, opening.lane) };
-      const isCounted = latest.get(key)?.socketId === opening.socketId;
-      return { ok: true, value: isCounted ? written : null };
+      return { ok: true, value: counted.socketId === opening.socketId ? written : null };
     });
   }
 }

@@ -7,7 +7,8 @@
  *
  * A worker may have been unable to come back by our own fault: what refused its hello was the same outage. So only what is decided at
  * once, by a server that has stood still for nobody of late, crashes at once. Every other close is written first, and crashes what it
- * must when the worker has had the time to say hello again.
+ * must when the worker has had the time to say hello again. The same holds for a socket that closed before its hello was answered: the
+ * worker may have said hello elsewhere before that one was written over it, and that socket is now sent away as the older.
  */
 import type { Sql } from '../../../db/client.ts';
 import { BoardGoneError, isConflict, isDatabaseAway } from '../../../db/failures.ts';
@@ -30,6 +31,8 @@ export interface Departure {
   readonly socketId: Uuid;
   /** Neither superseded nor sent away by a server that stops: what asked to be crashed is. */
   readonly isLost: boolean;
+  /** False: a hello of this socket as this worker was not answered, so nobody knows whom it was written over. */
+  readonly mayCrashAtOnce: boolean;
 }
 
 interface Owed extends Departure {
@@ -95,7 +98,8 @@ export class Departures {
     if (this.#owed.size >= OWED_MAX) return;
     const nowMs = performance.now();
     this.#noticeStall(nowMs);
-    const crashFromMs = nowMs < this.#unsteadyUntilMs ? Number.POSITIVE_INFINITY : nowMs;
+    const isAtOnce = departure.mayCrashAtOnce && nowMs >= this.#unsteadyUntilMs;
+    const crashFromMs = isAtOnce ? nowMs : Number.POSITIVE_INFINITY;
     const owed = { ...departure, closedAtMs: nowMs, crashFromMs, isTrying: false };
     this.#owed.add(owed);
     void this.#try(owed);
@@ -174,7 +178,8 @@ export class Departures {
   /** Resolves to how many claims ended. */
   #settleTurn(boardId: number, departures: readonly Owed[]): Promise<number> {
     const lane = departures[0]?.lane ?? '';
-    const lost = new Map(departures.filter(({ isLost }) => isLost).map((owed) => [owed.socketId, owed]));
+    // A socket may have been several workers of the lane.
+    const lost = new Map(departures.filter(({ isLost }) => isLost).map((owed) => [keyOf(owed), owed]));
     return transaction(this.#parts.sql, async (tx) => {
       const nowMs = performance.now();
       const closings = departures.map(({ worker, socketId, closedAtMs }) => {
@@ -183,7 +188,7 @@ export class Departures {
       const closed = await closeWorkerSockets(tx, boardId, lane, closings);
       const closedAt = new Map<string, string>();
       for (const { worker, socket_id: socketId, socket_closed_at: at } of closed) {
-        const owed = lost.get(socketId);
+        const owed = lost.get(keyOf({ worker, socketId }));
         if (owed !== undefined && this.#mayCrash(owed)) closedAt.set(worker, at);
       }
       if (closedAt.size === 0) return 0;
@@ -201,6 +206,10 @@ export class Departures {
       return holds.length;
     });
   }
+}
+
+function keyOf({ worker, socketId }: Pick<Departure, 'worker' | 'socketId'>): string {
+  return `${socketId} ${worker}`;
 }
 
 function isSettling({ crashFromMs }: Owed, nowMs: number): boolean {

@@ -6,6 +6,10 @@
  * locked at that moment holds up nobody: what it is owed is written down with it, it is given with a later beat, and it is not judged
  * before.
  *
+ * A pulse that is ahead of the clock says that the clock was put back: it begins afresh, and nothing is given. Every limit has moved away
+ * from the clock together with the last beat, by at least as much as an outage at that moment could have taken; were it longer, the clock
+ * would have come past the beat, and it would be found as any other.
+ *
  * The alternative, that each server gives back what it noticed itself to have been away, lets a server that was paused alone extend leases
  * whose holders were heard all the time by the others, and two servers that come back together give twice.
  */
@@ -54,6 +58,10 @@ export class Outages {
       await pinPlans(tx);
       const gap = await lockGap(tx);
       if (gap === null) return null;
+      if (gap.seconds < 0) {
+        await resumePulse(tx);
+        return null;
+      }
       const deadline = performance.now() + GIVING_BACK_MS_MAX;
       let leases = 0;
       let last: ClaimPlace | null = null;

@@ -4,10 +4,10 @@
  * pulse of all servers stands still (outage.ts): until it goes on, nobody knows what a limit is worth.
  */
 import type { Sql } from '../../../db/client.ts';
-import { transaction, withinDeadline } from '../../../db/tx.ts';
+import { impatientTransaction, withinDeadline } from '../../../db/tx.ts';
 import type { Wake } from '../../../db/wake.ts';
 import { unreachable } from '../../../kernel/assert.ts';
-import { takeTurns } from '../../../kernel/turns.ts';
+import { Turns } from '../../../kernel/turns.ts';
 import type { End } from '../../tasks/service.ts';
 import { type Ending, settleEndings } from '../settle.ts';
 import { listOverdueBoards, lockOverdueHolds, type Overdue, type OverdueRow } from '../store/end.ts';
@@ -24,8 +24,8 @@ export class Reaper {
   readonly #sql: Sql;
   readonly #wake: Wake;
   readonly #onReaped: (overdue: Overdue) => void;
-  /** Boards that the last sweep failed for: the others come first. */
-  #troubled = new Set<number>();
+  /** Of boards. */
+  readonly #turns = new Turns<number>({ roundsMax: TURNS_PER_SWEEP_MAX, durationMsMax: SWEEP_MS_MAX });
 
   constructor(sql: Sql, wake: Wake, onReaped: (overdue: Overdue) => void) {
     this.#sql = sql;
@@ -33,26 +33,16 @@ export class Reaper {
     this.#onReaped = onReaped;
   }
 
-  /** Boards take turns: the wreck of a fleet on one of them holds up nobody else's. */
+  /** Boards take turns: neither the wreck of a fleet on one of them nor one that stands still holds up anybody else's. */
   async sweep(signal: AbortSignal): Promise<void> {
-    const boardIds = await withinDeadline(listOverdueBoards(this.#sql, BOARDS_PER_SWEEP_MAX));
-    const bounds = { roundsMax: TURNS_PER_SWEEP_MAX, durationMsMax: SWEEP_MS_MAX, signal };
-    const earlier = this.#troubled;
-    this.#troubled = new Set();
-    boardIds.sort((a, b) => Number(earlier.has(a)) - Number(earlier.has(b)));
-    await takeTurns(boardIds, bounds, async (boardId) => {
-      try {
-        return await this.#sweepBoard(boardId);
-      } catch (error) {
-        this.#troubled.add(boardId);
-        throw error;
-      }
-    });
+    const listed = listOverdueBoards(this.#sql, this.#turns.troubled, BOARDS_PER_SWEEP_MAX);
+    const boardIds = await withinDeadline(listed);
+    await this.#turns.take(boardIds, signal, (boardId, patienceMs) => this.#sweepBoard(boardId, patienceMs));
   }
 
   /** True: there may be more. */
-  async #sweepBoard(boardId: number): Promise<boolean> {
-    const taken = await transaction(this.#sql, async (tx) => {
+  async #sweepBoard(boardId: number, patienceMs: number): Promise<boolean> {
+    const taken = await impatientTransaction(this.#sql, patienceMs, async (tx) => {
       const holds = await lockOverdueHolds(tx, boardId, HOLDS_PER_TURN_MAX);
       await settleEndings(tx, boardId, holds.map(endingOf));
       return holds;

@@ -48,7 +48,8 @@ interface Sent {
 
 /** Lost for one watch, until it can be told. */
 interface Dropped {
-  readonly runId: Uuid;
+  /** Null: nothing of the task has been there to read; its next line is, for the ring has grown meanwhile. */
+  readonly runId: Uuid | null;
   readonly count: number;
 }
 
@@ -71,6 +72,11 @@ const LOOK_INTERVAL_MS = 50;
 const TASKS_MAX = 10_000;
 /** Parcels that wait to be handed out: 6 MB at most. What comes then is read from the rings when there are none. */
 const OUTBOX_MAX = 64;
+/**
+ * Tasks of which a watch is yet to be told that it has lost lines, at some 0.2 KiB each. Past it, its socket is ended: it reads more slowly than
+ * it can be told what it misses, and a loss must not go unsaid.
+ */
+const DROPPED_TASKS_MAX = 1000;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000' as Uuid;
 
 export class OutputFeed {
@@ -151,8 +157,9 @@ export class OutputFeed {
         await this.#lookOnce();
         await this.#untilHandedOut();
         for (const [watch, { dropped }] of this.#watches) {
+          if (dropped.size === 0) continue;
           if (isSliceOver()) await nextTurn();
-          this.#sendDropped(watch, dropped);
+          if (this.#watches.has(watch)) this.#sendDropped(watch, dropped);
         }
         await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL_MS).unref());
       }
@@ -253,7 +260,8 @@ export class OutputFeed {
         for (const [watch, { fromParcel, dropped }] of this.#watches) {
           if (number < fromParcel || !wants(watch, parcel.task, parcel.lane)) continue;
           if (isSliceOver()) await nextTurn();
-          this.#send(watch, dropped, parcel);
+          // It may have left in this time, and been told that it has.
+          if (this.#watches.has(watch)) this.#send(watch, dropped, parcel);
         }
       }
     } catch (error) {
@@ -263,30 +271,35 @@ export class OutputFeed {
     }
   }
 
-  /** It goes on with every turn, so this is soon. */
+  /** It goes on with every turn, so this is soon; who only waits for it takes no share of them. */
   async #untilHandedOut(): Promise<void> {
-    while (this.#isHandingOut) await nextTurn();
+    while (this.#isHandingOut) await new Promise((resolve) => setImmediate(resolve));
   }
 
   #send(watch: OutputWatch, dropped: Map<Uuid, Dropped>, { taskId, lost, portions }: Parcel): void {
     const known = dropped.get(taskId);
     let lostBefore = (known?.count ?? 0) + lost;
-    let runId = known?.runId;
+    let runId = known?.runId ?? null;
     for (const portion of portions) {
       runId = portion.runId;
       // Without room nothing is made.
       const isTaken = watch.hasRoom() && watch.send(portion.tail, lostBefore);
       lostBefore = isTaken ? 0 : lostBefore + portion.lines.length;
     }
-    if (lostBefore > 0 && runId !== undefined) dropped.set(taskId, { runId, count: lostBefore });
+    if (lostBefore > 0) dropped.set(taskId, { runId, count: lostBefore });
     else dropped.delete(taskId);
+    if (dropped.size <= DROPPED_TASKS_MAX) return;
+    this.remove(watch);
+    watch.end();
   }
 
   /** The end of what was lost may be the end of the output: then nothing would follow that says so. */
   #sendDropped(watch: OutputWatch, dropped: Map<Uuid, Dropped>): void {
-    for (const [taskId, { runId, count }] of dropped)
-      if (watch.hasRoom() && watch.send(emptyTail(taskId, runId), count)) dropped.delete(taskId);
-      else return;
+    for (const [taskId, { runId, count }] of dropped) {
+      if (runId === null) continue;
+      if (!watch.hasRoom() || !watch.send(emptyTail(taskId, runId), count)) return;
+      dropped.delete(taskId);
+    }
   }
 
   #remember(taskId: Uuid, sent: Sent): void {

@@ -16,7 +16,7 @@ import { actorOf } from '../../../kernel/principal.ts';
 import { boardNotFound, type ClaimTokens } from '../../auth/service.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import type { ConfigCache } from '../../lanes/service.ts';
-import type { BoardFeeds, OpenWorkerLink, WorkerCompanion } from '../../watch/service.ts';
+import type { BoardFeeds, OpenWorkerLink, WorkerSocketListener } from '../../watch/service.ts';
 import type { ClaimedTasks, Claiming } from '../claiming/claiming.ts';
 import type { HandingOver } from '../claiming/handing-over.ts';
 import type { Returns } from '../claiming/returns.ts';
@@ -37,7 +37,7 @@ interface PushingParts extends RunVerbParts {
   readonly feeds: BoardFeeds;
   /** How long a pushed claim may stay without its claim_ack. */
   readonly claimAckMs: number;
-  readonly companions: readonly WorkerCompanion[];
+  readonly socketListeners: readonly WorkerSocketListener[];
   readonly onError: (error: unknown) => void;
 }
 

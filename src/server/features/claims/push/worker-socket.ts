@@ -13,10 +13,10 @@ import { ProblemError } from '../../../kernel/problem-error.ts';
 import type { ClaimTokens } from '../../auth/service.ts';
 import type {
   CloseCause,
-  WorkerCompanion,
   WorkerGreeting,
   WorkerLink,
   WorkerPort,
+  WorkerSocketListener,
 } from '../../watch/service.ts';
 import type { HandingOver } from '../claiming/handing-over.ts';
 import { type Undelivered, undeliveredOf } from '../claiming/returns.ts';
@@ -47,7 +47,7 @@ interface WorkerSocketParts extends RunVerbParts {
   readonly handingOver: HandingOver;
   readonly tokens: ClaimTokens;
   readonly claimAckMs: number;
-  readonly companions: readonly WorkerCompanion[];
+  readonly socketListeners: readonly WorkerSocketListener[];
   readonly onError: (error: unknown) => void;
 }
 
@@ -88,7 +88,7 @@ export class WorkerSocket implements WorkerLink {
   /** It let a claim lapse, and has not been heard of since. */
   #isSilent = false;
   #isClosed = false;
-  /** Null: it is open, or the companions have been told. */
+  /** Null: it is open, or the listeners have been told. */
   #closeCause: CloseCause | null = null;
 
   constructor(port: WorkerPort, parts: WorkerSocketParts) {
@@ -103,8 +103,8 @@ export class WorkerSocket implements WorkerLink {
   }
 
   async greet(greeting: WorkerGreeting): Promise<void> {
-    for (const companion of this.#parts.companions) {
-      await companion.onHello(this.#port, greeting);
+    for (const listener of this.#parts.socketListeners) {
+      await listener.onHello(this.#port, greeting);
       if (this.#isClosed) return;
     }
     const earlier = this.#offers.get(greeting.lane);
@@ -189,14 +189,14 @@ export class WorkerSocket implements WorkerLink {
   }
 
   /**
-   * The companions hear of the close when all that this socket never took on is on its way back: what they do about its claims is then
+   * The listeners hear of the close when all that this socket never took on is on its way back: what they do about its claims is then
    * about those that it had.
    */
   #takeLeave(): void {
     const cause = this.#closeCause;
     if (cause === null || this.#underWay() > 0 || this.#replaced.size > 0) return;
     this.#closeCause = null;
-    for (const companion of this.#parts.companions) companion.onClose(this.#port, cause);
+    for (const listener of this.#parts.socketListeners) listener.onClose(this.#port, cause);
   }
 
   /** Nothing is taken any more, and what has not been acknowledged goes back. */

@@ -1,6 +1,6 @@
 /** Runs as their holders see them: heartbeats and ends, gathered per board, each checked against the row. */
 import { LIMITS } from '../../../../contract/constants.ts';
-import type { EndReply, HeartbeatReply, Run } from '../../../../contract/runs.ts';
+import type { EndReply, HeartbeatBody, HeartbeatReply, Run } from '../../../../contract/runs.ts';
 import type { Outcome } from '../../../../contract/statuses.ts';
 import type { Runner, Sql, Tx } from '../../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../../db/event-log.ts';
@@ -19,14 +19,17 @@ import type { Inbox } from '../steering/inbox.ts';
 import { type CompletedRow, type Completion, completeRuns } from '../store/complete.ts';
 import { type HeldRow, lockHolds, markReviewers } from '../store/end.ts';
 import {
+  type Beat,
   type BeatRow,
   extendLeases,
   findOverfull,
   type LoggedBeat,
+  type RecordedBeat,
   recordBeats,
 } from '../store/heartbeat.ts';
 import { findRunEnds, findRuns, listTaskRuns, type RunRow } from '../store/run.ts';
 import { runOf, toldMessageOf } from '../view.ts';
+import { type JoinedBeats, roundsOf } from './beat-rounds.ts';
 import { claimLost } from './claim-lost.ts';
 import { actorOfHold, type RunBeat, type RunEnd } from './run-operation.ts';
 
@@ -49,6 +52,8 @@ const WAITING_MAX = 20_000;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Of ends, and again of heartbeats, of all boards: a backlog of seconds, or of 64 of the largest. */
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
+
+type BeatResults = Map<RunBeat, Settled<HeartbeatReply>>;
 
 export class Running {
   readonly #parts: RunningParts;
@@ -160,67 +165,83 @@ export class Running {
     }
   }
 
-  /** One beat of each run at a time, so that what a second one carries is kept as well. */
+  /** One joined heartbeat of each run at a time, so that what a second one carries is kept as well. */
   async #beatGathered(board: BoardRef, beats: readonly RunBeat[]): Promise<Settled<HeartbeatReply>[]> {
-    const results = new Map<RunBeat, Settled<HeartbeatReply>>();
-    for (let rest = beats; rest.length > 0; rest = rest.filter((beat) => !results.has(beat))) {
-      const first = firstOfEachRun(rest);
-      for (const beat of await this.#findOverfull(board, first))
-        results.set(beat, { ok: false, error: tooMuchMetadata() });
-      const distinct = first.filter((beat) => !results.has(beat));
-      const settled = distinct.length === 0 ? [] : await this.#beatDistinct(board, distinct);
-      distinct.forEach((beat, index) => {
-        results.set(beat, settled[index] ?? { ok: false, error: new Error('a heartbeat was not answered') });
-      });
+    const results: BeatResults = new Map();
+    const { rounds, refused } = roundsOf(beats);
+    for (const beat of refused) results.set(beat, { ok: false, error: tooManyBeats() });
+    const told = new Set<Uuid>();
+    for (const round of rounds) {
+      for (const joined of await this.#findOverfull(board, round)) {
+        if (joined.carrier !== null) results.set(joined.carrier, { ok: false, error: tooMuchMetadata() });
+        joined.dropCarrier();
+      }
+      const left = round.filter((joined) => joined.beats.length > 0);
+      if (left.length > 0) await this.#beatRound(board, left, told, results);
     }
     return beats.map(
       (beat) => results.get(beat) ?? { ok: false, error: new Error('a heartbeat was not answered') },
     );
   }
 
-  /** Beats that would pile up more on their run than one request may carry. */
-  async #findOverfull(board: BoardRef, beats: readonly RunBeat[]): Promise<RunBeat[]> {
-    const carrying = beats.filter(({ body }) => body.metadata);
+  /** Those whose carrier would pile up more on its run than one request may carry. */
+  async #findOverfull(board: BoardRef, round: readonly JoinedBeats[]): Promise<JoinedBeats[]> {
+    const carrying = round.filter(({ carrier }) => carrier?.body.metadata);
     if (carrying.length === 0) return [];
-    const found = findOverfull(this.#parts.cold, board.id, carrying.map(loggedBeatOf), LIMITS.jsonBytesMax);
-    const runIds = await withinDeadline(found);
-    return carrying.filter((beat) => runIds.has(beat.runId));
+    const beats = carrying.map(({ lead }) => loggedBeatOf(lead));
+    const runIds = await withinDeadline(findOverfull(this.#parts.cold, board.id, beats, LIMITS.jsonBytesMax));
+    return carrying.filter((joined) => runIds.has(joined.runId));
   }
 
-  async #beatDistinct(board: BoardRef, beats: readonly RunBeat[]): Promise<Settled<HeartbeatReply>[]> {
-    const extensions = beats.map(beatOf);
-    const rows = new Map(
-      (await retriedStatement(() => extendLeases(this.#parts.hot, board.id, extensions))).map((row) => [
-        row.run_id,
-        row,
-      ]),
+  /** @param told Runs whose messages ride on an earlier answer of this batch: every further one would only repeat them, all 400 KB. */
+  async #beatRound(
+    board: BoardRef,
+    round: readonly JoinedBeats[],
+    told: Set<Uuid>,
+    results: BeatResults,
+  ): Promise<void> {
+    const extended = await retriedStatement(() =>
+      extendLeases(this.#parts.hot, board.id, round.map(extensionOf)),
     );
-    this.#parts.onBeats(rows.size);
-    const held = (beat: RunBeat): BeatRow | undefined => rows.get(beat.runId);
-    const logged = beats.filter((beat) => held(beat)?.is_log_due || (held(beat) && carriesMore(beat)));
-    if (logged.length > 0) {
-      await transaction(this.#parts.hot, (tx) => logBeats(tx, board, logged, rows));
-      this.#parts.wake.ring(board.id);
-    }
-    const addressed = beats.filter((beat) => held(beat)?.has_messages);
+    const rows = new Map(extended.map((row) => [row.run_id, row]));
+    await this.#log(
+      board,
+      round.map(({ lead }) => lead),
+      rows,
+    );
+    const addressed = round.filter(({ runId }) => rows.get(runId)?.has_messages && !told.has(runId));
     const messages = await this.#parts.inbox.tell(board, addressed);
-    const lost = beats.filter((beat) => held(beat) === undefined);
+    const lost = round.filter(({ runId }) => !rows.has(runId)).map(({ runId }) => runId);
     const runs =
       lost.length === 0
         ? new Map<Uuid, RunRow>()
-        : await withinDeadline(
-            findRunEnds(
-              this.#parts.cold,
-              board.id,
-              lost.map((beat) => beat.runId),
-            ),
-          );
-    return beats.map((beat): Settled<HeartbeatReply> => {
-      const row = held(beat);
-      if (row === undefined) return { ok: false, error: claimLost(board, runs.get(beat.runId)) };
+        : await withinDeadline(findRunEnds(this.#parts.cold, board.id, lost));
+    for (const { beats, runId, taskId } of round) {
+      const row = rows.get(runId);
+      if (row === undefined) {
+        const error = claimLost(board, runs.get(runId));
+        for (const beat of beats) results.set(beat, { ok: false, error });
+        continue;
+      }
       this.#parts.presence.see({ boardId: board.id, lane: row.lane, worker: row.worker, version: null });
-      return { ok: true, value: this.#replyTo(beat, row, messages.get(beat.taskId) ?? []) };
+      this.#parts.onBeats(beats.length);
+      for (const beat of beats) {
+        const untold = told.has(runId) ? [] : (messages.get(taskId) ?? []);
+        results.set(beat, { ok: true, value: this.#replyTo(beat, row, untold) });
+        told.add(runId);
+      }
+    }
+  }
+
+  /** Of those that hold their claims, what the log gets. */
+  async #log(board: BoardRef, beats: readonly RunBeat[], rows: ReadonlyMap<Uuid, BeatRow>): Promise<void> {
+    const worthLooking = beats.filter((beat) => {
+      const row = rows.get(beat.runId);
+      return row !== undefined && (row.is_log_due || mayCarryMore(beat, row));
     });
+    if (worthLooking.length === 0) return;
+    const isHeard = await transaction(this.#parts.hot, (tx) => logBeats(tx, board, worthLooking, rows));
+    if (isHeard) this.#parts.wake.ring(board.id);
   }
 
   #replyTo(beat: RunBeat, row: BeatRow, messages: readonly ToldRow[]): HeartbeatReply {
@@ -331,6 +352,12 @@ function noReview(): ProblemError {
   });
 }
 
+function tooManyBeats(): ProblemError {
+  const detail =
+    'This run says more at once than is kept of it; join what its heartbeats carry, and retry shortly.';
+  return new ProblemError('rate_limited', detail, { headers: { 'Retry-After': '1' } });
+}
+
 function tooMuchMetadata(): ProblemError {
   const detail = `The metadata of a run may not exceed ${LIMITS.jsonBytesMax} bytes in all; put results into the result.`;
   return new ProblemError('payload_too_large', detail);
@@ -340,43 +367,51 @@ function loggedBeatOf({ body, ...hold }: RunBeat): LoggedBeat {
   const checkpoint = body.checkpoint ?? null;
   return {
     ...hold,
+    progress: body.progress ?? null,
     metadata: body.metadata ?? null,
     checkpoint: checkpoint === null ? null : JSON.stringify(checkpoint),
+    isTelling: isTelling(body),
   };
 }
 
-function beatOf({ body, ...hold }: RunBeat) {
-  return {
-    ...hold,
-    leaseSeconds: body.lease_seconds ?? null,
-    progress: body.progress ?? null,
-  };
+function extensionOf({ taskId, runId, attempt, leaseSeconds }: JoinedBeats): Beat {
+  return { taskId, runId, attempt, leaseSeconds };
 }
 
-/** A note, metadata or progress is worth an event of its own, however recent the last one is. */
-function carriesMore({ body }: RunBeat): boolean {
-  return [body.note, body.metadata, body.progress, body.checkpoint].some(
-    (part) => part !== null && part !== undefined,
-  );
+/** A note or metadata is worth an event of its own, however recent the last one is. */
+function isTelling({ note, metadata }: HeartbeatBody): boolean {
+  return Boolean(note) || Boolean(metadata);
 }
 
+/** Whether it is worth a look at the rows under their locks. A number that is not above what has been kept never will be. */
+function mayCarryMore({ body }: RunBeat, { progress }: BeatRow): boolean {
+  const isHigher = (body.progress ?? Number.NEGATIVE_INFINITY) > (progress ?? Number.NEGATIVE_INFINITY);
+  return isHigher || (body.checkpoint ?? null) !== null || isTelling(body);
+}
+
+/** Resolves to whether the log got anything. */
 async function logBeats(
   tx: Tx,
   board: BoardRef,
   beats: readonly RunBeat[],
   rows: ReadonlyMap<Uuid, BeatRow>,
-): Promise<void> {
-  const held = await recordBeats(tx, board.id, beats.map(loggedBeatOf));
-  const events = beats
-    .filter((beat) => held.has(beat.taskId))
-    .map((beat) => beatEvent(beat, rows.get(beat.runId)));
+): Promise<boolean> {
+  const recorded = await recordBeats(tx, board.id, beats.map(loggedBeatOf));
+  const events = beats.flatMap((beat) => {
+    const what = recorded.get(beat.taskId);
+    return what === undefined ? [] : [beatEvent(beat, rows.get(beat.runId), what)];
+  });
   if (events.length > 0) await appendEvents(tx, board.id, { events });
+  return events.length > 0;
 }
 
-function beatEvent({ claim, body, ...hold }: RunBeat, row: BeatRow | undefined): NewEvent {
-  const isProgress = (body.progress ?? body.checkpoint ?? null) !== null;
+function beatEvent(
+  { claim, body, ...hold }: RunBeat,
+  row: BeatRow | undefined,
+  { is_higher: isHigher, is_new_checkpoint: isNewCheckpoint }: RecordedBeat,
+): NewEvent {
   return {
-    kind: isProgress ? 'task.progress' : 'task.heartbeat',
+    kind: isHigher || isNewCheckpoint ? 'task.progress' : 'task.heartbeat',
     taskId: hold.taskId,
     runId: hold.runId,
     lane: claim.lane,
@@ -386,8 +421,8 @@ function beatEvent({ claim, body, ...hold }: RunBeat, row: BeatRow | undefined):
     data: {
       lease_expires_at: row?.lease_expires_at ?? null,
       ...(body.note ? { note: body.note } : {}),
-      ...(body.progress === null || body.progress === undefined ? {} : { progress: body.progress }),
-      ...(body.checkpoint === null || body.checkpoint === undefined ? {} : { has_checkpoint: true }),
+      ...(isHigher ? { progress: body.progress } : {}),
+      ...(isNewCheckpoint ? { has_checkpoint: true } : {}),
       ...(body.metadata ? { metadata: body.metadata } : {}),
     },
   };

@@ -9,7 +9,7 @@ import { withinDeadline } from '../../../db/tx.ts';
 import type { Wake } from '../../../db/wake.ts';
 import { formatId, type Uuid } from '../../../kernel/ids.ts';
 import type { BoardRef } from '../../boards/service.ts';
-import type { WorkerCompanion, WorkerGreeting, WorkerPort } from '../../watch/service.ts';
+import type { WorkerGreeting, WorkerPort, WorkerSocketListener } from '../../watch/service.ts';
 import { findSignals, type SignalRow } from '../store/signal.ts';
 import { toldMessageOf } from '../view.ts';
 import type { Inbox } from './inbox.ts';
@@ -24,7 +24,7 @@ interface SignalsParts {
 /** Claims with a signal in one page: a fleet that is cancelled at once is told in a few. */
 const PAGE_ROWS = 1000;
 
-export class Signals implements WorkerCompanion {
+export class Signals implements WorkerSocketListener {
   readonly #parts: SignalsParts;
   readonly #boards = new Map<number, BoardSignals>();
 

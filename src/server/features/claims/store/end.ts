@@ -112,15 +112,21 @@ export async function markReviewers(tx: Tx, boardId: number, lanes: readonly str
 
 /**
  * Boards with a hold past one of its limits; none before what an outage took has been given back. The live set is small, so it is
- * scanned: an index on the lease would make every heartbeat move.
+ * scanned: an index on the lease would make every heartbeat move. Of more than there is room for any, not the same each time: some may
+ * stay overdue whatever is done, and must not stand before the others.
  */
-export async function listOverdueBoards(sql: Runner, boardsMax: number): Promise<number[]> {
+export async function listOverdueBoards(
+  sql: Runner,
+  exceptIds: readonly number[],
+  boardsMax: number,
+): Promise<number[]> {
   const rows = await sql<{ board_id: number }[]>`
     /* claims.list_overdue_boards */
     WITH ${MOMENT(sql)}
-    SELECT DISTINCT c.board_id FROM moment CROSS JOIN claims c
+    SELECT c.board_id FROM moment CROSS JOIN claims c
     WHERE ${IS_PULSE_STEADY(sql)} AND ${OVERDUE(sql)} IS NOT NULL AND NOT ${IS_OWED_AMNESTY(sql)}
-    LIMIT ${boardsMax}`;
+      AND c.board_id <> ALL (${exceptIds as number[]}::int[])
+    GROUP BY c.board_id ORDER BY random() LIMIT ${boardsMax}`;
   return rows.map((row) => row.board_id);
 }
 

@@ -7,7 +7,6 @@ export interface Beat {
   readonly runId: Uuid;
   readonly attempt: number;
   readonly leaseSeconds: number | null;
-  readonly progress: number | null;
 }
 
 export interface BeatRow {
@@ -19,6 +18,8 @@ export interface BeatRow {
   /** Messages wait for the holder; they are read on their own, so that all others pay nothing for them. */
   readonly has_messages: boolean;
   readonly runtime_seconds: number | null;
+  /** As it was kept before this beat; it only rises. */
+  readonly progress: number | null;
   /** The log has not heard of this run for a while. */
   readonly is_log_due: boolean;
 }
@@ -40,20 +41,18 @@ export async function extendLeases(sql: Sql, boardId: number, beats: readonly Be
     beat AS MATERIALIZED (
       SELECT ${boardId}::int AS board_id, beat.* FROM unnest(
         ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[],
-        ${beats.map((beat) => beat.leaseSeconds)}::int[], ${beats.map((beat) => beat.progress)}::float8[]
-      ) AS beat (task_id, run_id, attempt, lease_seconds, progress)
+        ${beats.map((beat) => beat.leaseSeconds)}::int[]
+      ) AS beat (task_id, run_id, attempt, lease_seconds)
     )
     UPDATE claims c SET
       lease_seconds = coalesce(beat.lease_seconds, c.lease_seconds),
       lease_expires_at = clock_timestamp() + make_interval(secs => coalesce(beat.lease_seconds, c.lease_seconds)),
-      last_heartbeat_at = clock_timestamp(),
-      last_progress_at = CASE WHEN beat.progress > coalesce(c.progress, '-Infinity') THEN clock_timestamp() ELSE c.last_progress_at END,
-      progress = greatest(c.progress, beat.progress)
+      last_heartbeat_at = clock_timestamp()
     FROM beat
     WHERE (SELECT value FROM quick) = 'off' AND c.board_id = ANY (ARRAY[beat.board_id]) AND c.task_id = beat.task_id AND c.run_id = beat.run_id
       AND c.attempt = beat.attempt AND NOT c.is_superseded
     RETURNING c.run_id, c.lane, c.worker, c.lease_expires_at, c.is_cancel_requested, c.has_messages,
-      extract(epoch FROM c.runtime_expires_at - c.claimed_at)::int AS runtime_seconds,
+      extract(epoch FROM c.runtime_expires_at - c.claimed_at)::int AS runtime_seconds, c.progress,
       (c.heartbeat_logged_at IS NULL OR c.heartbeat_logged_at < clock_timestamp() - make_interval(secs => ${LOG_INTERVAL_SECONDS})) AS is_log_due`;
 }
 
@@ -61,40 +60,79 @@ export interface LoggedBeat {
   readonly taskId: Uuid;
   readonly runId: Uuid;
   readonly attempt: number;
+  readonly progress: number | null;
   readonly metadata: Readonly<Record<string, unknown>> | null;
   /** A JSON text, or null when there is none. */
   readonly checkpoint: string | null;
+  /** It carries a note or metadata: worth an event, however recent the last one is. */
+  readonly isTelling: boolean;
+}
+
+/** A beat that the log gets, and what of it was progress. */
+export interface RecordedBeat {
+  readonly task_id: Uuid;
+  readonly is_higher: boolean;
+  readonly is_new_checkpoint: boolean;
 }
 
 /**
- * Marks the beats as logged and keeps what they carry on their runs; the caller writes the events in the same transaction. A checkpoint
- * is progress where it is not the one that the run has already: only a worker that gets on has a new one. Compared here and not with
- * every heartbeat, for all that carry one come by; as a scalar subselect, which no planner can turn into a look through all runs.
+ * Keeps what the beats carry on claims and runs, and says which of them the log gets; the caller writes the events in the same transaction.
+ * Progress is a number above the highest so far, or a checkpoint that is not the one that the run has already: only a worker that gets
+ * on has a new one. What is sent again, because an answer was lost or because that is all a worker knows to say, is a bare heartbeat.
+ * Judged on rows that are locked, claim by claim in task order and each claim's run after it: of two servers with the same beat one finds
+ * what the other one kept. Not judged with every heartbeat, for hardly any carries something.
  */
-export async function recordBeats(tx: Tx, boardId: number, beats: readonly LoggedBeat[]): Promise<Set<Uuid>> {
-  const held = await tx<{ task_id: Uuid }[]>`
+export async function recordBeats(
+  tx: Tx,
+  boardId: number,
+  beats: readonly LoggedBeat[],
+): Promise<Map<Uuid, RecordedBeat>> {
+  const metadata = beats.map((beat) => (beat.metadata === null ? null : JSON.stringify(beat.metadata)));
+  const rows = await tx<RecordedBeat[]>`
     /* claims.log_heartbeat */
-    WITH beat AS MATERIALIZED (
-      SELECT ${boardId}::int AS board_id, beat.* FROM unnest(
-        ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[],
-        ${beats.map((beat) => beat.checkpoint)}::text[]
-      ) AS beat (task_id, run_id, attempt, checkpoint)
+    WITH held AS MATERIALIZED (
+      SELECT ${boardId}::int AS board_id, beat.task_id, beat.attempt, beat.progress, beat.metadata, beat.checkpoint,
+        coalesce(claim.is_higher, false) AS is_higher, coalesce(run.is_new, false) AS is_new_checkpoint, beat.is_telling OR claim.is_due AS is_due
+      FROM (
+        SELECT * FROM unnest(
+          ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.runId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[],
+          ${beats.map((beat) => beat.progress)}::float8[], ${metadata}::text[], ${beats.map((beat) => beat.checkpoint)}::text[],
+          ${beats.map((beat) => String(beat.isTelling))}::text[]::boolean[]
+        ) AS beat (task_id, run_id, attempt, progress, metadata, checkpoint, is_telling) ORDER BY task_id
+      ) AS beat
+      CROSS JOIN LATERAL (
+        SELECT beat.progress > coalesce(c.progress, '-Infinity') AS is_higher,
+          (c.heartbeat_logged_at IS NULL OR c.heartbeat_logged_at < clock_timestamp() - make_interval(secs => ${LOG_INTERVAL_SECONDS})) AS is_due
+        FROM claims c
+        WHERE c.board_id = ${boardId} AND c.task_id = beat.task_id AND c.run_id = beat.run_id AND c.attempt = beat.attempt AND NOT c.is_superseded
+        FOR NO KEY UPDATE
+      ) AS claim
+      LEFT JOIN LATERAL (
+        SELECT beat.checkpoint IS NOT NULL AND r.checkpoint IS DISTINCT FROM beat.checkpoint::jsonb AS is_new
+        FROM runs r
+        WHERE (beat.metadata IS NOT NULL OR beat.checkpoint IS NOT NULL)
+          AND r.board_id = ${boardId} AND r.task_id = beat.task_id AND r.attempt = beat.attempt
+        FOR NO KEY UPDATE
+      ) AS run ON true
+    ),
+    recorded AS MATERIALIZED (SELECT * FROM held WHERE is_due OR is_higher OR is_new_checkpoint),
+    marked AS (
+      UPDATE claims c SET
+        heartbeat_logged_at = clock_timestamp(),
+        progress = greatest(c.progress, recorded.progress),
+        last_progress_at = CASE WHEN recorded.is_higher OR recorded.is_new_checkpoint THEN clock_timestamp() ELSE c.last_progress_at END
+      FROM recorded WHERE c.board_id = ANY (ARRAY[recorded.board_id]) AND c.task_id = recorded.task_id
+    ),
+    kept AS (
+      UPDATE runs r SET
+        metadata = CASE WHEN recorded.metadata IS NULL THEN r.metadata ELSE coalesce(r.metadata, '{}') || recorded.metadata::jsonb END,
+        checkpoint = CASE WHEN recorded.is_new_checkpoint THEN recorded.checkpoint::jsonb ELSE r.checkpoint END
+      FROM recorded
+      WHERE (recorded.metadata IS NOT NULL OR recorded.is_new_checkpoint)
+        AND r.board_id = ANY (ARRAY[recorded.board_id]) AND r.task_id = recorded.task_id AND r.attempt = recorded.attempt AND r.outcome IS NULL
     )
-    UPDATE claims c SET
-      heartbeat_logged_at = clock_timestamp(),
-      last_progress_at = CASE WHEN beat.checkpoint IS NOT NULL AND beat.checkpoint::jsonb IS DISTINCT FROM (
-          SELECT r.checkpoint FROM runs r WHERE r.board_id = c.board_id AND r.task_id = c.task_id AND r.attempt = c.attempt
-        ) THEN clock_timestamp() ELSE c.last_progress_at END
-    FROM beat
-    WHERE c.board_id = ANY (ARRAY[beat.board_id]) AND c.task_id = beat.task_id AND c.run_id = beat.run_id AND c.attempt = beat.attempt
-      AND NOT c.is_superseded
-    RETURNING c.task_id`;
-  const heldIds = new Set(held.map((row) => row.task_id));
-  const carrying = beats.filter(
-    (beat) => heldIds.has(beat.taskId) && (beat.metadata !== null || beat.checkpoint !== null),
-  );
-  if (carrying.length > 0) await keepOnRuns(tx, boardId, carrying);
-  return heldIds;
+    SELECT task_id, is_higher, is_new_checkpoint FROM recorded`;
+  return new Map(rows.map((row) => [row.task_id, row]));
 }
 
 /** Runs whose metadata would grow beyond the bound with what these beats carry, to a few bytes. */
@@ -118,21 +156,4 @@ export async function findOverfull(
     ) AS run
     WHERE run.bytes + beat.bytes > ${bytesMax}`;
   return new Set(rows.map((row) => row.id));
-}
-
-async function keepOnRuns(tx: Tx, boardId: number, beats: readonly LoggedBeat[]): Promise<void> {
-  const metadata = beats.map((beat) => (beat.metadata === null ? null : JSON.stringify(beat.metadata)));
-  await tx`
-    /* claims.keep_heartbeat */
-    WITH beat AS MATERIALIZED (
-      SELECT ${boardId}::int AS board_id, beat.* FROM unnest(
-        ${beats.map((beat) => beat.taskId)}::uuid[], ${beats.map((beat) => beat.attempt)}::int[], ${metadata}::text[],
-        ${beats.map((beat) => beat.checkpoint)}::text[]
-      ) AS beat (task_id, attempt, metadata, checkpoint)
-    )
-    UPDATE runs r SET
-      metadata = CASE WHEN beat.metadata IS NULL THEN r.metadata ELSE coalesce(r.metadata, '{}') || beat.metadata::jsonb END,
-      checkpoint = CASE WHEN beat.checkpoint IS NULL THEN r.checkpoint ELSE beat.checkpoint::jsonb END
-    FROM beat
-    WHERE r.board_id = ANY (ARRAY[beat.board_id]) AND r.task_id = beat.task_id AND r.attempt = beat.attempt AND r.outcome IS NULL`;
 }

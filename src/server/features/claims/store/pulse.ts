@@ -12,9 +12,18 @@ import type { Uuid } from '../../../kernel/ids.ts';
  */
 const GAP_SECONDS_MAX = 2;
 
+/**
+ * The last beat was just now. One that is further ahead was made before the database's clock was put back: until the clock has come up to
+ * it, it would pass for fresh, and an outage in that time for none.
+ */
+const isFresh = (sql: Runner, beatAt: PendingQuery) => {
+  const gap = sql`make_interval(secs => ${GAP_SECONDS_MAX})`;
+  return sql`(${beatAt} > moment.at - ${gap} AND ${beatAt} < moment.at + ${gap})`;
+};
+
 /** For a statement with a `moment`: some server was there until just before it, so nothing is owed to a claim of the same snapshot. */
 export const IS_PULSE_STEADY = (sql: Runner) => sql`
-  EXISTS (SELECT FROM pulse p WHERE p.id = 1 AND p.beat_at > moment.at - make_interval(secs => ${GAP_SECONDS_MAX}))`;
+  EXISTS (SELECT FROM pulse p WHERE p.id = 1 AND ${isFresh(sql, sql`p.beat_at`)})`;
 
 /** For a claim `c`: an outage took time from it that it has not been given back yet, so nobody may judge it. */
 export const IS_OWED_AMNESTY = (sql: Runner) => sql`
@@ -25,14 +34,17 @@ export interface Beat {
   readonly isOwing: boolean;
 }
 
-/** Null: the pulse stands still, or there never was one. Does not wait for the disk: a beat that a crash takes back widens a gap. */
+/**
+ * Null: the pulse stands still or is ahead of the clock, or there never was one. Does not wait for the disk: a beat that a crash takes
+ * back widens a gap.
+ */
 export async function keepPulse(sql: Sql): Promise<Beat | null> {
   const [row] = await sql<{ is_owing: boolean }[]>`
     /* claims.keep_pulse */
     WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS value),
     moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
     UPDATE pulse SET beat_at = greatest(beat_at, moment.at) FROM moment
-    WHERE (SELECT value FROM quick) = 'off' AND id = 1 AND beat_at > moment.at - make_interval(secs => ${GAP_SECONDS_MAX})
+    WHERE (SELECT value FROM quick) = 'off' AND id = 1 AND ${isFresh(sql, sql`beat_at`)}
     RETURNING EXISTS (SELECT FROM amnesties) AS is_owing`;
   return row === undefined ? null : { isOwing: row.is_owing };
 }
@@ -41,6 +53,7 @@ export async function keepPulse(sql: Sql): Promise<Beat | null> {
 export interface Gap {
   readonly beganAt: string;
   readonly endedAt: string;
+  /** Negative: the database's clock was put back by at least so much, and nobody knows how long it really was. */
   readonly seconds: number;
 }
 
@@ -54,7 +67,7 @@ export async function lockGap(tx: Tx): Promise<Gap | null> {
     /* claims.read_gap */
     WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
     SELECT p.beat_at::text AS "beganAt", moment.at::text AS "endedAt", date_part('epoch', moment.at - p.beat_at) AS seconds
-    FROM pulse p CROSS JOIN moment WHERE p.id = 1 AND p.beat_at <= moment.at - make_interval(secs => ${GAP_SECONDS_MAX})`;
+    FROM pulse p CROSS JOIN moment WHERE p.id = 1 AND NOT ${isFresh(tx, tx`p.beat_at`)}`;
   return gap ?? null;
 }
 

@@ -13,6 +13,7 @@ export interface TakenRef {
 
 export interface TakenRow extends HeldRow {
   readonly lease_seconds: number;
+  readonly is_crash_on_disconnect: boolean;
 }
 
 /** From now to the end of the transaction nobody else's change of the board commits. Without a row the board is gone, as its next event finds. */
@@ -75,7 +76,7 @@ export async function lockTakenHolds(
       ) AS ref (task_id, run_id) ORDER BY task_id
     ) AS ref
     CROSS JOIN LATERAL (
-      SELECT ${heldColumns(tx)}, c.lease_seconds
+      SELECT ${heldColumns(tx)}, c.lease_seconds, c.is_crash_on_disconnect
       FROM claims c JOIN tasks t ON t.board_id = ${boardId} AND t.id = ref.task_id
       WHERE c.board_id = ${boardId} AND c.task_id = ref.task_id AND c.run_id = ref.run_id AND t.attempt = c.attempt AND t.status = 'running'
       FOR NO KEY UPDATE OF t ${locked} FOR UPDATE OF c ${locked}
@@ -122,7 +123,12 @@ interface Adoption {
   readonly claims: readonly { readonly held: TakenRow; readonly runId: Uuid }[];
 }
 
-/** Claims tasks again whose holds this transaction has just ended: the same lease, limits as for any new claim, in task order. */
+/**
+ * Claims tasks again whose holds this transaction has just ended: the same lease, limits as for any new claim, in task order. As the lease,
+ * `crash_on_disconnect` is what the claim had: a takeover cannot say it anew, the wire leaves it open, and whoever relied on it wants
+ * these tasks back at once whoever works on them. It takes effect when a socket of the new worker closes; one without a socket,
+ * as after any claim over HTTP, has only its lease.
+ */
 export async function adoptTasks(
   tx: Tx,
   boardId: number,
@@ -133,8 +139,9 @@ export async function adoptTasks(
     WITH item AS MATERIALIZED (
       SELECT ${boardId}::int AS board_id, clock_timestamp() AS at, item.* FROM unnest(
         ${claims.map(({ held }) => held.id)}::uuid[], ${claims.map(({ runId }) => runId)}::uuid[],
-        ${claims.map(({ held }) => held.claimed_from)}::text[], ${claims.map(({ held }) => held.lease_seconds)}::int[]
-      ) AS item (task_id, run_id, claimed_from, lease_seconds)
+        ${claims.map(({ held }) => held.claimed_from)}::text[], ${claims.map(({ held }) => held.lease_seconds)}::int[],
+        ${claims.map(({ held }) => String(held.is_crash_on_disconnect))}::text[]::boolean[]
+      ) AS item (task_id, run_id, claimed_from, lease_seconds, is_crash_on_disconnect)
     ),
     moved AS (
       UPDATE tasks t SET status = 'running', attempt = t.attempt + 1, version = t.version + 1, status_since = item.at, updated_at = item.at
@@ -144,11 +151,11 @@ export async function adoptTasks(
     ),
     taken AS (
       INSERT INTO claims (board_id, task_id, run_id, attempt, lane, worker, claimed_from, claimed_at, lease_seconds, lease_expires_at,
-        runtime_expires_at, no_progress_seconds, last_progress_at)
+        runtime_expires_at, no_progress_seconds, last_progress_at, is_crash_on_disconnect)
       SELECT board_id, task_id, run_id, attempt, ${lane.name}, ${worker}, claimed_from, at, lease_seconds,
         at + make_interval(secs => lease_seconds),
         at + make_interval(secs => coalesce(max_runtime_seconds, ${lane.max_runtime_seconds}::int)),
-        coalesce(no_progress_seconds, ${lane.no_progress_seconds}::int), at
+        coalesce(no_progress_seconds, ${lane.no_progress_seconds}::int), at, is_crash_on_disconnect
       FROM moved
       RETURNING task_id, run_id, attempt, claimed_from, lease_seconds, lease_expires_at
     ),

@@ -5,12 +5,13 @@
  * in others, in the usual order of locks, while the epoch is still this takeover's. The alternative, to look before the counter row is
  * held, overlooks claims that commit in between, and a busy lane always has some.
  * Each claim is dealt with once, by whoever has its lock: its holder's end, or the takeover. So a request that comes again goes on from
- * what its first transaction wrote down, wherever the first try ended.
+ * what its first transaction wrote down, wherever the first try ended, or beside it where that still goes on. What either has adopted, and
+ * may still adopt, is therefore asked of the rows.
  */
 import type { TakeoverBody } from '../../../../contract/claims.ts';
 import { LIMITS } from '../../../../contract/constants.ts';
 import type { TakeoverMode } from '../../../../contract/statuses.ts';
-import type { Sql, Tx } from '../../../db/client.ts';
+import type { Runner, Sql, Tx } from '../../../db/client.ts';
 import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../../db/event-log.ts';
 import { transaction, withinDeadline } from '../../../db/tx.ts';
 import type { Wake } from '../../../db/wake.ts';
@@ -87,7 +88,7 @@ interface Adopted extends Undelivered {
 
 export interface Begun {
   readonly takeover: Takeover;
-  /** Grows while the rest is dealt with. */
+  /** By this very try of the request. Grows while the rest is dealt with. */
   readonly adopted: Adopted[];
   /** Not dealt with by the first transaction, in task order. */
   readonly rest: readonly TakenRef[];
@@ -147,10 +148,9 @@ export class Takeovers {
     try {
       for (let from = 0; from < rest.length; from += this.#perTurnMax) {
         const refs = rest.slice(from, from + this.#perTurnMax);
-        const room = ADOPTED_MAX - adopted.length;
         const taken = await transaction(
           sql,
-          (tx) => this.#goOn(tx, takeover, refs, room),
+          (tx) => this.#goOn(tx, takeover, refs),
           (late) => giveBack?.(late ?? []),
         );
         // Taken over anew meanwhile: what is left is the newer one's.
@@ -163,18 +163,23 @@ export class Takeovers {
     }
   }
 
-  /** For the same request of the same caller again: what it has adopted and still holds, and what may be left to finish. */
-  async recall(
+  /** For the same request of the same caller again: what may be left to finish. */
+  recall(
     { caller, board, lane, body: { mode, worker } }: TakeoverRequest,
     { epoch, at, rest, remaining }: TakeoverMemory,
-  ): Promise<Begun> {
+  ): Begun {
     const takeover = { board, lane, mode, worker, epoch, at, by: actorOf(caller) };
-    const { sql } = this.#parts;
-    const rows =
-      mode === 'adopt'
-        ? await withinDeadline(listAdopted(sql, board.id, { lane, worker, epoch, at }, ADOPTED_MAX))
-        : [];
-    return { takeover, adopted: rows.map(adoptedOf), rest, remaining };
+    return { takeover, adopted: [], rest, remaining };
+  }
+
+  /** What every try of the request has adopted, as far as it is still held. */
+  async adoptedBy({ takeover }: Begun): Promise<Adopted[]> {
+    return (await withinDeadline(this.#listAdopted(this.#parts.sql, takeover))).map(adoptedOf);
+  }
+
+  async #listAdopted(sql: Runner, takeover: Takeover): ReturnType<typeof listAdopted> {
+    if (takeover.mode !== 'adopt') return [];
+    return listAdopted(sql, takeover.board.id, takeover, ADOPTED_MAX);
   }
 
   /** Adopted claims whose answer never reached anybody are ready again at once. */
@@ -215,16 +220,14 @@ export class Takeovers {
   }
 
   /** Null: the lane has been taken over again, or is gone. */
-  async #goOn(
-    tx: Tx,
-    takeover: Takeover,
-    refs: readonly TakenRef[],
-    room: number,
-  ): Promise<Adopted[] | null> {
+  async #goOn(tx: Tx, takeover: Takeover, refs: readonly TakenRef[]): Promise<Adopted[] | null> {
     const { board, lane, epoch } = takeover;
     const current = await lockLane(tx, board.id, lane);
     if (current?.epoch !== epoch) return null;
-    return this.#take(tx, takeover, current, await lockTakenHolds(tx, board.id, refs, 'wait'), room);
+    const holds = await lockTakenHolds(tx, board.id, refs, 'wait');
+    // The lane is locked: another try of the same request adopts nothing meanwhile.
+    const room = ADOPTED_MAX - (await this.#listAdopted(tx, takeover)).length;
+    return this.#take(tx, takeover, current, holds, room);
   }
 
   async #take(

@@ -142,23 +142,25 @@ export async function listOthersOnline(
 export async function listPresenceEdges(
   sql: Sql,
   mayEnd: boolean,
+  boards: { readonly onlyId?: number; readonly exceptIds?: readonly number[] },
   rowsMax: number,
 ): Promise<{ board_id: number; name: string }[]> {
+  const isAsked =
+    boards.onlyId === undefined
+      ? sql`l.board_id <> ALL (${(boards.exceptIds ?? []) as number[]}::int[])`
+      : sql`l.board_id = ${boards.onlyId}`;
   return sql<{ board_id: number; name: string }[]>`
     /* presence.list_edges */
     WITH seen AS MATERIALIZED (
       SELECT DISTINCT board_id, lane FROM workers WHERE last_seen_at > clock_timestamp() - make_interval(secs => ${ONLINE_SECONDS})
     )
     SELECT l.board_id, l.name FROM lanes l LEFT JOIN seen ON seen.board_id = l.board_id AND seen.lane = l.name
-    WHERE (${String(mayEnd)}::text::boolean OR NOT l.is_online) AND l.is_online <> (seen.lane IS NOT NULL OR (
+    WHERE ${isAsked} AND (${String(mayEnd)}::text::boolean OR NOT l.is_online) AND l.is_online <> (seen.lane IS NOT NULL OR (
       SELECT true FROM claims c
       WHERE c.board_id = l.board_id AND c.lane = l.name AND c.lane <> '' AND NOT c.is_superseded LIMIT 1
     ) IS NOT NULL)
     ORDER BY l.board_id, l.name LIMIT ${rowsMax}`;
 }
-
-/** Far above what a claim, a change of a lane or an event needs. */
-const LOCK_TIMEOUT_MS = 500;
 
 /** What the log last said of these lanes; one that is gone is missing. Until the end of the transaction nobody else says more. */
 export async function lockPresence(
@@ -166,8 +168,6 @@ export async function lockPresence(
   boardId: number,
   lanes: readonly string[],
 ): Promise<{ name: string; is_online: boolean }[]> {
-  // Of all boards in turns: one that stands still must not keep the others from theirs.
-  await tx`/* presence.lock_timeout */ SELECT set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}ms`}, true)`;
   return tx<{ name: string; is_online: boolean }[]>`
     /* presence.lock */
     SELECT name, is_online FROM lanes WHERE board_id = ${boardId} AND name = ANY(${lanes as string[]}::text[])

@@ -1,0 +1,191 @@
+/**
+ * Starts a process per claim in a directory of its own, or goes on with one that an earlier dispatcher has started. A
+ * process that exits 0 has done its duty only when it has ended its run itself: the server knows, nobody here does.
+ */
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Claim } from '../../contract/claims.ts';
+import type { Environment } from '../environment.ts';
+import { isRunnable } from '../worker/command-path.ts';
+import type { Launched } from '../worker/launcher.ts';
+import type { OrphanGuard } from '../worker/orphan-guard.ts';
+import type { RunClaim } from '../worker/run-claim.ts';
+import type { OnOutput, RunningProcess } from '../worker/running-process.ts';
+import { SteeringFile } from '../worker/steering-file.ts';
+import { claimEnvironment, taskDocument } from '../worker/task-document.ts';
+import type { RunStart } from '../worker/task-run.ts';
+import { exitFacts, type Reading } from '../worker/verdict.ts';
+import { KeptProcess } from './kept-process.ts';
+import { RunDirectory, type RunRecord } from './run-directory.ts';
+import { environmentFor, filled, type SpawnSettings } from './spawn-settings.ts';
+import type { StateDirectory } from './state-directory.ts';
+
+export interface SpawnSurroundings {
+  readonly state: StateDirectory;
+  readonly guard: OrphanGuard;
+  readonly url: string;
+  readonly env: Environment;
+  /** Names of variables, or PREFIX*, that every process gets of the dispatcher's environment. */
+  readonly passed: readonly string[];
+  readonly workingDirectory: string;
+}
+
+const DISPATCH_READING: Reading = {
+  ofSuccess: (end) => ({
+    verb: 'fail',
+    body: {
+      kind: 'protocol_violation',
+      error:
+        'The process exited with code 0 without having ended its run (complete, block, release or fail).',
+      metadata: exitFacts(end),
+    },
+  }),
+  lastWords: ({ stdout, stderr }) => (stderr.trim() === '' ? stdout : stderr),
+};
+
+export class SpawnLauncher {
+  readonly #surroundings: SpawnSurroundings;
+
+  constructor(surroundings: SpawnSurroundings) {
+    this.#surroundings = surroundings;
+  }
+
+  launch(claim: Claim, settings: SpawnSettings, onOutput: OnOutput): Launched {
+    const { run_id, lane, attempt, token, task } = claim;
+    const directory = this.#directoryOf(run_id);
+    const kept: RunClaim = {
+      run_id,
+      lane,
+      attempt,
+      token,
+      task: { id: task.id, title: task.title, board: task.board },
+    };
+    const record: RunRecord = {
+      claim: kept,
+      startedAt: new Date().toISOString(),
+      timeoutSeconds: settings.timeoutSeconds,
+      stopped: null,
+    };
+    let process: RunningProcess;
+    try {
+      directory.create(record, taskDocument(claim));
+      process = this.#start(claim, settings, { directory, onOutput });
+    } catch (error) {
+      process = notStarted(error instanceof Error ? error : new Error(String(error)));
+    }
+    return this.#launched(directory, record, process);
+  }
+
+  /** What the state directory still holds. A run of which too little is known is ended, and left to its lease. */
+  recover(warn: (text: string) => void): RunStart[] {
+    const { state } = this.#surroundings;
+    return state.runs().flatMap((runId) => {
+      const directory = this.#directoryOf(runId);
+      const record = directory.read();
+      if (record !== null) {
+        return {
+          claim: record.claim,
+          messages: [],
+          launch: (onOutput) => this.#adopt(directory, record, onOutput),
+        };
+      }
+      warn(
+        `what is left of run ${runId} does not say whose it is: its process is stopped, its claim left to its lease`,
+      );
+      const process = KeptProcess.adopt(directory, () => undefined);
+      process.stop();
+      void process.gone.then(() => directory.remove());
+      return [];
+    });
+  }
+
+  #adopt(directory: RunDirectory, record: RunRecord, onOutput: OnOutput): Launched {
+    const process = KeptProcess.adopt(directory, onOutput);
+    this.#watch(process, record.claim.run_id);
+    return { ...this.#launched(directory, record, process), isAdopted: true, stopped: record.stopped };
+  }
+
+  #start(
+    claim: Claim,
+    settings: SpawnSettings,
+    { directory, onOutput }: { readonly directory: RunDirectory; readonly onOutput: OnOutput },
+  ): KeptProcess {
+    const { env: own, passed, url, workingDirectory } = this.#surroundings;
+    const cwd = resolve(workingDirectory, settings.cwd === null ? '.' : filled(settings.cwd, claim));
+    if (!statSync(cwd, { throwIfNoEntry: false })?.isDirectory())
+      throw new Error(`there is no directory ${cwd}`);
+    const env = environmentFor(settings, own, passed);
+    const [command, ...rest] = settings.argv.map((argument) => filled(argument, claim));
+    if (command === undefined || !isRunnable(command, { path: env['PATH'], cwd })) {
+      throw new Error(`there is no command ${command} that could be run`);
+    }
+    const process = KeptProcess.start({
+      directory,
+      argv: [command, ...rest],
+      cwd,
+      env: {
+        ...env,
+        ...claimEnvironment(claim, url),
+        ...hermesEnvironment(claim),
+        LANEKEEPER_STEERING_FILE: directory.file('steering.jsonl'),
+      },
+      onOutput,
+    });
+    this.#watch(process, claim.run_id);
+    return process;
+  }
+
+  #watch(process: KeptProcess, runId: string): void {
+    const { guard, state } = this.#surroundings;
+    const { pid } = process;
+    if (pid === undefined) return;
+    const directory = state.runDirectory(runId);
+    guard.watch(pid, directory);
+    void process.gone.then(() => guard.forget(pid, directory));
+  }
+
+  #launched(directory: RunDirectory, record: RunRecord, process: RunningProcess): Launched {
+    const { timeoutSeconds: seconds } = record;
+    const usedMs = Date.now() - Date.parse(record.startedAt);
+    return {
+      process,
+      steering: new SteeringFile(directory.file('steering.jsonl')),
+      // A clock that was set back gives no more time than there was.
+      timeout:
+        seconds === null
+          ? null
+          : { seconds, leftMs: Math.min(seconds * 1000, Math.max(0, seconds * 1000 - usedMs)) },
+      reading: DISPATCH_READING,
+      onToken: (token) => directory.changeToken(token),
+      onStop: (reason) => directory.noteStop(reason),
+      // Else the next dispatcher of this name reports it.
+      close: (isKnown) => {
+        if (isKnown) void process.gone.then(() => directory.remove());
+      },
+    };
+  }
+
+  #directoryOf(runId: string): RunDirectory {
+    const { state } = this.#surroundings;
+    return new RunDirectory(join(state.path, state.runDirectory(runId)));
+  }
+}
+
+/** As the workers of Hermes know their task by. */
+function hermesEnvironment({ task, run_id }: Claim): Record<string, string> {
+  return {
+    HERMES_KANBAN_TASK: task.id,
+    HERMES_KANBAN_RUN_ID: run_id,
+    HERMES_KANBAN_BOARD: task.board,
+  };
+}
+
+function notStarted(error: Error): RunningProcess {
+  return {
+    ended: Promise.resolve({ kind: 'not_started', error }),
+    gone: Promise.resolve(),
+    hasExited: true,
+    stop: () => undefined,
+    kill: () => undefined,
+  };
+}

@@ -1,0 +1,41 @@
+/** What clients come in by: the port with its routes, and the upgrade to a socket. Opened last, when all behind it is ready, and closed first. */
+import type { App } from '../http/app.ts';
+import { listen } from '../http/listen.ts';
+import { createUpgrade } from '../ws/upgrade.ts';
+import type { Base } from './base.ts';
+import type { Services } from './services.ts';
+
+/** How long requests in flight may take to finish at a stop. */
+const DRAIN_TIMEOUT_MS = 3000;
+
+export async function openDoors(
+  app: App,
+  { config, lifecycle, onError }: Base,
+  { sessions, streams, pushing }: Services,
+): Promise<{ url: string; port: number }> {
+  const publicOrigin = config.publicUrl === null ? [] : [new URL(config.publicUrl).origin];
+  const allowedOrigins = new Set([...config.allowedOrigins, ...publicOrigin]);
+  const listening = await listen({
+    app,
+    host: config.host,
+    port: config.port,
+    onUpgrade: createUpgrade({
+      admit: sessions.admit,
+      // A page of our own: the browser names the very host it asks.
+      isOriginAllowed: (origin, host) =>
+        allowedOrigins.has(origin) || (host !== undefined && origin === `http://${host}`),
+      onError: onError('upgrade'),
+    }),
+  });
+  // Registered last, so they stop first: nothing new comes in while the rest lets go.
+  lifecycle.onStop('http', () => listening.close(DRAIN_TIMEOUT_MS));
+  lifecycle.onStop('push', () => pushing.drain());
+  lifecycle.onStop('event streams', () => streams.drain());
+  lifecycle.onStop('sockets', () => sessions.drain());
+  return { url: urlOf(config.host, listening.port), port: listening.port };
+}
+
+function urlOf(host: string, port: number): string {
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+}
