@@ -5,6 +5,7 @@ import type { LanePlan } from './workload/party-channel.ts';
 export interface BoardPlan {
   readonly board: string;
   readonly lanes: readonly LanePlan[];
+  readonly reviewLane: string;
   readonly probeLane: LanePlan;
   readonly orchestratorKey: string;
   readonly observerKey: string;
@@ -14,6 +15,7 @@ export interface BoardPlan {
 }
 
 const BOARD = 'chaos';
+const REVIEW_LANE = 'reviews';
 /**
  * Leases are short, so that they lapse while their holders are stopped; that of the pushed lane is longer than the 5 s after which an
  * unacknowledged claim is given back.
@@ -22,6 +24,7 @@ const LANES = [
   { name: 'pull', claimMode: 'pull', leaseSeconds: 2, claimsMax: null },
   { name: 'open', claimMode: 'pull-or-watch', leaseSeconds: 3, claimsMax: 10 },
   { name: 'hinted', claimMode: 'watch', leaseSeconds: 2, claimsMax: null },
+  { name: REVIEW_LANE, claimMode: 'pull-or-watch', leaseSeconds: 2, claimsMax: null },
   { name: 'pushed', claimMode: 'push', leaseSeconds: 7, claimsMax: null },
 ] as const;
 const PROBE_LEASE_SECONDS = 10;
@@ -58,6 +61,7 @@ export async function openBoard(url: string, adminKey: string): Promise<BoardPla
   return {
     board: BOARD,
     lanes,
+    reviewLane: REVIEW_LANE,
     probeLane: await lane('probe', 'pull', PROBE_LEASE_SECONDS, null),
     orchestratorKey: await key('orchestrator'),
     observerKey,

@@ -4,7 +4,7 @@ import type { Event } from '../src/contract/events.ts';
 import { type BlockKind, type Outcome, TASK_STATUSES, type TaskStatus } from '../src/contract/statuses.ts';
 import { formatCursor } from '../src/server/kernel/cursor.ts';
 import { formatId } from '../src/server/kernel/ids.ts';
-import type { FinalClaim, FinalRun, FinalState, FinalTask } from './history.ts';
+import type { FinalClaim, FinalLink, FinalRun, FinalState, FinalTask } from './history.ts';
 import { nowMs } from './recorder.ts';
 
 interface EventRow {
@@ -37,6 +37,16 @@ interface TaskRow {
   readonly run_at: Date | null;
   readonly blocked_kind: BlockKind | null;
   readonly blocked_reason: string | null;
+  readonly unmet_parents: number;
+  readonly archived_from: TaskStatus | null;
+  readonly reviewer: string | null;
+  readonly implementer_worker: string | null;
+}
+
+interface LinkRow {
+  readonly child_id: string;
+  readonly parent_id: string;
+  readonly is_met: boolean;
 }
 
 interface RunRow {
@@ -67,12 +77,16 @@ export async function readFinalState(sql: postgres.Sql, boardName: string): Prom
       SELECT seq::int, kind, at, task_id, run_id, lane, worker, attempt, task_version, actor_type, actor_id, data
       FROM events WHERE board_id = ${board.id} ORDER BY seq`;
     const tasks = await tx<TaskRow[]>`
-      SELECT t.id, t.status, t.lane, t.attempt, t.version, d.idempotency_key, t.run_at, t.blocked_kind, t.blocked_reason
+      SELECT t.id, t.status, t.lane, t.attempt, t.version, d.idempotency_key, t.run_at, t.blocked_kind, t.blocked_reason,
+        t.unmet_parents, t.archived_from, t.reviewer, t.implementer_worker
       FROM tasks t JOIN task_details d ON d.board_id = t.board_id AND d.task_id = t.id WHERE t.board_id = ${board.id}`;
     const runs = await tx<RunRow[]>`
       SELECT id, task_id, attempt, outcome, started_at, ended_at FROM runs WHERE board_id = ${board.id}`;
     const claims = await tx<ClaimRow[]>`
       SELECT task_id, run_id, attempt, lease_expires_at FROM claims WHERE board_id = ${board.id}`;
+    const links = await tx<
+      LinkRow[]
+    >`SELECT child_id, parent_id, is_met FROM links WHERE board_id = ${board.id}`;
     const [counter] = await tx<CounterRow[]>`
       SELECT seq::int, ${tx.unsafe(TASK_STATUSES.map((status) => `${status}::int`).join(', '))}
       FROM board_seq WHERE board_id = ${board.id}`;
@@ -86,6 +100,7 @@ export async function readFinalState(sql: postgres.Sql, boardName: string): Prom
       tasks: tasks.map(taskOf),
       runs: runs.map(runOf),
       claims: claims.map(claimOf),
+      links: links.map(linkOf),
       counts,
     } satisfies FinalState;
   })) as FinalState;
@@ -126,6 +141,18 @@ function taskOf(row: TaskRow): FinalTask {
     runAt: row.run_at?.toISOString() ?? null,
     blockedKind: row.blocked_kind,
     blockedReason: row.blocked_reason,
+    unmetParents: row.unmet_parents,
+    archivedFrom: row.archived_from,
+    reviewer: row.reviewer,
+    implementerWorker: row.implementer_worker,
+  };
+}
+
+function linkOf(row: LinkRow): FinalLink {
+  return {
+    childId: formatId('task', row.child_id),
+    parentId: formatId('task', row.parent_id),
+    isMet: row.is_met,
   };
 }
 

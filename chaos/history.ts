@@ -50,7 +50,15 @@ export interface ClaimOperation extends OperationBase {
 
 /** Every write under a claim: a heartbeat, or an end. */
 export interface RunOperation extends OperationBase {
-  readonly kind: 'heartbeat' | 'complete' | 'fail' | 'release' | 'block' | 'output' | 'ack';
+  readonly kind:
+    | 'heartbeat'
+    | 'complete'
+    | 'request_changes'
+    | 'fail'
+    | 'release'
+    | 'block'
+    | 'output'
+    | 'ack';
   readonly taskId: string;
   readonly runId: string;
   readonly attempt: number;
@@ -65,7 +73,15 @@ export interface CancelOperation extends OperationBase {
   readonly status?: TaskStatus;
 }
 
-export type Operation = CreateOperation | ClaimOperation | RunOperation | CancelOperation;
+/** What a person or an orchestrator does with a task, or a worker with the links of its own. send_back: the changes a person requests. */
+export interface OperatorOperation extends OperationBase {
+  readonly kind: 'link' | 'unlink' | 'finish' | 'reopen' | 'archive' | 'accept' | 'send_back';
+  readonly taskId: string;
+  /** Of links: the task that is waited for. */
+  readonly parentId?: string;
+}
+
+export type Operation = CreateOperation | ClaimOperation | RunOperation | CancelOperation | OperatorOperation;
 
 /** What a watcher of the whole board, without a filter, received, in the order in which it did, through all its reconnects. */
 export interface WatchedEntry {
@@ -121,6 +137,7 @@ export interface FinalState {
   readonly tasks: readonly FinalTask[];
   readonly runs: readonly FinalRun[];
   readonly claims: readonly FinalClaim[];
+  readonly links: readonly FinalLink[];
   /** Counts by status as the board's counter row has them. */
   readonly counts: Readonly<Partial<Record<TaskStatus, number>>>;
 }
@@ -135,6 +152,17 @@ export interface FinalTask {
   readonly runAt: string | null;
   readonly blockedKind: string | null;
   readonly blockedReason: string | null;
+  readonly unmetParents: number;
+  readonly archivedFrom: TaskStatus | null;
+  /** Of work under review: the lane that may claim it, and who may not. */
+  readonly reviewer: string | null;
+  readonly implementerWorker: string | null;
+}
+
+export interface FinalLink {
+  readonly childId: string;
+  readonly parentId: string;
+  readonly isMet: boolean;
 }
 
 export interface FinalRun {
@@ -155,7 +183,7 @@ export interface FinalClaim {
 
 /** Something that must never happen, with all that is needed to look into it. */
 export interface Violation {
-  /** Number of the property in the quality bars: 1 to 8. */
+  /** Number of the property in the quality bars: 1 to 8, and 9 and 10 for dependencies and reviews. */
   readonly property: number;
   readonly detail: string;
   readonly evidence: Readonly<Record<string, unknown>>;

@@ -34,7 +34,9 @@ export function renderWindows(windows: readonly WindowCount[]): string {
 }
 
 export function renderViolations(violations: readonly Violation[]): string {
-  const properties = [...new Set(violations.map(({ property }) => property))].sort();
+  const properties = [...new Set(violations.map(({ property }) => property))].sort(
+    (one, other) => one - other,
+  );
   return properties
     .map((property) => {
       const own = violations.filter((violation) => violation.property === property);

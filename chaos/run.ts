@@ -174,7 +174,8 @@ export class ChaosRun {
     const countOf = async (...statuses: string[]): Promise<number> => {
       signal.throwIfAborted();
       const [row] = await cluster.sql<{ count: number }[]>`
-        SELECT count(*)::int FROM tasks t JOIN boards b ON b.id = t.board_id WHERE b.name = ${board} AND t.status = ANY(${statuses})`;
+        SELECT count(*)::int FROM tasks t JOIN boards b ON b.id = t.board_id WHERE b.name = ${board} AND t.status = ANY(${statuses})
+          AND t.lane IS NOT NULL`;
       return row?.count ?? 0;
     };
     for (const party of creators) party.order({ order: 'leave' });

@@ -2,6 +2,7 @@
  * How often a run really came through the moments in which a mistake would show. A run that never did has proved nothing, however many
  * hours it took: that is why a run of a minute must have come through each at least once.
  */
+import { countFamilyWindows, doOverlap } from './family-windows.ts';
 import type { FaultKind } from './faults.ts';
 import type {
   CancelOperation,
@@ -30,6 +31,7 @@ export interface WindowInput {
 
 const OUTCOME_BY_END: Readonly<Record<string, string>> = {
   complete: 'completed',
+  request_changes: 'changes_requested',
   fail: 'failed',
   release: 'released',
   block: 'blocked',
@@ -39,6 +41,10 @@ const MID_STREAM_MS = 2000;
 
 export function countWindows({ recording, final, faults, hasTakeover }: WindowInput): WindowCount[] {
   const run = new Run(recording, final);
+  const families = countFamilyWindows(
+    recording.entries.filter((entry) => entry.entry === 'operation'),
+    final,
+  );
   const always = (window: string, count: number): WindowCount => ({ window, count, isExpected: true });
   return [
     always('lease lapsed, its holder wrote later', run.countLateWrites()),
@@ -50,6 +56,10 @@ export function countWindows({ recording, final, faults, hasTakeover }: WindowIn
     always('pushed claim never acknowledged', run.countUnacknowledged()),
     always('create repeated under its key', run.countRepeatedCreates()),
     always('watcher cut in mid-stream and resumed', run.countResumedWatches()),
+    always('two parents end at once', families.parentsEndingAtOnce),
+    always('parent reopened while its child is being claimed', families.reopenedWhileClaimed),
+    always('self-park meets the end of its helper', families.parkedAsHelperEnds),
+    always('review claimed while it is accepted', families.reviewClaimedWhileAccepted),
     {
       window: 'server killed with operations under way',
       count: run.countKillsUnderWay('kill server'),
@@ -184,9 +194,4 @@ class Run {
 
 function spans({ invokedAt, endedAt, ending }: Operation, at: number): boolean {
   return ending === 'unknown' && invokedAt < at && (endedAt ?? Number.POSITIVE_INFINITY) >= at;
-}
-
-function doOverlap(one: Operation, other: Operation): boolean {
-  const endOf = ({ endedAt }: Operation): number => endedAt ?? Number.POSITIVE_INFINITY;
-  return one.invokedAt <= endOf(other) && other.invokedAt <= endOf(one);
 }

@@ -11,8 +11,10 @@ import { checkLogFold } from './log-fold.ts';
 import { checkLostAcknowledgements } from './lost-acknowledgements.ts';
 import { checkLostWakes, DEFAULT_WAKE_BOUNDS, type WakeBounds } from './lost-wakes.ts';
 import { checkRestingPlaces } from './resting-places.ts';
+import { checkReviews } from './reviews.ts';
 import { checkSingleClaims } from './single-claim.ts';
 import { checkStaleWrites } from './stale-writes.ts';
+import { checkWaitingChildren } from './waiting-children.ts';
 import { checkWatchers } from './watchers.ts';
 
 /** None: nothing that must never happen has happened in this run, as far as it can be seen. */
@@ -31,5 +33,7 @@ export function checkHistory(
     ...checkWatchers(entries, final),
     ...checkLogFold(final),
     ...checkIdempotency(operations, final),
+    ...checkWaitingChildren(final),
+    ...checkReviews(operations, final),
   ];
 }

@@ -28,6 +28,7 @@ const violation = (detail: string, evidence: Violation['evidence']): Violation =
 /** How a run ended, by the event that says so. */
 const OUTCOMES_BY_EVENT: Readonly<Record<string, Outcome>> = {
   'task.completed': 'completed',
+  'task.review_requested': 'completed',
   'task.changes_requested': 'changes_requested',
   'task.blocked': 'blocked',
   'task.released': 'released',
@@ -45,8 +46,8 @@ interface FoldedTask {
   version: number;
   /** The run that holds it. */
   holder: string | null;
-  /** The version at which it was given up last. */
-  gaveUpVersion: number | null;
+  /** The version at which it was given up last, or sent to triage. */
+  remarkedVersion: number | null;
   /** Its first contradiction has been told; what follows from it is not worth telling. */
   isDerailed: boolean;
 }
@@ -94,7 +95,7 @@ class LogFold {
       attempt: 0,
       version: event.task_version ?? 0,
       holder: null,
-      gaveUpVersion: null,
+      remarkedVersion: null,
       isDerailed: status === null,
     });
   }
@@ -119,8 +120,11 @@ class LogFold {
     }
     task.status = statusIn(event, 'status_after') ?? task.status;
     task.version = event.task_version ?? task.version;
-    if (event.kind === 'task.gave_up') task.gaveUpVersion = task.version;
+    if (isRemark(event)) task.remarkedVersion = task.version;
     if (event.kind === 'task.assigned') task.lane = event.lane ?? null;
+    const { lane_after: lane } = event.data;
+    // The event's own lane is that of the run which ended.
+    if (typeof lane === 'string' || lane === null) task.lane = lane;
   }
 }
 
@@ -132,9 +136,14 @@ function statusIn(event: Event, name: 'status_before' | 'status_after'): TaskSta
 const endsHold = (event: Event): boolean =>
   statusIn(event, 'status_before') === 'running' && statusIn(event, 'status_after') !== 'running';
 
-/** A person completed what nobody held. */
+/** A person completed what nobody held, or sent back what nobody reviewed. Work that is accepted gets no run of its own. */
 const isByHand = (event: Event): boolean =>
-  event.kind === 'task.completed' && statusIn(event, 'status_before') !== 'running';
+  (event.kind === 'task.completed' || event.kind === 'task.changes_requested') &&
+  statusIn(event, 'status_before') !== 'running' &&
+  event.data['accepted'] !== true;
+
+/** Says what an end came to, beside the end itself. */
+const isRemark = (event: Event): boolean => event.kind === 'task.gave_up' || event.kind === 'task.triaged';
 
 function contradictionOf(event: Event, task: FoldedTask | undefined): string | null {
   if (task === undefined) return 'an event is of a task that was never created';
@@ -144,11 +153,11 @@ function contradictionOf(event: Event, task: FoldedTask | undefined): string | n
   return contradictionOfVersion(event, task) ?? contradictionOfMove(event, task);
 }
 
-/** A change of a row raises its version by one. That a task was given up accompanies another change, and is told once. */
+/** A change of a row raises its version by one. A remark accompanies another change, and is told once. */
 function contradictionOfVersion(event: Event, task: FoldedTask): string | null {
   const { task_version: version } = event;
-  if (event.kind === 'task.gave_up')
-    return version === task.version && version !== task.gaveUpVersion
+  if (isRemark(event))
+    return version === task.version && version !== task.remarkedVersion
       ? null
       : 'a task gave up that did not just end';
   return version === undefined || version === task.version + 1
@@ -179,7 +188,7 @@ function contradictionOfClaim(event: Event, task: FoldedTask, after: TaskStatus)
   if (task.status !== 'ready' && task.status !== 'review') return 'a task was claimed that is not ready';
   if (event.attempt !== task.attempt + 1) return 'a claim is not the next attempt';
   if (event.run_id === undefined) return 'a claim has no run';
-  return task.status === 'ready' && (event.lane ?? null) !== task.lane ? 'a claim is of another lane' : null;
+  return (event.lane ?? null) !== task.lane ? 'a claim is of another lane' : null;
 }
 
 export function checkLogFold(final: FinalState): Violation[] {

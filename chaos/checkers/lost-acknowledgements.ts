@@ -1,9 +1,11 @@
 /**
- * Property 3: nothing that was acknowledged is lost: no task, no end, no cancel.
+ * Property 3: nothing that was acknowledged is lost: no task, no end, no cancel, no link, no verdict of a person.
  *
  * Proves: every acknowledged task is in the tables once and was created by one event; every acknowledged end is the outcome that its run
  * has in the tables, and one event of the log; every acknowledged cancel is in the log, as the cancellation of a task that nobody held or
  * as a request to its holder, and the claim that was asked to stop ended as completed or cancelled, whatever verb ended it, or is live.
+ * An acknowledged link or unlinking is in the log, and of verdicts (accept, request changes, complete, reopen, archive) as many as were
+ * acknowledged: each of them moves its task, so that the next one is another.
  *
  * Cannot prove: that nothing else happened to a task between two of its events (that is what the fold is for). Whoever deletes tasks or
  * prunes the log during a run takes the ground from under it.
@@ -14,6 +16,7 @@ import type {
   FinalRun,
   FinalState,
   Operation,
+  OperatorOperation,
   RunOperation,
   Violation,
 } from '../history.ts';
@@ -37,6 +40,7 @@ export function checkLostAcknowledgements(operations: readonly Operation[], fina
     ...checkEnds(acknowledged, final),
     ...checkCancels(acknowledged, eventsByTask),
     ...checkCancelRule(final),
+    ...checkVerdicts(acknowledged, eventsByTask),
   ];
 }
 
@@ -114,6 +118,51 @@ function isTraceOf({ status }: CancelOperation, event: Event): boolean {
   const isDone = event.kind === 'task.cancelled' && event.data['status_before'] !== 'running';
   if (status === 'running') return isRequest;
   return status === 'cancelled' ? isDone : isRequest || isDone;
+}
+
+const VERDICT_EVENTS: Readonly<
+  Record<OperatorOperation['kind'], (event: Event, parentId: string | undefined) => boolean>
+> = {
+  link: ({ kind, data }, parentId) =>
+    kind === 'task.linked'
+      ? data['parent'] === parentId
+      : kind === 'task.created' && Array.isArray(data['parents']) && data['parents'].includes(parentId ?? ''),
+  unlink: ({ kind, data }, parentId) => kind === 'task.unlinked' && data['parent'] === parentId,
+  finish: ({ kind, data }) => kind === 'task.completed' && data['status_before'] !== 'running',
+  reopen: ({ kind }) => kind === 'task.reopened',
+  archive: ({ kind }) => kind === 'task.archived',
+  accept: ({ kind, data }) => kind === 'task.completed' && data['accepted'] === true,
+  send_back: ({ kind, data }) => kind === 'task.changes_requested' && data['status_before'] === 'review',
+};
+
+function isVerdict(operation: Operation): operation is OperatorOperation {
+  return operation.kind in VERDICT_EVENTS;
+}
+
+function checkVerdicts(
+  acknowledged: readonly Operation[],
+  eventsByTask: ReadonlyMap<string, readonly Event[]>,
+): Violation[] {
+  const verdicts = groupBy(
+    acknowledged.filter(isVerdict),
+    ({ kind, taskId, parentId }) => `${kind} ${taskId} ${parentId ?? ''}`,
+  );
+  return [...verdicts.values()].flatMap((operations) => {
+    const [first] = operations;
+    if (first === undefined) return [];
+    const events = (eventsByTask.get(first.taskId) ?? []).filter((event) =>
+      VERDICT_EVENTS[first.kind](event, first.parentId),
+    );
+    // A link that is there already is acknowledged again.
+    const wanted = first.kind === 'link' ? 1 : operations.length;
+    if (events.length >= wanted) return [];
+    return [
+      violation("an acknowledged change of a task's links or status is not in the log", {
+        operations,
+        events,
+      }),
+    ];
+  });
 }
 
 /** Walks the log once: which claims were asked to stop, and what became of them. */

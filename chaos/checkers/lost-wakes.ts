@@ -1,8 +1,8 @@
 /**
  * Of property 4, what the tables cannot show: whoever waits for work is woken when there is some.
  *
- * Proves: while nothing was broken, no claim request that was answered waited on its lane next to one and the same task that could have been
- * claimed there all that time, for longer than the bound. The bound lies between the poll that makes up for lost notifications and the look
+ * Proves: while nothing was broken, no claim request that was answered waited on its lane next to one and the same task that it could have
+ * claimed there all that time, to work on it or to review it, for longer than the bound. The bound lies between the poll that makes up for lost notifications and the look
  * that a waiting claim takes by itself: what is found is the loss of both wake-ups, or a waiter that was forgotten.
  *
  * Conservative: times in which a lane was paused, draining, capped or not for workers do not count, nor does what lies within or soon after a
@@ -128,12 +128,17 @@ function cutToCalms(span: ReadySpan, calms: readonly Span[]): ReadySpan[] {
 class SpanSearch {
   readonly #wakeMs: AtMs;
   readonly #spans: readonly ReadySpan[];
+  /** Those that are not for everybody. Few last longer than the bound. */
+  readonly #reviews: readonly ReadySpan[];
   /** Beside each span, of it and all that begin before it, the one that ends last. */
   readonly #lasting: readonly ReadySpan[];
 
   constructor(spans: readonly ReadySpan[], wakeMs: AtMs) {
     this.#wakeMs = wakeMs;
-    this.#spans = [...spans].sort((left, right) => left.from - right.from);
+    this.#reviews = spans.filter((span) => span.exceptWorker !== null);
+    this.#spans = spans
+      .filter((span) => span.exceptWorker === null)
+      .sort((left, right) => left.from - right.from);
     let lasting: ReadySpan | undefined;
     this.#lasting = this.#spans.map((span) => {
       lasting = lasting === undefined || span.until > lasting.until ? span : lasting;
@@ -146,7 +151,12 @@ class SpanSearch {
     const before = this.#lasting[place - 1];
     if (before !== undefined && before.until - wait.from > this.#wakeMs) return before;
     const after = this.#spans[place];
-    return after !== undefined && wait.until - after.from > this.#wakeMs ? after : undefined;
+    if (after !== undefined && wait.until - after.from > this.#wakeMs) return after;
+    return this.#reviews.find(
+      (span) =>
+        span.exceptWorker !== wait.operation.worker &&
+        Math.min(span.until, wait.until) - Math.max(span.from, wait.from) > this.#wakeMs,
+    );
   }
 
   /** How many begin at that moment or before it. */

@@ -1,6 +1,10 @@
-/** From the log: when each task could have been claimed, cut to the times at which its lane handed out work. */
+/**
+ * From the log: when each task could have been claimed, to be worked on or to be reviewed, cut to the times at which its lane handed out
+ * work. What waits for its parents or for people is nobody's to claim.
+ */
 import type { Event } from '../../src/contract/events.ts';
 import type { AtMs } from '../history.ts';
+import { ReviewPhases } from './review-phases.ts';
 
 export interface Span {
   readonly from: AtMs;
@@ -11,12 +15,19 @@ export interface Span {
 export interface ReadySpan extends Span {
   readonly taskId: string;
   readonly lane: string;
+  /** Whose work it is to review: everybody else may claim it. null: anybody may. */
+  readonly exceptWorker: string | null;
+}
+
+interface Claimable {
+  readonly since: AtMs;
+  readonly exceptWorker: string | null;
 }
 
 interface LaneState {
   data: Record<string, unknown>;
-  /** Ready tasks of the lane, from when on they could be claimed. */
-  readonly ready: Map<string, AtMs>;
+  /** Tasks that wait for the lane, from when on they could be claimed. */
+  readonly ready: Map<string, Claimable>;
 }
 
 /** The others say who is there. */
@@ -40,6 +51,7 @@ class ReadyTimes {
   readonly spans: ReadySpan[] = [];
   readonly #lanes = new Map<string, LaneState>();
   readonly #laneOfTask = new Map<string, string>();
+  readonly #phases = new ReviewPhases();
   #isBoardPaused = false;
 
   apply(event: Event, at: AtMs): void {
@@ -53,15 +65,26 @@ class ReadyTimes {
   }
 
   #changeTask(taskId: string, event: Event, at: AtMs): void {
+    this.#phases.apply(event);
     const after = event.data['status_after'];
     const lane = this.#laneOfTask.get(taskId);
     if (lane !== undefined && (after !== undefined || event.kind === 'task.assigned')) {
       this.#close(taskId, lane, at);
       this.#laneOfTask.delete(taskId);
     }
-    if (after !== 'ready' || event.lane === undefined) return;
-    this.#laneOfTask.set(taskId, event.lane);
-    this.#laneOf(event.lane).ready.set(taskId, at);
+    const waiting = this.#waitingOf(taskId, event);
+    if (waiting === null) return;
+    this.#laneOfTask.set(taskId, waiting.lane);
+    this.#laneOf(waiting.lane).ready.set(taskId, { since: at, exceptWorker: waiting.exceptWorker });
+  }
+
+  /** For whom the task waits after this event. */
+  #waitingOf(taskId: string, event: Event): Pick<ReadySpan, 'lane' | 'exceptWorker'> | null {
+    const { status_after: after, lane_after: laneAfter = event.lane ?? null } = event.data;
+    if (after === 'ready' && typeof laneAfter === 'string') return { lane: laneAfter, exceptWorker: null };
+    const phase = this.#phases.phaseOf(taskId);
+    if (after !== 'review' || phase === null || phase.reviewer === null) return null;
+    return { lane: phase.reviewer, exceptWorker: phase.implementer };
   }
 
   /** What changes for a lane begins anew: a task then counts as waiting only since the change. */
@@ -92,18 +115,19 @@ class ReadyTimes {
 
   #cut(name: string, at: AtMs): void {
     const { ready } = this.#laneOf(name);
-    for (const taskId of [...ready.keys()]) {
+    for (const [taskId, claimable] of [...ready]) {
       this.#close(taskId, name, at);
-      ready.set(taskId, at);
+      ready.set(taskId, { ...claimable, since: at });
     }
   }
 
   #close(taskId: string, name: string, at: AtMs): void {
     const state = this.#laneOf(name);
-    const from = state.ready.get(taskId);
+    const claimable = state.ready.get(taskId);
     state.ready.delete(taskId);
-    if (from === undefined || this.#isBoardPaused || !isHandingOut(state)) return;
-    this.spans.push({ taskId, lane: name, from, until: at });
+    if (claimable === undefined || this.#isBoardPaused || !isHandingOut(state)) return;
+    const { since: from, exceptWorker } = claimable;
+    this.spans.push({ taskId, lane: name, from, until: at, exceptWorker });
   }
 }
 

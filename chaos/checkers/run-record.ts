@@ -29,6 +29,7 @@ export interface AcceptedWrite {
 /** What the outcome of a run is when this verb ended it; the other writes end nothing. */
 export const OUTCOMES_BY_END: Readonly<Partial<Record<RunOperation['kind'], Outcome>>> = {
   complete: 'completed',
+  request_changes: 'changes_requested',
   fail: 'failed',
   release: 'released',
   block: 'blocked',
@@ -39,7 +40,7 @@ export function isEnd(operation: RunOperation): boolean {
 }
 
 export function isRunOperation(operation: Operation): operation is RunOperation {
-  return operation.kind !== 'create' && operation.kind !== 'claim' && operation.kind !== 'cancel';
+  return 'runId' in operation;
 }
 
 export function listGrants(operations: readonly Operation[]): Grant[] {

@@ -68,11 +68,10 @@ function contradictionsOfClaim(event: Event, hold: Hold, runIds: ReadonlySet<str
   ];
 }
 
-/** A person's completion of a task that nobody holds: a run of no length. */
+/** A person's verdict on a task that nobody holds: a run of no length. */
 function opensAndEnds(event: Event): boolean {
-  return (
-    event.kind === 'task.completed' && event.run_id !== undefined && event.data['status_before'] !== 'running'
-  );
+  const isVerdict = event.kind === 'task.completed' || event.kind === 'task.changes_requested';
+  return isVerdict && event.run_id !== undefined && event.data['status_before'] !== 'running';
 }
 
 function checkGrantsAreLogged(grants: readonly Grant[], events: readonly Event[]): Violation[] {

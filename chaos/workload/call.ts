@@ -3,7 +3,7 @@ import type { Ending } from '../history.ts';
 
 export interface CallRequest {
   readonly url: string;
-  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly key: string;
   readonly body?: unknown;

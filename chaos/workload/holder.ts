@@ -9,6 +9,12 @@ export interface HeldClaim {
   readonly runId: string;
   readonly attempt: number;
   readonly token: string | null;
+  /** What it holds is somebody's work to look at. */
+  readonly isReview: boolean;
+  /** It is to end on the stroke of a clock that all share. */
+  readonly isChiming: boolean;
+  /** When it is to end, by the wall clock. */
+  readonly meetAtMs: number | null;
 }
 
 export type WriteKind = RunOperation['kind'];
@@ -25,20 +31,37 @@ export function readClaim(claim: unknown): HeldClaim {
     run_id: string;
     attempt: number;
     token?: string;
-    task: { id: string };
+    task: {
+      id: string;
+      reviewer?: string | null;
+      payload?: { chime?: boolean; meet_at?: number } | null;
+    };
   };
-  return { taskId: task.id, runId: run_id, attempt, token: token ?? null };
+  return {
+    taskId: task.id,
+    runId: run_id,
+    attempt,
+    token: token ?? null,
+    isReview: (task.reviewer ?? null) !== null,
+    isChiming: task.payload?.chime === true,
+    meetAtMs: task.payload?.meet_at ?? null,
+  };
 }
 
 export function recordedClaim({ taskId, runId, attempt }: HeldClaim) {
   return { taskId, runId, attempt };
 }
 
+/** In a path and as the type of a frame. */
+export function wireNameOf(kind: WriteKind): string {
+  return kind.replace('_', '-');
+}
+
 /** Any server will do: the row decides. */
 export function writeOverHttp(recorder: Recorder, claim: HeldClaim, chooseUrl: () => string): Write {
   let token = claim.token ?? '';
   return recorded(recorder, claim, async (kind, body, signal) => {
-    const verb = kind === 'ack' ? 'messages/ack' : kind;
+    const verb = kind === 'ack' ? 'messages/ack' : wireNameOf(kind);
     const answer = await call({
       url: chooseUrl(),
       method: 'POST',

@@ -5,12 +5,13 @@
 import { Random } from '../random.ts';
 import { Recorder } from '../recorder.ts';
 import { type Body, type CallAnswer, call } from './call.ts';
+import { Families } from './families.ts';
 import { joinRun, type LanePlan, type PartyChannel, type PartyConfig } from './party-channel.ts';
 import { after, pause } from './pause.ts';
 import { cancelEndOf } from './worker-context.ts';
 
-/** Between two creations: with two orchestrators about ten tasks a second, half of what the workers can do. */
-const CREATE_MS = [60, 340] as const;
+/** Between two creations: with two orchestrators about seven tasks a second, and with families and helpers most of what workers can do. */
+const CREATE_MS = [80, 480] as const;
 /** Now and then so many at once that workers have more to do than hands. */
 const BURST_SHARE = 0.04;
 const BURST_TASKS = 15;
@@ -28,6 +29,7 @@ const REMEMBERED_TASKS = 30;
 const WAITING_MAX = 150;
 
 class Orchestrator {
+  readonly families: Families;
   readonly #config: PartyConfig;
   readonly #quiet: AbortSignal;
   readonly #recorder: Recorder;
@@ -36,11 +38,13 @@ class Orchestrator {
   #created = 0;
   #isFull = false;
 
-  constructor({ config, quiet }: PartyChannel) {
+  constructor(channel: PartyChannel) {
+    const { config, quiet } = channel;
     this.#config = config;
     this.#quiet = quiet;
     this.#recorder = new Recorder(config.directory, config.process);
     this.#random = new Random(config.seed).of(config.process);
+    this.families = new Families(channel, this.#recorder, () => this.#isFull);
   }
 
   async create(): Promise<void> {
@@ -165,7 +169,12 @@ function createEndOf(answer: CallAnswer) {
 
 const channel = await joinRun();
 const orchestrator = new Orchestrator(channel);
-await Promise.all([orchestrator.create(), orchestrator.cancel(), orchestrator.tend()]);
+await Promise.all([
+  orchestrator.create(),
+  orchestrator.cancel(),
+  orchestrator.tend(),
+  orchestrator.families.run(),
+]);
 await new Promise<void>((resolve) => {
   if (channel.leaving.aborted) resolve();
   else channel.leaving.addEventListener('abort', () => resolve());

@@ -17,6 +17,8 @@ export interface PartyConfig {
   /** Of the servers' proxies. */
   readonly urls: readonly string[];
   readonly lanes: readonly LanePlan[];
+  /** One of the lanes: what reviewers wait on. */
+  readonly reviewLane: string;
   readonly probeLane: LanePlan;
   readonly orchestratorKey: string;
   readonly observerKey: string;

@@ -4,7 +4,15 @@
  */
 import type { Random } from '../random.ts';
 import { type Body, type CallAnswer, problemOf } from './call.ts';
-import { type HeldClaim, readClaim, recorded, recordedClaim, type Write, writeOverHttp } from './holder.ts';
+import {
+  type HeldClaim,
+  readClaim,
+  recorded,
+  recordedClaim,
+  type Write,
+  wireNameOf,
+  writeOverHttp,
+} from './holder.ts';
 import { pause } from './pause.ts';
 import { type Frame, Socket } from './socket.ts';
 import type { LoopParts } from './worker-context.ts';
@@ -95,7 +103,7 @@ class PushedWorker {
     const isByToken = claim.token !== null && this.#random.chance(0.5);
     const write: Write = isByToken
       ? writeOverHttp(recorder, claim, () => this.#random.pick(context.config.urls))
-      : recorded(recorder, claim, (kind, body) => this.#ask(kind, claim, body));
+      : recorded(recorder, claim, (kind, body) => this.#ask(wireNameOf(kind), claim, body));
     void context.work(this.#parts, claim, write).then(() => {
       this.held -= 1;
       if (context.quiet.aborted) {

@@ -2,20 +2,10 @@
  * What a worker does with a task that it holds: mostly what it should, and often enough what hits a window. Durations lie around the
  * lease, answers are not waited for, ends are repeated, and some go on writing long after somebody else has the task.
  */
-import type { Random } from '../random.ts';
 import type { Body } from './call.ts';
-import type { HeldClaim, Write } from './holder.ts';
-import { after, pause } from './pause.ts';
-
-export interface LifeParts {
-  readonly random: Random;
-  readonly leaseSeconds: number;
-  readonly claim: HeldClaim;
-  readonly write: Write;
-  /** Asks for the task to be cancelled, as an orchestrator. */
-  readonly cancel: () => Promise<void>;
-  readonly leaving: AbortSignal;
-}
+import { type EndKind, end, type LifeParts, PROMPT_MS, work } from './life-parts.ts';
+import { after } from './pause.ts';
+import { handOverBody, review } from './review-life.ts';
 
 /** By how often they come. */
 const LIVES = {
@@ -30,18 +20,29 @@ const LIVES = {
   release: 5,
   block: 2,
   abandon: 2,
+  hand_over: 14,
+  park: 7,
 } as const;
-type EndKind = 'complete' | 'fail' | 'release' | 'block';
 
-/** Of an end whose answer is unknown. Together they outlast a restart of Postgres. */
-const END_ATTEMPTS_MAX = 12;
-const END_PAUSE_MS = [100, 900] as const;
 /** From the moment a request leaves: about as long as its statement takes. */
 const IMPATIENT_MS = [0, 12] as const;
-const PROMPT_MS = [10, 400] as const;
+/** Long enough that several who wait for the next stroke began apart, and below every lease. */
+const CHIME_MS = 500;
+const CHIME_SHARE = 0.8;
+/** How far apart those are who mean the same moment: about as long as a statement takes. */
+const APART_MS = [0, 8] as const;
+/** Until a worker that has made a helper parks: by then somebody holds the helper. */
+const PARK_MS = [250, 800] as const;
+/** Later attempts of a task that was parked do the work, or it would never be done. */
+const PARKS_MAX = 2;
+const ACCEPT_SHARE = 0.55;
+const ACCEPT_AFTER_MS = [0, 15] as const;
 
 export async function live(parts: LifeParts): Promise<void> {
-  const { random } = parts;
+  const { random, claim } = parts;
+  if (claim.isReview) return review(parts);
+  if (claim.meetAtMs !== null) return meet(parts, claim.meetAtMs);
+  if (claim.isChiming && random.chance(CHIME_SHARE)) return meet(parts, nextChimeMs());
   const life = random.choose(LIVES);
   switch (life) {
     case 'prompt':
@@ -67,6 +68,10 @@ export async function live(parts: LifeParts): Promise<void> {
       return;
     case 'abandon':
       return;
+    case 'hand_over':
+      return handOver(parts);
+    case 'park':
+      return park(parts);
     default:
       await work(parts, random.between(...PROMPT_MS));
       return finish(parts, life);
@@ -77,8 +82,39 @@ const summary = { summary: 'done' };
 
 const leaseMs = ({ leaseSeconds }: LifeParts): number => leaseSeconds * 1000;
 
-function work({ leaving }: LifeParts, ms: number): Promise<void> {
-  return pause(ms, leaving);
+function nextChimeMs(): number {
+  return (Math.floor(Date.now() / CHIME_MS) + 1) * CHIME_MS;
+}
+
+/** Ends at that moment, as others do; at once when it has passed. */
+async function meet(parts: LifeParts, atMs: number): Promise<void> {
+  const { random } = parts;
+  const missedMs = random.between(...PROMPT_MS);
+  const leftMs = atMs - Date.now();
+  await work(parts, leftMs > 0 ? leftMs + random.between(...APART_MS) : missedMs);
+  await finish(parts, 'complete');
+}
+
+/** Now and then somebody decides while a reviewer is just taking it. */
+async function handOver(parts: LifeParts): Promise<void> {
+  const { random } = parts;
+  await work(parts, random.between(...PROMPT_MS));
+  const isDecided = random.chance(ACCEPT_SHARE);
+  const decision = random.chance(0.75) ? 'accept' : 'send_back';
+  await end(parts, 'complete', handOverBody(parts));
+  if (!isDecided) return;
+  await work(parts, random.between(...ACCEPT_AFTER_MS));
+  await parts.decide(decision);
+}
+
+/** Parks just when the helper ends, as near as can be. */
+async function park(parts: LifeParts): Promise<void> {
+  const { random, claim } = parts;
+  const atMs = Date.now() + random.between(...PARK_MS);
+  const isParked = claim.attempt <= PARKS_MAX && (await parts.makeHelper(atMs));
+  if (!isParked) return finish(parts, 'complete');
+  await work(parts, atMs - Date.now() + random.between(...APART_MS));
+  await end(parts, 'block', { reason: 'a helper is at it', kind: 'dependency' });
 }
 
 async function liveSteadily(parts: LifeParts): Promise<void> {
@@ -116,15 +152,9 @@ async function endTwice(parts: LifeParts): Promise<void> {
   await write(kind === 'complete' ? 'release' : 'complete', {});
 }
 
-/** Until it is known how it ended, with the same body each time. */
-async function finish(parts: LifeParts, kind: EndKind): Promise<void> {
-  const { random, write, leaving } = parts;
-  const body = random.chance(0.3) && kind === 'release' ? { delay_seconds: 1 } : bodyOf(parts, kind);
-  for (let attempt = 1; attempt <= END_ATTEMPTS_MAX; attempt += 1) {
-    const { ending } = await write(kind, body);
-    if (ending !== 'unknown' || leaving.aborted) return;
-    await pause(random.between(...END_PAUSE_MS), leaving);
-  }
+function finish(parts: LifeParts, kind: EndKind): Promise<void> {
+  const isLater = parts.random.chance(0.3) && kind === 'release';
+  return end(parts, kind, isLater ? { delay_seconds: 1 } : bodyOf(parts, kind));
 }
 
 function bodyOf({ claim }: LifeParts, kind: EndKind): Body {

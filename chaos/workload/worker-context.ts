@@ -3,6 +3,8 @@ import type { Random } from '../random.ts';
 import type { Recorder } from '../recorder.ts';
 import { type CallAnswer, call } from './call.ts';
 import { type HeldClaim, type Write, writeOverHttp } from './holder.ts';
+import { Operator } from './operator.ts';
+import { makeHelper } from './park.ts';
 import type { LanePlan, PartyChannel, PartyConfig } from './party-channel.ts';
 import { live } from './task-life.ts';
 
@@ -42,7 +44,14 @@ export class WorkerContext {
       leaseSeconds: lane.leaseSeconds,
       claim,
       write: write ?? writeOverHttp(this.recorder, claim, () => own.pick(this.config.urls)),
+      lane: lane.name,
+      lanes: this.config.lanes.map(({ name }) => name),
+      reviewLane: this.config.reviewLane,
       cancel: () => this.cancel(claim.taskId, own),
+      decide: async (kind) => {
+        await new Operator(this.config, this.recorder, own).act({ kind, taskId: claim.taskId });
+      },
+      makeHelper: (meetAtMs) => makeHelper({ ...parts, random: own }, claim, meetAtMs),
       leaving: this.leaving,
     });
   }

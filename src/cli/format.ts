@@ -15,7 +15,7 @@ const STATUS_STYLES: Readonly<Record<string, Style>> = {
   archived: 'dim',
 };
 
-function styleOfStatus(status: string): Style | undefined {
+export function styleOfStatus(status: string): Style | undefined {
   return STATUS_STYLES[status];
 }
 
@@ -69,7 +69,9 @@ export function writeTask(output: Output, task: Task): void {
       'blocked',
       blocked === null ? null : [blocked.kind, blocked.reason].filter((part) => part !== null).join(': '),
     ],
+    ['waits for', task.unmet_parents > 0 ? `${task.unmet_parents} to be done; see task graph` : null],
     ['lane', task.lane],
+    ['reviewer', task.reviewer],
     [
       'claim',
       claim === null

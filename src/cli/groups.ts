@@ -50,8 +50,14 @@ export const GROUPS: readonly Group[] = [
   {
     name: 'task',
     plural: 'tasks',
-    summary: 'tasks: add, list, get, set, cancel, unblock, complete, steer, messages, output, …',
+    summary: 'tasks: add, list, get, link, graph, cancel, unblock, complete, accept, steer, output, …',
     load: async () => (await import('./groups/task.ts')).registerTask,
+  },
+  {
+    name: 'run',
+    plural: 'runs',
+    summary: 'the run of a claim, for its holder: heartbeat, complete, request-changes, block, release, fail',
+    load: async () => (await import('./groups/run.ts')).registerRun,
   },
   {
     name: 'key',
@@ -60,9 +66,19 @@ export const GROUPS: readonly Group[] = [
     load: async () => (await import('./groups/key.ts')).registerKey,
   },
   {
+    name: 'import',
+    summary: 'take over a Hermes board',
+    load: async () => (await import('./groups/import.ts')).registerImport,
+  },
+  {
     name: 'work',
     summary: 'run a command for each task of a lane',
     load: async () => (await import('./groups/work.ts')).registerWork,
+  },
+  {
+    name: 'dispatch',
+    summary: 'spawn a process for each task of the lanes of kind spawn',
+    load: async () => (await import('./groups/dispatch.ts')).registerDispatch,
   },
   {
     name: 'watch',
@@ -74,6 +90,11 @@ export const GROUPS: readonly Group[] = [
     plural: 'events',
     summary: 'read a page of the log of a board',
     load: async () => (await import('./groups/event.ts')).registerEvent,
+  },
+  {
+    name: 'attention',
+    summary: 'what on the board waits for a person, and what resolves it',
+    load: async () => (await import('./groups/attention.ts')).registerAttention,
   },
   {
     name: 'snapshot',

@@ -7,7 +7,9 @@
 import type { z } from 'zod';
 import type * as attention from '../contract/attention.ts';
 import type * as boards from '../contract/boards.ts';
+import type * as bulk from '../contract/bulk.ts';
 import type * as claims from '../contract/claims.ts';
+import type * as context from '../contract/context.ts';
 import type * as events from '../contract/events.ts';
 import type * as imports from '../contract/import.ts';
 import type * as keys from '../contract/keys.ts';
@@ -31,7 +33,9 @@ type DescriptorIn<Module> = Extract<Module[keyof Module], DescriptorShape>;
 type Descriptor =
   | DescriptorIn<typeof attention>
   | DescriptorIn<typeof boards>
+  | DescriptorIn<typeof bulk>
   | DescriptorIn<typeof claims>
+  | DescriptorIn<typeof context>
   | DescriptorIn<typeof events>
   | DescriptorIn<typeof imports>
   | DescriptorIn<typeof keys>

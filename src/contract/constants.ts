@@ -47,6 +47,11 @@ export const LIMITS = {
   parentsMax: 100,
   childrenMax: 1000,
   batchOperationsMax: 500,
+  /** Tasks that a bulk operation names, and tasks that its filter may find. Not pinned: a batch, and a board's whole backlog. */
+  bulkIdsMax: 1000,
+  bulkTasksMax: 100_000,
+  /** Of a bulk operation's failures, those that are listed. Not pinned: more than anybody looks at one by one; all are counted. */
+  bulkFailuresListedMax: 1000,
   claimsMax: 100,
   /** Tasks that a worker may have the server claim ahead of it. Not pinned: far more than one process works on at once. */
   creditsMax: 1000,

@@ -36,6 +36,7 @@ export const RunId = typeId('run', 'RunId');
 export const KeyId = typeId('key', 'KeyId');
 export const CommentId = typeId('cmt', 'CommentId');
 export const MessageId = typeId('msg', 'MessageId');
+export const OperationId = typeId('op', 'OperationId');
 
 /** What a task answers to in a path: its id or its external_ref. */
 export const TaskReference = z.string().min(1).max(255).meta({ id: 'TaskReference' });

@@ -1,7 +1,9 @@
 /** Every route there is: what the server must bind, the client can call and the OpenAPI document lists. */
 import { getAttention } from './attention.ts';
 import { deleteBoard, getBoard, listBoards, patchBoard, putBoard } from './boards.ts';
+import { bulkTasks, getOperation } from './bulk.ts';
 import { claimTasks, takeOverLane } from './claims.ts';
+import { getContext } from './context.ts';
 import { getSnapshot, listEvents, listTaskEvents } from './events.ts';
 import { importTasks } from './import.ts';
 import { createKey, deleteKey, listKeys, rotateSigningKey, whoami } from './keys.ts';
@@ -42,12 +44,14 @@ import {
   completeTask,
   createTask,
   createTasks,
+  deleteTask,
   getTask,
   listComments,
   listTaskRuns,
   listTasks,
   patchTask,
   promoteTask,
+  reclaimTask,
   reopenTask,
   requestTaskChanges,
   scheduleTask,
@@ -85,15 +89,19 @@ export const ROUTES: readonly Route[] = [
   createLaneKey,
   createTask,
   createTasks,
+  bulkTasks,
+  getOperation,
   importTasks,
   listTasks,
   getTask,
   patchTask,
+  deleteTask,
   promoteTask,
   unblockTask,
   cancelTask,
   completeTask,
   assignTask,
+  reclaimTask,
   archiveTask,
   reopenTask,
   scheduleTask,
@@ -103,6 +111,7 @@ export const ROUTES: readonly Route[] = [
   unlinkParent,
   getGraph,
   getWhy,
+  getContext,
   addComment,
   listComments,
   steerTask,

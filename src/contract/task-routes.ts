@@ -18,6 +18,7 @@ import {
   TaskResponse,
 } from './tasks.ts';
 import { absent, LimitParameter, NextPageToken, PageQuery, Reason, WordsParameter } from './values.ts';
+import { ListedTask } from './why.ts';
 
 export const createTask = defineRoute({
   operationId: 'createTask',
@@ -71,7 +72,9 @@ export const listTasks = defineRoute({
       .optional()
       .describe('"why": each task carries the reasons for which it is not running.'),
   }),
-  responses: { 200: z.object({ tasks: z.array(Task), next_page_token: NextPageToken, cursor: Cursor }) },
+  responses: {
+    200: z.object({ tasks: z.array(ListedTask), next_page_token: NextPageToken, cursor: Cursor }),
+  },
   problems: ['not_found', 'invalid_cursor'],
 });
 
@@ -100,6 +103,19 @@ export const patchTask = defineRoute({
   isConditional: true,
   responses: { 200: TaskResponse },
   problems: ['not_found', 'version_mismatch', 'already_exists'],
+});
+
+export const deleteTask = defineRoute({
+  operationId: 'deleteTask',
+  method: 'delete',
+  path: '/v1/boards/{board}/tasks/{task}',
+  summary:
+    'Delete a task that nobody holds, and erase all that was ever written about it; its place in the log stays, without content.',
+  tag: 'tasks',
+  access: 'authenticated',
+  params: TaskParams,
+  responses: { 204: null },
+  problems: ['not_found', 'illegal_transition'],
 });
 
 /** What every verb of an operator has in common. */
@@ -146,6 +162,16 @@ export const completeTask = defineRoute({
   path: '/v1/boards/{board}/tasks/{task}/complete',
   summary: 'Complete a task that nobody holds; it gets a run of zero length.',
   body: OperatorCompleteBody,
+  isBodyOptional: true,
+});
+
+export const reclaimTask = defineRoute({
+  ...taskVerb,
+  operationId: 'reclaimTask',
+  path: '/v1/boards/{board}/tasks/{task}/reclaim',
+  summary:
+    'Take a running task back from whoever holds it, and reset its failures; it goes back to where it was claimed from.',
+  body: z.strictObject({ reason: absent(Reason) }),
   isBodyOptional: true,
 });
 

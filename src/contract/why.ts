@@ -1,10 +1,8 @@
-/**
- * Why a task is not running: what keeps it, in the order in which it has to be dealt with. This file must import nothing of tasks.ts,
- * whose tasks may carry their reasons.
- */
+/** Why a task is not running: what keeps it, in the order in which it has to be dealt with. */
 import { z } from 'zod';
-import { BoardName, TaskId, TaskReference, Timestamp } from './identifiers.ts';
+import { TaskId, Timestamp } from './identifiers.ts';
 import { defineRoute } from './route.ts';
+import { Task, TaskParams } from './tasks.ts';
 
 export const WHY_CODES = [
   'board_paused',
@@ -41,10 +39,22 @@ export const WhyReason = z
       .optional()
       .describe('Of waiting_for_parents and parent_cancelled: which, the first hundred.'),
     until_at: Timestamp.optional().describe('Of scheduled and cooling_down.'),
-    ahead: z.int().optional().describe('Of behind: how many tasks; not counted further than 1,000.'),
+    ahead: z
+      .int()
+      .optional()
+      .describe('Of behind: how many tasks. Counted up to 1,000, in a list of many lanes less far.'),
   })
   .meta({ id: 'WhyReason' });
 export type WhyReason = z.infer<typeof WhyReason>;
+
+/** A task of a list. */
+export const ListedTask = Task.extend({
+  reasons: z
+    .array(WhyReason)
+    .optional()
+    .describe('Why it is not running; only in lists that were asked to include it.'),
+}).meta({ id: 'ListedTask' });
+export type ListedTask = z.infer<typeof ListedTask>;
 
 export const getWhy = defineRoute({
   operationId: 'getWhy',
@@ -53,7 +63,7 @@ export const getWhy = defineRoute({
   summary: 'Why the task is not running; no reasons while it is.',
   tag: 'tasks',
   access: 'authenticated',
-  params: z.object({ board: BoardName, task: TaskReference }),
+  params: TaskParams,
   responses: { 200: z.object({ reasons: z.array(WhyReason) }) },
   problems: ['not_found'],
 });

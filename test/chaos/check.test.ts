@@ -5,7 +5,7 @@ import { checkHistory } from '../../chaos/checkers/check.ts';
 import type { WatchedEntry } from '../../chaos/history.ts';
 import { RANDOM_HISTORY } from './random-history.ts';
 import { recordDay, remove, renumber } from './recorded-day.ts';
-import type { RecordedOperation, Recording, Writable } from './small-board.ts';
+import type { RecordedOperation, Recording, Writable } from './small-board-words.ts';
 
 /** Enough to come upon each kind of place; more are for whoever changes a checker. */
 const RUNS = { numRuns: 40 };

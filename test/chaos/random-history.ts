@@ -1,11 +1,14 @@
 /** Histories of a small board on which anything may happen to its clients, and nothing that it must not do. */
 import fc from 'fast-check';
-import { END_KINDS, type Held, LANE, type Recording, SmallBoard } from './small-board.ts';
+import { SmallBoard } from './small-board.ts';
+import { END_KINDS, type Held, LANE, type Recording } from './small-board-words.ts';
 
 const WRITES = ['heartbeat', 'output', 'ack'] as const;
 /** Fewer than commands, so that some come again. */
 const KEYS = 12;
 const WORKERS = 3;
+/** Of a task that waits: fewer. */
+const PARENTS = 3;
 const WATCHERS = 2;
 /** More than one, so that a frame carries several, and often none. */
 const FRAME_EVENTS = 7;
@@ -43,7 +46,8 @@ type Action = (board: SmallBoard, held: Held[], command: Command) => void;
 
 const ACTIONS = {
   create: (board, _, command) => {
-    board.create(`key ${command.pick % KEYS}`, command);
+    const parents = board.tasks.filter((_, place) => (command.kind >> (place % 8)) % 8 === 0);
+    board.create(`key ${command.pick % KEYS}`, command, parents.slice(0, command.kind % PARENTS));
   },
   claim: (board, held, command) => {
     const claim = board.claim(`worker-${command.pick % WORKERS}.1`, command);
@@ -59,6 +63,15 @@ const ACTIONS = {
   cancel: onTask((board, task, command) => board.cancel(task, command)),
   unblock: onTask((board, task) => board.unblock(task)),
   reopen: onTask((board, task) => board.reopen(task)),
+  link: onTask((board, task, { kind }) => board.link(task, choose(board.tasks, kind) ?? task)),
+  unlink: onTask((board, task, { kind }) => {
+    const [parent] = board.tasks.filter(({ id }) =>
+      board.links.some(({ childId, parentId }) => childId === task.id && parentId === id),
+    );
+    board.unlink(task, parent ?? choose(board.tasks, kind) ?? task);
+  }),
+  handOver: onClaim((board, claim, { kind }) => board.handOver(claim, kind % 3 === 0 ? null : LANE)),
+  decide: onTask((board, task, { kind }) => board.decide(task, kind % 2 === 0 ? 'accept' : 'send_back')),
   archive: onTask((board, task) => board.archive(task)),
   assign: onTask((board, task, { kind }) => board.assign(task, kind % 2 === 0 ? LANE : 'other')),
   completeByHand: onTask((board, task) => board.completeByHand(task)),

@@ -6,13 +6,8 @@ import type {
   RunOperation,
   Violation,
 } from '../../chaos/history.ts';
-import {
-  type Held,
-  type RecordedOperation,
-  type Recording,
-  SmallBoard,
-  type Writable,
-} from './small-board.ts';
+import { SmallBoard } from './small-board.ts';
+import type { Held, RecordedOperation, Recording, Writable } from './small-board-words.ts';
 
 export interface Day extends Recording {
   /** Its tasks, by what becomes of them. */

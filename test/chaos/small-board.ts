@@ -2,111 +2,39 @@
  * A board in a few lines, whose rules are plain enough to be right: it does what it is told in order, one thing at a time, and writes down
  * what its clients would see of it, its log and its tables. What it records must satisfy every checker; what is changed in it must not.
  */
-import type {
-  CancelOperation,
-  ClaimOperation,
-  CreateOperation,
-  FinalState,
-  HistoryEntry,
-  Operation,
-  RunOperation,
-} from '../../chaos/history.ts';
+import type { FinalLink, FinalState, HistoryEntry, OperatorOperation } from '../../chaos/history.ts';
 import type { Event } from '../../src/contract/events.ts';
+import { type Outcome, TASK_STATUSES, type TaskStatus } from '../../src/contract/statuses.ts';
 import {
-  FINISHED_STATUSES,
-  type Outcome,
-  TASK_STATUSES,
-  type TaskStatus,
-} from '../../src/contract/statuses.ts';
+  type EndKind,
+  type Hearing,
+  type Held,
+  isFinished,
+  LANE,
+  type NewOperation,
+  OUTCOMES,
+  placeOf,
+  type Recording,
+  type Run,
+  STATUSES,
+  type Task,
+  type Watcher,
+  type Writable,
+  wasDone,
+  withoutAnswer,
+  writeOf,
+} from './small-board-words.ts';
 
-export type Writable<T> = T extends readonly (infer U)[]
-  ? Writable<U>[]
-  : T extends object
-    ? { -readonly [K in keyof T]: Writable<T[K]> }
-    : T;
-
-/** A recorded run, to be changed at will. */
-export interface Recording {
-  entries: Writable<HistoryEntry>[];
-  final: Writable<FinalState>;
-}
-
-export interface Held {
-  readonly taskId: string;
-  readonly runId: string;
-  readonly attempt: number;
-  readonly worker: string;
-}
-
-/** How the client of an operation fared: how long before and after its effect it waited, and whether it heard of it. */
-export interface Hearing {
-  readonly leadMs?: number;
-  readonly lagMs?: number;
-  readonly isLost?: boolean;
-}
-
-export type EndKind = 'complete' | 'fail' | 'release' | 'block';
-export const END_KINDS: readonly EndKind[] = ['complete', 'fail', 'release', 'block'];
-
-export const LANE = 'press';
 /** Between two things that happen. */
 const STEP_MS = 10;
 const LEASE_MS = 60_000;
 const BACKOFF_MS = 30_000;
 const EPOCH_MS = Date.parse('2026-01-01T00:00:00.000Z');
 
-interface Task {
-  id: string;
-  status: TaskStatus;
-  lane: string;
-  attempt: number;
-  version: number;
-  key: string;
-  runAt: string | null;
-  blockedReason: string | null;
-  isCancelRequested: boolean;
-}
-
-interface Run extends Held {
-  readonly startedAt: string;
-  outcome: Outcome | null;
-  endedAt: string | null;
-  endedBy: string | null;
-}
-
-interface Watcher {
-  seq: number;
-  connection: number;
-  isGone: boolean;
-}
-
-type NewOperation =
-  | Omit<CreateOperation, 'entry' | 'invokedAt' | 'ending'>
-  | Omit<ClaimOperation, 'entry' | 'invokedAt' | 'ending'>
-  | Omit<RunOperation, 'entry' | 'invokedAt' | 'ending'>
-  | Omit<CancelOperation, 'entry' | 'invokedAt' | 'ending'>;
-
-const OUTCOMES: Readonly<Record<EndKind, Outcome>> = {
-  complete: 'completed',
-  fail: 'failed',
-  release: 'released',
-  block: 'blocked',
-};
-const STATUSES: Readonly<Record<Outcome, TaskStatus>> = {
-  completed: 'done',
-  changes_requested: 'ready',
-  blocked: 'blocked',
-  released: 'ready',
-  failed: 'scheduled',
-  crashed: 'scheduled',
-  timed_out: 'scheduled',
-  reclaimed: 'ready',
-  cancelled: 'cancelled',
-};
-
 export class SmallBoard {
   readonly tasks: Task[] = [];
   readonly runs: Run[] = [];
+  readonly links: Writable<FinalLink>[] = [];
   readonly #entries: HistoryEntry[] = [];
   readonly #events: Event[] = [];
   readonly #watchers = new Map<string, Watcher>();
@@ -137,10 +65,10 @@ export class SmallBoard {
   }
 
   /** A key that is known answers with its task. */
-  create(key: string, hearing: Hearing = {}): Task {
+  create(key: string, hearing: Hearing = {}, parents: readonly Task[] = []): Task {
     this.#step();
     const known = this.tasks.find((task) => task.key === key && task.status !== 'archived');
-    const task = known ?? this.#insert(key);
+    const task = known ?? this.#insert(key, [...new Set(parents)]);
     const common = {
       kind: 'create',
       process: 'orchestrator-1.1',
@@ -154,7 +82,11 @@ export class SmallBoard {
   /** The oldest that is ready; null: none is, and the answer says so. */
   claim(worker: string, hearing: Hearing = {}): Held | null {
     this.#step();
-    const task = this.tasks.find((candidate) => candidate.status === 'ready' && candidate.lane === LANE);
+    const task = this.tasks.find(({ status, lane, phase }) =>
+      status === 'review'
+        ? phase?.reviewer === LANE && phase.implementer !== worker
+        : status === 'ready' && lane === LANE,
+    );
     const common = { kind: 'claim', process: worker, worker, lane: LANE } as const;
     if (task === undefined) {
       this.#record({ ...common, claims: [] }, 'ok', hearing);
@@ -162,7 +94,15 @@ export class SmallBoard {
     }
     task.attempt += 1;
     const held = { taskId: task.id, runId: `run_${this.runs.length + 1}`, attempt: task.attempt, worker };
-    this.runs.push({ ...held, startedAt: this.#time(), outcome: null, endedAt: null, endedBy: null });
+    const isReview = task.status === 'review';
+    this.runs.push({
+      ...held,
+      isReview,
+      startedAt: this.#time(),
+      outcome: null,
+      endedAt: null,
+      endedBy: null,
+    });
     this.#move(task, 'running', 'task.claimed', held);
     const { worker: _, ...claim } = held;
     this.#record({ ...common, claims: [claim] }, 'ok', hearing);
@@ -188,11 +128,71 @@ export class SmallBoard {
     this.#step();
     const run = this.#runOf(held);
     const isAgain = run.endedBy === kind;
-    const isAccepted = isAgain || this.#isHeld(held);
+    // Only who reviews may send back.
+    const isAccepted = isAgain || (this.#isHeld(held) && (kind !== 'request_changes' || run.isReview));
     if (isAccepted && !isAgain) this.#close(run, OUTCOMES[kind], kind);
     const answer = isAccepted && run.outcome !== null ? { outcome: run.outcome } : {};
     this.#record({ ...writeOf(held, kind), ...answer }, isAccepted ? 'ok' : 'fail', hearing);
     return isAccepted;
+  }
+
+  /** The work is done, and somebody is to look at it: the lane, or people. */
+  handOver(held: Held, reviewer: string | null): void {
+    this.#step();
+    const run = this.#runOf(held);
+    const isHeld = this.#isHeld(held);
+    if (isHeld) {
+      const task = this.#taskOf(run);
+      task.phase = { implementer: task.phase?.implementer ?? run.worker, reviewer };
+      this.#closeRun(run, 'completed', 'complete');
+      const laneAfter = reviewer ?? LANE;
+      const change = laneAfter === task.lane ? {} : { lane_after: laneAfter };
+      task.lane = laneAfter;
+      this.#move(task, 'review', 'task.review_requested', run, { outcome: 'completed', reviewer, ...change });
+    }
+    const answer = isHeld ? { outcome: 'completed' as const } : {};
+    this.#record({ ...writeOf(held, 'complete'), ...answer }, isHeld ? 'ok' : 'fail', {});
+  }
+
+  /** A person has looked. */
+  decide(task: Task, kind: 'accept' | 'send_back'): void {
+    this.#step();
+    const isInReview = task.status === 'review';
+    if (isInReview && kind === 'accept') this.#decided(task, 'done', 'task.completed', { accepted: true });
+    else if (isInReview) {
+      const held = this.#runByHand(task, 'changes_requested');
+      this.#decided(task, this.#startOf({ ...task, phase: null }), 'task.changes_requested', {}, held);
+    }
+    this.#verdict(kind, task, isInReview);
+  }
+
+  link(child: Task, parent: Task): void {
+    this.#step();
+    const isRefused = isFinished(child) || this.#isAbove(child, parent);
+    const isThere = this.links.some((link) => link.childId === child.id && link.parentId === parent.id);
+    if (!isRefused && !isThere) {
+      const isMet = wasDone(parent);
+      this.links.push({ childId: child.id, parentId: parent.id, isMet });
+      this.#log({
+        kind: 'task.linked',
+        task_id: child.id,
+        lane: child.lane,
+        data: { parent: parent.id, met: isMet },
+      });
+      if (!isMet && child.status === 'ready') this.#move(child, 'todo', 'task.todo');
+    }
+    this.#verdict('link', child, !isRefused, parent);
+  }
+
+  unlink(child: Task, parent: Task): void {
+    this.#step();
+    const link = this.links.find(({ childId, parentId }) => childId === child.id && parentId === parent.id);
+    if (link !== undefined) {
+      this.links.splice(this.links.indexOf(link), 1);
+      this.#log({ kind: 'task.unlinked', task_id: child.id, lane: child.lane, data: { parent: parent.id } });
+      this.#promote(child);
+    }
+    this.#verdict('unlink', child, link !== undefined, parent);
   }
 
   /** The lease has lapsed. */
@@ -218,45 +218,53 @@ export class SmallBoard {
   wakeDue(): void {
     this.#step();
     for (const task of this.tasks.filter(({ status }) => status === 'scheduled'))
-      this.#move(task, 'ready', 'task.ready');
+      this.#start(task, 'task.ready');
   }
 
   unblock(task: Task): void {
     this.#step();
-    if (task.status === 'blocked') this.#move(task, 'ready', 'task.unblocked');
+    if (task.status === 'blocked') this.#start(task, 'task.unblocked');
   }
 
   reopen(task: Task): void {
     this.#step();
-    if (task.status === 'done' || task.status === 'cancelled') this.#move(task, 'ready', 'task.reopened');
+    const isMoved = isFinished(task);
+    if (isMoved) {
+      task.phase = null;
+      task.archivedFrom = null;
+      this.#start(task, 'task.reopened');
+    }
+    this.#verdict('reopen', task, isMoved);
   }
 
   archive(task: Task): void {
     this.#step();
-    if (task.status === 'done' || task.status === 'cancelled') this.#move(task, 'archived', 'task.archived');
+    const isMoved = task.status === 'done' || task.status === 'cancelled';
+    if (isMoved) {
+      task.archivedFrom = task.status;
+      this.#move(task, 'archived', 'task.archived');
+    }
+    this.#verdict('archive', task, isMoved);
   }
 
   assign(task: Task, lane: string): void {
     this.#step();
     if (task.status === 'running' || isFinished(task)) return;
     task.lane = lane;
-    this.#move(task, task.status, 'task.assigned');
+    if (task.phase !== null) task.phase.reviewer = lane;
+    this.#move(task, task.status, 'task.assigned', undefined, { lane });
   }
 
   /** A person does what nobody holds. */
   completeByHand(task: Task): void {
     this.#step();
-    if (task.status === 'running' || isFinished(task)) return;
-    task.attempt += 1;
-    const held = {
-      taskId: task.id,
-      runId: `run_${this.runs.length + 1}`,
-      attempt: task.attempt,
-      worker: 'nobody',
-    };
-    const at = this.#time();
-    this.runs.push({ ...held, startedAt: at, outcome: 'completed', endedAt: at, endedBy: null });
-    this.#move(task, 'done', 'task.completed', held, { outcome: 'completed' });
+    const isMoved = task.status !== 'running' && !isFinished(task);
+    if (isMoved) {
+      const held = this.#runByHand(task, 'completed');
+      task.phase = null;
+      this.#move(task, 'done', 'task.completed', held, { outcome: 'completed' });
+    }
+    this.#verdict('finish', task, isMoved);
   }
 
   /** Receives that many more events, in one frame with its cursor. */
@@ -303,12 +311,19 @@ export class SmallBoard {
       readAtMs: this.#nowMs,
       seq: this.#events.length,
       events: this.#events,
-      tasks: this.tasks.map(({ key, isCancelRequested: _, ...task }) => ({
+      tasks: this.tasks.map(({ key, isCancelRequested: _, phase, ...task }) => ({
         ...task,
+        unmetParents: this.#unmetOf(task.id),
+        reviewer: phase?.reviewer ?? null,
+        implementerWorker: phase?.implementer ?? null,
         idempotencyKey: key,
         blockedKind: task.status === 'blocked' ? 'needs_input' : null,
       })),
-      runs: this.runs.map(({ runId, worker: _, endedBy: __, ...run }) => ({ ...run, id: runId })),
+      runs: this.runs.map(({ runId, worker: _, endedBy: __, isReview: ___, ...run }) => ({
+        ...run,
+        id: runId,
+      })),
+      links: this.links,
       claims: running.flatMap((task) =>
         this.runs
           .filter((run) => run.taskId === task.id && run.outcome === null)
@@ -326,7 +341,7 @@ export class SmallBoard {
     return structuredClone({ entries: this.#entries, final }) as Recording;
   }
 
-  #insert(key: string): Task {
+  #insert(key: string, parents: readonly Task[]): Task {
     const task: Task = {
       id: `task_${this.tasks.length + 1}`,
       status: 'ready',
@@ -337,23 +352,107 @@ export class SmallBoard {
       runAt: null,
       blockedReason: null,
       isCancelRequested: false,
+      archivedFrom: null,
+      phase: null,
     };
     this.tasks.push(task);
-    this.#move(task, 'ready', 'task.created');
+    for (const parent of parents)
+      this.links.push({ childId: task.id, parentId: parent.id, isMet: wasDone(parent) });
+    const data = parents.length === 0 ? {} : { parents: parents.map(({ id }) => id) };
+    this.#move(task, this.#startOf(task), 'task.created', undefined, data);
     return task;
   }
 
   #close(run: Run, outcome: Outcome, endedBy: EndKind | null): void {
-    const task = this.tasks.find(({ id }) => id === run.taskId);
-    if (task === undefined) throw new Error('a run has a task');
+    const task = this.#taskOf(run);
     const isCancelled = task.isCancelRequested && outcome !== 'completed';
-    run.outcome = isCancelled ? 'cancelled' : outcome;
+    const verdict = isCancelled ? 'cancelled' : outcome;
+    this.#closeRun(run, verdict, endedBy);
+    const kind = `task.${verdict}` as Event['kind'];
+    if (verdict === 'completed' || verdict === 'changes_requested') {
+      const next = verdict === 'completed' ? 'done' : this.#startOf({ ...task, phase: null });
+      this.#decided(task, next, kind, {}, run);
+      return;
+    }
+    const usual = STATUSES[verdict];
+    // A reviewer's failure is not the work's.
+    const isBack = usual === 'ready' || (usual === 'scheduled' && run.isReview);
+    this.#move(task, isBack ? this.#startOf(task) : usual, kind, run, { outcome: verdict });
+  }
+
+  #closeRun(run: Run, outcome: Outcome, endedBy: EndKind | null): void {
+    run.outcome = outcome;
     run.endedAt = this.#time();
     run.endedBy = endedBy;
-    task.isCancelRequested = false;
-    this.#move(task, STATUSES[run.outcome], `task.${run.outcome}` as Event['kind'], run, {
-      outcome: run.outcome,
-    });
+    this.#taskOf(run).isCancelRequested = false;
+  }
+
+  /** Back on the lane that did the work. */
+  #decided(task: Task, status: TaskStatus, kind: Event['kind'], data: Event['data'], held?: Held): void {
+    const change = task.phase === null || task.lane === LANE ? {} : { lane_after: LANE };
+    if (task.phase !== null) task.lane = LANE;
+    task.phase = null;
+    this.#move(task, status, kind, held, { ...data, ...change });
+  }
+
+  #runByHand(task: Task, outcome: Outcome): Held {
+    task.attempt += 1;
+    const runId = `run_${this.runs.length + 1}`;
+    const held = { taskId: task.id, runId, attempt: task.attempt, worker: 'nobody' };
+    const at = this.#time();
+    this.runs.push({ ...held, isReview: false, startedAt: at, outcome, endedAt: at, endedBy: null });
+    return held;
+  }
+
+  #verdict(kind: OperatorOperation['kind'], { id: taskId }: Task, isAccepted: boolean, parent?: Task): void {
+    const parentId = parent === undefined ? {} : { parentId: parent.id };
+    const operation = { kind, process: 'orchestrator-1.1', taskId, ...parentId } as const;
+    this.#record(operation, isAccepted ? 'ok' : 'fail', {});
+  }
+
+  #start(task: Task, kind: Event['kind']): void {
+    const status = this.#startOf(task);
+    this.#move(task, status, kind);
+  }
+
+  #startOf({ id, phase }: Pick<Task, 'id' | 'phase'>): TaskStatus {
+    if (phase !== null) return 'review';
+    return this.#unmetOf(id) > 0 ? 'todo' : 'ready';
+  }
+
+  #unmetOf(taskId: string): number {
+    return this.links.filter(({ childId, isMet }) => childId === taskId && !isMet).length;
+  }
+
+  #promote(child: Task): void {
+    if (child.status === 'todo' && this.#unmetOf(child.id) === 0) this.#move(child, 'ready', 'task.ready');
+  }
+
+  /** Does the one stand among those that the other waits for, however far? */
+  #isAbove(one: Task, other: Task): boolean {
+    if (one === other) return true;
+    const parents = this.links.filter(({ childId }) => childId === other.id);
+    return parents.some(({ parentId }) =>
+      this.tasks.some((task) => task.id === parentId && this.#isAbove(one, task)),
+    );
+  }
+
+  /** What it means for those that wait for it. */
+  #tellChildren(parent: Task): void {
+    for (const link of this.links.filter(({ parentId }) => parentId === parent.id)) {
+      if (link.isMet === wasDone(parent)) continue;
+      link.isMet = wasDone(parent);
+      const child = this.tasks.find(({ id }) => id === link.childId);
+      if (child === undefined) continue;
+      if (link.isMet) this.#promote(child);
+      else if (child.status === 'ready') this.#move(child, 'todo', 'task.todo');
+    }
+  }
+
+  #taskOf(run: Run): Task {
+    const task = this.tasks.find(({ id }) => id === run.taskId);
+    if (task === undefined) throw new Error('a run has a task');
+    return task;
   }
 
   #move(task: Task, status: TaskStatus, kind: Event['kind'], held?: Held, data: Event['data'] = {}): void {
@@ -371,6 +470,7 @@ export class SmallBoard {
       ...(held === undefined ? {} : placeOf(held)),
       data: { ...statuses, ...data },
     });
+    this.#tellChildren(task);
   }
 
   #log(event: Pick<Event, 'kind' | 'data'> & Partial<Event>): void {
@@ -418,22 +518,3 @@ export class SmallBoard {
     return new Date(EPOCH_MS + this.#nowMs + afterMs).toISOString();
   }
 }
-
-const isFinished = ({ status }: Task): boolean => FINISHED_STATUSES.includes(status);
-
-function placeOf({ taskId, runId, attempt, worker }: Held) {
-  return { task_id: taskId, run_id: runId, attempt, worker, lane: LANE };
-}
-
-function writeOf<K extends RunOperation['kind']>({ taskId, runId, attempt, worker }: Held, kind: K) {
-  return { kind, process: worker, taskId, runId, attempt };
-}
-
-function withoutAnswer(
-  operation: Exclude<NewOperation, { kind: 'claim' }>,
-): Exclude<NewOperation, { kind: 'claim' }> {
-  const { taskId, isReplay: _, ...asked } = operation as CreateOperation;
-  return (operation.kind === 'create' ? asked : { ...asked, taskId }) as typeof operation;
-}
-
-export type RecordedOperation = Writable<Operation>;

@@ -66,6 +66,7 @@ describe('help', () => {
       'work',
       'watch',
       'event|events',
+      'attention',
       'snapshot',
     ];
     for (const name of names) expect(stdout).toContain(`\n  ${name} `);
@@ -86,6 +87,9 @@ describe('help', () => {
       ['lane', 'register', 'x', '--kind', 'odd'],
       // Its tokens would be lost.
       ['lane', 'takeover', 'x', '--mode', 'adopt', '--worker', 'w'],
+      ['task', 'schedule', 't', 'soon'],
+      ['run', 'complete'],
+      ['run', 'heartbeat', '--run', 'r', '--progress', 'some'],
     ];
     for (const args of mistakes)
       expect(await run(args), args.join(' ')).toMatchObject({ code: 2, stdout: '' });
@@ -151,6 +155,35 @@ describe('a command', () => {
     ],
     ['task unblock t --answer a', 'POST /v1/boards/default/tasks/t/unblock {"answer":"a"}'],
     ['task complete t --result [1]', 'POST /v1/boards/default/tasks/t/complete {"result":[1]}'],
+    [
+      'task add T --parent p --parent q --run-at 2030-01-01T00:00:00Z',
+      'POST /v1/boards/default/tasks {"run_at":"2030-01-01T00:00:00.000Z","parents":["p","q"],"title":"T"}',
+    ],
+    ['tasks list --parent p', 'GET /v1/boards/default/tasks?parent=p'],
+    ['task link c p', 'PUT /v1/boards/default/tasks/c/parents/p'],
+    ['task unlink c p', 'DELETE /v1/boards/default/tasks/c/parents/p'],
+    ['task graph t', 'GET /v1/boards/default/tasks/t/graph'],
+    ['task context t', 'GET /v1/boards/default/tasks/t/context'],
+    [
+      'task schedule t 2030-01-01T00:00:00Z',
+      'POST /v1/boards/default/tasks/t/schedule {"run_at":"2030-01-01T00:00:00.000Z"}',
+    ],
+    ['task accept t', 'POST /v1/boards/default/tasks/t/accept'],
+    ['task request-changes t why', 'POST /v1/boards/default/tasks/t/request-changes {"reason":"why"}'],
+    [
+      'run heartbeat --run r --progress 2 --checkpoint [1]',
+      'POST /v1/runs/r/heartbeat {"progress":2,"checkpoint":[1]}',
+    ],
+    ['run complete --run r --result 1', 'POST /v1/runs/r/complete {"result":1}'],
+    ['run complete --run r --review', 'POST /v1/runs/r/complete {"review":true}'],
+    ['run complete --run r --reviewer qa', 'POST /v1/runs/r/complete {"reviewer":"qa","review":true}'],
+    ['run request-changes --run r why', 'POST /v1/runs/r/request-changes {"reason":"why"}'],
+    ['run block --run r why --kind dependency', 'POST /v1/runs/r/block {"reason":"why","kind":"dependency"}'],
+    ['run release --run r --delay-seconds 3', 'POST /v1/runs/r/release {"delay_seconds":3}'],
+    [
+      'run fail --run r why --permanent --metadata {"a":1}',
+      'POST /v1/runs/r/fail {"error":"why","permanent":true,"metadata":{"a":1}}',
+    ],
     ['task promote t', 'POST /v1/boards/default/tasks/t/promote'],
     ['task assign t l', 'POST /v1/boards/default/tasks/t/assign {"lane":"l"}'],
     ['task assign t -', 'POST /v1/boards/default/tasks/t/assign {"lane":null}'],
@@ -167,6 +200,8 @@ describe('a command', () => {
     ['key list', 'GET /v1/keys'],
     ['key revoke key_1', 'DELETE /v1/keys/key_1'],
     ['events --kinds task.failed --limit 7', 'GET /v1/boards/default/events?kinds=task.failed&limit=7'],
+    ['task why t', 'GET /v1/boards/default/tasks/t/why'],
+    ['attention', 'GET /v1/boards/default/attention'],
     ['snapshot', 'GET /v1/boards/default/snapshot'],
     ['whoami', 'GET /v1/whoami'],
   ];
@@ -179,6 +214,48 @@ describe('a command', () => {
       expect(server.requests.at(-1)?.headers.authorization).toBe('Bearer lk_test');
     });
   }
+
+  test('acts on the run that its environment names', async () => {
+    server.respond = () => ({ status: 200, json: { task: { ...TASK, status: 'done' }, run: {} } });
+    const { code, stdout } = await run(['run', 'complete'], { env: { LANEKEEPER_RUN_ID: 'run_1' } });
+    expect([code, stdout]).toEqual([0, 'task_1 done on lane factory: Paint ␛[31mit\n']);
+    expect(lastRequest()).toBe('POST /v1/runs/run_1/complete {}');
+  });
+
+  test('shows a graph as a tree, and the text of a task as it is, both without control characters of others', async () => {
+    const node = (id: string) => ({ id, title: `${id} \u001b[31m`, status: 'todo', lane: null });
+    const graph = {
+      nodes: ['a', 'b'].map(node),
+      edges: [{ parent: 'a', child: 'b', met: false }],
+      truncated: false,
+    };
+    server.respond = () => ({ status: 200, json: graph });
+    expect((await run(['task', 'graph', 'b'])).stdout).toBe(
+      'a ␛[31m  todo  -  a\n└─ b ␛[31m  todo  -  b  *\n',
+    );
+    expect(JSON.parse((await run(['task', 'graph', 'b', '--json'])).stdout)).toEqual(graph);
+    server.respond = () => ({ status: 200, json: { text: '# x\n\n> \u001b[31m\n' } });
+    expect((await run(['task', 'context', 'b'])).stdout).toBe('# x\n\n> ␛[31m\n');
+  });
+
+  test('names parents by their line in a file of tasks, as far as one request reaches', async () => {
+    server.respond = ({ body }) => ({
+      status: 201,
+      json: { tasks: (body as { tasks: object[] }).tasks.map(() => TASK) },
+    });
+    const lines = (count: number): string =>
+      Array.from({ length: count }, () => '{"title":"x","parents":["#0"]}').join('\n');
+    const few = await run(['task', 'add', '--from', '-'], { stdin: `{"title":"first"}\n${lines(1)}` });
+    expect(few.code).toBe(0);
+    expect(lastRequest()).toContain('{"tasks":[{"title":"first"},{"title":"x","parents":["#0"]}]}');
+    const asked = server.requests.length;
+    const many = await run(['task', 'add', '--from', '-'], { stdin: lines(1001) });
+    expect([many.code, many.stderr]).toEqual([
+      2,
+      expect.stringContaining('reach no farther than one request'),
+    ]);
+    expect(server.requests).toHaveLength(asked);
+  });
 
   test('prints the answer of the API with --json, and nothing else on stdout', async () => {
     const answer = { tasks: [TASK], next_page_token: 'p2', cursor: 'c' };

@@ -1,5 +1,5 @@
 /** The client and the command line against the server itself; what single parts promise is tested beside them. */
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Client, connect } from '../../src/client/client.ts';
@@ -10,6 +10,7 @@ import {
   startServerProcess,
 } from '../fixtures/server-process.ts';
 import { buildCli, type Cli, runCli, startCli } from './fixtures/cli-process.ts';
+import { HermesBoard } from './import/hermes-board.ts';
 
 let cli: Cli;
 let directory: Awaited<ReturnType<typeof makeDataDir>>;
@@ -58,6 +59,48 @@ describe('the command line beside a server', () => {
     });
     expect((await client.tasks.get(task.id)).task).toMatchObject({ status: 'done', result: 3 });
     expect((await client.lanes.get('own-key')).lane.presence.workers[0]?.version).toMatch(/^\d+\.\d+\.\d+/);
+  });
+
+  test('does one thing to many tasks, says beforehand what would fail, and deletes one for good', async () => {
+    const titles = ['one', 'two', 'three'];
+    const made = await client.tasks.createBatch(titles.map((title) => ({ title, lane: 'many' })));
+    const [first] = made.tasks;
+    const bulk = (...args: string[]) => runCli(cli, ['task', 'bulk', ...args, '--json'], local());
+    const dry = await bulk('unblock', '--lane', 'many', '--dry-run');
+    expect([dry.code, JSON.parse(dry.stdout).operation]).toMatchObject([1, { total: 3, failed_count: 3 }]);
+    const moved = await bulk('assign', first?.id ?? '', '--to-lane', 'few', '--reason', 'why');
+    expect([moved.code, JSON.parse(moved.stdout).operation]).toMatchObject([
+      0,
+      { status: 'done', succeeded: 1 },
+    ]);
+    const cancelled = await runCli(cli, ['task', 'bulk', 'cancel', '--lane', 'many,few'], local());
+    expect(cancelled.stdout).toMatch(/^op_\w+ {2}cancel {2}done {2}3 succeeded, 0 failed, 3 in all\n$/);
+    expect((await bulk('cancel')).code).toBe(2);
+    expect((await runCli(cli, ['task', 'delete', first?.id ?? ''], local())).code).toBe(0);
+    await expect(client.tasks.get(first?.id ?? '')).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('takes a Hermes board over, once, and says beforehand what it will do', async () => {
+    const hermes = await HermesBoard.make('new');
+    hermes.task('t_0000000a', 'done', { assignee: 'coder', result: 'built' });
+    hermes.task('t_0000000b', 'todo', { assignee: 'writer' }).link('t_0000000a', 't_0000000b');
+    const path = await hermes.save();
+    await mkdir(join(path, '..', 'profiles', 'coder'), { recursive: true });
+    const dry = await runCli(cli, ['import', 'hermes', path, '--dry-run', '--json'], local());
+    await expect(client.tasks.get('t_0000000a')).rejects.toMatchObject({ code: 'not_found' });
+    const done = await runCli(cli, ['import', 'hermes', path, '--json'], local());
+    expect(JSON.parse(done.stdout)).toEqual({ ...JSON.parse(dry.stdout), dry_run: false });
+    expect((await client.tasks.get('t_0000000a')).task).toMatchObject({ status: 'done', result: 'built' });
+    expect((await client.tasks.get('t_0000000b')).task).toMatchObject({ status: 'ready', lane: 'writer' });
+    expect((await client.lanes.get('coder')).lane.kind).toBe('spawn');
+    expect((await client.lanes.get('writer')).lane.kind).toBe('persistent');
+    const again = await runCli(cli, ['import', 'hermes', path], local());
+    expect(again).toMatchObject({ code: 0, stderr: expect.stringContaining('2 of 2 tasks') });
+    expect(again.stdout).toMatch(/tasks +0 of 2, 2 there already/);
+    expect(await runCli(cli, ['import', 'hermes', `${path}.gone`], local())).toMatchObject({ code: 2 });
+    expect(await runCli(cli, ['import', 'hermes', path, '--board', 'nowhere'], local())).toMatchObject({
+      code: 3,
+    });
   });
 
   test('stops a running command at once when its task is cancelled, in every mode with a socket', async () => {

@@ -34,6 +34,7 @@ describe('the operation table', () => {
       'completeRun',
       'failRun',
       'heartbeatRun',
+      'importTasks',
       'releaseRun',
       'requestRunChanges',
     ]);

@@ -15,6 +15,8 @@ const NOWHERE = {
   ref: 'missing',
   run: 'run_01jcqk0v3te8sr3x6y9m000000',
   key: 'key_01jcqk0v3te8sr3x6y9m2b4n5p',
+  operation: 'op_01jcqk0v3te8sr3x6y9m2b4n5p',
+  parent: 'missing',
 };
 const ORIGIN = 'https://evil.example';
 

@@ -15,6 +15,7 @@ export const VALID_BODIES: Readonly<Record<string, unknown>> = {
   cancelTask: { reason: 'x' },
   completeTask: { summary: 'x' },
   assignTask: { lane: 'other' },
+  reclaimTask: { reason: 'x' },
   archiveTask: {},
   reopenTask: {},
   scheduleTask: { run_at: '2020-01-01T00:00:00.000Z' },
@@ -53,10 +54,20 @@ export function ask(
   });
 }
 
+/** Said by what the request is about, or says: the gate had let it through. */
+const ABOUT_THE_ROW = new Set([
+  'lane_has_claims',
+  'illegal_transition',
+  'invalid_request',
+  'dependency_cycle',
+]);
+
+/** There is none at any place: keys have no place, and no task is its own parent. */
+const UNPLACED = new Set(['key', 'parent']);
+
 /** What the gate did: `allowed` also when the request failed for what it said or for what it is about. */
 export function outcomeOf({ status, code, body }: CallAnswer): string {
-  if (status < 400 || code === 'lane_has_claims' || code === 'invalid_request') return 'allowed';
-  // Keys have no place: the one that is asked for does not exist.
-  if (code === 'not_found') return body.resource === 'key' ? 'allowed' : `hidden ${body.resource}`;
+  if (status < 400 || ABOUT_THE_ROW.has(code ?? '')) return 'allowed';
+  if (code === 'not_found') return UNPLACED.has(body.resource) ? 'allowed' : `hidden ${body.resource}`;
   return code ?? String(status);
 }

@@ -20,7 +20,7 @@ const TABLE = `
   metrics                                                                        | yes | yes | yes | -   | -
   createKey listKeys deleteKey createLaneKey                                     | yes | -   | -   | -   | -
   rotateSigningKey                                                       | every board | -   | -   | -   | -
-  putBoard patchBoard deleteBoard importTasks                                    | yes | -   | -   | -   | -
+  putBoard patchBoard deleteBoard importTasks deleteTask                         | yes | -   | -   | -   | -
   listBoards getBoard listLanes getLane listTasks getSnapshot                    | yes | yes | yes | yes | -
   getTask listComments listTaskRuns listTaskEvents listMessages listOutput       | yes | yes | yes | yes | own task
   listEvents                                                                     | yes | yes | yes | yes | yes
@@ -28,11 +28,12 @@ const TABLE = `
   putLane patchLane deleteLane pauseLane resumeLane                              | yes | yes | -   | -   | -
   drainLane takeOverLane                                                         | yes | yes | -   | own lane | -
   createTask createTasks                                                         | yes | yes | -   | -   | yes
+  getContext                                                                     | yes | yes | yes | yes | own task
   addComment linkParent unlinkParent                                             | yes | yes | -   | -   | own task
-  getGraph getWhy getAttention                                                   | yes | yes | yes | yes | -
-  scheduleTask acceptTask requestTaskChanges                                     | yes | yes | -   | -   | -
+  getGraph getWhy getAttention getOperation                                      | yes | yes | yes | yes | -
+  scheduleTask acceptTask requestTaskChanges bulkTasks                           | yes | yes | -   | -   | -
   patchTask promoteTask unblockTask cancelTask completeTask                      | yes | yes | -   | -   | -
-  assignTask archiveTask reopenTask steerTask                                    | yes | yes | -   | -   | -
+  assignTask archiveTask reopenTask steerTask reclaimTask                        | yes | yes | -   | -   | -
   claimTasks                                                                     | yes | -   | -   | own lane | -
   batchRuns                                                                      | yes | -   | -   | yes | -
   heartbeatRun appendOutput acknowledgeMessages                      | token | token | token | token | own run

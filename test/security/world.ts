@@ -17,6 +17,9 @@ export interface Place {
   readonly ref: string;
   readonly run: string;
   readonly key: string;
+  readonly operation: string;
+  /** The task itself, which can be no parent of its own. */
+  readonly parent: string;
 }
 
 export const CALLERS = [
@@ -71,6 +74,8 @@ const MISSING: Place = {
   ref: 'nightly-missing',
   run: 'run_01jcqk0v3te8sr3x6y9m000000',
   key: 'key_01jcqk0v3te8sr3x6y9m2b4n5p',
+  operation: 'op_01jcqk0v3te8sr3x6y9m2b4n5p',
+  parent: 'nightly-missing',
 };
 
 async function furnish(bench: Bench, name: 'own' | 'foreign'): Promise<[Place, HeldClaim]> {
@@ -97,7 +102,13 @@ async function furnish(bench: Bench, name: 'own' | 'foreign'): Promise<[Place, H
   for (const body of [marker, `${marker} again`]) await worker.post(path, { body });
   for (const title of [`${marker} b`, `${marker} c`]) await bench.makeTask(name, { title });
   const { id: key } = await bench.makeKey({ role: 'observer', boards: [name], name: marker });
-  return [{ board: name, lane, task: claim.task.id, ref, run: claim.run_id, key }, claim];
+  const dryRun = { action: 'archive', ids: [ref], dry_run: true };
+  const { body } = await bench.api.post(`/v1/boards/${name}/tasks/bulk`, dryRun);
+  const operation = body.operation.id;
+  return [
+    { board: name, lane, task: claim.task.id, ref, run: claim.run_id, key, operation, parent: ref },
+    claim,
+  ];
 }
 
 export async function makeWorld(bench: Bench): Promise<World> {

@@ -15,13 +15,15 @@ import type { RunDirectory } from './run-directory.ts';
 /**
  * $0 is the directory of the run. Its pid first, and only where no adopter has barred the start (noclobber creates or
  * fails). Signals to the group are for the command; a caught one, unlike an ignored one, is the default again in it.
+ * What shells say of their own ("Terminated") is none of its output: hence the subshell.
  */
 const SCRIPT = `
 set -C
 echo "$$" > "$0/pid" || exit 125
 set +C
 trap : HUP INT TERM
-"$@"
+exec 3>&2 2>/dev/null
+(exec "$@" 2>&3 3>&-)
 code=$?
 echo "$code" > "$0/exit"
 exit "$code"

@@ -30,29 +30,30 @@ const READ_TIMEOUT_MS = 5_000;
 
 export class ServedLane {
   readonly #options: ServedLaneOptions;
-  readonly #workers = new Set<LaneWorker>();
+  /** Each with its end, which never rejects. Those that claim no more are here as long as they have something running. */
+  readonly #workers = new Map<LaneWorker, Promise<void>>();
   readonly #launcher: Launcher;
+  /** The one that claims. */
   #active: LaneWorker | null = null;
+  #isServed = false;
+  /** What the lane said when it was last served. */
   #settings: SpawnSettings | null = null;
   #said = '';
   #restsUntilMs = 0;
   #isTakenOver = false;
   #startedCount = 0;
-  readonly #ends: Promise<unknown>[] = [];
+  #failure: unknown;
 
   constructor(options: ServedLaneOptions) {
     this.#options = options;
     this.#launcher = {
       launch: (claim, onOutput) => {
-        // A lane that stopped being served between refusal() and here is still started with what it said last.
-        if (this.#lastSettings === null) throw new Error('a claim of a lane that was never served');
-        return options.spawner.launch(claim, this.#lastSettings, onOutput);
+        if (this.#settings === null) throw new Error('a claim of a lane that was never served');
+        return options.spawner.launch(claim, this.#settings, onOutput);
       },
       onStartFailure: (claim, error) => this.#rest(claim, error),
     };
   }
-
-  #lastSettings: SpawnSettings | null = null;
 
   get isBusy(): boolean {
     return this.#workers.size > 0;
@@ -60,7 +61,9 @@ export class ServedLane {
 
   /** Of tasks, ever. */
   get startedCount(): number {
-    return this.#startedCount + [...this.#workers].reduce((sum, worker) => sum + worker.startedCount, 0);
+    return (
+      this.#startedCount + [...this.#workers.keys()].reduce((sum, worker) => sum + worker.startedCount, 0)
+    );
   }
 
   /** Goes on with what an earlier dispatcher has left, whether or not the lane is served. */
@@ -74,7 +77,7 @@ export class ServedLane {
   update(lane: Lane | null, client: Client | null): void {
     const served = lane === null ? null : servedOf(lane);
     if (served === null || 'refusal' in served || client === null || this.#isTakenOver) {
-      this.#letBe();
+      this.retire();
       if (served === null) this.#say('there is no such lane yet', this.#options.isNamed);
       else if ('refusal' in served)
         this.#say(served.refusal.reason, this.#options.isNamed || served.refusal.isBroken);
@@ -88,19 +91,21 @@ export class ServedLane {
     this.#run(this.#active);
   }
 
-  /** Resolves when nothing runs any more; rejects with what went wrong at the end. */
+  /** Resolves when nothing runs any more; throws what went wrong while it drained. */
   async left(): Promise<void> {
-    while (this.#workers.size > 0) await Promise.race(this.#ends);
+    while (this.#workers.size > 0) await Promise.all(this.#workers.values());
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   #take(settings: SpawnSettings): void {
     this.#settings = settings;
-    this.#lastSettings = settings;
+    this.#isServed = true;
     this.#active?.nudge();
   }
 
-  #letBe(): void {
-    this.#settings = null;
+  /** Claim no more. */
+  retire(): void {
+    this.#isServed = false;
     this.#active?.retire();
     this.#active = null;
   }
@@ -119,8 +124,8 @@ export class ServedLane {
   }
 
   #handsOf(asking: LaneWorker): number {
-    if (this.#settings === null || performance.now() < this.#restsUntilMs) return 0;
-    const others = [...this.#workers].filter((worker) => worker !== asking);
+    if (this.#settings === null || !this.#isServed || performance.now() < this.#restsUntilMs) return 0;
+    const others = [...this.#workers.keys()].filter((worker) => worker !== asking);
     return this.#settings.concurrency - others.reduce((sum, worker) => sum + worker.runningCount, 0);
   }
 
@@ -134,24 +139,25 @@ export class ServedLane {
       });
       const served = servedOf(lane);
       if ('refusal' in served) {
-        this.#letBe();
+        this.retire();
         return `the dispatcher leaves lane ${name} alone: ${served.refusal.reason}`;
       }
       this.#take(served.settings);
       return null;
     } catch {
-      return this.#settings === null ? `the dispatcher leaves lane ${name} alone` : null;
+      return !this.#isServed ? `the dispatcher leaves lane ${name} alone` : null;
     }
   }
 
   #run(worker: LaneWorker): void {
     const { lane, reporter, onSuperseded, drain } = this.#options;
-    this.#workers.add(worker);
     const end = worker.run().catch((error: unknown) => {
       if (drain.aborted) this.#failure ??= error;
       else if (worker.isSuperseded) onSuperseded();
-      else if (error instanceof ExitError && error.message === '') this.#isTakenOver = true;
-      else {
+      else if (error instanceof ExitError && error.message === '') {
+        // What was taken from a dispatcher that was dead says nothing about the one that is back.
+        if (worker === this.#active) this.#isTakenOver = true;
+      } else {
         reporter.warn(`lane ${lane}: ${messageOf(error)}; trying again in ${REST_MS / 1000} s`);
         const isGone = error instanceof LanekeeperError && error.code === 'lane_not_found';
         if (!isGone) this.#restsUntilMs = performance.now() + REST_MS;
@@ -162,10 +168,8 @@ export class ServedLane {
       this.#workers.delete(worker);
       this.#active?.nudge();
     });
-    this.#ends.push(gone);
+    this.#workers.set(worker, gone);
   }
-
-  #failure: unknown;
 
   #rest(claim: Claim, error: Error): void {
     const { lane, reporter } = this.#options;

@@ -12,6 +12,7 @@ interface BoardFlags {
   readonly title?: string;
   readonly description?: string;
   readonly paused?: boolean;
+  readonly strandedAfterSeconds?: number;
 }
 
 interface ListFlags {
@@ -53,7 +54,12 @@ function withBoardOptions(command: Command): Command {
     .option('--title <text>', 'what people call it')
     .option('--description <text>', 'what it is for')
     .option('--paused', 'hand out no work')
-    .option('--no-paused', 'hand out work again');
+    .option('--no-paused', 'hand out work again')
+    .option(
+      '--stranded-after-seconds <n>',
+      'a task that nobody has claimed for so long is reported (default 300)',
+      integerFrom(1, 86_400 * 30),
+    );
 }
 
 async function listBoards(context: Context, flags: ListFlags): Promise<void> {
@@ -91,7 +97,8 @@ interface SaveRequest {
 }
 
 async function saveBoard(context: Context, { name, flags, isNew }: SaveRequest): Promise<void> {
-  const settings = flags.paused === undefined ? undefined : { paused: flags.paused };
+  const named = given({ paused: flags.paused, stranded_after_seconds: flags.strandedAfterSeconds });
+  const settings = Object.keys(named).length === 0 ? undefined : named;
   const text = (value: string | undefined) => (value === '' ? null : value);
   const body = given({ title: text(flags.title), description: text(flags.description), settings });
   const { boards } = await context.client();
@@ -112,6 +119,7 @@ function writeBoard(output: Output, board: Board): void {
     ['title', board.title],
     ['description', board.description],
     ['state', board.settings.paused ? 'paused' : 'open'],
+    ['stranded after', `${board.settings.stranded_after_seconds} s`],
     ['tasks', counts.map(([status, tasks]) => `${tasks} ${status}`).join(', ') || 'none'],
     ['cursor', board.cursor],
   ]);

@@ -143,9 +143,11 @@ async function registerNamed(context: Context, name: string, flags: LaneFlags): 
   showLane(context, reply);
   // `work` asks for claims, which a push lane refuses: its workers live on a socket.
   const next =
-    reply.lane.claim_mode === 'push'
-      ? `lanekeeper lane key ${name}    and give it to a worker that opens a socket: docs/protocol.md, Push`
-      : `lanekeeper work ${name} -- CMD    or, for a key of its own: lanekeeper lane key ${name}`;
+    reply.lane.kind === 'spawn'
+      ? 'lanekeeper dispatch    and it spawns what the lane says, once per task'
+      : reply.lane.claim_mode === 'push'
+        ? `lanekeeper lane key ${name}    and give it to a worker that opens a socket: docs/protocol.md, Push`
+        : `lanekeeper work ${name} -- CMD    or, for a key of its own: lanekeeper lane key ${name}`;
   context.output.note(`Next: ${next}`);
 }
 

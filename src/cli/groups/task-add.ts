@@ -22,6 +22,7 @@ interface TaskFlags {
   readonly payload?: string;
   readonly label?: Record<string, string>;
   readonly runAt?: string;
+  readonly parent?: string[];
   readonly status?: 'ready' | 'triage' | 'blocked';
   readonly idempotencyKey?: string;
   readonly maxFailures?: number;
@@ -40,12 +41,13 @@ const BATCH_BYTES_MAX = LIMITS.batchBodyBytesMax - 64 * 1024;
 export function addTaskCommand(task: Command, contextOf: () => Context): void {
   withTaskOptions(task.command('add [title]').alias('create').description('put a task on the board'))
     .option('--lane <name>', 'who shall do it')
+    .option('--parent <id>', 'wait until that one is done (repeatable)', appendTo)
     .option('--run-at <time>', 'not before: RFC 3339 or like +10m', timeFrom(Date.now))
     .addOption(new Option('--status <status>', 'to begin with').choices(['ready', 'triage', 'blocked']))
     .option('--idempotency-key <key>', 'one task per board has it: adding again answers with that one')
     .option(
       '--from <file>',
-      'many: one JSON object a line, - for stdin; the other options are their defaults',
+      'many: one JSON object a line, - for stdin; the other options are their defaults. "parents": ["#0"] is the first line',
     )
     .action((title: string | undefined, flags: TaskFlags) => add(contextOf(), title, flags));
 }
@@ -97,6 +99,7 @@ async function add(context: Context, title: string | undefined, flags: TaskFlags
     ...given({
       lane: flags.lane,
       run_at: flags.runAt,
+      parents: flags.parent,
       status: flags.status,
       idempotency_key: flags.idempotencyKey,
     }),
@@ -120,7 +123,7 @@ async function addMany(context: Context, from: string, defaults: Defaults): Prom
   const { output } = context;
   const client = await context.client();
   const created: Task[] = [];
-  for (const batch of batchesOf(tasks)) {
+  for (const batch of withinReach(batchesOf(tasks))) {
     try {
       created.push(...(await client.tasks.createBatch(batch)).tasks);
     } catch (error) {
@@ -145,6 +148,16 @@ function parseLines(text: string, defaults: Defaults): CreateBody[] {
   }
   if (tasks.length === 0) throw new UsageError('There are no tasks to add');
   return tasks;
+}
+
+/** "#0" is the first task of its request: of lines that went before in another one the server knows nothing. */
+function withinReach(batches: readonly CreateBody[][]): readonly CreateBody[][] {
+  const isPlace = (parent: string): boolean => parent.startsWith('#');
+  if (batches.length > 1 && batches.some((batch) => batch.some(({ parents }) => parents?.some(isPlace))))
+    throw new UsageError(
+      `Parents like "#0" reach no farther than one request, of up to ${LIMITS.batchTasksMax} tasks: add fewer at once`,
+    );
+  return batches;
 }
 
 /** As few requests as the API's limits allow; each is all or nothing. */

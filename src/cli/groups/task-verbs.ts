@@ -6,12 +6,12 @@ import type { Task } from '../../contract/tasks.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
 import { taskLine } from '../format.ts';
-import { given, integerFrom } from '../options.ts';
+import { given, integerFrom, timeFrom } from '../options.ts';
 
 type TaskReply = Promise<{ readonly task: Task }>;
 type Act = (tasks: Client['tasks']) => TaskReply;
 
-interface CompleteFlags {
+export interface CompleteFlags {
   readonly summary?: string;
   readonly result?: string;
   readonly metadata?: string;
@@ -66,12 +66,34 @@ export function addVerbCommands(task: Command, contextOf: () => Context): void {
     .action((id: string, lane: string, { reason }: { reason?: string }) =>
       run((tasks) => tasks.assign(id, { lane: lane === '-' ? null : lane, ...given({ reason }) })),
     );
+  task
+    .command('reclaim <id>')
+    .description('take a running task back from the worker that holds it')
+    .option('--reason <text>', 'for the next attempt and the log')
+    .action((id: string, { reason }: { reason?: string }) =>
+      run((tasks) => tasks.reclaim(id, given({ reason }))),
+    );
+  task
+    .command('schedule <id>')
+    .argument('<time>', 'RFC 3339 or like +10m', timeFrom(Date.now))
+    .description('let a task that nobody holds wait for a time')
+    .action((id: string, time: string) => run((tasks) => tasks.schedule(id, time)));
+  task
+    .command('request-changes <id> <reason>')
+    .description(
+      'send work that waits for review back to the lane that did it; the reason is text, @file, or - for stdin',
+    )
+    .action(async (id: string, reason: string) => {
+      const text = await contextOf().readText(reason);
+      await run((tasks) => tasks.requestChanges(id, text));
+    });
   const plain = {
-    promote: 'make a task in triage, todo or scheduled ready now',
+    promote: 'let a task in triage or scheduled go on now; it still waits for its parents',
+    accept: 'let work that waits for review stand: the task is done',
     archive: 'hide a task that nobody holds',
     reopen: 'make a finished or archived task ready again',
   } as const;
-  for (const verb of ['promote', 'archive', 'reopen'] as const) {
+  for (const verb of ['promote', 'accept', 'archive', 'reopen'] as const) {
     task
       .command(`${verb} <id>`)
       .description(plain[verb])
@@ -79,7 +101,7 @@ export function addVerbCommands(task: Command, contextOf: () => Context): void {
   }
 }
 
-async function completion(
+export async function completion(
   context: Context,
   flags: CompleteFlags,
 ): Promise<NonNullable<BodyOf<'completeTask'>>> {

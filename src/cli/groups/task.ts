@@ -11,7 +11,10 @@ import { appendTo, given, integerFrom, listFrom, withExamples } from '../options
 import { printable, printableLines } from '../output.ts';
 import type { Register } from '../register.ts';
 import { writeTable } from '../table.ts';
+import { addWhyCommand } from './attention.ts';
 import { addTaskCommand, changeTaskCommand } from './task-add.ts';
+import { addBulkCommands } from './task-bulk.ts';
+import { addLinkCommands } from './task-links.ts';
 import { addLiveCommands } from './task-live.ts';
 import { addVerbCommands } from './task-verbs.ts';
 
@@ -26,6 +29,7 @@ interface ListFlags {
   readonly lane?: string[];
   readonly label?: string[];
   readonly tenant?: string;
+  readonly parent?: string;
   readonly search?: string;
   readonly order?: Order;
   readonly limit?: number;
@@ -50,6 +54,8 @@ export const registerTask: Register = (task, contextOf) => {
   lanekeeper task add --from tasks.jsonl --lane factory
   lanekeeper tasks list --status ready,running --lane factory
   lanekeeper task get task_01h… --wait
+  lanekeeper task add "Test it" --lane qa --parent task_01h…
+  lanekeeper task graph task_01h…
   lanekeeper task cancel task_01h… --reason "not needed any more"
   lanekeeper task steer task_01h… "skip the Windows build"
   lanekeeper task output task_01h… -f`,
@@ -65,10 +71,17 @@ export const registerTask: Register = (task, contextOf) => {
       integerFrom(0, 86_400),
     )
     .action((id: string, flags: { wait?: number | true }) => getTask(contextOf(), id, flags.wait));
+  task
+    .command('context <id>')
+    .description('show a task and what is known about it as the text that its worker reads')
+    .action((id: string) => showContext(contextOf(), id));
   changeTaskCommand(task, contextOf);
+  addLinkCommands(task, contextOf);
   addVerbCommands(task, contextOf);
   addLiveCommands(task, contextOf);
+  addBulkCommands(task, contextOf);
   addHistoryCommands(task, contextOf);
+  addWhyCommand(task, contextOf);
 };
 
 function addListCommand(task: Command, contextOf: () => Context): void {
@@ -81,6 +94,7 @@ function addListCommand(task: Command, contextOf: () => Context): void {
     .option('--lane <lanes>', 'comma-separated; - stands for none', listFrom)
     .option('--label <key:value>', 'repeatable; all must match', appendTo)
     .option('--tenant <name>', 'of this tenant')
+    .option('--parent <id>', 'what waits, or waited, for that one')
     .option('--search <text>', 'part of the title')
     .addOption(new Option('--order <order>', 'how to sort').choices(Object.keys(orders)))
     .option('--limit <n>', 'tasks a page', integerFrom(1, LIMITS.pageRowsMax))
@@ -161,6 +175,12 @@ function addHistoryCommands(task: Command, contextOf: () => Context): void {
     .option('--limit <n>', 'events a page', integerFrom(1, LIMITS.eventPageRowsMax))
     .option('--after <cursor>', 'a cursor, or "start" (the default)')
     .action((id: string, flags: EventFlags) => listEvents(contextOf(), id, flags));
+}
+
+async function showContext(context: Context, id: string): Promise<void> {
+  const reply = await (await context.client()).tasks.context(id);
+  if (context.output.isJson) context.output.json(reply);
+  else context.output.line(printableLines(reply.text.trimEnd()));
 }
 
 async function comment(context: Context, id: string, text: string): Promise<void> {

@@ -108,3 +108,11 @@ export function cutText(
   }
   return { text: cut, isCut: cut !== text };
 }
+
+/** The same for a text that travels as a JSON value, whose quotes and escapes count. */
+export function cutJsonText(text: string, bytesMax: number): { text: string; isCut: boolean } {
+  let cut = cutText(text, bytesMax);
+  while (Buffer.byteLength(JSON.stringify(cut.text)) > bytesMax)
+    cut = { text: cutText(cut.text, Math.floor(Buffer.byteLength(cut.text) / 2)).text, isCut: true };
+  return cut;
+}

@@ -2,7 +2,7 @@
 
 /** Every kind, and what it means for whoever reads the report. */
 export const FINDINGS = {
-  unusable_id: 'tasks without an id that can be an external_ref: left out',
+  unusable_id: 'tasks without an id of their own that can be an external_ref: left out',
   unknown_status: 'tasks in a status that Lanekeeper does not know: in triage',
   running: 'tasks that were running: ready again, their open run closed as reclaimed',
   ready_with_open_parents: 'tasks that could start although a parent is not done: todo',

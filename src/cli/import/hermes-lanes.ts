@@ -24,7 +24,8 @@ export class HermesLanes {
     const known = this.#names.get(word);
     if (known !== undefined) return known;
     const name = laneNameOf(word);
-    if (name !== word) this.#findings.add('lane_renamed', `${word} → ${name ?? 'no lane'}`);
+    // Hermes writes them in lower case itself.
+    if (name !== word.toLowerCase()) this.#findings.add('lane_renamed', `${word} → ${name ?? 'no lane'}`);
     this.#names.set(word, name);
     return name;
   }

@@ -57,7 +57,11 @@ function isOpen(row: Row): boolean {
 /** @param fallbackAt When nothing says when a run began. */
 export function runsOf(rows: readonly Row[], lanes: HermesLanes, fallbackAt: string): HermesRuns {
   const byAge = rows
-    .map((row, index) => ({ row, index, at: timeOf(row['started_at']) ?? timeOf(row['ended_at']) ?? fallbackAt }))
+    .map((row, index) => ({
+      row,
+      index,
+      at: timeOf(row['started_at']) ?? timeOf(row['ended_at']) ?? fallbackAt,
+    }))
     .sort((left, right) => left.at.localeCompare(right.at) || left.index - right.index);
   const kept = byAge.slice(-RUNS_MAX);
   const cut = { texts: false, history: kept.length < rows.length };
@@ -115,7 +119,8 @@ function metadataOf(row: Row, isReclaimed: boolean): { value: Record<string, unk
     ...(raw === null ? {} : { metadata: raw }),
   };
   const value = { ...said, hermes };
-  if (Buffer.byteLength(JSON.stringify(value)) <= METADATA_BYTES_MAX) return { value, isCut: leftOut.length > 0 };
+  if (Buffer.byteLength(JSON.stringify(value)) <= METADATA_BYTES_MAX)
+    return { value, isCut: leftOut.length > 0 };
   return { value: { hermes: { ...columns, columns_left_out: ['metadata'] } }, isCut: true };
 }
 

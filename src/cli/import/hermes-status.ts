@@ -1,7 +1,7 @@
 /** Where a Hermes task stands here. Pure: a row, and what its events say of it. */
 import { LIMITS } from '../../contract/constants.ts';
 import type { ImportedTask } from '../../contract/import.ts';
-import { WORKER_BLOCK_KINDS } from '../../contract/statuses.ts';
+import type { WORKER_BLOCK_KINDS } from '../../contract/statuses.ts';
 import { boundedIntegerOf, cutText, integerOf, objectOf, type Row, textOf, timeOf, wordOf } from './cell.ts';
 import type { Finding } from './findings.ts';
 
@@ -62,14 +62,14 @@ function blocked(row: Row, events: readonly Row[]): Standing {
   const limit = integerOf(row['max_retries']) ?? DEFAULT_FAILURE_LIMIT;
   const gaveUp = newest(events, 'gave_up', 'blocked', 'unblocked');
   const hasGivenUp = wordOf(gaveUp?.['kind']) === 'gave_up' || (block === undefined && failures >= limit);
-  const said = hasGivenUp ? payloadOf(gaveUp)['error'] : payloadOf(block)['reason'];
   const lastError = textOf(row['last_failure_error'] ?? row['last_spawn_error']);
+  const said = hasGivenUp ? (payloadOf(gaveUp)['error'] ?? lastError) : payloadOf(block)['reason'];
   const kind = workerKindOf(row);
   return {
     status: 'blocked',
     blocked: {
       kind: hasGivenUp ? 'gave_up' : kind,
-      reason: reasonOf(typeof said === 'string' ? said : hasGivenUp ? lastError : null),
+      reason: reasonOf(typeof said === 'string' ? said : null),
     },
     findings: isSticky(events) || hasGivenUp ? [] : ['not_sticky'],
   };
@@ -94,10 +94,17 @@ function scheduled(row: Row, events: readonly Row[]): Standing {
 }
 
 type WorkerKind = (typeof WORKER_BLOCK_KINDS)[number];
+/** Hermes has the same four. The compiler holds them against the contract. */
+const WORKER_KINDS: Record<WorkerKind, true> = {
+  needs_input: true,
+  dependency: true,
+  capability: true,
+  transient: true,
+};
 
 function workerKindOf(row: Row): WorkerKind | null {
   const word = wordOf(row['block_kind']);
-  return WORKER_BLOCK_KINDS.find((kind) => kind === word) ?? null;
+  return (Object.keys(WORKER_KINDS) as WorkerKind[]).find((kind) => kind === word) ?? null;
 }
 
 function reasonOf(text: string | null): string | null {

@@ -1,7 +1,16 @@
 /** One Hermes task, with all that belongs to it, as the import takes it. */
 import { LIMITS } from '../../contract/constants.ts';
 import type { ImportedTask } from '../../contract/import.ts';
-import { boundedIntegerOf, cutText, integerOf, type Row, textOf, timeOf, wordOf } from './cell.ts';
+import {
+  boundedIntegerOf,
+  cutJsonText,
+  cutText,
+  integerOf,
+  type Row,
+  textOf,
+  timeOf,
+  wordOf,
+} from './cell.ts';
 import type { Findings } from './findings.ts';
 import type { HermesLanes } from './hermes-lanes.ts';
 import { type HermesRuns, runOfResult, runsOf } from './hermes-runs.ts';
@@ -29,7 +38,7 @@ const FAILURES_MAX = 1000;
 const IDEMPOTENCY_KEY_CHARACTERS_MAX = 255;
 /** Of all comments of a task; the wire takes 8 MiB with everything else of a batch. */
 const COMMENT_BYTES_MAX = 2 * 1024 * 1024;
-/** Below the wire's 256 KiB: quotes and escapes come on top. */
+/** Half of the wire's 256 KiB: where no run takes it, it is in the payload with all the rest. */
 const RESULT_BYTES_MAX = 128 * 1024;
 
 export function importedTask(
@@ -51,7 +60,9 @@ export function importedTask(
   const comments = commentsOf(hermes.comments, createdAt);
   if (texts.isCut || runs.isCut) findings.add('text_cut', id);
   if (comments.isCut || runs.isHistoryCut) findings.add('history_cut', id);
-  const legacy = legacyOf(row, events, hermes.attachments, {});
+  const ended = withResult(runs.runs, texts.result, standing.status, finishedAt ?? createdAt);
+  const isKept = texts.result === null || ended.at(-1)?.result === texts.result;
+  const legacy = legacyOf(row, events, hermes.attachments, isKept ? {} : { result: texts.result });
   if (legacy.isCut) findings.add('legacy_cut', id);
   findings.add('event_left_out', null, legacy.eventsLeftOut);
   return {
@@ -66,11 +77,15 @@ export function importedTask(
     idempotency_key: holdsKey ? keyOf(id, row, findings) : null,
     max_failures: boundedIntegerOf(row['max_retries'], 1, FAILURES_MAX),
     max_runtime_seconds: boundedIntegerOf(row['max_runtime_seconds'], 1, LIMITS.leaseSecondsMax),
-    consecutive_failures: boundedIntegerOf(row['consecutive_failures'] ?? row['spawn_failures'], 0, FAILURES_MAX),
+    consecutive_failures: boundedIntegerOf(
+      row['consecutive_failures'] ?? row['spawn_failures'],
+      0,
+      FAILURES_MAX,
+    ),
     block_streak: blockStreakOf(row, standing.status),
     created_at: createdAt,
     finished_at: finishedAt,
-    runs: withResult(runs.runs, texts.result, standing.status, finishedAt ?? createdAt),
+    runs: ended,
     comments: comments.comments,
     parents: [...parents],
   };
@@ -104,7 +119,7 @@ function textsOf(row: Row): Texts {
   const title = cutText(wordOf(row['title']) ?? '(no title)', LIMITS.jsonBytesMax, LIMITS.titleCharactersMax);
   const body = cutText(textOf(row['body']) ?? '', LIMITS.taskBodyBytesMax);
   const tenant = cutText(wordOf(row['tenant']) ?? '', LIMITS.jsonBytesMax, TENANT_CHARACTERS_MAX);
-  const result = cutText(textOf(row['result']) ?? '', RESULT_BYTES_MAX);
+  const result = cutJsonText(textOf(row['result']) ?? '', RESULT_BYTES_MAX);
   return {
     title: title.text,
     body: textOf(row['body']) === null ? null : body.text,
@@ -150,11 +165,21 @@ function keyOf(id: string, row: Row, findings: Findings): string | null {
   return null;
 }
 
-function commentsOf(rows: readonly Row[], createdAt: string): { comments: ImportedTask['comments']; isCut: boolean } {
+function commentsOf(
+  rows: readonly Row[],
+  createdAt: string,
+): { comments: ImportedTask['comments']; isCut: boolean } {
   const all = rows.map((row) => {
     const body = cutText(textOf(row['body']) || '(empty)', LIMITS.commentBytesMax);
-    const author = cutText(wordOf(row['author']) ?? 'unknown', LIMITS.jsonBytesMax, AUTHOR_CHARACTERS_MAX).text;
-    return { comment: { body: body.text, author, at: timeOf(row['created_at']) ?? createdAt }, isCut: body.isCut };
+    const author = cutText(
+      wordOf(row['author']) ?? 'unknown',
+      LIMITS.jsonBytesMax,
+      AUTHOR_CHARACTERS_MAX,
+    ).text;
+    return {
+      comment: { body: body.text, author, at: timeOf(row['created_at']) ?? createdAt },
+      isCut: body.isCut,
+    };
   });
   const comments: ImportedTask['comments'] = [];
   let freeBytes = COMMENT_BYTES_MAX;
@@ -172,7 +197,8 @@ function findBreaks(id: string, row: Row, { openIds }: HermesRuns, findings: Fin
   const currentRunId = integerOf(row['current_run_id']);
   if (currentRunId !== null && !openIds.includes(currentRunId)) findings.add('current_run_not_open', id);
   if (openIds.length > 1) findings.add('two_open_runs', id);
-  if (openIds.length > 0 && (status === 'done' || status === 'archived')) findings.add('finished_with_open_run', id);
+  if (openIds.length > 0 && (status === 'done' || status === 'archived'))
+    findings.add('finished_with_open_run', id);
   else if (openIds.length > 0 && status !== 'running') findings.add('idle_with_open_run', id);
   if (status === 'running' && row['claim_lock'] === null) findings.add('running_without_lock', id);
 }

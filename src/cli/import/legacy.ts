@@ -5,12 +5,12 @@
 import { type Cell, integerOf, jsonOf, type Row, textOf, timeOf } from './cell.ts';
 
 /** Workers read the payload with every claim, so it holds what explains a task, not its whole history. */
-export const LEGACY_EVENTS_MAX = 50;
+const LEGACY_EVENTS_MAX = 50;
 const EVENT_BYTES_MAX = 16 * 1024;
 const CELL_BYTES_MAX = 8 * 1024;
 /** The wire takes 256 KiB of payload. */
 const COLUMN_BYTES_MAX = 64 * 1024;
-const ATTACHMENTS_MAX = 100;
+const FILE_BYTES_MAX = 16 * 1024;
 
 /** In fields of their own, word for word. */
 const CARRIED = new Set(['id', 'title', 'body', 'result']);
@@ -29,9 +29,10 @@ export function legacyOf(
 ): Legacy {
   const columns = keptColumns(row, CARRIED);
   const kept = newestEvents(events);
-  const files = attachments
-    .slice(-ATTACHMENTS_MAX)
-    .map((file) => keptColumns(file, new Set(['task_id'])).value);
+  const files = newestWithin(
+    FILE_BYTES_MAX,
+    attachments.map((file) => keptColumns(file, new Set(['task_id'])).value),
+  );
   const eventsLeftOut = events.length - kept.length;
   const isCut = columns.leftOut.length > 0 || files.length < attachments.length;
   return {
@@ -70,21 +71,26 @@ export function keptColumns(
 }
 
 function newestEvents(events: readonly Row[]): Record<string, unknown>[] {
-  const kept: Record<string, unknown>[] = [];
-  let freeBytes = EVENT_BYTES_MAX;
-  for (const event of [...events].slice(-LEGACY_EVENTS_MAX).reverse()) {
-    const shown = {
-      id: integerOf(event['id']),
-      kind: textOf(event['kind']),
-      at: timeOf(event['created_at']),
-      ...given('run_id', event['run_id']),
-      ...given('payload', event['payload']),
-    };
-    freeBytes -= Buffer.byteLength(JSON.stringify(shown));
-    if (freeBytes < 0) break;
-    kept.unshift(shown);
-  }
-  return kept;
+  const shown = [...events].slice(-LEGACY_EVENTS_MAX).map((event) => ({
+    id: integerOf(event['id']),
+    kind: textOf(event['kind']),
+    at: timeOf(event['created_at']),
+    ...given('run_id', event['run_id']),
+    ...given('payload', event['payload']),
+  }));
+  return newestWithin(EVENT_BYTES_MAX, shown);
+}
+
+function newestWithin(
+  bytesMax: number,
+  values: readonly Record<string, unknown>[],
+): Record<string, unknown>[] {
+  let freeBytes = bytesMax;
+  const tooOld = values.findLastIndex((value) => {
+    freeBytes -= Buffer.byteLength(JSON.stringify(value));
+    return freeBytes < 0;
+  });
+  return values.slice(tooOld + 1);
 }
 
 function given(name: string, cell: Cell | undefined): Record<string, unknown> {

@@ -2,6 +2,7 @@
 import type { Client } from '../../client/client.ts';
 import { LanekeeperError } from '../../client/errors.ts';
 import { fullJitterMs } from '../../client/timing.ts';
+import { isTransient } from './claimer.ts';
 import type { Reporter } from './reporter.ts';
 import { messageOf } from './task-run.ts';
 
@@ -27,6 +28,30 @@ export class Availability {
   back(): void {
     if (this.#isAway) this.#reporter.warn('the server answers again');
     this.#isAway = false;
+  }
+
+  /**
+   * Repeats a request until the server answers it: with null when the signal fires meanwhile. Throws what waiting does
+   * not mend, and after `patienceMs` also what it might.
+   */
+  async ask<T>(
+    request: () => Promise<T>,
+    signal: AbortSignal,
+    patienceMs = Number.POSITIVE_INFINITY,
+  ): Promise<T | null> {
+    const untilMs = performance.now() + patienceMs;
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      try {
+        const answer = await request();
+        this.back();
+        return answer;
+      } catch (error) {
+        if (signal.aborted) return null;
+        if (!isTransient(error) || performance.now() > untilMs) throw error;
+        await this.pauseAfter(error, failures, signal);
+      }
+    }
+    return null;
   }
 
   /** Waits before the next attempt, or until the signal fires. */

@@ -3,7 +3,6 @@ import type { Client } from '../../client/client.ts';
 import { LanekeeperError } from '../../client/errors.ts';
 import type { Lane } from '../../contract/lanes.ts';
 import type { Availability } from './availability.ts';
-import { isTransient } from './claimer.ts';
 
 export interface LaneSearch {
   readonly client: Client;
@@ -20,20 +19,8 @@ export async function findLane(
   signal: AbortSignal,
 ): Promise<Lane | null> {
   const { connectSeconds } = search;
-  const waitMs = connectSeconds === null ? Number.POSITIVE_INFINITY : connectSeconds * 1000;
-  const untilMs = performance.now() + waitMs;
-  for (let failures = 0; !signal.aborted; failures += 1) {
-    try {
-      const found = await readLane(search, signal);
-      availability.back();
-      return found;
-    } catch (error) {
-      if (signal.aborted) return null;
-      if (!isTransient(error) || performance.now() > untilMs) throw error;
-      await availability.pauseAfter(error, failures, signal);
-    }
-  }
-  return null;
+  const patienceMs = connectSeconds === null ? Number.POSITIVE_INFINITY : connectSeconds * 1000;
+  return await availability.ask(() => readLane(search, signal), signal, patienceMs);
 }
 
 async function readLane({ client, lane, mayRegister }: LaneSearch, signal: AbortSignal): Promise<Lane> {

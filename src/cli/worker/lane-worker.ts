@@ -5,6 +5,7 @@
  * replaced, by a takeover of the lane or by a process of the same worker name, leaves in the same way: going on, it
  * would claim again what it was just relieved of.
  */
+import { onAbort } from '../../client/abort-hub.ts';
 import type { Client } from '../../client/client.ts';
 import { LanekeeperError, UnreachableError } from '../../client/errors.ts';
 import type { Claim } from '../../contract/claims.ts';
@@ -23,6 +24,9 @@ import type { Reporter } from './reporter.ts';
 import type { SteeringMessage } from './steering-file.ts';
 import { messageOf, type RunStart, TaskRun } from './task-run.ts';
 import { firstAborted, within } from './waiting.ts';
+
+/** Another worker has the lane now, or another process the name of this worker. */
+export type Replacement = 'taken_over' | 'superseded';
 
 export interface LaneWorkerOptions {
   readonly client: Client;
@@ -46,6 +50,8 @@ export interface LaneWorkerOptions {
   readonly adopted?: readonly RunStart[];
   /** Whether fresh claims may be worked on at all; else they are given back, with the reason. null: they may. */
   readonly refusal?: () => Promise<string | null>;
+  /** It has begun to leave, because somebody else is to do its work. */
+  readonly onReplaced?: (how: Replacement) => void;
   /** How long an unreachable server is waited for at the start; null: for ever. */
   readonly connectSeconds: number | null;
   /** Registers the lane when there is none of its name. */
@@ -53,6 +59,8 @@ export interface LaneWorkerOptions {
   /** What the processes print is sent to the server, where people watch it. */
   readonly sendsOutput: boolean;
   readonly reporter: Reporter;
+  /** Where several workers of one server would all say the same. */
+  readonly availability?: Availability;
   /** Claim no more, finish or give back what runs. */
   readonly drain: AbortSignal;
   /** Now. */
@@ -82,7 +90,6 @@ export class LaneWorker {
   readonly #ear = new AbortController();
   #listening: Promise<void> = Promise.resolve();
   #failure: unknown;
-  #isSuperseded = false;
   #started = 0;
   #unreported = 0;
   #lastReason: string | undefined;
@@ -91,7 +98,7 @@ export class LaneWorker {
 
   constructor(options: LaneWorkerOptions) {
     this.#options = options;
-    this.#availability = new Availability(options.client, options.reporter);
+    this.#availability = options.availability ?? new Availability(options.client, options.reporter);
     this.#claimer = new Claimer(options);
     this.#heartbeats = new Heartbeats(options.client, options.leaseSeconds);
     this.#relay = options.sendsOutput ? new OutputRelay(options.client) : null;
@@ -111,11 +118,6 @@ export class LaneWorker {
     return this.#started;
   }
 
-  /** Another process works under the name of this one. */
-  get isSuperseded(): boolean {
-    return this.#isSuperseded;
-  }
-
   /** The number of hands has changed. */
   nudge(): void {
     this.#bell.ring();
@@ -130,9 +132,8 @@ export class LaneWorker {
   async run(): Promise<void> {
     const { drain, hardStop } = this.#options;
     const leave = (): void => this.#leave.abort();
-    drain.addEventListener('abort', leave, { once: true });
+    const stopListening = [onAbort(drain, leave), onAbort(hardStop, () => this.#killAll())];
     if (drain.aborted) leave();
-    hardStop.addEventListener('abort', () => this.#killAll(), { once: true });
     for (const start of this.#options.adopted ?? []) this.#follow(start);
     try {
       await this.#work();
@@ -145,6 +146,7 @@ export class LaneWorker {
     await this.#leaveInOrder();
     this.#ear.abort();
     await this.#listening;
+    for (const stop of stopListening) stop();
     this.#conclude();
   }
 
@@ -198,7 +200,7 @@ export class LaneWorker {
       onSteer: (runId: string, message: SteeringMessage) => this.#running.get(runId)?.tell([message]),
       onTakenOver: (taker: string) => {
         for (const runId of this.#running.keys()) this.#heartbeats.hurry(runId);
-        this.#retire(`worker ${taker} has taken lane ${lane} over`);
+        this.#retire('taken_over', `worker ${taker} has taken lane ${lane} over`);
       },
       onConnected: () => {
         this.#bell.ring();
@@ -206,8 +208,10 @@ export class LaneWorker {
       },
       onGone: (error: unknown) => {
         if (error instanceof LanekeeperError && error.code === 'superseded') {
-          this.#isSuperseded = true;
-          this.#retire(`another process is worker ${worker} of lane ${lane} now (see --worker)`);
+          this.#retire(
+            'superseded',
+            `another process is worker ${worker} of lane ${lane} now (see --worker)`,
+          );
           return;
         }
         if (this.#mode === 'watch') {
@@ -224,26 +228,20 @@ export class LaneWorker {
   }
 
   /** Somebody else is to do this work. What still runs may end, as in a drain. */
-  #retire(reason: string): void {
+  #retire(how: Replacement, reason: string): void {
     if (this.#options.drain.aborted || this.#failure !== undefined) return;
     this.#options.reporter.warn(`${reason}; claiming no more`);
     this.#failure = new ExitError(EXIT.conflict);
     this.#leave.abort();
+    this.#options.onReplaced?.(how);
   }
 
   async #claimLoop(mode: ClaimMode): Promise<void> {
-    const { hands, tasksMax } = this.#options;
     let failures = 0;
-    while (!this.#leave.signal.aborted) {
-      const left = tasksMax === null ? Number.POSITIVE_INFINITY : tasksMax - this.#started;
-      if (left <= 0) return;
-      const max = Math.min(hands() - this.#running.size, left, LIMITS.claimsMax);
-      if (max <= 0) {
-        await this.#oneFinished();
-        continue;
-      }
+    while (!this.#leave.signal.aborted && !this.#isDone) {
+      const max = this.#freeHands();
       try {
-        const isIdle = await this.#claimOnce(mode, max);
+        const isIdle = max > 0 ? await this.#claimOnce(mode, max) : await this.#waitForHands();
         if (isIdle && this.#options.endsWhenIdle) return;
         failures = 0;
       } catch (error) {
@@ -253,6 +251,25 @@ export class LaneWorker {
         await this.#availability.pauseAfter(error, failures, this.#leave.signal);
       }
     }
+  }
+
+  /** As many tasks as it was to start. */
+  get #isDone(): boolean {
+    const { tasksMax } = this.#options;
+    return tasksMax !== null && this.#started >= tasksMax;
+  }
+
+  #freeHands(): number {
+    const { hands, tasksMax } = this.#options;
+    const left = tasksMax === null ? Number.POSITIVE_INFINITY : tasksMax - this.#started;
+    return Math.min(hands() - this.#running.size, left, LIMITS.claimsMax);
+  }
+
+  /** Resolves to true when none can come, because nothing runs. */
+  async #waitForHands(): Promise<boolean> {
+    if (this.#options.endsWhenIdle && this.#running.size === 0) return true;
+    await this.#oneFinished();
+    return false;
   }
 
   /** Resolves to true when nothing was ready and nothing runs. */
@@ -302,7 +319,7 @@ export class LaneWorker {
       relay: this.#relay,
       leave: this.#leave.signal,
       onAway: (error) => this.#availability.gone(error),
-      onTakenOver: ({ detail }) => this.#retire(`lane ${claim.lane} was taken over: ${detail}`),
+      onTakenOver: ({ detail }) => this.#retire('taken_over', `lane ${claim.lane} was taken over: ${detail}`),
     });
     this.#running.set(claim.run_id, run);
     void run.ended.then((isKnown) => {
@@ -340,10 +357,10 @@ export class LaneWorker {
   }
 
   async #leaveInOrder(): Promise<void> {
-    const { drain, drainSeconds, hardStop, isPatient = false, reporter, tasksMax } = this.#options;
+    const { drain, drainSeconds, hardStop, isPatient = false, reporter } = this.#options;
     await this.#settleClaims();
-    const isDone = (tasksMax !== null && this.#started >= tasksMax) || (isPatient && !drain.aborted);
-    if (this.#running.size > 0 && !isDone) {
+    const hasTime = this.#isDone || (isPatient && !drain.aborted);
+    if (this.#running.size > 0 && !hasTime) {
       reporter.note(
         `draining: ${this.#running.size} running, up to ${drainSeconds} s; once more to stop at once`,
       );
@@ -351,7 +368,7 @@ export class LaneWorker {
     const finished = this.#allFinished();
     const killed = firstAborted(hardStop);
     // After the last task of --max-tasks, and for the patient, there is no hurry: the time starts with a signal.
-    if (isDone) await Promise.race([finished, firstAborted(drain, hardStop)]);
+    if (hasTime) await Promise.race([finished, firstAborted(drain, hardStop)]);
     await within(Promise.race([finished, killed]), drainSeconds * 1000);
     for (const run of this.#running.values()) run.stop({ kind: 'draining' });
     await Promise.race([finished, killed]);

@@ -46,12 +46,22 @@ export class Runs {
     );
   }
 
+  /** With `review: true` the task waits for its review instead of being done: by the lane `reviewer`, or by people. */
   complete(
     run: string,
     body: NonNullable<BodyOf<'completeRun'>>,
     options: RunCallOptions,
   ): Reply<'completeRun'> {
     return this.#transport.request('completeRun', { params: { run }, body }, options);
+  }
+
+  /** Of a claim that was taken from review: the work goes back to the lane that did it, with the reason. */
+  requestChanges(
+    run: string,
+    body: BodyOf<'requestRunChanges'>,
+    options: RunCallOptions,
+  ): Reply<'requestRunChanges'> {
+    return this.#transport.request('requestRunChanges', { params: { run }, body }, options);
   }
 
   block(run: string, body: BodyOf<'blockRun'>, options: RunCallOptions): Reply<'blockRun'> {

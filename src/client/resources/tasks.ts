@@ -42,6 +42,22 @@ export class Tasks extends Resource {
     return this.transport.request('patchTask', { params: this.#params(task, options), body }, options);
   }
 
+  /** Erases all that was ever written about it. Takes an admin key; not while somebody works on it. */
+  async delete(task: string, options?: Options): Promise<void> {
+    await this.transport.request('deleteTask', { params: this.#params(task, options) }, options);
+  }
+
+  /** One action on many tasks, in the background: the answer is the operation as it begins. See `operation`. */
+  bulk(body: BodyOf<'bulkTasks'>, options?: Options): Reply<'bulkTasks'> {
+    return this.transport.request('bulkTasks', { params: { board: this.boardOf(options) }, body }, options);
+  }
+
+  /** How far an operation on many tasks has come. With waitSeconds: once it is done, or when the wait is over. */
+  operation(operation: string, options?: Options): Reply<'getOperation'> {
+    const params = { board: this.boardOf(options), operation };
+    return this.transport.request('getOperation', { params }, options);
+  }
+
   promote(task: string, options?: Options): Reply<'promoteTask'> {
     return this.transport.request('promoteTask', { params: this.#params(task, options) }, options);
   }
@@ -59,8 +75,52 @@ export class Tasks extends Resource {
     return this.transport.request('completeTask', { params: this.#params(task, options), body }, options);
   }
 
+  /** Takes it back from the worker that holds it; the worker hears of it with its next heartbeat or end. */
+  reclaim(task: string, body: BodyOf<'reclaimTask'> = {}, options?: Options): Reply<'reclaimTask'> {
+    return this.transport.request('reclaimTask', { params: this.#params(task, options), body }, options);
+  }
+
   assign(task: string, body: BodyOf<'assignTask'>, options?: Options): Reply<'assignTask'> {
     return this.transport.request('assignTask', { params: this.#params(task, options), body }, options);
+  }
+
+  /** Lets it wait for a time, RFC 3339; one that has passed makes it ready within a second. */
+  schedule(task: string, runAt: string, options?: Options): Reply<'scheduleTask'> {
+    const args = { params: this.#params(task, options), body: { run_at: runAt } };
+    return this.transport.request('scheduleTask', args, options);
+  }
+
+  /** Of work that waits for review: it stands, and the task is done. */
+  accept(task: string, options?: Options): Reply<'acceptTask'> {
+    return this.transport.request('acceptTask', { params: this.#params(task, options) }, options);
+  }
+
+  /** The same: it goes back to the lane that did it, whose next attempt reads the reason. A reviewer's run: `client.runs.requestChanges`. */
+  requestChanges(task: string, reason: string, options?: Options): Reply<'requestTaskChanges'> {
+    const args = { params: this.#params(task, options), body: { reason } };
+    return this.transport.request('requestTaskChanges', args, options);
+  }
+
+  /** The task waits until the parent is done. Linked already: nothing changes. `dependency_cycle` names the way round. */
+  link(task: string, parent: string, options?: Options): Reply<'linkParent'> {
+    const params = { ...this.#params(task, options), parent };
+    return this.transport.request('linkParent', { params }, options);
+  }
+
+  /** `not_found`: they were not linked. */
+  unlink(task: string, parent: string, options?: Options): Reply<'unlinkParent'> {
+    const params = { ...this.#params(task, options), parent };
+    return this.transport.request('unlinkParent', { params }, options);
+  }
+
+  /** All that it waits for and that waits for it, however far. */
+  graph(task: string, options?: Options): Reply<'getGraph'> {
+    return this.transport.request('getGraph', { params: this.#params(task, options) }, options);
+  }
+
+  /** The task and its handoff as the text that a worker reads. Claims nothing. */
+  context(task: string, options?: Options): Reply<'getContext'> {
+    return this.transport.request('getContext', { params: this.#params(task, options) }, options);
   }
 
   archive(task: string, options?: Options): Reply<'archiveTask'> {

@@ -1,4 +1,5 @@
 /** Everything about claims, constructed and wired: made, pushed, worked on, given back, taken over, judged. */
+import type { Outcome } from '../../contract/statuses.ts';
 import type { ClaimTokens } from '../features/auth/service.ts';
 import {
   Attendance,
@@ -10,11 +11,13 @@ import {
   OutputFeeds,
   Outputs,
   Pushing,
+  Reclaiming,
   Returns,
   Running,
   Signals,
   TakeoverAllowance,
   Takeovers,
+  TaskContext,
 } from '../features/claims/service.ts';
 import type { ConfigCache, PresenceTracker } from '../features/lanes/service.ts';
 import type { TaskService } from '../features/tasks/service.ts';
@@ -48,6 +51,7 @@ export function createClaims(base: Base, { tokens, presence, configs, feeds, tas
     giveBack: (board, undelivered, reason) => returns.give(board, undelivered, reason),
   });
   const handingOver = new HandingOver(cold, tokens, inbox);
+  const context = new TaskContext(cold, tasks);
   const { departures, attendance } = createAttendance(base, returns);
   const pushing = new Pushing({
     ...work,
@@ -63,7 +67,9 @@ export function createClaims(base: Base, { tokens, presence, configs, feeds, tas
   });
   const allowance = new TakeoverAllowance(() => performance.now());
   const takeovers = new Takeovers({ sql: cold, wake, ids, configs, presence, returns, allowance });
-  return { ...work, claiming, handingOver, departures, attendance, pushing, takeovers };
+  const onEnded = (outcome: Outcome): void => metrics.ends.inc({ outcome });
+  const reclaiming = new Reclaiming({ sql: cold, wake, tasks, onEnded });
+  return { ...work, claiming, handingOver, context, departures, attendance, pushing, takeovers, reclaiming };
 }
 
 function createRunning(

@@ -5,6 +5,8 @@ import { bindAttentionRoutes } from '../features/attention/routes.ts';
 import { bindAuthRoutes } from '../features/auth/routes.ts';
 import { authorise } from '../features/auth/service.ts';
 import { bindBoardRoutes } from '../features/boards/routes.ts';
+import { bindBulkRoutes } from '../features/bulk/routes.ts';
+import { BulkService } from '../features/bulk/service.ts';
 import { bindClaimRoutes } from '../features/claims/routes.ts';
 import { bindImportRoutes } from '../features/imports/routes.ts';
 import { bindLaneRoutes } from '../features/lanes/routes.ts';
@@ -68,6 +70,8 @@ export async function bindRoutes(
   bindLaneRoutes(bind, { lanes, boards, keys, idempotency });
   bindAttentionRoutes(bind, { ...services, reads });
   bindTaskRoutes(bind, { ...services, wake, idempotency, reads });
+  const bulk = new BulkService({ sql, reads, ids: base.ids, tasks, runner: services.bulkRunner });
+  bindBulkRoutes(bind, { bulk, boards, idempotency });
   bindImportRoutes(bind, services);
   bindClaimRoutes(bind, { ...services, wake, idempotency: new Idempotency(database.hot) });
   bindWatchRoutes(bind, { feeds, streams, boards, lanes, tasks, reads });

@@ -8,6 +8,7 @@ import {
   WaitingRequests,
 } from '../features/auth/service.ts';
 import { BoardService } from '../features/boards/service.ts';
+import { BulkRunner } from '../features/bulk/service.ts';
 import { ClaimWaiters, Reaper } from '../features/claims/service.ts';
 import { TaskImport } from '../features/imports/service.ts';
 import { ConfigCache, LaneService, PresenceTracker } from '../features/lanes/service.ts';
@@ -37,6 +38,7 @@ export function createServices(base: Base) {
   const creation = new TaskCreation({ hot, wake, ids, clock });
   const linking = new Linking({ sql: cold, wake, resolve: tasks.resolve.bind(tasks) });
   const imports = new TaskImport({ sql: cold, wake, ids, clock, configs });
+  const bulkRunner = new BulkRunner({ sql: cold, wake, ids, boards, onError: onError('bulk operation') });
   const why = new Why({ sql: cold, presence, tasks });
   const attention = new Attention(why);
   const stranded = new StrandedSweep({
@@ -76,6 +78,7 @@ export function createServices(base: Base) {
     creation,
     linking,
     imports,
+    bulkRunner,
     why,
     attention,
     stranded,

@@ -29,7 +29,7 @@ export interface LogPosition {
   readonly configVersion: number;
 }
 
-interface LogChange {
+export interface LogChange {
   readonly events: readonly NewEvent[];
   /** How many tasks each status gained (or lost, negative). */
   readonly counts?: StatusCounts;

@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { OrphanGuard } from '../../../src/cli/worker/orphan-guard.ts';
 import { ProcessGroup } from '../../../src/cli/work/process-group.ts';
+import { OrphanGuard } from '../../../src/cli/worker/orphan-guard.ts';
 import type { Argv } from '../../../src/cli/worker/running-process.ts';
 import { isAlive } from '../fixtures/cli-process.ts';
 

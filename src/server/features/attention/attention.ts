@@ -3,11 +3,10 @@
 import type { AttentionAction, AttentionCode, AttentionEntry } from '../../../contract/attention.ts';
 import { LIMITS } from '../../../contract/constants.ts';
 import type { WhyCode, WhyReason } from '../../../contract/why.ts';
-import type { Runner } from '../../db/client.ts';
+import { pinPlans, type Tx } from '../../db/client.ts';
 import { formatId, type Uuid } from '../../kernel/ids.ts';
 import { type BoardRef, settingsOf } from '../boards/service.ts';
 import { type LaneOffline, listLanesOffline } from '../lanes/service.ts';
-import { AHEAD_MAX } from './reasons.ts';
 import {
   type HaltedTask,
   type LapsingLease,
@@ -25,6 +24,9 @@ import type { Why } from './why.ts';
 const ENTRIES_MAX = LIMITS.pageRowsMax;
 /** Looked at of each kind, so that the oldest are found also where they are not the tasks that were created first. */
 const ROWS_PER_KIND_MAX = 1000;
+
+/** The work of a lane that nobody serves is counted this far: of up to a thousand lanes. */
+const READY_MAX = 100;
 
 /** What waits, before it is known by its title. */
 interface Candidate {
@@ -53,14 +55,16 @@ export class Attention {
     return this.#why.noticeWorkers();
   }
 
-  /** @param runner A snapshot: the parts are of one instant. */
-  async list(runner: Runner, board: BoardRef): Promise<AttentionPage> {
-    const state = await readBoardState(runner, board.id);
+  /** @param tx A snapshot: the parts are of one instant. */
+  async list(tx: Tx, board: BoardRef): Promise<AttentionPage> {
+    // A database that was never analyzed would read all of what it believes to be small.
+    await pinPlans(tx);
+    const state = await readBoardState(tx, board.id);
     const { stranded_after_seconds: reviewSeconds } = settingsOf(state ?? { settings: {} });
-    const halted = await listHaltedTasks(runner, board.id, reviewSeconds, ROWS_PER_KIND_MAX);
-    const stranded = await listStrandedTasks(runner, board.id, ROWS_PER_KIND_MAX);
-    const leases = await listLapsingLeases(runner, board.id, ROWS_PER_KIND_MAX);
-    const lanes = await listLanesOffline(runner, board.id, { lanes: ROWS_PER_KIND_MAX, ready: AHEAD_MAX });
+    const halted = await listHaltedTasks(tx, board.id, reviewSeconds, ROWS_PER_KIND_MAX);
+    const stranded = await listStrandedTasks(tx, board.id, ROWS_PER_KIND_MAX);
+    const leases = await listLapsingLeases(tx, board.id, ROWS_PER_KIND_MAX);
+    const lanes = await listLanesOffline(tx, board.id, { lanes: ROWS_PER_KIND_MAX, ready: READY_MAX });
     const isCut =
       [stranded, leases, lanes].some(isFull) ||
       (['blocked', 'triage', 'review'] as const).some((status) =>
@@ -74,19 +78,19 @@ export class Attention {
     ];
     const shown = all.sort(byAge).slice(0, ENTRIES_MAX);
     return {
-      attention: await this.#entriesOf(runner, board, shown),
+      attention: await this.#entriesOf(tx, board, shown),
       truncated: isCut || all.length > shown.length,
     };
   }
 
-  async #entriesOf(runner: Runner, board: BoardRef, shown: readonly Candidate[]): Promise<AttentionEntry[]> {
+  async #entriesOf(tx: Tx, board: BoardRef, shown: readonly Candidate[]): Promise<AttentionEntry[]> {
     const idsOf = (candidates: readonly Candidate[]): Uuid[] =>
       candidates.flatMap(({ taskId }) => (taskId === undefined ? [] : [taskId]));
     const ids = idsOf(shown);
-    const names = ids.length === 0 ? [] : await nameTasks(runner, board.id, ids);
+    const names = ids.length === 0 ? [] : await nameTasks(tx, board.id, ids);
     const byId = new Map(names.map((row) => [row.id, row]));
     const stranded = idsOf(shown.filter(({ code }) => code === 'stranded'));
-    const reasons = await this.#why.reasonsOf(runner, board.id, stranded);
+    const reasons = await this.#why.reasonsOf(tx, board.id, stranded);
     return shown.flatMap(({ taskId, lane, code, since, detail, actions }): AttentionEntry[] => {
       const entry = { code, since, detail, actions: [...actions] };
       if (lane !== undefined) return [{ lane, ...entry }];
@@ -145,7 +149,7 @@ function candidateOfLease({ id, lane, worker, since, lease_expires_at }: Lapsing
 }
 
 function candidateOfLane({ name, kind, since, ready, last_seen_at: seen }: LaneOffline): Candidate {
-  const tasks = ready >= AHEAD_MAX ? `${AHEAD_MAX} or more` : ready;
+  const tasks = ready >= READY_MAX ? `${READY_MAX} or more` : ready;
   const detail = `${tasks} ready, and ${seen === null ? 'there never was a worker' : `no worker since ${seen}`}.`;
   return {
     lane: name,

@@ -9,8 +9,12 @@ import { formatId } from '../../kernel/ids.ts';
 import type { LaneState } from '../lanes/service.ts';
 import type { UnmetParent, WaitingTask } from './store/why.ts';
 
-/** Tasks ahead in a lane are counted this far. Pinned by the issue: people ask whether it is soon, not which of a million they are. */
-export const AHEAD_MAX = 1000;
+/** How many ready tasks of its lane come before one. */
+export interface Place {
+  readonly ahead: number;
+  /** There may be more than that: they were counted no further. */
+  readonly isAtLeast: boolean;
+}
 
 /** All that the reasons of one task rest on. */
 export interface WhyFacts {
@@ -19,8 +23,7 @@ export interface WhyFacts {
   /** The lane whose turn it is or will be; undefined: it is not registered, or there is none. */
   readonly lane: LaneState | undefined;
   readonly unmetParents: readonly UnmetParent[];
-  /** Ready tasks that come before it, at most AHEAD_MAX. */
-  readonly ahead: number;
+  readonly place: Place;
 }
 
 /** The lane that the task waits for; null: it is not assigned, or people decide on its review. */
@@ -47,10 +50,11 @@ export function reasonsOf(facts: WhyFacts): WhyReason[] {
 }
 
 function readyReasons(facts: WhyFacts): WhyReason[] {
-  const { ahead, task } = facts;
+  const { task } = facts;
+  const { ahead, isAtLeast } = facts.place;
   const reasons = obstacles(facts, true);
   if (ahead > 0) {
-    const count = ahead >= AHEAD_MAX ? `${AHEAD_MAX} or more tasks` : tasks(ahead);
+    const count = isAtLeast ? `${ahead} or more tasks` : tasks(ahead);
     reasons.push({ ...own(facts, 'behind', `${count} of lane ${task.lane} come first.`), ahead });
   }
   if (reasons.length > 0) return reasons;

@@ -9,13 +9,13 @@
 import { LRUCache } from 'lru-cache';
 import { LIMITS } from '../../../contract/constants.ts';
 import type { WhyCode, WhyReason } from '../../../contract/why.ts';
-import type { Sql, Tx } from '../../db/client.ts';
+import { pinPlans, type Sql, type Tx } from '../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../db/event-log.ts';
 import { BoardGoneError } from '../../db/failures.ts';
-import { transaction, withinDeadline } from '../../db/tx.ts';
+import { impatientTransaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import type { Uuid } from '../../kernel/ids.ts';
-import { takeTurns } from '../../kernel/turns.ts';
+import { Turns } from '../../kernel/turns.ts';
 import { settingsOf } from '../boards/service.ts';
 import {
   beginMark,
@@ -27,7 +27,7 @@ import {
   readOldLog,
   recordStranded,
   type Stranded,
-  type WatchedBoard,
+  type Wait,
 } from './store/stranded.ts';
 import type { Why } from './why.ts';
 
@@ -55,6 +55,8 @@ interface StrandedSweepParts {
 export class StrandedSweep {
   readonly #parts: StrandedSweepParts;
   readonly #places = new LRUCache<number, Uuid>({ max: PLACES_MAX });
+  /** Of boards. */
+  readonly #turns = new Turns<number>({ roundsMax: TURNS_PER_SWEEP_MAX, durationMsMax: SWEEP_MS_MAX });
   /** The last board of the sweep before, when there were more of them. */
   #afterId = 0;
 
@@ -64,25 +66,24 @@ export class StrandedSweep {
 
   /** Called every few seconds. */
   async sweep(signal: AbortSignal): Promise<void> {
-    const listed = listBoardsToSearch(this.#parts.sql, this.#afterId, DEFAULT_SECONDS, BOARDS_PER_SWEEP_MAX);
-    const boards = await withinDeadline(listed);
-    this.#afterId = boards.length < BOARDS_PER_SWEEP_MAX ? 0 : (boards.at(-1)?.id ?? 0);
-    const bounds = { roundsMax: TURNS_PER_SWEEP_MAX, durationMsMax: SWEEP_MS_MAX, signal };
-    await takeTurns(boards, bounds, (board) => this.#turn(board));
+    const { sql } = this.#parts;
+    const range = {
+      afterId: this.#afterId,
+      troubled: this.#turns.troubled,
+      rowsMax: BOARDS_PER_SWEEP_MAX,
+    };
+    const boardIds = await withinDeadline(listBoardsToSearch(sql, range, DEFAULT_SECONDS));
+    this.#afterId = boardIds.length < BOARDS_PER_SWEEP_MAX ? 0 : (boardIds.at(-1) ?? 0);
+    await this.#turns.take(boardIds, signal, (boardId, patienceMs) => this.#turn(boardId, patienceMs));
   }
 
   /** True: there may be more. */
-  async #turn(board: WatchedBoard): Promise<boolean> {
-    const { sql, wake } = this.#parts;
-    const afterSeconds = settingsOf(board).stranded_after_seconds;
-    if (!board.has_mark) {
-      await withinDeadline(beginMark(sql, board.id, afterSeconds));
-      return false;
-    }
+  async #turn(boardId: number, patienceMs: number): Promise<boolean> {
+    const { sql, wake, onStranded } = this.#parts;
     try {
-      const turn = await transaction(sql, (tx) => this.#search(tx, board.id, afterSeconds));
-      for (const reason of turn.reasons) this.#parts.onStranded(reason);
-      if (turn.reasons.length > 0) wake.ring(board.id);
+      const turn = await impatientTransaction(sql, patienceMs, (tx) => this.#search(tx, boardId));
+      for (const reason of turn.reasons) onStranded(reason);
+      if (turn.reasons.length > 0) wake.ring(boardId);
       return turn.hasMore;
     } catch (error) {
       // Deleted meanwhile, and its tasks with it.
@@ -91,26 +92,35 @@ export class StrandedSweep {
     }
   }
 
-  async #search(tx: Tx, boardId: number, afterSeconds: number): Promise<Turn> {
-    const afterSeq = await lockMark(tx, boardId);
-    if (afterSeq === null) return NOTHING;
+  async #search(tx: Tx, boardId: number): Promise<Turn> {
+    await pinPlans(tx);
+    const mark = await lockMark(tx, boardId);
+    if (mark === null) return { reasons: [], hasMore: await beginMark(tx, boardId, DEFAULT_SECONDS) };
     const hasMoved = await this.#forget(tx, boardId);
-    const page = await readOldLog(tx, boardId, { afterSeq, afterSeconds, rowsMax: EVENTS_PER_TURN_MAX });
+    const page = await readOldLog(tx, boardId, {
+      afterSeq: mark.seq,
+      afterSeconds: settingsOf(mark).stranded_after_seconds,
+      rowsMax: EVENTS_PER_TURN_MAX,
+      waitsMax: STRANDED_PER_TURN_MAX,
+    });
     if (page.dueSeq === null) return { reasons: [], hasMore: hasMoved };
-    const waits = page.waits.slice(0, STRANDED_PER_TURN_MAX);
-    const isCut = waits.length < page.waits.length;
-    // What is left out of this turn is found again in the next one.
-    await moveMark(tx, boardId, isCut ? (waits.at(-1)?.seq ?? afterSeq) : page.dueSeq);
-    if (waits.length === 0) return { reasons: [], hasMore: hasMoved || page.isFull };
+    const { waits } = page;
+    const isCut = waits.length === STRANDED_PER_TURN_MAX;
+    // What comes after the last of them is looked at in the next turn.
+    await moveMark(tx, boardId, isCut ? (waits.at(-1)?.seq ?? mark.seq) : page.dueSeq);
+    return {
+      reasons: waits.length === 0 ? [] : await this.#report(tx, boardId, waits),
+      hasMore: hasMoved || isCut || page.isFull,
+    };
+  }
+
+  async #report(tx: Tx, boardId: number, waits: readonly Wait[]): Promise<WhyCode[]> {
     const why = await this.#parts.why.reasonsOf(tx, boardId, [...new Set(waits.map(({ id }) => id))]);
     if (!(await lockLog(tx, boardId))) throw new BoardGoneError(`board ${boardId} has no counter row`);
     const found = await recordStranded(tx, boardId, waits);
     const events = found.map((task) => eventOf(task, why.get(task.id) ?? []));
     if (events.length > 0) await appendEvents(tx, boardId, { events });
-    return {
-      reasons: found.map((task) => codeOf(why.get(task.id) ?? [])),
-      hasMore: hasMoved || isCut || page.isFull,
-    };
+    return found.map((task) => codeOf(why.get(task.id) ?? []));
   }
 
   /** True: so many had moved on that others will have, too. */
@@ -130,8 +140,6 @@ interface Turn {
   readonly reasons: readonly WhyCode[];
   readonly hasMore: boolean;
 }
-
-const NOTHING: Turn = { reasons: [], hasMore: false };
 
 /** Between two looks everything that kept it may have gone. */
 function codeOf(reasons: readonly WhyReason[]): WhyCode {

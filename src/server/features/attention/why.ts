@@ -1,9 +1,9 @@
 /** Why tasks are not running, for one or for a whole page of them. Only looks: decides nothing, and locks nothing. */
 import { LIMITS } from '../../../contract/constants.ts';
 import type { Task } from '../../../contract/tasks.ts';
-import type { WhyReason } from '../../../contract/why.ts';
+import type { ListedTask, WhyReason } from '../../../contract/why.ts';
 import { begin } from '../../db/begin.ts';
-import type { Runner, Sql } from '../../db/client.ts';
+import { pinPlans, type Runner, type Sql, type Tx } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import { assert, present } from '../../kernel/assert.ts';
 import { parseId, type Uuid } from '../../kernel/ids.ts';
@@ -11,7 +11,7 @@ import type { Principal } from '../../kernel/principal.ts';
 import { type BoardRef, settingsOf } from '../boards/service.ts';
 import { type LaneState, type PresenceTracker, readLaneStates } from '../lanes/service.ts';
 import type { TaskService } from '../tasks/service.ts';
-import { AHEAD_MAX, laneOf, reasonsOf, type WhyFacts } from './reasons.ts';
+import { laneOf, type Place, reasonsOf, type WhyFacts } from './reasons.ts';
 import {
   listUnmetParents,
   readBoardState,
@@ -20,6 +20,16 @@ import {
   type UnmetParent,
   type WaitingTask,
 } from './store/why.ts';
+
+/** Tasks ahead in a lane are counted this far. Pinned by the issue: people ask whether it is soon, not which of a million they are. */
+const AHEAD_MAX = 1000;
+/**
+ * Read of the heads of all lanes of a page: some 10 ms where the visibility map is out of date. With more than five lanes each is counted
+ * less far than AHEAD_MAX.
+ */
+const PLACES_MAX = 5000;
+
+const FIRST: Place = { ahead: 0, isAtLeast: false };
 
 interface WhyParts {
   readonly sql: Sql;
@@ -40,16 +50,18 @@ export class Why {
     await this.noticeWorkers();
     const id = idOf(task);
     // Of one instant: a task that is claimed between two looks would seem to be far back in its queue.
-    const found = begin(sql, 'ISOLATION LEVEL REPEATABLE READ READ ONLY', (tx) =>
-      this.reasonsOf(tx, board.id, [id]),
-    );
+    const found = begin(sql, 'ISOLATION LEVEL REPEATABLE READ READ ONLY', async (tx) => {
+      await pinPlans(tx);
+      return this.reasonsOf(tx, board.id, [id]);
+    });
     return (await withinDeadline(found)).get(id) ?? [];
   }
 
-  /** @param runner A snapshot that also holds the tasks. */
-  async explainAll(runner: Runner, board: BoardRef, tasks: readonly Task[]): Promise<Task[]> {
+  /** @param tx The snapshot that the tasks are of; nothing else is read in it afterwards. */
+  async explainAll(tx: Tx, board: BoardRef, tasks: readonly Task[]): Promise<ListedTask[]> {
+    await pinPlans(tx);
     const ids = tasks.map((task) => idOf(task));
-    const found = await this.reasonsOf(runner, board.id, ids);
+    const found = await this.reasonsOf(tx, board.id, ids);
     return tasks.map((task) => ({ ...task, reasons: found.get(idOf(task)) ?? [] }));
   }
 
@@ -58,7 +70,7 @@ export class Why {
     return this.#parts.presence.flush();
   }
 
-  /** Of tasks of a page, in at most five statements. A task that is gone has none, like one that runs. */
+  /** Of tasks of a page, in at most five statements. A task that is gone has none, like one that runs. Best with pinned plans. */
   async reasonsOf(
     runner: Runner,
     boardId: number,
@@ -78,7 +90,7 @@ export class Why {
       board: { isPaused: paused, updatedAt: board.updated_at },
       lane: lanes.get(laneOf(task) ?? ''),
       unmetParents: parents.get(task.id) ?? [],
-      ahead: places(task),
+      place: places(task),
     });
     return new Map(waiting.map((task) => [task.id, reasonsOf(factsOf(task))]));
   }
@@ -111,7 +123,7 @@ export class Why {
     boardId: number,
     tasks: readonly WaitingTask[],
     lanes: ReadonlyMap<string, LaneState>,
-  ): Promise<(task: WaitingTask) => number> {
+  ): Promise<(task: WaitingTask) => Place> {
     const isQueued = ({ status, lane }: WaitingTask): boolean => {
       const state = lanes.get(lane ?? '');
       return (
@@ -121,11 +133,17 @@ export class Why {
       );
     };
     const queued = tasks.filter(isQueued);
-    if (queued.length === 0) return () => 0;
+    if (queued.length === 0) return () => FIRST;
     const names = [...new Set(queued.map((task) => task.lane))].filter((name) => name !== null);
     const ids = queued.map((task) => task.id);
-    const ahead = await readPlaces(runner, boardId, names, ids, AHEAD_MAX);
-    return (task) => (isQueued(task) ? (ahead.get(task.id) ?? AHEAD_MAX) : 0);
+    const aheadMax = Math.min(AHEAD_MAX, Math.ceil(PLACES_MAX / names.length));
+    const ahead = await readPlaces(runner, boardId, names, ids, aheadMax);
+    const far = { ahead: aheadMax, isAtLeast: true };
+    return (task) => {
+      const known = ahead.get(task.id);
+      if (!isQueued(task)) return FIRST;
+      return known === undefined ? far : { ahead: known, isAtLeast: false };
+    };
   }
 }
 

@@ -1,5 +1,6 @@
 /** Binds the routes of claims and runs. */
 import { claimTasks } from '../../../contract/claims.ts';
+import { getContext } from '../../../contract/context.ts';
 import { listOutput } from '../../../contract/outputs.ts';
 import type { Route } from '../../../contract/route.ts';
 import {
@@ -16,7 +17,7 @@ import {
   requestRunChanges,
 } from '../../../contract/runs.ts';
 import type { EmptyClaimReason } from '../../../contract/statuses.ts';
-import { listTaskRuns } from '../../../contract/task-routes.ts';
+import { listTaskRuns, reclaimTask } from '../../../contract/task-routes.ts';
 import type { Wake } from '../../db/wake.ts';
 import { type Bind, type BindOptions, pageRows } from '../../http/bind-route.ts';
 import type { Exchange } from '../../http/exchange.ts';
@@ -32,8 +33,10 @@ import type { TaskService } from '../tasks/service.ts';
 import { type BoardFeeds, cursorAt } from '../watch/service.ts';
 import type { ClaimedTasks, Claiming } from './claiming/claiming.ts';
 import { type Returns, undeliveredOf } from './claiming/returns.ts';
+import type { TaskContext } from './claiming/task-context.ts';
 import type { ClaimWaiters } from './claiming/waiters.ts';
 import type { Outputs } from './output/outputs.ts';
+import type { Reclaiming } from './run/reclaiming.ts';
 import { operateRun, type RunCall } from './run/run-verbs.ts';
 import type { Running } from './run/running.ts';
 import type { Inbox } from './steering/inbox.ts';
@@ -48,7 +51,9 @@ const ATTEMPT_MAX = 2 ** 31 - 1;
 interface ClaimRoutes extends TakeoverRoutes {
   readonly claiming: Claiming;
   readonly running: Running;
+  readonly reclaiming: Reclaiming;
   readonly outputs: Outputs;
+  readonly context: TaskContext;
   readonly inbox: Inbox;
   readonly waiters: ClaimWaiters;
   readonly tasks: TaskService;
@@ -64,6 +69,16 @@ export function bindClaimRoutes(bind: Bind, parts: ClaimRoutes): void {
   bindRunBatch(bind, parts);
   bindRunReading(bind, parts);
   bindTakeover(bind, parts);
+  bindReclaim(bind, parts);
+}
+
+function bindReclaim(bind: Bind, { reclaiming, boards }: ClaimRoutes): void {
+  bind(reclaimTask, async ({ caller, params, body }) => {
+    const board = await boards.resolve(params.board);
+    const reason = body.reason ?? null;
+    const task = await reclaiming.reclaim(present(caller, CALLER), board, params.task, reason);
+    return { status: 200, body: { task }, headers: { ETag: `"${task.version}"` } };
+  });
 }
 
 type ClaimExchange = Exchange<typeof claimTasks>;
@@ -264,7 +279,12 @@ async function runOperation(parts: ClaimRoutes, operation: RunOperation, bytes: 
   return operateRun(parts, board, claim, { verb, body } as RunCall, bytes);
 }
 
-function bindRunReading(bind: Bind, { running, outputs, boards, tasks }: ClaimRoutes): void {
+function bindRunReading(bind: Bind, { running, outputs, context, boards, tasks }: ClaimRoutes): void {
+  bind(getContext, async ({ caller, params }) => {
+    const board = await boards.resolve(params.board);
+    const text = await context.read(present(caller, CALLER), board, params.task);
+    return { status: 200, body: { text } };
+  });
   bind(listOutput, async ({ caller, params }) => {
     const principal = present(caller, CALLER);
     const board = await boards.resolve(params.board);

@@ -206,7 +206,7 @@ function eventsOf(settled: Settled): NewEvent[] {
     outcome: verdict.outcome,
     ...(end.verb === 'block' ? { kind: end.kind, reason: eventTextOf(end.reason) } : {}),
     ...(end.verb === 'fail' ? { kind: end.kind } : {}),
-    ...(end.verb === 'request_changes' ? { reason: eventTextOf(end.reason) } : {}),
+    ...(end.verb === 'request_changes' || end.verb === 'reclaim' ? { reason: eventTextOf(end.reason) } : {}),
     ...(verdict.status === 'review' && after.review ? { reviewer: after.review.reviewer } : {}),
     // The event's own lane is the run's.
     ...(after.lane === undefined || after.lane === held.lane ? {} : { lane_after: after.lane }),

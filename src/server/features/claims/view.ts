@@ -29,14 +29,14 @@ export function runOf(board: BoardRef, row: RunRow): Run {
   };
 }
 
-/** What a worker can take in at a glance; more is a request away. The numbers are those that users of such boards are used to. */
+/** What a worker can take in at a glance; more is a request away. The numbers are those that users of such boards are used to; docs/protocol.md lists them. */
 export const HANDOFF_ATTEMPTS_MAX = 10;
 export const HANDOFF_COMMENTS_MAX = 30;
 /** As many as a page of a list. */
 export const HANDOFF_PARENTS_MAX = 50;
-const TEXT_CHARACTERS_MAX = 4096;
+export const HANDOFF_TEXT_CHARACTERS_MAX = 4096;
 /** A document of a page or two; the whole is in the run. */
-const JSON_CHARACTERS_MAX = 8192;
+export const HANDOFF_JSON_CHARACTERS_MAX = 8192;
 
 export const EMPTY_HANDOFF: Handoff = {
   parents: [],
@@ -64,35 +64,39 @@ interface HandoffParts {
 /** The lists hold one entry more than the caps when something is left out; messages are capped where they are sent. */
 export function handoffOf({ parents, attempts, comments, messages }: HandoffParts): Handoff {
   const truncated: string[] = [];
-  const capList = <T>(name: string, list: readonly T[], max: number): readonly T[] => {
+  const noteLength = (name: string, list: readonly unknown[], max: number): void => {
     if (list.length > max) truncated.push(name);
-    return list.slice(-max);
   };
   const capText = (name: string, text: string | null): string | null => {
-    if (text === null || text.length <= TEXT_CHARACTERS_MAX) return text;
+    if (text === null || text.length <= HANDOFF_TEXT_CHARACTERS_MAX) return text;
     if (!truncated.includes(name)) truncated.push(name);
-    return excerptOf(text, TEXT_CHARACTERS_MAX);
+    return excerptOf(text, HANDOFF_TEXT_CHARACTERS_MAX);
   };
   const capJson = <T>(name: string, value: T): T | null => {
-    if (value === null || JSON.stringify(value).length <= JSON_CHARACTERS_MAX) return value;
+    if (value === null || JSON.stringify(value).length <= HANDOFF_JSON_CHARACTERS_MAX) return value;
     if (!truncated.includes(name)) truncated.push(name);
     return null;
   };
+  noteLength('parents', parents, HANDOFF_PARENTS_MAX);
+  noteLength('comments', comments, HANDOFF_COMMENTS_MAX);
+  noteLength('attempts', attempts, HANDOFF_ATTEMPTS_MAX);
+  // Where the work stands: whoever goes on needs all of it. Earlier ones only tell how it came there.
+  const resumable = attempts.findLast(({ checkpoint }) => checkpoint !== null);
   const sentBack = attempts.findLast(({ outcome }) => outcome === 'changes_requested');
   return {
     ...EMPTY_HANDOFF,
-    parents: capList('parents', parents, HANDOFF_PARENTS_MAX).map((row) => ({
+    parents: parents.slice(0, HANDOFF_PARENTS_MAX).map((row) => ({
       task_id: formatId('task', row.id),
       title: row.title,
       summary: capText('parents.summary', row.summary),
       result: capJson('parents.result', row.result) as Handoff['parents'][number]['result'],
     })),
     review: capText('review', sentBack?.error ?? null),
-    comments: capList('comments', comments, HANDOFF_COMMENTS_MAX).map((row) => ({
+    comments: comments.slice(-HANDOFF_COMMENTS_MAX).map((row) => ({
       ...commentOf(row),
       body: capText('comments.body', row.body) ?? '',
     })),
-    attempts: capList('attempts', attempts, HANDOFF_ATTEMPTS_MAX).map((row) => ({
+    attempts: attempts.slice(-HANDOFF_ATTEMPTS_MAX).map((row) => ({
       run_id: formatId('run', row.id),
       attempt: row.attempt,
       lane: row.lane,
@@ -103,8 +107,10 @@ export function handoffOf({ parents, attempts, comments, messages }: HandoffPart
       summary: capText('attempts.summary', row.summary),
       result: capJson('attempts.result', row.result) as Handoff['attempts'][number]['result'],
       error: capText('attempts.error', row.error),
-      checkpoint: row.checkpoint as Handoff['attempts'][number]['checkpoint'],
-      metadata: (row.metadata ?? {}) as Handoff['attempts'][number]['metadata'],
+      checkpoint: (row === resumable
+        ? row.checkpoint
+        : capJson('attempts.checkpoint', row.checkpoint)) as Handoff['attempts'][number]['checkpoint'],
+      metadata: (capJson('attempts.metadata', row.metadata) ?? {}) as Handoff['attempts'][number]['metadata'],
     })),
     messages: messages.map(toldMessageOf),
     truncated,

@@ -26,6 +26,7 @@ interface Written {
 export class PresenceTracker {
   readonly #sql: Sql;
   readonly #pending = new Map<string, Sighting>();
+  readonly #underWay = new Set<Promise<void>>();
   readonly #written = new LRUCache<string, Written>({ max: PENDING_MAX });
 
   constructor(sql: Sql) {
@@ -41,7 +42,10 @@ export class PresenceTracker {
 
   /** Everything: somebody is about to look. */
   async flush(): Promise<void> {
+    const underWay = [...this.#underWay];
     await this.#write([...this.#pending.values()]);
+    // Who fails is told by its own caller, and what it has not written waits again.
+    await Promise.allSettled(underWay);
   }
 
   /** What is news, or has waited long enough. */
@@ -66,11 +70,15 @@ export class PresenceTracker {
   async #write(sightings: readonly Sighting[]): Promise<void> {
     if (sightings.length === 0) return;
     for (const sighting of sightings) this.#pending.delete(keyOf(sighting));
+    const writing = retriedStatement(() => recordSightings(this.#sql, sightings));
+    this.#underWay.add(writing);
     try {
-      await retriedStatement(() => recordSightings(this.#sql, sightings));
+      await writing;
     } catch (error) {
       for (const sighting of sightings) this.see(sighting);
       throw error;
+    } finally {
+      this.#underWay.delete(writing);
     }
     const atMs = performance.now();
     for (const sighting of sightings) {

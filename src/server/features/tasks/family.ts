@@ -11,6 +11,7 @@ import type { ActorRef } from '../../kernel/principal.ts';
 import { type LockedTask, moveTasks, type TaskMove } from './store/change.ts';
 import {
   addUnmetParents,
+  deleteLinksToParent,
   type FamilyMember,
   type Link,
   listChildIds,
@@ -55,11 +56,46 @@ export async function promoteChildren(
 ): Promise<FamilyChange> {
   const met = await setLinksMet(tx, boardId, [...parents.keys()], true);
   if (met.length === 0) return NO_CHANGE;
-  const family = await withMissing(tx, boardId, met, known);
+  return goOn(tx, boardId, met, await withMissing(tx, boardId, met, known), (parentId) =>
+    present(parents.get(parentId), 'a link names one of them'),
+  );
+}
+
+/** A task is to be deleted: nobody waits for it any more. Under its lock. */
+export async function releaseChildren(
+  tx: Tx,
+  boardId: number,
+  parentId: Uuid,
+  actor: ActorRef,
+  known: Family,
+): Promise<FamilyChange> {
+  const links = await deleteLinksToParent(tx, boardId, parentId);
+  if (links.length === 0) return NO_CHANGE;
+  const family = await withMissing(tx, boardId, links, known);
+  const unlinked = links.flatMap(({ childId }): NewEvent[] => {
+    const child = family.get(childId);
+    if (child === undefined) return [];
+    const { lane, attempt } = child;
+    const data = { parent: formatId('task', parentId) };
+    return [{ kind: 'task.unlinked', taskId: childId, lane, attempt, actor, data }];
+  });
+  const unmet = links.filter(({ isMet }) => !isMet);
+  const moved = await goOn(tx, boardId, unmet, family, () => actor);
+  return { events: [...unlinked, ...moved.events], counts: moved.counts };
+}
+
+/** These links keep their children no longer: those that were kept by nothing else are ready, or wait for their time. */
+async function goOn(
+  tx: Tx,
+  boardId: number,
+  links: readonly Link[],
+  family: Family,
+  actorOf: (parentId: Uuid) => ActorRef,
+): Promise<FamilyChange> {
   const moves: TaskMove[] = [];
   const counted = new Map<Uuid, number>();
   const reasons = new Map<Uuid, Uuid[]>();
-  for (const [childId, parentIds] of parentsByChild(met)) {
+  for (const [childId, parentIds] of parentsByChild(links)) {
     const child = family.get(childId);
     if (child === undefined) continue; // It was deleted, and its links not yet.
     const unmetParents = child.unmet_parents - parentIds.length;
@@ -76,10 +112,7 @@ export async function promoteChildren(
   await addUnmetParents(tx, boardId, counted);
   return writeMoves(tx, boardId, moves, (child) => {
     const parentIds = reasons.get(child.id) ?? [];
-    const actor = present(
-      parents.get(present(parentIds.at(-1), 'a parent was met')),
-      'a link names one of them',
-    );
+    const actor = actorOf(present(parentIds.at(-1), 'a parent was met'));
     return { actor, data: { parents: parentIds.map((id) => formatId('task', id)) } };
   });
 }

@@ -5,7 +5,13 @@ import type { Message } from '../../../contract/messages.ts';
 import { type EventKind, FINISHED_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import type { Task } from '../../../contract/tasks.ts';
 import type { Tx } from '../../db/client.ts';
-import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
+import {
+  appendEvents,
+  countMove,
+  type LogChange,
+  type NewEvent,
+  type StatusCounts,
+} from '../../db/event-log.ts';
 import { violatedUnique } from '../../db/failures.ts';
 import { excerptOf } from '../../kernel/excerpt.ts';
 import { formatId, type IdSource, type Uuid } from '../../kernel/ids.ts';
@@ -88,11 +94,13 @@ function waitsForParents(unmetParents: number): ProblemError {
   );
 }
 
-interface OperationParts {
+export interface OperationParts {
   readonly tx: Tx;
   readonly board: BoardRef;
   readonly actor: ActorRef;
   readonly ids: IdSource;
+  /** Takes what a verb has to say to the log. Default: it is written at once. Whoever gathers it writes it as the last thing of all. */
+  readonly append?: (change: LogChange) => Promise<unknown>;
 }
 
 /** What a move writes beyond the task's row and its own event. */
@@ -111,16 +119,22 @@ export class TaskOperation {
   readonly #board: BoardRef;
   readonly #actor: ActorRef;
   readonly #ids: IdSource;
+  readonly #append: (change: LogChange) => Promise<unknown>;
   readonly #before: FamilyMember;
   /** With those that wait for it, where the verb is one that they care about. */
   readonly #family: Family;
   #isHolderAddressed = false;
 
-  private constructor({ tx, board, actor, ids }: OperationParts, before: FamilyMember, family: Family) {
+  private constructor(
+    { tx, board, actor, ids, append }: OperationParts,
+    before: FamilyMember,
+    family: Family,
+  ) {
     this.#tx = tx;
     this.#board = board;
     this.#actor = actor;
     this.#ids = ids;
+    this.#append = append ?? ((change) => appendEvents(tx, board.id, change));
     this.#before = before;
     this.#family = family;
   }
@@ -197,9 +211,11 @@ export class TaskOperation {
 
   async reopen(): Promise<void> {
     const { unmet_parents: unmetParents } = this.#before;
+    const lane = this.#implementerLane();
     await this.#move(
       'reopen',
       {
+        ...lane,
         status: startOf({ unmetParents, isUnderReview: false }),
         consecutiveFailures: 0,
         protocolViolations: 0,
@@ -209,7 +225,7 @@ export class TaskOperation {
         runAt: null,
       },
       'task.reopened',
-      {},
+      this.#laneAfter(lane.lane),
       {
         alsoWrite: () => missOpenMessages(this.#tx, this.#board.id, this.#before.id),
         alsoMove: () => holdBackChildren(this.#tx, this.#board.id, this.#before, this.#actor, this.#family),
@@ -238,7 +254,8 @@ export class TaskOperation {
   /** A person sends work back to whoever did it. The record of it is a run of zero length, so the next attempt reads why. */
   async requestChanges(reason: string): Promise<void> {
     const before = this.#before;
-    const review = reviewOf(before);
+    // The verb is also a reviewer's, whose task runs: nobody else may end that run by it.
+    if (before.status !== 'review') throw illegalTransition(before.status, 'request_changes', 'ready');
     const run = {
       id: this.#ids.next(this.#board.id),
       taskId: before.id,
@@ -255,7 +272,7 @@ export class TaskOperation {
       status: startOf({ unmetParents: before.unmet_parents, isUnderReview: false }),
       attempt: run.attempt,
       review: null,
-      ...(review === null ? {} : { lane: review.implementerLane }),
+      ...this.#implementerLane(),
     };
     await this.#move(
       'request_changes',
@@ -267,6 +284,12 @@ export class TaskOperation {
         place: { runId: run.id, attempt: run.attempt },
       },
     );
+  }
+
+  /** Work that is not under review any more is its implementer's again, whoever's turn it was. */
+  #implementerLane(): { lane?: string | null } {
+    const review = reviewOf(this.#before);
+    return review === null ? {} : { lane: review.implementerLane };
   }
 
   #laneAfter(lane: string | null | undefined): { lane_after?: string | null } {
@@ -295,6 +318,7 @@ export class TaskOperation {
       ...body,
     };
     const after = {
+      ...this.#implementerLane(),
       status: 'done' as const,
       attempt: run.attempt,
       consecutiveFailures: 0,
@@ -304,6 +328,7 @@ export class TaskOperation {
     };
     const data = {
       outcome: 'completed',
+      ...this.#laneAfter(after.lane),
       summary: eventTextOf(body.summary),
       metadata: body.metadata,
     };
@@ -351,7 +376,7 @@ export class TaskOperation {
       actor: this.#actor,
       data: { ...shown, changed },
     } as const;
-    await appendEvents(this.#tx, this.#board.id, { events: [event] });
+    await this.#append({ events: [event] });
   }
 
   /** Comments change no status, so any task takes them. */
@@ -363,7 +388,7 @@ export class TaskOperation {
       body,
       author: this.#actor,
     });
-    await appendEvents(this.#tx, this.#board.id, { events: [this.#commentEvent(body)] });
+    await this.#append({ events: [this.#commentEvent(body)] });
     return { id, at };
   }
 
@@ -397,7 +422,7 @@ export class TaskOperation {
       data,
       ...place,
     } as const;
-    await appendEvents(this.#tx, this.#board.id, { events: [event] });
+    await this.#append({ events: [event] });
     return shown;
   }
 
@@ -448,7 +473,7 @@ export class TaskOperation {
     const counts: StatusCounts = {};
     countMove(counts, before.status, after.status);
     const moved = (await alsoMove?.()) ?? NO_CHANGE;
-    await appendEvents(this.#tx, this.#board.id, {
+    await this.#append({
       events: [...otherEvents, event, ...moved.events],
       counts: addCounts(counts, moved.counts),
     });

@@ -1,10 +1,8 @@
 /** Binds the routes of tasks. */
 
 import { LIMITS } from '../../../contract/constants.ts';
-import { NAME_PATTERN } from '../../../contract/identifiers.ts';
 import { getGraph, linkParent, unlinkParent } from '../../../contract/links.ts';
 import { listMessages, steerTask } from '../../../contract/messages.ts';
-import { TASK_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import {
   acceptTask,
   addComment,
@@ -14,6 +12,7 @@ import {
   completeTask,
   createTask,
   createTasks,
+  deleteTask,
   getTask,
   listComments,
   listTasks,
@@ -33,16 +32,14 @@ import type { Idempotency } from '../../http/idempotency.ts';
 import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
 import { present } from '../../kernel/assert.ts';
 import { parseId, type Uuid } from '../../kernel/ids.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
 import type { Why } from '../attention/service.ts';
 import type { BoardService } from '../boards/service.ts';
 import type { BoardFeeds } from '../watch/service.ts';
 import { waitForChange } from '../watch/service.ts';
-import type { Linking, PagePosition, TaskCreation, TaskFilter, TaskService } from './service.ts';
+import { filterOf } from './filter.ts';
+import type { Linking, PagePosition, TaskCreation, TaskService } from './service.ts';
 
 const CALLER = 'routes of tasks are not open';
-/** A filter with more words than this is a mistake. */
-const FILTER_WORDS_MAX = 50;
 
 /** What it does to a task may matter to those that wait for it. */
 const FAMILY_VERB = true;
@@ -133,7 +130,7 @@ function bindReading(bind: Bind, { tasks, boards, feeds, reads, why }: TaskRoute
     const board = await boards.resolve(params.board);
     const read = () => tasks.get(principal, board, params.task);
     if (waitSeconds === null) return withTag(200, await read());
-    const id = await tasks.resolve(principal, board, params.task);
+    const id = await tasks.resolveToRead(principal, board, params.task);
     return withTag(
       200,
       await waitForChange({
@@ -148,11 +145,13 @@ function bindReading(bind: Bind, { tasks, boards, feeds, reads, why }: TaskRoute
     );
   });
 
-  bind(listTasks, async ({ params, query }) => {
+  bind(listTasks, async ({ caller, params, query }) => {
     const board = await boards.resolve(params.board);
     const rows = pageRows(query);
     const order = query.order ?? '-created';
-    const filter = filterOf(query);
+    const parentId =
+      query.parent === undefined ? null : await tasks.resolve(present(caller, CALLER), board, query.parent);
+    const filter = filterOf(query, parentId);
     const scope = `tasks ${board.id} ${order} ${JSON.stringify(filter)}`;
     const after = positionOf(readPageToken(query.page_token, scope, 2));
     const isExplained = query.include === 'why';
@@ -207,6 +206,11 @@ function bindVerbs(bind: Bind, { tasks, boards }: TaskRoutes): void {
       ),
     ),
   );
+  bind(deleteTask, async ({ caller, params }) => {
+    const board = await boards.resolve(params.board);
+    await tasks.delete(present(caller, CALLER), board, params.task);
+    return { status: 204 };
+  });
   const operate = async (
     {
       caller,
@@ -284,55 +288,6 @@ function bindTalk(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes):
     wake.ring(board.id);
     return answer;
   });
-}
-
-interface FilterQuery {
-  readonly status?: string | undefined;
-  readonly lane?: string | undefined;
-  readonly label?: string | undefined;
-  readonly tenant?: string | undefined;
-  readonly q?: string | undefined;
-}
-
-function filterOf(query: FilterQuery): TaskFilter {
-  return {
-    statuses: wordsOf('status', query.status, (word) =>
-      (TASK_STATUSES as readonly string[]).includes(word),
-    ) as TaskStatus[] | null,
-    lanes:
-      wordsOf('lane', query.lane, (word) => word === '-' || NAME_PATTERN.test(word))?.map((word) =>
-        word === '-' ? null : word,
-      ) ?? null,
-    labels: labelsOf(query.label),
-    tenants: wordsOf('tenant', query.tenant, (word) => word.length > 0),
-    titlePart: query.q ?? null,
-  };
-}
-
-function wordsOf(
-  name: string,
-  text: string | undefined,
-  isValid: (word: string) => boolean,
-): string[] | null {
-  if (text === undefined) return null;
-  const words = text.split(',');
-  const bad =
-    words.length > FILTER_WORDS_MAX
-      ? `more than ${FILTER_WORDS_MAX} words`
-      : words.find((word) => !isValid(word));
-  if (bad === undefined) return words;
-  throw new ProblemError('invalid_request', `The query parameter ${name} is not valid: ${bad}.`, {
-    errors: [{ pointer: `/${name}`, detail: 'is not valid' }],
-  });
-}
-
-function labelsOf(text: string | undefined): Record<string, string> | null {
-  const pairs = wordsOf('label', text, (word) => word.indexOf(':') > 0);
-  return pairs === null
-    ? null
-    : Object.fromEntries(
-        pairs.map((pair) => [pair.slice(0, pair.indexOf(':')), pair.slice(pair.indexOf(':') + 1)]),
-      );
 }
 
 function positionOf(parts: readonly string[] | null): PagePosition | null {

@@ -11,6 +11,7 @@ import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts
 import { actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
+import { beginDeletion, deleteTask, finishDeletion } from './deletion.ts';
 import { TaskOperation, taskNotFound } from './operation.ts';
 import { findParent } from './parentage.ts';
 import type { TaskPatch } from './store/change.ts';
@@ -20,6 +21,7 @@ import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage }
 import { commentOf, messageOf, taskOf } from './view.ts';
 
 export { TaskCreation } from './creation.ts';
+export { beginDeletion, deleteTask, finishDeletion } from './deletion.ts';
 export {
   addCounts,
   type Family,
@@ -29,8 +31,15 @@ export {
   NO_FAMILY,
   promoteChildren,
 } from './family.ts';
+export { filterOf } from './filter.ts';
 export { Linking } from './linking.ts';
-export { eventTextOf } from './operation.ts';
+export {
+  eventTextOf,
+  illegalTransition,
+  type OperationParts,
+  TaskOperation,
+  taskNotFound,
+} from './operation.ts';
 export { Scheduler } from './scheduler.ts';
 export { decideEnd, type End, isSatisfied, mayMove, UNTYPED, type Verdict } from './state.ts';
 export {
@@ -53,6 +62,7 @@ export {
 export {
   acknowledgeMessages,
   type Listener,
+  listOpenMessages,
   markHolderAnswered,
   type ToldRow,
   tellMessages,
@@ -60,6 +70,7 @@ export {
 export {
   findTasks,
   listNewestComments,
+  listTaskIds,
   listUnfinishedTasks,
   type PagePosition,
   type TaskDetailValues,
@@ -107,7 +118,7 @@ export class TaskService {
   }
 
   /** As above, for reading: a claim token also finds what is linked to its task, and what its run has made. */
-  async #resolveToRead(caller: Principal, board: BoardRef, reference: string): Promise<Uuid> {
+  async resolveToRead(caller: Principal, board: BoardRef, reference: string): Promise<Uuid> {
     const { sql } = this.#parts;
     return caller.kind === 'claim'
       ? withinDeadline(findParent(sql, caller, board, reference))
@@ -115,7 +126,7 @@ export class TaskService {
   }
 
   async get(caller: Principal, board: BoardRef, reference: string): Promise<Task> {
-    const id = await this.#resolveToRead(caller, board, reference);
+    const id = await this.resolveToRead(caller, board, reference);
     const row = await withinDeadline(findTask(this.#parts.sql, board.id, id));
     if (row === null) throw taskNotFound(reference);
     return taskOf(board, row);
@@ -162,6 +173,19 @@ export class TaskService {
     });
     this.#onCommitted(board, isHolderAddressed);
     return task;
+  }
+
+  /** What was written about it is gone afterwards, in the log as well. */
+  async delete(caller: Principal, board: BoardRef, reference: string): Promise<void> {
+    const { sql, ids } = this.#parts;
+    await transaction(sql, async (tx) => {
+      const id = await this.resolve(caller, board, reference, tx);
+      const seq = await beginDeletion(tx, board.id);
+      const parts = { tx, board, actor: actorOf(caller), ids };
+      if (!(await deleteTask(parts, id, null))) throw taskNotFound(reference);
+      await finishDeletion(tx, board.id, seq, [id]);
+    });
+    this.#onCommitted(board, false);
   }
 
   #onCommitted({ id }: BoardRef, isHolderAddressed: boolean): void {

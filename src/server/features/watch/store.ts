@@ -70,7 +70,8 @@ const FEW_ROWS = 20;
 
 /**
  * Events after a position, in order. Dense: what is missing between two of them does not exist. The row after the last one is looked at
- * too, to know whether it belongs to the same transaction: rows of the log are never updated, so what inserted them is what wrote them.
+ * too, to know whether it belongs to the same transaction: what inserted it is what wrote it. Only the erasure of a task rewrites its events;
+ * long after, they pass for one change where they stand side by side, and a change that they were a part of may be cut without being told so.
  */
 export async function readEvents(sql: Runner, boardId: number, range: LogRange): Promise<LogRead> {
   const rows = await readFewEvents(sql, boardId, range.afterSeq);

@@ -139,3 +139,43 @@ describe('reading a task with Prefer: wait', () => {
     expect((await read('wait=30', 'missing')).code).toBe('not_found');
   });
 });
+
+describe('the list by parent', () => {
+  const board = uniqueName('children');
+  const path = `/v1/boards/${board}/tasks`;
+  const titles = async (query: string): Promise<string[]> => titlesOf(await listAll(`${path}?${query}`));
+
+  test('has what waits, or waited, for that task and nothing else, in any order, with other filters and page by page', async () => {
+    await bench.api.put(`/v1/boards/${board}`);
+    const parent = await bench.makeTask(board, { external_ref: 'top' });
+    const other = await bench.makeTask(board);
+    const tasks = Array.from({ length: 5 }, (_, index) => ({
+      title: `child ${index}`,
+      lane: index < 3 ? 'work' : 'review',
+      priority: index,
+      parents: index % 2 === 0 ? [parent.id] : [parent.id, other.id],
+    }));
+    const made: Listed[] = (await bench.api.post(`${path}/batch`, { tasks })).body.tasks;
+    const [first] = made;
+    await bench.makeTask(board, { title: 'grandchild', parents: [first?.id] });
+    const all = titlesOf(made);
+    expect(await titles(`parent=${parent.id}`)).toEqual(all.toReversed());
+    expect(await titles('parent=top&order=created&limit=2')).toEqual(all);
+    expect(await titles(`parent=${other.id}&order=priority&limit=1`)).toEqual(['child 3', 'child 1']);
+    expect(await titles('parent=top&lane=review&status=todo')).toEqual(['child 4', 'child 3']);
+    expect(await titles(`parent=${made[4]?.id}`)).toEqual([]);
+    await bench.api.post(`${path}/${parent.id}/complete`);
+    expect(await titles('parent=top&status=ready')).toEqual(['child 4', 'child 2', 'child 0']);
+  });
+
+  test('takes no parent that is not there, and no page of another one', async () => {
+    const api = bench.server;
+    const parent = await bench.makeTask(board, { external_ref: 'two' });
+    for (const title of ['a', 'b']) await bench.makeTask(board, { title, parents: [parent.id] });
+    const page = await bench.api.get(`${path}?parent=two&limit=1`);
+    const more = `&limit=1&page_token=${page.body.next_page_token}`;
+    expect((await api.call('GET', `${path}?parent=nobody`)).code).toBe('not_found');
+    expect((await api.call('GET', `${path}?parent=top${more}`)).code).toBe('invalid_cursor');
+    expect((await api.call('GET', `${path}?parent=two${more}`)).status).toBe(200);
+  });
+});

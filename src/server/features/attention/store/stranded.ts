@@ -5,38 +5,36 @@
 import type { Runner, Sql, Tx } from '../../../db/client.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 
-export interface WatchedBoard {
-  readonly id: number;
-  readonly settings: Record<string, unknown>;
-  /** It has been searched before. */
-  readonly has_mark: boolean;
-}
+/** How long a board lets a task wait. */
+const AFTER = (sql: Runner, defaultSeconds: number) => sql`
+  make_interval(secs => coalesce((b.settings ->> 'stranded_after_seconds')::int, ${defaultSeconds}::int))`;
 
 /**
  * Boards after this one with something to look at: a log whose next event has become old enough, or tasks that were found stranded and may
  * have moved on.
+ * @param troubled Are looked at anyway.
  */
 export async function listBoardsToSearch(
   sql: Sql,
-  afterId: number,
+  range: { readonly afterId: number; readonly troubled: readonly number[]; readonly rowsMax: number },
   defaultSeconds: number,
-  rowsMax: number,
-): Promise<WatchedBoard[]> {
-  return sql<WatchedBoard[]>`
+): Promise<number[]> {
+  const rows = await sql<{ id: number }[]>`
     /* stranded.list_boards */
-    SELECT b.id, b.settings, m.board_id IS NOT NULL AS has_mark
+    SELECT b.id
     FROM boards b
     JOIN board_seq s ON s.board_id = b.id
     LEFT JOIN stranded_marks m ON m.board_id = b.id
     LEFT JOIN LATERAL (
       SELECT at FROM events WHERE m.seq < s.seq AND board_id = b.id AND seq > m.seq ORDER BY seq LIMIT 1
     ) AS next ON true
-    WHERE b.id > ${afterId} AND (
+    WHERE b.id > ${range.afterId} AND b.id <> ALL (${range.troubled as number[]}::int[]) AND (
       m.board_id IS NULL
-      OR next.at <= clock_timestamp() - make_interval(secs => coalesce((b.settings ->> 'stranded_after_seconds')::int, ${defaultSeconds}))
+      OR next.at <= clock_timestamp() - ${AFTER(sql, defaultSeconds)}
       OR EXISTS (SELECT FROM stranded_tasks t WHERE t.board_id = b.id)
     )
-    ORDER BY b.id LIMIT ${rowsMax}`;
+    ORDER BY b.id LIMIT ${range.rowsMax}`;
+  return rows.map(({ id }) => id);
 }
 
 /** A new board is first searched within seconds, unless every server has just been stopped. */
@@ -45,35 +43,46 @@ const FIRST_SEARCH_SECONDS = 600;
 /**
  * Begins where the waits are young, or have not been too long for long: what has waited since before that when a board is searched for the
  * first time, after an upgrade, is not reported. The place is found by halves, because times rise along the log and only its numbers are indexed. The board's lock keeps a mark
- * from being left behind by a board that is just deleted.
+ * from being left behind by a board that is just deleted. False: it has one, or is gone.
  */
-export async function beginMark(sql: Sql, boardId: number, afterSeconds: number): Promise<void> {
-  await sql`
+export async function beginMark(sql: Runner, boardId: number, defaultSeconds: number): Promise<boolean> {
+  const { count } = await sql`
     /* stranded.begin_mark */
     INSERT INTO stranded_marks (board_id, seq)
-    SELECT board.id, coalesce((
+    SELECT b.id, coalesce((
       -- Up to low everything is old, after high nothing is.
       WITH RECURSIVE search (low, high) AS (
         SELECT pruned_seq, seq FROM board_seq WHERE board_id = ${boardId}
         UNION ALL
         SELECT CASE WHEN probe.is_old THEN probe.middle ELSE search.low END, CASE WHEN probe.is_old THEN search.high ELSE probe.middle - 1 END
         FROM search CROSS JOIN LATERAL (
-          SELECT seq AS middle, at <= now() - make_interval(secs => ${afterSeconds + FIRST_SEARCH_SECONDS}::int) AS is_old FROM events
-          WHERE board_id = ${boardId} AND seq = (search.low + search.high + 1) / 2
+          SELECT seq AS middle, at <= now() - ${AFTER(sql, defaultSeconds)} - make_interval(secs => ${FIRST_SEARCH_SECONDS}) AS is_old
+          FROM events WHERE board_id = ${boardId} AND seq = (search.low + search.high + 1) / 2
         ) AS probe
         WHERE search.low < search.high
       )
       SELECT low FROM search WHERE low = high
     ), 0)
-    FROM (SELECT id FROM boards WHERE id = ${boardId} FOR SHARE) AS board
+    FROM (
+      SELECT id, settings FROM boards
+      WHERE id = ${boardId} AND NOT EXISTS (SELECT FROM stranded_marks WHERE board_id = ${boardId}) FOR SHARE
+    ) AS b
     ON CONFLICT DO NOTHING`;
+  return count > 0;
 }
 
-/** Null: another server is at it, or the board is gone. */
-export async function lockMark(tx: Tx, boardId: number): Promise<number | null> {
-  const [row] = await tx<{ seq: number }[]>`
-    /* stranded.lock_mark */ SELECT seq FROM stranded_marks WHERE board_id = ${boardId} FOR UPDATE SKIP LOCKED`;
-  return row?.seq ?? null;
+interface Mark {
+  readonly seq: number;
+  readonly settings: Record<string, unknown>;
+}
+
+/** Null: another server is at it, there is none yet, or the board is gone. */
+export async function lockMark(tx: Tx, boardId: number): Promise<Mark | null> {
+  const [row] = await tx<Mark[]>`
+    /* stranded.lock_mark */
+    SELECT m.seq, b.settings FROM stranded_marks m JOIN boards b ON b.id = m.board_id
+    WHERE m.board_id = ${boardId} FOR UPDATE OF m SKIP LOCKED`;
+  return row ?? null;
 }
 
 export async function moveMark(tx: Tx, boardId: number, seq: number): Promise<void> {
@@ -86,6 +95,13 @@ export interface Wait {
   readonly id: Uuid;
 }
 
+interface LogRange {
+  readonly afterSeq: number;
+  readonly afterSeconds: number;
+  readonly rowsMax: number;
+  readonly waitsMax: number;
+}
+
 export interface LogPage {
   readonly waits: readonly Wait[];
   /** The last event that is old enough; null: none is. */
@@ -94,12 +110,8 @@ export interface LogPage {
   readonly isFull: boolean;
 }
 
-/** The part of the log after a position that is old enough, and the waits in it that go on, as far as asked for. */
-export async function readOldLog(
-  sql: Runner,
-  boardId: number,
-  range: { readonly afterSeq: number; readonly afterSeconds: number; readonly rowsMax: number },
-): Promise<LogPage> {
+/** The part of the log after a position that is old enough, and the first waits in it that go on, as far as asked for. */
+export async function readOldLog(sql: Runner, boardId: number, range: LogRange): Promise<LogPage> {
   const [row] = await sql<{ due_seq: number | null; due: number; waits: Wait[] }[]>`
     /* stranded.read_log */
     WITH page AS MATERIALIZED (
@@ -114,6 +126,7 @@ export async function readOldLog(
       SELECT page.seq, page.task_id FROM page
       CROSS JOIN LATERAL (SELECT status, status_since FROM tasks WHERE board_id = ${boardId} AND id = page.task_id OFFSET 0) AS task
       WHERE page.is_due AND page.is_wait AND task.status = 'ready' AND task.status_since <= page.at
+      ORDER BY page.seq LIMIT ${range.waitsMax}
     )
     SELECT max(seq) AS due_seq, count(*)::int AS due,
       coalesce((SELECT json_agg(json_build_object('seq', seq, 'id', task_id) ORDER BY seq) FROM wait), '[]') AS waits

@@ -109,6 +109,14 @@ export async function deleteLink(tx: Tx, boardId: number, link: Link): Promise<{
   return row ?? null;
 }
 
+/** All links to a task that is to be deleted, gone; what they were. Under its lock: no more are made. */
+export async function deleteLinksToParent(tx: Tx, boardId: number, parentId: Uuid): Promise<NewLink[]> {
+  return tx<NewLink[]>`
+    /* tasks.delete_links_to */
+    DELETE FROM links WHERE board_id = ${boardId} AND parent_id = ${parentId}
+    RETURNING parent_id AS "parentId", child_id AS "childId", is_met AS "isMet"`;
+}
+
 /** Nobody else of the board adds a link between two tasks that are there already until the end of this transaction. */
 export async function lockLinks(tx: Tx, boardId: number): Promise<void> {
   await tx`/* tasks.lock_links */ SELECT FROM boards WHERE id = ${boardId} FOR NO KEY UPDATE`;

@@ -97,6 +97,20 @@ export async function listMessages(
     ) AS newest ORDER BY newest.id`;
 }
 
+/** The open messages of a task, oldest first, as its next holder will be told them. Tells nobody. */
+export async function listOpenMessages(
+  sql: Runner,
+  boardId: number,
+  taskId: Uuid,
+  rowsMax: number,
+): Promise<ToldRow[]> {
+  return sql<ToldRow[]>`
+    /* tasks.list_open_messages */
+    SELECT task_id, id, text, at FROM messages
+    WHERE board_id = ${boardId} AND task_id = ${taskId} AND acknowledged_at IS NULL AND missed_at IS NULL
+    ORDER BY id LIMIT ${rowsMax}`;
+}
+
 /** What was open when the task finished stays missed, whatever becomes of the task. Under its lock. */
 export async function missOpenMessages(tx: Tx, boardId: number, taskId: Uuid): Promise<void> {
   await tx`

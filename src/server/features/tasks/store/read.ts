@@ -108,17 +108,19 @@ export async function findTask(sql: Runner, boardId: number, id: Uuid): Promise<
   return row ?? null;
 }
 
-/** One look-up for each, fenced by OFFSET 0: joined plainly, a plan that was made while the tables were empty reads all of the board. */
+/** One look-up for each id of `wanted`, fenced by OFFSET 0: joined plainly, a plan that was made while the tables were empty reads all of the board. */
+const LOOKED_UP_TABLES = (sql: Runner, boardId: number) => sql`
+  CROSS JOIN LATERAL (SELECT * FROM tasks WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0) AS t
+  CROSS JOIN LATERAL (SELECT * FROM task_details WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0) AS d
+  LEFT JOIN LATERAL (SELECT * FROM claims WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0) AS c ON true
+  LEFT JOIN LATERAL (
+    SELECT * FROM runs WHERE board_id = ${boardId} AND task_id = wanted.id AND attempt = coalesce(t.result_attempt, t.attempt) OFFSET 0
+  ) AS r ON true`;
+
 export async function findTasks(sql: Runner, boardId: number, ids: readonly Uuid[]): Promise<TaskRow[]> {
   return sql<TaskRow[]>`
     /* tasks.find_many */
-    SELECT ${TASK_COLUMNS(sql)} FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
-    CROSS JOIN LATERAL (SELECT * FROM tasks WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0) AS t
-    CROSS JOIN LATERAL (SELECT * FROM task_details WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0) AS d
-    LEFT JOIN LATERAL (SELECT * FROM claims WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0) AS c ON true
-    LEFT JOIN LATERAL (
-      SELECT * FROM runs WHERE board_id = ${boardId} AND task_id = wanted.id AND attempt = coalesce(t.result_attempt, t.attempt) OFFSET 0
-    ) AS r ON true`;
+    SELECT ${TASK_COLUMNS(sql)} FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id) ${LOOKED_UP_TABLES(sql, boardId)}`;
 }
 
 export async function findIdByExternalRef(
@@ -154,6 +156,8 @@ export interface TaskFilter {
   readonly labels: Readonly<Record<string, string>> | null;
   readonly tenants: readonly string[] | null;
   readonly titlePart: string | null;
+  /** Only what waits, or waited, for this task. */
+  readonly parentId: Uuid | null;
 }
 
 export interface PagePosition {
@@ -163,8 +167,9 @@ export interface PagePosition {
 
 type TaskOrder = (typeof TASK_ORDERS)[number];
 
-function filterOf(sql: Runner, filter: TaskFilter) {
-  const { statuses, lanes, labels, tenants, titlePart } = filter;
+/** The children of a task, a thousand at most, are looked up by their ids: as a semi-join the planner may go through all of the board for them. */
+function filterOf(sql: Runner, boardId: number, filter: TaskFilter) {
+  const { statuses, lanes, labels, tenants, titlePart, parentId } = filter;
   const named = lanes?.filter((lane): lane is string => lane !== null) ?? null;
   const title = titlePart === null ? null : `%${titlePart.replaceAll(/[\\%_]/g, '\\$&')}%`;
   return sql`
@@ -172,7 +177,8 @@ function filterOf(sql: Runner, filter: TaskFilter) {
     ${named === null ? sql`` : sql`AND (t.lane = ANY(${named}::text[]) OR (${lanes?.includes(null) ?? false} AND t.lane IS NULL))`}
     ${labels === null ? sql`` : sql`AND d.labels @> ${sql.json(labels)}`}
     ${tenants === null ? sql`` : sql`AND d.tenant = ANY(${tenants as string[]}::text[])`}
-    ${title === null ? sql`` : sql`AND d.title ILIKE ${title}`}`;
+    ${title === null ? sql`` : sql`AND d.title ILIKE ${title}`}
+    ${parentId === null ? sql`` : sql`AND t.id = ANY (ARRAY(SELECT l.child_id FROM links l WHERE l.board_id = ${boardId} AND l.parent_id = ${parentId}))`}`;
 }
 
 export interface TaskPage {
@@ -182,12 +188,17 @@ export interface TaskPage {
   readonly rowsMax: number;
 }
 
+/** The children of one task, a thousand at most. */
+const CHILD_TABLES = (sql: Runner, boardId: number, parentId: Uuid) => sql`
+  (SELECT child_id AS id FROM links WHERE board_id = ${boardId} AND parent_id = ${parentId} OFFSET 0) AS wanted ${LOOKED_UP_TABLES(sql, boardId)}`;
+
 /** One page in key order, after `after`. */
 export async function listTasks(
   sql: Runner,
   boardId: number,
   { filter, order, after, rowsMax }: TaskPage,
 ): Promise<TaskRow[]> {
+  const { parentId } = filter;
   const { from, by } = {
     created: { from: sql`t.id > ${after?.id ?? null}::uuid`, by: sql`t.id` },
     '-created': { from: sql`t.id < ${after?.id ?? null}::uuid`, by: sql`t.id DESC` },
@@ -198,9 +209,23 @@ export async function listTasks(
   }[order];
   return sql<TaskRow[]>`
     /* tasks.list */
-    SELECT ${TASK_COLUMNS(sql)} FROM ${TASK_TABLES(sql)}
-    WHERE t.board_id = ${boardId} ${filterOf(sql, filter)} ${after === null ? sql`` : sql`AND ${from}`}
+    SELECT ${TASK_COLUMNS(sql)} FROM ${parentId === null ? TASK_TABLES(sql) : CHILD_TABLES(sql, boardId, parentId)}
+    WHERE t.board_id = ${boardId} ${filterOf(sql, boardId, { ...filter, parentId: null })} ${after === null ? sql`` : sql`AND ${from}`}
     ORDER BY ${by} LIMIT ${rowsMax}`;
+}
+
+/** All that match, oldest first, without what they say. */
+export async function listTaskIds(
+  sql: Runner,
+  boardId: number,
+  filter: TaskFilter,
+  rowsMax: number,
+): Promise<Uuid[]> {
+  const rows = await sql<{ id: Uuid }[]>`
+    /* tasks.list_ids */
+    SELECT t.id FROM tasks t JOIN task_details d ON d.board_id = t.board_id AND d.task_id = t.id
+    WHERE t.board_id = ${boardId} ${filterOf(sql, boardId, filter)} ORDER BY t.id LIMIT ${rowsMax}`;
+  return rows.map((row) => row.id);
 }
 
 /** About what a task takes as JSON beside its texts and documents. */

@@ -1,0 +1,179 @@
+/** Operations and their items. An operation's place is how many of its items have been decided; it moves with what was done to them. */
+import type { BulkAction } from '../../../contract/bulk.ts';
+import type { ProblemCode } from '../../../contract/problems.ts';
+import type { JsonParameter, Runner, Sql, Tx } from '../../db/client.ts';
+import type { Uuid } from '../../kernel/ids.ts';
+import type { ActorRef } from '../../kernel/principal.ts';
+
+/** What the verb is given, and what of the request was found to be no task. */
+export interface BulkParameters {
+  readonly reason: string | null;
+  readonly lane: string | null;
+  readonly runAt: string | null;
+  readonly missing: readonly string[];
+}
+
+export interface NewOperation {
+  readonly id: Uuid;
+  readonly action: BulkAction;
+  readonly parameters: BulkParameters;
+  readonly isDryRun: boolean;
+  readonly taskIds: readonly Uuid[];
+  readonly actor: ActorRef;
+}
+
+/**
+ * False: as many as may run at once on this board are running. Two that are made at the same moment may go over that; it bounds what lies
+ * about, not what must be exact.
+ */
+export async function insertOperation(
+  tx: Tx,
+  boardId: number,
+  operation: NewOperation,
+  runningMax: number,
+): Promise<boolean> {
+  const { id, action, parameters, taskIds, actor, isDryRun } = operation;
+  const failed = parameters.missing.length;
+  const isDone = taskIds.length === 0;
+  const rows = await tx`
+    /* bulk.insert */
+    INSERT INTO operations (board_id, id, action, parameters, is_dry_run, status, total, failed, actor_type, actor_id, finished_at)
+    SELECT ${boardId}, ${id}, ${action}, ${tx.json(parameters as unknown as JsonParameter)}, ${isDryRun}, ${isDone ? 'done' : 'running'},
+      ${taskIds.length + failed}, ${failed}, ${actor.type}, ${actor.id}, ${isDone ? tx`clock_timestamp()` : null}
+    WHERE (SELECT count(*) FROM operations WHERE board_id = ${boardId} AND status = 'running') < ${runningMax}
+    RETURNING id`;
+  if (rows.length === 0) return false;
+  await tx`
+    /* bulk.insert_items */
+    INSERT INTO operation_items (board_id, operation_id, place, task_id)
+    SELECT ${boardId}, ${id}, row_number() OVER (ORDER BY task_id) - 1, task_id FROM unnest(${taskIds as Uuid[]}::uuid[]) AS task_id`;
+  return true;
+}
+
+export interface OperationRow {
+  readonly id: Uuid;
+  readonly action: BulkAction;
+  readonly parameters: BulkParameters;
+  readonly is_dry_run: boolean;
+  readonly status: 'running' | 'done';
+  readonly total: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly actor_type: ActorRef['type'];
+  readonly actor_id: string;
+  readonly created_at: string;
+  readonly finished_at: string | null;
+}
+
+const COLUMNS = (sql: Runner) => sql`
+  id, action, parameters, is_dry_run, status, total, succeeded, failed, actor_type, actor_id, created_at, finished_at`;
+
+export async function findOperation(sql: Runner, boardId: number, id: Uuid): Promise<OperationRow | null> {
+  const [row] = await sql<OperationRow[]>`
+    /* bulk.find */ SELECT ${COLUMNS(sql)} FROM operations WHERE board_id = ${boardId} AND id = ${id}`;
+  return row ?? null;
+}
+
+/** Null: it is done, or another server has it. @param isPatient Waits for that one instead. */
+export async function lockRunning(
+  tx: Tx,
+  boardId: number,
+  id: Uuid,
+  isPatient: boolean,
+): Promise<OperationRow | null> {
+  const [row] = await tx<OperationRow[]>`
+    /* bulk.lock */
+    SELECT ${COLUMNS(tx)} FROM operations WHERE board_id = ${boardId} AND id = ${id} AND status = 'running'
+    FOR UPDATE ${isPatient ? tx`` : tx`SKIP LOCKED`}`;
+  return row ?? null;
+}
+
+export async function listRunning(sql: Sql, exceptIds: readonly Uuid[], rowsMax: number): Promise<Uuid[]> {
+  const rows = await sql<{ id: Uuid }[]>`
+    /* bulk.list_running */
+    SELECT id FROM operations WHERE status = 'running' AND id <> ALL (${exceptIds as Uuid[]}::uuid[]) ORDER BY random() LIMIT ${rowsMax}`;
+  return rows.map((row) => row.id);
+}
+
+/** The next items, from a place on. */
+export async function readItems(
+  tx: Tx,
+  boardId: number,
+  operationId: Uuid,
+  place: number,
+  rowsMax: number,
+): Promise<Uuid[]> {
+  const rows = await tx<{ task_id: Uuid }[]>`
+    /* bulk.items */
+    SELECT task_id FROM operation_items WHERE board_id = ${boardId} AND operation_id = ${operationId} AND place >= ${place}
+    ORDER BY place LIMIT ${rowsMax}`;
+  return rows.map((row) => row.task_id);
+}
+
+/** What has become of the items from a place on; null: it was done. Under the operation's lock. */
+export async function recordItems(
+  tx: Tx,
+  boardId: number,
+  operationId: Uuid,
+  { place, codes }: { readonly place: number; readonly codes: readonly (ProblemCode | null)[] },
+): Promise<void> {
+  const failed = codes.filter((code) => code !== null).length;
+  await tx`
+    /* bulk.record */
+    WITH decided AS (
+      UPDATE operation_items i SET is_done = true, code = item.code
+      FROM unnest(${codes as (string | null)[]}::text[]) WITH ORDINALITY AS item (code, ordinal)
+      WHERE i.board_id = ${boardId} AND i.operation_id = ${operationId} AND i.place = ${place}::int + item.ordinal::int - 1
+    )
+    UPDATE operations SET
+      succeeded = succeeded + ${codes.length - failed}, failed = failed + ${failed},
+      status = CASE WHEN succeeded + failed + ${codes.length} >= total THEN 'done' ELSE 'running' END,
+      finished_at = CASE WHEN succeeded + failed + ${codes.length} >= total THEN clock_timestamp() END
+    WHERE board_id = ${boardId} AND id = ${operationId}`;
+}
+
+export interface FailedItem {
+  readonly task_id: Uuid;
+  readonly code: ProblemCode;
+}
+
+export async function listFailures(
+  sql: Sql,
+  boardId: number,
+  operationId: Uuid,
+  rowsMax: number,
+): Promise<FailedItem[]> {
+  return sql<FailedItem[]>`
+    /* bulk.failures */
+    SELECT task_id, code FROM operation_items WHERE board_id = ${boardId} AND operation_id = ${operationId} AND code IS NOT NULL
+    ORDER BY place LIMIT ${rowsMax}`;
+}
+
+/** Tasks by external_ref, as far as there are any. */
+export async function findByExternalRefs(
+  sql: Sql,
+  boardId: number,
+  refs: readonly string[],
+): Promise<Map<string, Uuid>> {
+  const rows = await sql<{ ref: string; task_id: Uuid }[]>`
+    /* bulk.find_by_refs */
+    SELECT wanted.ref, found.task_id FROM unnest(${refs as string[]}::text[]) AS wanted (ref)
+    CROSS JOIN LATERAL (
+      SELECT task_id FROM task_details WHERE board_id = ${boardId} AND external_ref = wanted.ref OFFSET 0
+    ) AS found`;
+  return new Map(rows.map((row) => [row.ref, row.task_id]));
+}
+
+/** One operation that was done long ago, with its items. */
+export async function forgetOldOperation(sql: Sql, keptDays: number): Promise<void> {
+  await sql`
+    /* bulk.forget */
+    WITH old AS (
+      DELETE FROM operations WHERE (board_id, id) IN (
+        SELECT board_id, id FROM operations
+        WHERE status = 'done' AND finished_at < clock_timestamp() - make_interval(days => ${keptDays}) LIMIT 1 FOR UPDATE SKIP LOCKED
+      )
+      RETURNING board_id, id
+    )
+    DELETE FROM operation_items i USING old WHERE i.board_id = old.board_id AND i.operation_id = old.id`;
+}

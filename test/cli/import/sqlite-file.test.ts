@@ -1,0 +1,81 @@
+/** What an import reads of a database that is in use: what has been committed, and nothing else. */
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { expect, onTestFinished, test } from 'vitest';
+import { HermesDatabase } from '../../../src/cli/import/hermes-database.ts';
+
+/** Written by SQLite 3 in WAL mode (page size 512): one task in the file, then a transaction each for two more, in the log alone. */
+const MAIN =
+  'H4sIAIyqAWsC/+2TwWrCQBCGZ9bQaiHnvclILwoilZ4LtSU3L1XBY9g2Ky7GqMkEzNEH9B18hp48ulkPgV6813zM7s4/MMvCPzv9GhvWtNika8X0CgKEgHciAJsCNKAC7fL+6FsIGPygj2cQyICMR6iBOT5KKfHgs/qONatslblNfE6C0Syg2ehjHJArdU1ErPdM29SsVVrQShd9YsOxdvU+2VbOMyd6PfEg3ySCSSK9z3axdTZUOW+cDt2F4dAdpa/N8i1+aSSewEbNP6SNXudZcvhyZWgS4qX97ybWqVZR8eT8/wUbNXeB3+i0qnm4AIDic7MABgAA';
+const LOG =
+  'H4sIAIyqAWsC/zOvZ2ti0H0kwcDAxAAEjBv+toWsEo3frBXEcHha1zshBqgETPxyvv6jrlnPu3lBEowHGRgfAIlRMPSALBOLoqJ4SbwBBBhl5imUZKQq5OSnF6UmplTKMbIoKiOkDaHSaZk5qWB5oAnMIAxLF94PlALcSteu4QKni8cMjJ+AxCgYjoCPWZERkW6YeJkVORHpBL28sDd8X/BU/XYiqLxgZlwCLi+A1CgYhECamUVRFpHnjcHlQWJxCTjDU7m8+Lfb7fXJz94NXOB0cQVcXgCpUTDcCghjZrzlBQAvuAwygAgAAA==';
+
+const unpacked = (text: string): Buffer => gunzipSync(Buffer.from(text, 'base64'));
+
+async function saved(files: Readonly<Record<string, Uint8Array>>): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'lanekeeper-sqlite-'));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  for (const [suffix, bytes] of Object.entries(files))
+    await writeFile(join(directory, `kanban.db${suffix}`), bytes);
+  return join(directory, 'kanban.db');
+}
+
+async function titlesOf(path: string): Promise<unknown[]> {
+  const database = await HermesDatabase.open(path);
+  try {
+    return database.outlines().map(({ rowid }) => database.task(rowid)['title']);
+  } finally {
+    database.close();
+  }
+}
+
+test('what was committed to the log is there, although it is not in the file yet', async () => {
+  const path = await saved({ '': unpacked(MAIN), '-wal': unpacked(LOG) });
+  expect(await titlesOf(path)).toEqual(['in the file', 'in the log', 'the last']);
+});
+
+test('a transaction that is not whole in the log is left out, and so is all after what does not add up', async () => {
+  const log = unpacked(LOG);
+  const half = await saved({ '': unpacked(MAIN), '-wal': log.subarray(0, log.length - 1) });
+  expect(await titlesOf(half)).toEqual(['in the file', 'in the log']);
+  const spoilt = Buffer.from(log);
+  spoilt[100] = (spoilt[100] ?? 0) ^ 1;
+  expect(await titlesOf(await saved({ '': unpacked(MAIN), '-wal': spoilt }))).toEqual(['in the file']);
+});
+
+test('a log that is empty, cut short or no log at all changes nothing', async () => {
+  const log = unpacked(LOG);
+  for (const wal of [Buffer.alloc(0), log.subarray(0, 31), Buffer.alloc(200, 7)])
+    expect(await titlesOf(await saved({ '': unpacked(MAIN), '-wal': wal }))).toEqual(['in the file']);
+});
+
+test('reading leaves file and log as they were, and makes no other', async () => {
+  const path = await saved({ '': unpacked(MAIN), '-wal': unpacked(LOG) });
+  const before = await stat(path, { bigint: true });
+  await titlesOf(path);
+  expect(await readdir(join(path, '..'))).toEqual(['kanban.db', 'kanban.db-wal']);
+  expect(await readFile(path)).toEqual(unpacked(MAIN));
+  expect(await readFile(`${path}-wal`)).toEqual(unpacked(LOG));
+  expect((await stat(path, { bigint: true })).mtimeNs).toBe(before.mtimeNs);
+});
+
+test('what cannot be read is said, with what to do about it', async () => {
+  const journal = Buffer.from('d9d505f920a163d7', 'hex');
+  const cases: [Readonly<Record<string, Uint8Array>>, RegExp][] = [
+    [{}, /Cannot read .*ENOENT/],
+    [{ '': Buffer.from('no database') }, /not an SQLite database/],
+    [{ '': unpacked(MAIN).subarray(0, 700) }, /cannot be read|no Hermes board/],
+    [{ '': unpacked(MAIN), '-journal': journal }, /not finished.*sqlite3/],
+  ];
+  for (const [files, message] of cases)
+    await expect(titlesOf(await saved(files))).rejects.toMatchObject({
+      name: 'UsageError',
+      message: expect.stringMatching(message),
+    });
+  expect(await titlesOf(await saved({ '': unpacked(MAIN), '-journal': Buffer.alloc(512) }))).toEqual([
+    'in the file',
+  ]);
+  await expect(titlesOf(tmpdir())).rejects.toThrow('is no file');
+});

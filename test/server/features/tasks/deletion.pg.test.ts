@@ -1,0 +1,202 @@
+/** A deleted task leaves its place in the log, and not a word of what anybody wrote. */
+import { afterEach, expect, test } from 'vitest';
+import type { Task } from '../../../../src/contract/tasks.ts';
+import { auditBoard } from '../../../fixtures/audit.ts';
+import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
+import { useTwoServers } from '../../../fixtures/two-servers.ts';
+
+const servers = useTwoServers();
+const boards: TestBoard[] = [];
+
+/** Whatever a test did, the log says the same as the rows. */
+afterEach(async () => {
+  for (const board of boards.splice(0)) await auditBoard(servers.database.sql, board.name);
+});
+
+async function newBoard(): Promise<[TestBoard, TestBoard]> {
+  const [board, elsewhere] = await servers.board();
+  await board.lane('work');
+  boards.push(board);
+  return [board, elsewhere];
+}
+
+const remove = (board: TestBoard, { id }: Pick<Task, 'id'>) => board.call('DELETE', `/tasks/${id}`);
+
+/** Rows of any table of the database that hold the text, but for answers that are remembered for a day. */
+async function tablesWith(text: string): Promise<string[]> {
+  const { sql } = servers.database;
+  const tables = await sql<{ name: string }[]>`
+    SELECT table_name AS name FROM information_schema.tables
+    WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> 'idempotency_keys'`;
+  expect(tables.length).toBeGreaterThan(15);
+  const found: string[] = [];
+  for (const { name } of tables) {
+    const rows = await sql`SELECT FROM ${sql(name)} AS t WHERE t::text LIKE ${`%${text}%`} LIMIT 1`;
+    if (rows.length > 0) found.push(name);
+  }
+  return found;
+}
+
+/** A task that has been through everything, with the word in all that people and workers can write. */
+async function storied(board: TestBoard, word: string): Promise<Task> {
+  const task = await board.task('work', {
+    title: word,
+    body: word,
+    payload: { [word]: word },
+    labels: { [word]: word },
+    tenant: word,
+    external_ref: word,
+    idempotency_key: word,
+    max_failures: 9,
+  });
+  const claimed = async () =>
+    expectStatus(await board.claims('work', { task_id: task.id, worker: 'w' }), 200).body.claims[0];
+  const operate = async (verb: string, body: Readonly<Record<string, unknown>> = {}) =>
+    expectStatus(await board.operate(task.id, verb, body), 200);
+  const first = await claimed();
+  const tell = async (verb: string, body: Readonly<Record<string, unknown>>) =>
+    expectStatus(await endClaim(board.server, first, verb, body), 200, 201);
+  await tell('heartbeat', {
+    note: word,
+    progress: 1,
+    checkpoint: { [word]: word },
+    metadata: { [word]: word },
+  });
+  await tell('output', { lines: [word] });
+  expectStatus(await board.call('POST', `/tasks/${task.id}/steer`, { body: { message: word } }), 201);
+  await tell('block', { kind: 'needs_input', reason: word, metadata: { [word]: word } });
+  await operate('unblock', { answer: word });
+  const second = await claimed();
+  expectStatus(await endClaim(board.server, second, 'fail', { error: word, permanent: true }), 200);
+  await operate('unblock');
+  expectStatus(
+    await board.call('PATCH', `/tasks/${task.id}`, { body: { title: `${word} 2`, labels: { a: word } } }),
+    200,
+  );
+  expectStatus(await board.call('POST', `/tasks/${task.id}/comments`, { body: { body: word } }), 201);
+  await operate('assign', { lane: 'work', reason: word });
+  const third = await claimed();
+  const handedOver = { review: true, summary: word, result: { [word]: word } };
+  expectStatus(await endClaim(board.server, third, 'complete', handedOver), 200);
+  await operate('request-changes', { reason: word });
+  const fourth = await claimed();
+  expectStatus(await board.operate(task.id, 'reclaim', { reason: word }), 200);
+  expect((await endClaim(board.server, fourth, 'heartbeat', {})).code).toBe('claim_lost');
+  await operate('cancel', { reason: word });
+  return task;
+}
+
+test('nothing that was written about it is left in any table, and the log keeps its shape', async () => {
+  const [board, elsewhere] = await newBoard();
+  const word = 'Unrepeatable-7c1d';
+  await board.task('work', { title: 'a bystander' });
+  const task = await storied(board, word);
+  const before = await board.events();
+  const tables = await tablesWith(word);
+  expect(tables).toEqual(
+    expect.arrayContaining(['comments', 'events', 'messages', 'output_lines', 'runs', 'task_details']),
+  );
+  const { counts } = (await board.call('GET', '')).body.board;
+  expectStatus(await remove(board, task), 204);
+  expect(await tablesWith(word)).toEqual([]);
+
+  const after = await elsewhere.events();
+  const shape = ({ data, ...rest }: (typeof before)[number]) => ({
+    ...rest,
+    statuses: [data['status_before'], data['status_after']],
+  });
+  expect(after.slice(0, before.length).map(shape)).toEqual(before.map(shape));
+  const last = after.at(-1);
+  expect(after.length).toBe(before.length + 1);
+  expect(last).toMatchObject({
+    kind: 'task.deleted',
+    task_id: task.id,
+    data: { status_before: 'cancelled' },
+  });
+  expect(last?.actor.type).toBe('key');
+  expect(JSON.stringify(after)).not.toContain(word);
+  const left = (await board.call('GET', '')).body.board.counts;
+  expect(left).toEqual({ ...counts, cancelled: counts.cancelled - 1 });
+  for (const path of ['', '/runs', '/comments', '/messages', '/output', '/events'])
+    expect([path, (await elsewhere.call('GET', `/tasks/${task.id}${path}`)).status]).toEqual([path, 404]);
+  // What it had taken is free again.
+  expect((await board.task('work', { external_ref: word, idempotency_key: word })).id).not.toBe(task.id);
+  await board.events();
+});
+
+test('a task that somebody works on is not deleted; cancelled or reclaimed first, it is', async () => {
+  const [board] = await newBoard();
+  const task = await board.task('work');
+  await board.claim('work');
+  const refused = await remove(board, task);
+  expect([refused.status, refused.code, refused.body.status_before]).toEqual([
+    409,
+    'illegal_transition',
+    'running',
+  ]);
+  expectStatus(await board.operate(task.id, 'reclaim'), 200);
+  expectStatus(await remove(board, task), 204);
+  expect((await remove(board, task)).status).toBe(404);
+});
+
+test('those that waited for it go on, with events, and wait on for their other parents', async () => {
+  const [board] = await newBoard();
+  const [parent, other] = [await board.task('work'), await board.task('work')];
+  const later = new Date(Date.now() + 3_600_000).toISOString();
+  const only = await board.task('work', { parents: [parent.id] });
+  const both = await board.task('work', { parents: [parent.id, other.id] });
+  const early = await board.task('work', { parents: [parent.id], run_at: later });
+  const triage = await board.task('work', { parents: [parent.id], status: 'triage' });
+  expectStatus(await remove(board, parent), 204);
+  const seen = await Promise.all([only, both, early, triage].map(({ id }) => board.read(id)));
+  expect(seen.map(({ status, unmet_parents }) => [status, unmet_parents])).toEqual([
+    ['ready', 0],
+    ['todo', 1],
+    ['scheduled', 0],
+    ['triage', 0],
+  ]);
+  const kinds = (await board.events()).slice(-7).map(({ kind }) => kind);
+  expect(kinds.toSorted()).toEqual([
+    'task.deleted',
+    'task.ready',
+    'task.scheduled',
+    ...Array.from({ length: 4 }, () => 'task.unlinked'),
+  ]);
+  const graph = (await board.call('GET', `/tasks/${both.id}/graph`)).body;
+  expect(graph.edges.length).toBe(1);
+});
+
+test('a child that is deleted leaves its parents as they are, and a parent that was done is no hindrance', async () => {
+  const [board] = await newBoard();
+  const done = await board.task('work');
+  expectStatus(await board.operate(done.id, 'complete'), 200);
+  const child = await board.task('work', { parents: [done.id] });
+  const grandchild = await board.task('work', { parents: [child.id] });
+  expectStatus(await remove(board, done), 204);
+  expect(await board.read(child.id)).toMatchObject({ status: 'ready', unmet_parents: 0 });
+  expectStatus(await remove(board, child), 204);
+  expect((await board.read(grandchild.id)).status).toBe('ready');
+});
+
+test('parent and children deleted and finished at once leave nobody behind', async () => {
+  const [board, elsewhere] = await newBoard();
+  for (let round = 0; round < 5; round += 1) {
+    const parents = await board.tasks('work', 2);
+    const ids = parents.map(({ id }) => id);
+    const child = await board.task('work', { parents: ids });
+    const [one, two] = parents;
+    if (one === undefined || two === undefined) throw new Error('two were made');
+    const answers = await Promise.all([remove(board, one), elsewhere.operate(two.id, 'complete')]);
+    expect(answers.map(({ status }) => status)).toEqual([204, 200]);
+    expect(await board.read(child.id)).toMatchObject({ status: 'ready', unmet_parents: 0 });
+    await Promise.all([remove(elsewhere, child), remove(board, two)]);
+  }
+});
+
+test('only an admin key deletes', async () => {
+  const [board] = await newBoard();
+  const task = await board.task('work');
+  const key = { role: 'orchestrator', boards: [board.name], name: 'o' };
+  const token = expectStatus(await board.server.call('POST', '/v1/keys', { body: key }), 201).body.secret;
+  expect((await board.call('DELETE', `/tasks/${task.id}`, { token })).code).toBe('forbidden');
+});
