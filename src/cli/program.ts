@@ -189,6 +189,8 @@ function nextStepOf(error: Error): string | undefined {
       return 'check the id and the board (--board); lanekeeper board list shows what you may see';
     case 'illegal_transition':
       return 'lanekeeper task get ID shows the status';
+    case 'dependency_cycle':
+      return 'lanekeeper task graph ID shows what waits for what';
     case 'version_mismatch':
       return 'read it again, then repeat the change';
     case 'lane_has_claims':

@@ -13,7 +13,6 @@ import {
 } from './identifiers.ts';
 import { BlockKind, TaskStatus } from './statuses.ts';
 import { Actor, absent, JsonValue, Labels, Metadata, Reason, Summary, textOfBytes } from './values.ts';
-import { WhyReason } from './why.ts';
 
 const TaskClaim = z
   .object({
@@ -77,10 +76,6 @@ export const Task = z
     updated_at: Timestamp,
     status_since: Timestamp,
     finished_at: Timestamp.nullable(),
-    reasons: z
-      .array(WhyReason)
-      .optional()
-      .describe('Why it is not running; only in lists that were asked to include it.'),
   })
   .meta({ id: 'Task' });
 export type Task = z.infer<typeof Task>;

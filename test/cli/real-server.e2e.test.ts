@@ -103,6 +103,43 @@ describe('the command line beside a server', () => {
     });
   });
 
+  test('hands work from one lane to the next: dependencies, review, and the text that each worker reads', async () => {
+    for (const lane of ['build', 'check']) await client.lanes.register(lane);
+    const add = async (...args: string[]) => {
+      const { stdout } = await runCli(cli, ['task', 'add', ...args, '--json'], local());
+      return (JSON.parse(stdout) as { task: { id: string; status: string } }).task;
+    };
+    const built = await add('build', '--lane', 'build');
+    const shipped = await add('ship', '--lane', 'build', '--parent', built.id);
+    expect(shipped.status).toBe('todo');
+    const circle = await runCli(cli, ['task', 'link', built.id, shipped.id], local());
+    expect([circle.code, circle.stderr]).toEqual([5, expect.stringContaining('task graph')]);
+    /** As a script of the claim's holder would: it knows the server, the run and the token. */
+    const held = async (lane: string, ...args: string[]) => {
+      // Nobody reviews his own work.
+      const [claim] = (await client.claims.claim(lane, { worker: lane })).claims;
+      const env = {
+        LANEKEEPER_URL: server.url,
+        LANEKEEPER_TOKEN: claim?.token ?? '',
+        LANEKEEPER_RUN_ID: claim?.run_id ?? '',
+      };
+      const text = (await runCli(cli, ['task', 'context', claim?.task.id ?? ''], { env })).stdout;
+      return { text, end: await runCli(cli, ['run', ...args], { env }) };
+    };
+    const first = await held('build', 'complete', '--summary', 'built', '--reviewer', 'check');
+    expect([first.end.code, first.text]).toEqual([0, expect.stringMatching(/^# build\n/)]);
+    expect(first.end.stdout).toContain(' review on lane check');
+    const review = await held('check', 'request-changes', 'tests are missing');
+    expect([review.end.code, review.text]).toEqual([0, expect.stringContaining('> built\n')]);
+    const second = await held('build', 'complete', '--review');
+    expect([second.end.code, second.text]).toEqual([0, expect.stringContaining('> tests are missing\n')]);
+    expect((await runCli(cli, ['task', 'accept', built.id], local())).code).toBe(0);
+    const graph = await runCli(cli, ['task', 'graph', built.id], local());
+    expect(graph.stdout).toBe(`build  done  build  ${built.id}  *\n└─ ship  ready  build  ${shipped.id}\n`);
+    expect((await runCli(cli, ['task', 'unlink', shipped.id, built.id], local())).code).toBe(0);
+    expect((await client.tasks.graph(shipped.id)).edges).toEqual([]);
+  });
+
   test('stops a running command at once when its task is cancelled, in every mode with a socket', async () => {
     for (const mode of ['pull-or-watch', 'watch'] as const) {
       const lane = `cancel-${mode}`;

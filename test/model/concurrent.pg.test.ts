@@ -126,13 +126,9 @@ async function work(board: RealBoard): Promise<Answer[]> {
     (_, index) => new RandomWorker(board, `worker-${index % (WORKERS / 2)}`, shared, new Draws(SEED + index)),
   );
   for (let made = 0; made < TASKS; made += 1) await workers[0]?.create(answers);
-  let left = REQUESTS;
   await Promise.all(
     workers.map(async (worker) => {
-      while (left > 0) {
-        left -= 1;
-        await worker.step(answers);
-      }
+      while (answers.length < REQUESTS) await worker.step(answers);
     }),
   );
   return answers;

@@ -32,7 +32,17 @@ interface Held {
 }
 
 const LANES = [...CAPS.keys()];
-const VERBS = Object.keys(MAY_BEGIN) as PersonVerb[];
+/** The ways on more often than the ways out, or nothing would be left to do. */
+const WAYS_ON: readonly PersonVerb[] = [
+  'reopen',
+  'reopen',
+  'reopen',
+  'unblock',
+  'unblock',
+  'promote',
+  'accept',
+];
+const VERBS = [...(Object.keys(MAY_BEGIN) as PersonVerb[]), ...WAYS_ON, ...WAYS_ON];
 /** Many holders forget what they held long ago; these are enough for late words. */
 const REMEMBERED_MAX = 20;
 
@@ -43,6 +53,8 @@ export class RandomWorker {
   readonly #tasks: string[];
   readonly #draws: Draws;
   readonly #claims: Held[] = [];
+  /** Child and parent. */
+  readonly #links: (readonly [string, string])[] = [];
 
   constructor(board: RealBoard, name: string, tasks: string[], draws: Draws) {
     this.#board = board;
@@ -53,7 +65,7 @@ export class RandomWorker {
 
   async create(answers: Answer[]): Promise<void> {
     const draws = this.#draws;
-    const count = this.#tasks.length < 4 ? 0 : draws.below(4);
+    const count = this.#tasks.length < 4 ? 0 : Math.max(0, draws.below(5) - 2);
     const parents = [...new Set(Array.from({ length: count }, () => draws.of(this.#tasks)))];
     const body = {
       title: 'a task',
@@ -70,11 +82,11 @@ export class RandomWorker {
 
   async step(answers: Answer[]): Promise<void> {
     const turn = this.#draws.below(20);
-    if (turn < 6) return this.#claim(answers);
-    if (turn < 13) return this.#end(answers);
-    if (turn < 15) return this.#link(answers);
-    if (turn < 19) return this.#operate(answers);
-    return this.#draws.below(3) === 0 ? this.create(answers) : this.#crash();
+    if (turn < 5) return this.#claim(answers);
+    if (turn < 11) return this.#end(answers);
+    if (turn < 12) return this.#link(answers);
+    if (turn < 18) return this.#operate(answers);
+    return turn === 18 ? this.create(answers) : this.#crash();
   }
 
   async #claim(answers: Answer[]): Promise<void> {
@@ -115,8 +127,12 @@ export class RandomWorker {
   }
 
   async #link(answers: Answer[]): Promise<void> {
-    const [child, parent] = [this.#draws.of(this.#tasks), this.#draws.of(this.#tasks)];
-    const method = this.#draws.below(3) === 0 ? 'DELETE' : 'PUT';
+    const isNew = this.#links.length === 0 || this.#draws.below(2) === 0;
+    const drawn = [this.#draws.of(this.#tasks), this.#draws.of(this.#tasks)] as const;
+    const pair = isNew ? drawn : this.#draws.of(this.#links);
+    if (isNew) this.#links.push(pair);
+    const [child, parent] = pair;
+    const method = isNew ? 'PUT' : 'DELETE';
     const path = `/tasks/${child}/parents/${parent}`;
     // A link that moves nobody has an event and no version.
     await this.#ask(answers, { method, path }, { taskId: child, isQuiet: true });

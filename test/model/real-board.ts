@@ -151,15 +151,19 @@ export class RealServers {
 export class RealBoard {
   readonly servers: RealServers;
   readonly board: TestBoard;
+  /** The task that the last answer showed. */
+  answered: Task | null = null;
 
   constructor(servers: RealServers, board: TestBoard) {
     this.servers = servers;
     this.board = board;
   }
 
-  ask(asked: Asked): Promise<Answered> {
+  async ask(asked: Asked): Promise<Answered> {
     const path = asked.path.startsWith('/v1/') ? asked.path : this.board.path(asked.path);
-    return this.servers.ask({ ...asked, path });
+    const answer = await this.servers.ask({ ...asked, path });
+    this.answered = answer.body?.task ?? null;
+    return answer;
   }
 
   async read(taskId: string): Promise<Task> {

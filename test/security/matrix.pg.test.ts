@@ -175,7 +175,8 @@ describe('what is allowed stays within what is one’s own', () => {
 
   test('the token of a run that has ended still reads its task, and every mutation is refused', async () => {
     const { endedClaim: caller } = world.callers;
-    const place = { ...world.places.own, lane: 'other', task: world.ended.task.id, run: world.ended.run_id };
+    const { id } = world.ended.task;
+    const place = { ...world.places.own, lane: 'other', task: id, parent: id, run: world.ended.run_id };
     const before = await deedsIn(bench);
     const outcomes: Record<string, unknown> = {};
     const open = ROUTES.filter(

@@ -15,7 +15,7 @@ import { type SpawnSettings, servedOf } from './spawn-settings.ts';
 
 export type ServedLaneOptions = Omit<
   LaneWorkerOptions,
-  'client' | 'launcher' | 'hands' | 'refusal' | 'adopted'
+  'client' | 'launcher' | 'hands' | 'refusal' | 'adopted' | 'onReplaced'
 > & {
   readonly spawner: SpawnLauncher;
   /** Named by the caller, who wants to know why it is not served. */
@@ -118,6 +118,11 @@ export class ServedLane {
       launcher: this.#launcher,
       hands: () => this.#handsOf(worker),
       refusal: () => this.#refusal(client),
+      onReplaced: (how) => {
+        if (how === 'superseded') this.#options.onSuperseded();
+        // What was taken from a dispatcher that was dead says nothing about the one that is back.
+        else if (worker === this.#active) this.#isTakenOver = true;
+      },
       isPatient: true,
     });
     return worker;
@@ -150,18 +155,14 @@ export class ServedLane {
   }
 
   #run(worker: LaneWorker): void {
-    const { lane, reporter, onSuperseded, drain } = this.#options;
+    const { lane, reporter, drain } = this.#options;
     const end = worker.run().catch((error: unknown) => {
       if (drain.aborted) this.#failure ??= error;
-      else if (worker.isSuperseded) onSuperseded();
-      else if (error instanceof ExitError && error.message === '') {
-        // What was taken from a dispatcher that was dead says nothing about the one that is back.
-        if (worker === this.#active) this.#isTakenOver = true;
-      } else {
-        reporter.warn(`lane ${lane}: ${messageOf(error)}; trying again in ${REST_MS / 1000} s`);
-        const isGone = error instanceof LanekeeperError && error.code === 'lane_not_found';
-        if (!isGone) this.#restsUntilMs = performance.now() + REST_MS;
-      }
+      // Without a message: it was replaced, and has said so.
+      if (drain.aborted || (error instanceof ExitError && error.message === '')) return;
+      reporter.warn(`lane ${lane}: ${messageOf(error)}; trying again in ${REST_MS / 1000} s`);
+      const isGone = error instanceof LanekeeperError && error.code === 'lane_not_found';
+      if (!isGone) this.#restsUntilMs = performance.now() + REST_MS;
     });
     const gone = end.then(() => {
       this.#startedCount += worker.startedCount;

@@ -141,14 +141,15 @@ async function registerNamed(context: Context, name: string, flags: LaneFlags): 
   const client = await context.client();
   const reply = await client.lanes.register(name, await bodyOf(context, flags));
   showLane(context, reply);
+  context.output.note(`Next: ${nextStepOf(reply.lane)}`);
+}
+
+function nextStepOf({ name, kind, claim_mode }: Lane): string {
+  if (kind === 'spawn') return 'lanekeeper dispatch    spawns what the lane says, once per task';
   // `work` asks for claims, which a push lane refuses: its workers live on a socket.
-  const next =
-    reply.lane.kind === 'spawn'
-      ? 'lanekeeper dispatch    and it spawns what the lane says, once per task'
-      : reply.lane.claim_mode === 'push'
-        ? `lanekeeper lane key ${name}    and give it to a worker that opens a socket: docs/protocol.md, Push`
-        : `lanekeeper work ${name} -- CMD    or, for a key of its own: lanekeeper lane key ${name}`;
-  context.output.note(`Next: ${next}`);
+  return claim_mode === 'push'
+    ? `lanekeeper lane key ${name}    and give it to a worker that opens a socket: docs/protocol.md, Push`
+    : `lanekeeper work ${name} -- CMD    or, for a key of its own: lanekeeper lane key ${name}`;
 }
 
 async function changeLane(context: Context, name: string, flags: LaneFlags): Promise<void> {

@@ -1,5 +1,6 @@
 /** Everything about claims, constructed and wired: made, pushed, worked on, given back, taken over, judged. */
 import type { Outcome } from '../../contract/statuses.ts';
+import type { Why } from '../features/attention/service.ts';
 import type { ClaimTokens } from '../features/auth/service.ts';
 import {
   Attendance,
@@ -31,10 +32,11 @@ interface ClaimParts {
   readonly configs: ConfigCache;
   readonly feeds: BoardFeeds;
   readonly tasks: TaskService;
+  readonly why: Why;
 }
 
 /** Everything about claims: made, pushed, worked on, given back, taken over. */
-export function createClaims(base: Base, { tokens, presence, configs, feeds, tasks }: ClaimParts) {
+export function createClaims(base: Base, { tokens, presence, configs, feeds, tasks, why }: ClaimParts) {
   const { database, ids, metrics, wake, claimAckMs, onError } = base;
   const { hot, cold } = database;
   const work = createRunning(base, tokens, presence);
@@ -46,6 +48,7 @@ export function createClaims(base: Base, { tokens, presence, configs, feeds, tas
     configs,
     presence,
     tasks,
+    explain: why.explain.bind(why),
     onClaimed: (rows) => countClaims(metrics, rows),
     onEmpty: (reason) => metrics.emptyClaims.inc({ reason }),
     giveBack: (board, undelivered, reason) => returns.give(board, undelivered, reason),

@@ -47,7 +47,7 @@ export function createServices(base: Base) {
     why,
     onStranded: (reason) => metrics.stranded.inc({ reason }),
   });
-  const claims = createClaims(base, { tokens, presence, configs, feeds, tasks });
+  const claims = createClaims(base, { tokens, presence, configs, feeds, tasks, why });
   const waiters = new ClaimWaiters(feeds);
   const reaper = new Reaper(database.sweeps, wake, (limit) => metrics.reaped.inc({ limit }));
   const outages = createOutages(base);

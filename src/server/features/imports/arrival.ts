@@ -23,7 +23,7 @@ export function idsByAge(tasks: readonly PlannedTask[], clock: Clock): Map<strin
   const ids = new IdSource({ now: () => moment.ms });
   return new Map(
     aged.map(({ ref, ms }) => {
-      moment.ms = nowMs;
+      moment.ms = ms;
       return [ref, ids.next()];
     }),
   );

@@ -1,7 +1,7 @@
 /** Whoever wonders why a task does not run is told everything that keeps it, in the order in which it has to be dealt with. */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Task } from '../../../../src/contract/tasks.ts';
-import { WHY_CODES, type WhyReason } from '../../../../src/contract/why.ts';
+import { type ListedTask, WHY_CODES, type WhyReason } from '../../../../src/contract/why.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, makeBoard, type TestBoard } from '../../../fixtures/board.ts';
 import { checkedClient } from '../../../fixtures/checked-client.ts';
@@ -188,7 +188,7 @@ test('a list tells of each of its tasks what why tells of it, on any server', as
   await board.claim('work');
   expectStatus(await board.operate(second.id, 'cancel'), 200);
   const list = (await checkedClient(servers.second.url).get(board.path('/tasks?include=why'))).body
-    .tasks as Task[];
+    .tasks as ListedTask[];
   expect(list).toHaveLength(5);
   for (const task of list) expect(task.reasons).toEqual(await why(board, task));
   expect(new Set(list.flatMap((task) => task.reasons?.map(({ code }) => code) ?? []))).toEqual(
@@ -196,6 +196,25 @@ test('a list tells of each of its tasks what why tells of it, on any server', as
   );
   expect((await board.call('GET', '/tasks')).body.tasks[0]).not.toHaveProperty('reasons');
   expect((await board.call('GET', '/tasks?include=all')).code).toBe('invalid_request');
+});
+
+test('a claim that names a task which cannot be claimed is told why', async () => {
+  const board = await newBoard();
+  await board.lane('other');
+  const [first, held] = [await board.task('work', { priority: -1 }), await board.task('work')];
+  await board.claim('work');
+  const blocked = await board.task('work', { status: 'blocked' });
+  const elsewhere = await board.task('other');
+  const refused = async (task: Task): Promise<string[]> => {
+    const { body } = await board.claims('work', { task_id: task.id });
+    expect(body.code).toBe('task_not_claimable');
+    return codes(body.reasons);
+  };
+  expect(await refused(held)).toEqual(['running']);
+  expect(await refused(blocked)).toEqual(['blocked']);
+  expect(await refused(elsewhere)).toEqual(['lane_offline', 'other_lane']);
+  expectStatus(await board.call('POST', '/lanes/work/pause'), 200);
+  expect(await refused(first)).toEqual(['lane_paused']);
 });
 
 test('every reason that the contract names was told at least once', () => {

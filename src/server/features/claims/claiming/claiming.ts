@@ -1,6 +1,7 @@
 /** Claiming: requests of a board are gathered, each batch is one statement, every lane and every request in it gets its turn. */
 import type { ClaimTasksBody } from '../../../../contract/claims.ts';
 import type { EmptyClaimReason } from '../../../../contract/statuses.ts';
+import type { WhyReason } from '../../../../contract/why.ts';
 import type { Sql, Tx } from '../../../db/client.ts';
 import { isConflict, isDatabaseAway, isStaleDecision } from '../../../db/failures.ts';
 import { transaction, withinDeadline } from '../../../db/tx.ts';
@@ -43,6 +44,8 @@ interface ClaimingParts {
   readonly configs: ConfigCache;
   readonly presence: PresenceTracker;
   readonly tasks: TaskService;
+  /** Why a task is not running. */
+  readonly explain: (caller: Principal, board: BoardRef, reference: string) => Promise<WhyReason[]>;
   readonly onClaimed: (rows: readonly ClaimedRow[]) => void;
   readonly onEmpty: (reason: EmptyClaimReason) => void;
   /** Claims that were made after their requests had been answered 503: nobody will ever work on them. Must not throw. */
@@ -123,34 +126,32 @@ export class Claiming {
       this.#fillAlone(board, config, slots, { namedTaskId: taskId, looksForReviews }),
     );
     const claimed = unwrap(result);
-    if (claimed.rows.length === 0)
-      throw await this.#notClaimable(caller, board, request.lane, reference, claimed.reason);
+    if (claimed.rows.length === 0) throw await this.#notClaimable(caller, board, request.lane, reference);
     this.#parts.wake.ring(board.id);
     return claimed;
   }
 
+  /** What keeps the task from anybody, and what keeps it from this lane. Its place in the queue does not matter to who names it. */
   async #notClaimable(
     caller: Principal,
     board: BoardRef,
     lane: string,
     reference: string,
-    reason: EmptyClaimReason | null,
   ): Promise<ProblemError> {
     const task = await this.#parts.tasks.get(caller, board, reference);
-    const reasons: { code: string; detail: string }[] = [];
-    if (reason !== null && reason !== 'none_ready')
-      reasons.push({ code: reason, detail: `The lane is given nothing: ${reason.replaceAll('_', ' ')}.` });
-    if (task.status !== 'ready') reasons.push({ code: task.status, detail: `The task is ${task.status}.` });
-    if (task.lane !== lane)
-      reasons.push({
-        code: task.lane === null ? 'unassigned' : 'other_lane',
-        detail: `The task is assigned to ${task.lane ?? 'no lane'}.`,
-      });
-    if (reasons.length === 0)
-      reasons.push({
-        code: 'claimable',
-        detail: 'It became claimable a moment after this request; try again.',
-      });
+    const since = task.status_since;
+    const isClaimable = ({ code }: WhyReason): boolean => code === 'behind' || code === 'claimable';
+    const why = (await this.#parts.explain(caller, board, reference)).filter((entry) => !isClaimable(entry));
+    const reasons: (Omit<WhyReason, 'code'> & { readonly code: string })[] = [...why];
+    if (task.status === 'running')
+      reasons.unshift({ code: 'running', detail: 'The task is running: a run holds it.', since });
+    const waitsFor = task.status === 'review' ? task.reviewer : task.lane;
+    if (waitsFor !== null && waitsFor !== lane)
+      reasons.push({ code: 'other_lane', detail: `It is lane ${waitsFor}'s turn.`, since });
+    if (reasons.length === 0) {
+      const detail = 'It became claimable a moment after this request; try again.';
+      reasons.push({ code: 'claimable', detail, since });
+    }
     return new ProblemError('task_not_claimable', reasons.map((entry) => entry.detail).join(' '), {
       extensions: { reasons },
     });
