@@ -20,6 +20,7 @@ import { heartbeats } from './scenarios/p8-heartbeats.ts';
 import { churn } from './scenarios/p9-churn.ts';
 import { replicas } from './scenarios/p10-replicas.ts';
 import { cancel } from './scenarios/p11-cancel.ts';
+import { why } from './scenarios/p12-why.ts';
 
 /** As every command of ours ends that was interrupted. */
 const EXIT_INTERRUPTED = 130;
@@ -37,6 +38,7 @@ const SCENARIOS: readonly Scenario[] = [
   churn,
   replicas,
   cancel,
+  why,
 ];
 
 async function runBench(options: BenchOptions, signal: AbortSignal): Promise<RunRecord> {

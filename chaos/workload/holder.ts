@@ -13,8 +13,8 @@ export interface HeldClaim {
   readonly isReview: boolean;
   /** It is to end on the stroke of a clock that all share. */
   readonly isChiming: boolean;
-  /** When it is to end, by the wall clock. */
-  readonly meetAtMs: number | null;
+  /** Somebody has made it for his own task, and waits until it is held. */
+  readonly isHelper: boolean;
 }
 
 export type WriteKind = RunOperation['kind'];
@@ -34,7 +34,7 @@ export function readClaim(claim: unknown): HeldClaim {
     task: {
       id: string;
       reviewer?: string | null;
-      payload?: { chime?: boolean; meet_at?: number } | null;
+      payload?: { chime?: boolean; helper?: boolean } | null;
     };
   };
   return {
@@ -44,7 +44,7 @@ export function readClaim(claim: unknown): HeldClaim {
     token: token ?? null,
     isReview: (task.reviewer ?? null) !== null,
     isChiming: task.payload?.chime === true,
-    meetAtMs: task.payload?.meet_at ?? null,
+    isHelper: task.payload?.helper === true,
   };
 }
 

@@ -17,8 +17,8 @@ export interface LifeParts {
   readonly cancel: () => Promise<void>;
   /** Lets the work stand, or sends it back, as an orchestrator. */
   readonly decide: (kind: 'accept' | 'send_back') => Promise<void>;
-  /** Makes a task that this one waits for; false: it could not. */
-  readonly makeHelper: (meetAtMs: number) => Promise<boolean>;
+  /** Makes a task that this one waits for, and looks until somebody holds it; false: it could not. */
+  readonly makeHelper: () => Promise<boolean>;
   readonly leaving: AbortSignal;
 }
 

@@ -1,30 +1,32 @@
 /** A worker makes a helper under its claim's token, and makes its own task wait for it. */
 import type { HeldClaim } from './holder.ts';
 import { Operator } from './operator.ts';
+import { pause } from './pause.ts';
 import type { LoopParts } from './worker-context.ts';
 
 const ATTEMPTS_MAX = 3;
 /** Ahead of what else waits, so that the helper is held while its maker still is there. */
 const URGENT = 9;
 
-/** False: it could not; the claim may be over. @param meetAtMs When the helper is to end, by the wall clock. */
-export async function makeHelper(
-  { context, random }: LoopParts,
-  claim: HeldClaim,
-  meetAtMs: number,
-): Promise<boolean> {
+/** For somebody to take the helper: below the shortest lease, with the time until the next stroke. */
+const HELD_WITHIN_MS = 1200;
+const LOOK_MS = 60;
+
+/** False: it could not; the claim may be over. Else the helper is held, or as good as: both end on the next stroke. */
+export async function makeHelper({ context, random }: LoopParts, claim: HeldClaim): Promise<boolean> {
   const { recorder, config } = context;
   if (claim.token === null) return false;
   const key = claim.token;
   const operator = new Operator(config, recorder, random);
   const idempotencyKey = `${claim.runId}-helper`;
-  const lane = random.pick(config.lanes).name;
+  // Where somebody waits for work, and not for a hint.
+  const lane = random.pick(config.lanes.filter(({ claimMode }) => claimMode.startsWith('pull'))).name;
   const task = {
     title: idempotencyKey,
     lane,
     idempotency_key: idempotencyKey,
     priority: URGENT,
-    payload: { meet_at: meetAtMs },
+    payload: { helper: true },
     max_failures: 1000,
   };
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
@@ -40,7 +42,19 @@ export async function makeHelper(
     if (answer.ending === 'fail') return false;
     if (!isMade) continue;
     const linked = await operator.act({ kind: 'link', taskId: claim.taskId, parentId: made.id, key });
-    return linked.ending !== 'fail';
+    if (linked.ending === 'fail') return false;
+    await awaitHolder(operator, made.id, key);
+    return true;
   }
   return false;
+}
+
+async function awaitHolder(operator: Operator, taskId: string, key: string): Promise<void> {
+  const deadline = performance.now() + HELD_WITHIN_MS;
+  while (performance.now() < deadline) {
+    const { body } = await operator.ask('GET', `/tasks/${taskId}`, undefined, key);
+    const { task } = body as { task?: { status: string } };
+    if (task !== undefined && task.status !== 'ready') return;
+    await pause(LOOK_MS);
+  }
 }

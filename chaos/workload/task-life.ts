@@ -21,7 +21,7 @@ const LIVES = {
   block: 2,
   abandon: 2,
   hand_over: 14,
-  park: 7,
+  park: 10,
 } as const;
 
 /** From the moment a request leaves: about as long as its statement takes. */
@@ -31,8 +31,6 @@ const CHIME_MS = 500;
 const CHIME_SHARE = 0.8;
 /** How far apart those are who mean the same moment: about as long as a statement takes. */
 const APART_MS = [0, 8] as const;
-/** Until a worker that has made a helper parks: by then somebody holds the helper. */
-const PARK_MS = [250, 800] as const;
 /** Later attempts of a task that was parked do the work, or it would never be done. */
 const PARKS_MAX = 2;
 const ACCEPT_SHARE = 0.55;
@@ -41,8 +39,7 @@ const ACCEPT_AFTER_MS = [0, 15] as const;
 export async function live(parts: LifeParts): Promise<void> {
   const { random, claim } = parts;
   if (claim.isReview) return review(parts);
-  if (claim.meetAtMs !== null) return meet(parts, claim.meetAtMs);
-  if (claim.isChiming && random.chance(CHIME_SHARE)) return meet(parts, nextChimeMs());
+  if (claim.isHelper || (claim.isChiming && random.chance(CHIME_SHARE))) return meet(parts);
   const life = random.choose(LIVES);
   switch (life) {
     case 'prompt':
@@ -86,12 +83,9 @@ function nextChimeMs(): number {
   return (Math.floor(Date.now() / CHIME_MS) + 1) * CHIME_MS;
 }
 
-/** Ends at that moment, as others do; at once when it has passed. */
-async function meet(parts: LifeParts, atMs: number): Promise<void> {
-  const { random } = parts;
-  const missedMs = random.between(...PROMPT_MS);
-  const leftMs = atMs - Date.now();
-  await work(parts, leftMs > 0 ? leftMs + random.between(...APART_MS) : missedMs);
+/** Ends on the next stroke, as others do. */
+async function meet(parts: LifeParts): Promise<void> {
+  await work(parts, nextChimeMs() - Date.now() + parts.random.between(...APART_MS));
   await finish(parts, 'complete');
 }
 
@@ -110,10 +104,9 @@ async function handOver(parts: LifeParts): Promise<void> {
 /** Parks just when the helper ends, as near as can be. */
 async function park(parts: LifeParts): Promise<void> {
   const { random, claim } = parts;
-  const atMs = Date.now() + random.between(...PARK_MS);
-  const isParked = claim.attempt <= PARKS_MAX && (await parts.makeHelper(atMs));
+  const isParked = claim.attempt <= PARKS_MAX && (await parts.makeHelper());
   if (!isParked) return finish(parts, 'complete');
-  await work(parts, atMs - Date.now() + random.between(...APART_MS));
+  await work(parts, nextChimeMs() - Date.now() + random.between(...APART_MS));
   await end(parts, 'block', { reason: 'a helper is at it', kind: 'dependency' });
 }
 

@@ -51,7 +51,7 @@ export class WorkerContext {
       decide: async (kind) => {
         await new Operator(this.config, this.recorder, own).act({ kind, taskId: claim.taskId });
       },
-      makeHelper: (meetAtMs) => makeHelper({ ...parts, random: own }, claim, meetAtMs),
+      makeHelper: () => makeHelper({ ...parts, random: own }, claim),
       leaving: this.leaving,
     });
   }

@@ -28,8 +28,10 @@ export const Handoff = z
         summary: z.string().nullable(),
         result: z.json().describe('null also where it was too large: `truncated` says so.'),
         error: z.string().nullable(),
-        checkpoint: z.json(),
-        metadata: z.record(z.string(), z.json()),
+        checkpoint: z
+          .json()
+          .describe('The latest is always whole; of earlier ones, null also where it was too large.'),
+        metadata: z.record(z.string(), z.json()).describe('Empty also where it was too large.'),
       }),
     ),
     review: z.string().nullable(),

@@ -34,7 +34,7 @@ function spoil<T>(item: T | undefined, change: (item: T) => void): boolean {
 type LogEvent = Recording['final']['events'][number];
 const isChange = (event: LogEvent): boolean => event.task_version !== undefined;
 const isEnd = (operation: RecordedOperation): boolean =>
-  ['complete', 'fail', 'release', 'block'].includes(operation.kind);
+  ['complete', 'request_changes', 'fail', 'release', 'block'].includes(operation.kind);
 const operationsOf = ({ entries }: Recording): RecordedOperation[] =>
   entries.filter((entry) => entry.entry === 'operation');
 const watchedOf = ({ entries }: Recording): Writable<WatchedEntry>[] =>
@@ -133,7 +133,9 @@ const SPOILINGS: Readonly<Record<string, Spoiling>> = {
       isEnd(operation) &&
       operation.ending === 'fail' &&
       'runId' in operation &&
-      outcomes.get(operation.runId) !== 'cancelled';
+      outcomes.get(operation.runId) !== 'cancelled' &&
+      // Completed twice with different words: the history does not keep them.
+      !(operation.kind === 'complete' && outcomes.get(operation.runId) === 'completed');
     return spoil(oneOf(operationsOf(recording), place, isRefused), (operation) => {
       operation.ending = 'ok';
     });

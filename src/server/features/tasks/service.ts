@@ -74,7 +74,6 @@ export {
   listUnfinishedTasks,
   type PagePosition,
   type TaskDetailValues,
-  type TaskFilter,
   type TaskRow,
   taskDetailColumns,
 } from './store/read.ts';
