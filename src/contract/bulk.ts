@@ -21,10 +21,17 @@ const BULK_ACTIONS = [
 ] as const;
 export type BulkAction = (typeof BULK_ACTIONS)[number];
 
+/** As a list of tasks has it: at most 50 names, and "-" for tasks without a lane. */
+const LaneWords = z
+  .string()
+  .regex(/^(?:-|[a-z0-9][a-z0-9._-]{0,63})(?:,(?:-|[a-z0-9][a-z0-9._-]{0,63})){0,49}$/)
+  .describe('Comma-separated lanes; "-" stands for tasks without one.')
+  .meta({ id: 'LaneWords' });
+
 const BulkFilter = z
   .strictObject({
     status: absent(WordsParameter),
-    lane: absent(WordsParameter),
+    lane: absent(LaneWords),
     label: absent(WordsParameter),
     tenant: absent(WordsParameter),
     parent: absent(TaskReference),

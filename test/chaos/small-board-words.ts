@@ -3,13 +3,20 @@ import type {
   CancelOperation,
   ClaimOperation,
   CreateOperation,
+  FinalClaim,
+  FinalLink,
   FinalState,
   HistoryEntry,
   Operation,
   OperatorOperation,
   RunOperation,
 } from '../../chaos/history.ts';
-import { FINISHED_STATUSES, type Outcome, type TaskStatus } from '../../src/contract/statuses.ts';
+import {
+  FINISHED_STATUSES,
+  type Outcome,
+  TASK_STATUSES,
+  type TaskStatus,
+} from '../../src/contract/statuses.ts';
 
 export const LANE = 'press';
 
@@ -120,3 +127,34 @@ export const wasDone = ({ status, archivedFrom }: Task): boolean =>
 export const isFinished = ({ status }: Task): boolean => FINISHED_STATUSES.includes(status);
 
 export type RecordedOperation = Writable<Operation>;
+
+interface Tables {
+  readonly tasks: readonly Task[];
+  readonly runs: readonly Run[];
+  readonly links: readonly FinalLink[];
+}
+
+/** Does the one stand among those that the other waits for, however far? */
+export function isAbove(one: Task, other: Task, tables: Pick<Tables, 'tasks' | 'links'>): boolean {
+  if (one === other) return true;
+  const parents = tables.links.filter(({ childId }) => childId === other.id);
+  return parents.some(({ parentId }) =>
+    tables.tasks.some((task) => task.id === parentId && isAbove(one, task, tables)),
+  );
+}
+
+export function claimsOf(
+  { tasks, runs }: Pick<Tables, 'tasks' | 'runs'>,
+  leaseExpiresAt: string,
+): FinalClaim[] {
+  const running = new Set(tasks.flatMap(({ id, status }) => (status === 'running' ? [id] : [])));
+  return runs
+    .filter(({ taskId, outcome }) => running.has(taskId) && outcome === null)
+    .map(({ taskId, runId, attempt }) => ({ taskId, runId, attempt, leaseExpiresAt }));
+}
+
+export function countsOf(tasks: readonly Task[]): FinalState['counts'] {
+  return Object.fromEntries(
+    TASK_STATUSES.map((status) => [status, tasks.filter((task) => task.status === status).length]),
+  );
+}

@@ -4,11 +4,14 @@
  */
 import type { FinalLink, FinalState, HistoryEntry, OperatorOperation } from '../../chaos/history.ts';
 import type { Event } from '../../src/contract/events.ts';
-import { type Outcome, TASK_STATUSES, type TaskStatus } from '../../src/contract/statuses.ts';
+import type { Outcome, TaskStatus } from '../../src/contract/statuses.ts';
 import {
+  claimsOf,
+  countsOf,
   type EndKind,
   type Hearing,
   type Held,
+  isAbove,
   isFinished,
   LANE,
   type NewOperation,
@@ -168,7 +171,7 @@ export class SmallBoard {
 
   link(child: Task, parent: Task): void {
     this.#step();
-    const isRefused = isFinished(child) || this.#isAbove(child, parent);
+    const isRefused = isFinished(child) || isAbove(child, parent, this);
     const isThere = this.links.some((link) => link.childId === child.id && link.parentId === parent.id);
     if (!isRefused && !isThere) {
       const isMet = wasDone(parent);
@@ -305,7 +308,6 @@ export class SmallBoard {
       this.watch(process, this.#events.length);
       this.#entries.push({ entry: 'watch_end', process, at: this.#nowMs });
     }
-    const running = this.tasks.filter((task) => task.status === 'running');
     const final: FinalState = {
       readAt: this.#time(),
       readAtMs: this.#nowMs,
@@ -324,19 +326,8 @@ export class SmallBoard {
         id: runId,
       })),
       links: this.links,
-      claims: running.flatMap((task) =>
-        this.runs
-          .filter((run) => run.taskId === task.id && run.outcome === null)
-          .map(({ taskId, runId, attempt }) => ({
-            taskId,
-            runId,
-            attempt,
-            leaseExpiresAt: this.#time(LEASE_MS),
-          })),
-      ),
-      counts: Object.fromEntries(
-        TASK_STATUSES.map((status) => [status, this.tasks.filter((task) => task.status === status).length]),
-      ),
+      claims: claimsOf(this, this.#time(LEASE_MS)),
+      counts: countsOf(this.tasks),
     };
     return structuredClone({ entries: this.#entries, final }) as Recording;
   }
@@ -426,15 +417,6 @@ export class SmallBoard {
 
   #promote(child: Task): void {
     if (child.status === 'todo' && this.#unmetOf(child.id) === 0) this.#move(child, 'ready', 'task.ready');
-  }
-
-  /** Does the one stand among those that the other waits for, however far? */
-  #isAbove(one: Task, other: Task): boolean {
-    if (one === other) return true;
-    const parents = this.links.filter(({ childId }) => childId === other.id);
-    return parents.some(({ parentId }) =>
-      this.tasks.some((task) => task.id === parentId && this.#isAbove(one, task)),
-    );
   }
 
   /** What it means for those that wait for it. */

@@ -18,6 +18,9 @@ const NAMED: Readonly<Record<string, unknown>> = {
   KeyId: `key_${ID_SUFFIX}`,
   CommentId: `cmt_${ID_SUFFIX}`,
   MessageId: `msg_${ID_SUFFIX}`,
+  OperationId: `op_${ID_SUFFIX}`,
+  // Which tasks are meant is said in one of two ways.
+  BulkBody: { action: 'promote', ids: ['PROJ-12'] },
 };
 
 export function sampleOf(node: unknown, document: OpenApiDocument): unknown {

@@ -45,6 +45,8 @@ const DISPATCH_READING: Reading = {
 
 export class SpawnLauncher {
   readonly #surroundings: SpawnSurroundings;
+  /** Of groups with somebody in them. */
+  readonly #present = new Set<Promise<void>>();
 
   constructor(surroundings: SpawnSurroundings) {
     this.#surroundings = surroundings;
@@ -74,6 +76,11 @@ export class SpawnLauncher {
       process = notStarted(error instanceof Error ? error : new Error(String(error)));
     }
     return this.#launched(directory, record, process);
+  }
+
+  /** Resolves when no process is left of those whose runs have ended. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#present);
   }
 
   /** What the state directory still holds. A run of which too little is known is ended, and left to its lease. */
@@ -141,7 +148,11 @@ export class SpawnLauncher {
     if (pid === undefined) return;
     const directory = state.runDirectory(runId);
     guard.watch(pid, directory);
-    void process.gone.then(() => guard.forget(pid, directory));
+    const gone = process.gone.then(() => {
+      guard.forget(pid, directory);
+      this.#present.delete(gone);
+    });
+    this.#present.add(gone);
   }
 
   #launched(directory: RunDirectory, record: RunRecord, process: RunningProcess): Launched {

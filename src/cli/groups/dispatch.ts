@@ -17,6 +17,7 @@ import { Availability } from '../worker/availability.ts';
 import { OrphanGuard } from '../worker/orphan-guard.ts';
 import { Reporter } from '../worker/reporter.ts';
 import { followSignals } from '../worker/signals.ts';
+import { within } from '../worker/waiting.ts';
 
 interface DispatchFlags {
   readonly lane?: string[];
@@ -33,6 +34,8 @@ interface DispatchFlags {
 
 /** For a process that has ended its own run: agents still put their memory in order. Hermes waits as long. */
 const OWN_END_GRACE_SECONDS = 120;
+/** For what processes left running to be ended: TERM, five seconds, KILL. What is then left is the guard's. */
+const SETTLE_MS = 6_000;
 /** As names of lanes are, so that it makes a directory. */
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
@@ -123,20 +126,21 @@ async function dispatch(context: Context, flags: DispatchFlags): Promise<void> {
     directory: state.path,
     word: state.word,
   });
+  const spawner = new SpawnLauncher({
+    state,
+    guard,
+    url: client.url,
+    env: system.env,
+    passed: flags.passEnv ?? [],
+    workingDirectory: system.workingDirectory,
+  });
   const dispatcher = new Dispatcher({
     client,
     clientFor: clientsOf(client, flags.laneKeys && resolve(system.workingDirectory, flags.laneKeys)),
     lanes: scope,
     worker: name,
     version: packageVersion(),
-    spawner: new SpawnLauncher({
-      state,
-      guard,
-      url: client.url,
-      env: system.env,
-      passed: flags.passEnv ?? [],
-      workingDirectory: system.workingDirectory,
-    }),
+    spawner,
     leaseSeconds: flags.lease,
     ownEndGraceSeconds: OWN_END_GRACE_SECONDS,
     drainSeconds: flags.drainSeconds,
@@ -149,6 +153,7 @@ async function dispatch(context: Context, flags: DispatchFlags): Promise<void> {
   try {
     await dispatcher.run();
   } finally {
+    await within(spawner.settled(), SETTLE_MS);
     state.release();
     guard.close();
   }

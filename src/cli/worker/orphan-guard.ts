@@ -9,7 +9,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 /**
  * Reads "+ pid" and "- pid" lines; at the end of input: TERM, up to five seconds, KILL. POSIX sh. With $1 it gives a
  * successor that many seconds to take the groups over, which it shows by writing another word than $3 into $2/holder.
- * A pid may belong to somebody else by then, so what has left a note of its end, $2/<directory>/exit, is let be.
+ * A pid may belong to somebody else by then, so only what has $2/<directory>/pid and no $2/<directory>/exit yet is ended.
  */
 const SCRIPT = `
 trap '' HUP INT TERM
@@ -28,7 +28,10 @@ if [ "$1" ]; then
   read -r holder < "$2/holder"
   [ "$holder" = "$3" ] || exit 0
   left=
-  for pid in $groups; do [ -e "$2/\${pid#*=}/exit" ] || left="$left \${pid%%=*}"; done
+  for pid in $groups; do
+    directory=$2/\${pid#*=}
+    if [ -e "$directory/pid" ] && [ ! -e "$directory/exit" ]; then left="$left \${pid%%=*}"; fi
+  done
   groups=$left
 fi
 for pid in $groups; do kill -TERM "-$pid"; done

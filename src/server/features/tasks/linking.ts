@@ -1,7 +1,7 @@
 /** Links between tasks that are there already: made, taken away, and drawn. */
 import { LIMITS } from '../../../contract/constants.ts';
 import type { TaskGraph } from '../../../contract/links.ts';
-import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
+import { FINISHED_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import type { Task } from '../../../contract/tasks.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
 import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
@@ -12,7 +12,7 @@ import { formatId, parseId, type Uuid } from '../../kernel/ids.ts';
 import { type ActorRef, actorOf, type ClaimPrincipal, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { illegalTransition, taskNotFound } from './operation.ts';
+import { taskNotFound } from './operation.ts';
 import { findParent, tooManyChildren } from './parentage.ts';
 import { isSatisfied, startOf } from './state.ts';
 import { moveTasks, type TaskAfter } from './store/change.ts';
@@ -129,7 +129,7 @@ async function link(
   parent: FamilyMember,
   actor: ActorRef,
 ): Promise<void> {
-  if (FINISHED_STATUSES.includes(child.status)) throw illegalTransition(child.status, 'park', 'todo');
+  if (FINISHED_STATUSES.includes(child.status)) throw waitsNoMore(child.status);
   const path = await findPathUp(tx, board.id, parent.id, child.id);
   if (path !== null) throw dependencyCycle([child.id, ...path]);
   const isMet = isSatisfied(parent);
@@ -214,6 +214,16 @@ function linkEvent(
 ): NewEvent {
   const data = { parent: formatId('task', parentId), ...more };
   return { kind, taskId: child.id, lane: child.lane, attempt: child.attempt, actor, data };
+}
+
+function waitsNoMore(status: TaskStatus): ProblemError {
+  return new ProblemError(
+    'illegal_transition',
+    `The task is ${status}: it waits for nothing any more. Reopen it first.`,
+    {
+      extensions: { status_before: status, status_after: 'todo' },
+    },
+  );
 }
 
 function dependencyCycle(path: readonly Uuid[]): ProblemError {
