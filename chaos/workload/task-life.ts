@@ -20,7 +20,7 @@ const LIVES = {
   release: 5,
   block: 2,
   abandon: 2,
-  hand_over: 14,
+  hand_over: 18,
   park: 10,
 } as const;
 
@@ -33,7 +33,7 @@ const CHIME_SHARE = 0.8;
 const APART_MS = [0, 8] as const;
 /** Later attempts of a task that was parked do the work, or it would never be done. */
 const PARKS_MAX = 2;
-const ACCEPT_SHARE = 0.55;
+const ACCEPT_SHARE = 0.75;
 const ACCEPT_AFTER_MS = [0, 15] as const;
 
 export async function live(parts: LifeParts): Promise<void> {

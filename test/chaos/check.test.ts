@@ -157,8 +157,16 @@ const SPOILINGS: Readonly<Record<string, Spoiling>> = {
   },
   'a key has a second task': (recording, place) => {
     const { final } = recording;
+    // A key is free once its task was put away, also when that was opened again since.
+    const archived = new Set(
+      final.events.flatMap(({ kind, task_id: id }) => (kind === 'task.archived' ? [id] : [])),
+    );
     return spoil(
-      oneOf(final.tasks, place, ({ status, attempt }) => status === 'ready' && attempt === 0),
+      oneOf(
+        final.tasks,
+        place,
+        ({ id, status, attempt }) => status === 'ready' && attempt === 0 && !archived.has(id),
+      ),
       (task) => {
         final.tasks.push({ ...structuredClone(task), id: 'task_99' });
         const events = final.events.filter(({ task_id: id }) => id === task.id);

@@ -402,8 +402,7 @@ export class SmallBoard {
   }
 
   #start(task: Task, kind: Event['kind']): void {
-    const status = this.#startOf(task);
-    this.#move(task, status, kind);
+    this.#move(task, this.#startOf(task), kind);
   }
 
   #startOf({ id, phase }: Pick<Task, 'id' | 'phase'>): TaskStatus {
@@ -424,16 +423,15 @@ export class SmallBoard {
     for (const link of this.links.filter(({ parentId }) => parentId === parent.id)) {
       if (link.isMet === wasDone(parent)) continue;
       link.isMet = wasDone(parent);
-      const child = this.tasks.find(({ id }) => id === link.childId);
-      if (child === undefined) continue;
+      const child = this.#taskOf({ taskId: link.childId });
       if (link.isMet) this.#promote(child);
       else if (child.status === 'ready') this.#move(child, 'todo', 'task.todo');
     }
   }
 
-  #taskOf(run: Run): Task {
-    const task = this.tasks.find(({ id }) => id === run.taskId);
-    if (task === undefined) throw new Error('a run has a task');
+  #taskOf({ taskId }: Pick<Run, 'taskId'>): Task {
+    const task = this.tasks.find(({ id }) => id === taskId);
+    if (task === undefined) throw new Error('runs and links have their tasks');
     return task;
   }
 

@@ -1,7 +1,6 @@
-/** The commands of the model-based test: each asks a real board for something, and holds the answer and the rows against the model. */
+/** What may happen on a board, each with what the model says of it, and how often it is to happen. */
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { Task } from '../../src/contract/tasks.ts';
 import {
   type BoardModel,
   MADE,
@@ -13,7 +12,8 @@ import {
   type Said,
   type WorkerEnd,
 } from './board-model.ts';
-import { type Asked, LATER_SECONDS, type RealBoard } from './real-board.ts';
+import { ask, Command, DRAW, type Draw, type Plan, pick, sure } from './command.ts';
+import { LATER_SECONDS, type RealBoard } from './real-board.ts';
 
 /** Small boards: their tasks have to do with each other. */
 const TASKS_MAX = 10;
@@ -27,136 +27,6 @@ export const CAPS: ReadonlyMap<string, number | null> = new Map([
 const WORKERS = ['ann', 'bob'] as const;
 /** So that no retry comes by itself. */
 const BACKOFF = { base_seconds: LATER_SECONDS, cap_seconds: LATER_SECONDS };
-/** Whether nothing else has changed is looked at every so often: it costs as much as ten commands. */
-const LOOK_AT_ALL_EVERY = 25;
-
-/** Numbers that fast-check draws and shrinks; what they stand for depends on the board. */
-type Draw = readonly [number, number, number, number];
-const DRAW: fc.Arbitrary<Draw> = fc.tuple(fc.nat(999), fc.nat(999), fc.nat(999), fc.nat(999));
-
-export const tally = { commands: 0, refused: 0, byName: new Map<string, number>() };
-
-function pick<T>(list: readonly T[], draw: number): T | undefined {
-  return list[draw % Math.max(1, list.length)];
-}
-
-function sure<T>(list: readonly T[], draw: number): T {
-  const found = pick(list, draw);
-  if (found === undefined) throw new Error('there is one to pick');
-  return found;
-}
-
-/** What is done, and what must come of it. */
-interface Doing {
-  readonly said: string;
-  readonly act: (model: BoardModel, real: RealBoard) => Promise<void>;
-  readonly about?: ModelTask;
-}
-
-type Plan = (model: BoardModel, draw: Draw) => Doing | null;
-
-class Command implements fc.AsyncCommand<BoardModel, RealBoard> {
-  readonly #name: string;
-  readonly #plan: Plan;
-  readonly #draw: Draw;
-  #said = '';
-
-  constructor(name: string, plan: Plan, draw: Draw) {
-    this.#name = name;
-    this.#plan = plan;
-    this.#draw = draw;
-  }
-
-  check(model: Readonly<BoardModel>): boolean {
-    return this.#plan(model as BoardModel, this.#draw) !== null;
-  }
-
-  async run(model: BoardModel, real: RealBoard): Promise<void> {
-    const doing = this.#plan(model, this.#draw);
-    if (doing === null) throw new Error('checked');
-    this.#said = doing.said;
-    model.touched.clear();
-    if (doing.about) model.touched.add(doing.about);
-    real.answered = null;
-    await doing.act(model, real);
-    await this.#look(model, real);
-    tally.commands += 1;
-    tally.byName.set(this.#name, (tally.byName.get(this.#name) ?? 0) + 1);
-    if (tally.commands % LOOK_AT_ALL_EVERY === 0) await compareAll(model, real);
-  }
-
-  /** What the answer shows is as good as a read of it; what else may have changed is read. */
-  async #look(model: BoardModel, real: RealBoard): Promise<void> {
-    const { answered } = real;
-    for (const task of model.touched) {
-      const isAnswered = answered?.id === task.id;
-      compare(model, task, isAnswered ? answered : await real.read(task.id));
-    }
-  }
-
-  toString(): string {
-    return this.#said === '' ? this.#name : `${this.#name}(${this.#said})`;
-  }
-}
-
-export async function compareAll(model: BoardModel, real: RealBoard): Promise<void> {
-  const shown = new Map((await real.readAll()).map((task) => [task.id, task]));
-  expect([...shown.keys()].sort()).toEqual(model.tasks.map((task) => task.id).sort());
-  for (const task of model.tasks) compare(model, task, shown.get(task.id));
-}
-
-function compare(model: BoardModel, task: ModelTask, shown: Task | undefined): void {
-  if (shown === undefined) throw new Error(`${task.id} is not there`);
-  const { claim, blocked } = shown;
-  const found = {
-    status: shown.status,
-    lane: shown.lane,
-    priority: shown.priority,
-    attempt: shown.attempt,
-    unmet_parents: shown.unmet_parents,
-    consecutive_failures: shown.consecutive_failures,
-    blocked: blocked?.kind === undefined ? null : blocked.kind,
-    isBlocked: blocked !== null,
-    reviewer: shown.reviewer,
-    holder: claim?.run_id ?? null,
-    cancelRequested: claim?.cancel_requested ?? false,
-    hasTime: shown.run_at !== null,
-    comments: shown.comment_count,
-  };
-  expect(found, task.id).toEqual({
-    status: task.status,
-    lane: task.lane,
-    priority: task.priority,
-    attempt: task.attempt,
-    unmet_parents: model.unmet(task),
-    consecutive_failures: task.failures,
-    blocked: task.blocked?.kind ?? null,
-    isBlocked: task.blocked !== null,
-    reviewer: task.review?.reviewer ?? null,
-    holder: task.claim?.runId ?? null,
-    cancelRequested: task.claim?.isCancelRequested ?? false,
-    hasTime: task.runAt !== 'none',
-    comments: task.comments,
-  });
-}
-
-/** Asks, and holds the answer against what the model says of it. The model is asked first: it knows no more than the caller does. */
-async function ask(
-  real: RealBoard,
-  asked: Asked,
-  said: Said,
-): Promise<Awaited<ReturnType<RealBoard['ask']>>> {
-  const answer = await real.ask(asked);
-  const found: Said = {
-    status: answer.status,
-    ...(said.code === undefined && answer.status < 400 ? {} : { code: answer.body.code }),
-    ...(said.reason === undefined ? {} : { reason: answer.body.reason }),
-  };
-  expect(found, `${asked.method} ${asked.path} ${JSON.stringify(answer.body)}`).toEqual(said);
-  if (answer.status >= 400) tally.refused += 1;
-  return answer;
-}
-
 // Tasks
 
 const create: Plan = (model, [a, b, c, d]) => {
@@ -510,7 +380,7 @@ const COMMANDS: readonly (readonly [string, Plan, number])[] = [
   ['end again', again, 1],
   ['foreign end', foreign, 1],
   ['crash', crash, 1],
-  ['time comes', timeComes, 3],
+  ['time comes', timeComes, 7],
   ['comment', comment, 1],
   ['prioritise', prioritise, 1],
   ['promote', PERSON['promote'] as Plan, 2],
@@ -523,7 +393,7 @@ const COMMANDS: readonly (readonly [string, Plan, number])[] = [
   ['cancel', PERSON['cancel'] as Plan, 2],
   ['archive', PERSON['archive'] as Plan, 1],
   ['reopen', PERSON['reopen'] as Plan, 3],
-  ['reclaim', PERSON['reclaim'] as Plan, 2],
+  ['reclaim', PERSON['reclaim'] as Plan, 4],
 ];
 
 export const COMMAND_NAMES = COMMANDS.map(([name]) => name);

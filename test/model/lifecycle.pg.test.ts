@@ -5,7 +5,8 @@ import { auditBoard } from '../fixtures/audit.ts';
 import { createTestDatabase, type TestDatabase } from '../fixtures/database.ts';
 import { startTestServer, type TestServer } from '../fixtures/server.ts';
 import { BoardModel } from './board-model.ts';
-import { CAPS, COMMAND_NAMES, compareAll, type Lifecycle, lifecycle, tally } from './commands.ts';
+import { compareAll, tally } from './command.ts';
+import { CAPS, COMMAND_NAMES, type Lifecycle, lifecycle } from './commands.ts';
 import { RealServers } from './real-board.ts';
 
 /** Pinned by the project: of one run of the tests. */
