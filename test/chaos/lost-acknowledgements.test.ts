@@ -16,6 +16,14 @@ import {
 
 const FORGERIES: readonly Forgery[] = [
   [
+    'an acknowledged verdict that the log does not know',
+    "an acknowledged change of a task's links or status is not in the log",
+    (day) => {
+      const event = eventOf(day, 'task.completed', taskByKey(day, 'by hand'));
+      removeFromLog(day, event);
+    },
+  ],
+  [
     'an acknowledged task that is gone',
     'an acknowledged task is not there',
     (day) => remove(day.final.tasks, taskOf(day, day.tasks.waiting)),
@@ -140,3 +148,7 @@ describe('nothing that was acknowledged is lost', () => {
     expect(checkLostAcknowledgements(operationsOf(day), day.final)).toEqual([]);
   });
 });
+
+function taskByKey({ final }: ReturnType<typeof recordDay>, key: string): string {
+  return final.tasks.find(({ idempotencyKey }) => idempotencyKey === key)?.id ?? '';
+}

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkLostWakes } from '../../chaos/checkers/lost-wakes.ts';
 import { SmallBoard } from './small-board.ts';
+import { LANE } from './small-board-words.ts';
 
 const BOUNDS = { wakeMs: 1000, settleMs: 2000, slowMs: 200 };
 /** Beyond the bound, with what else happens. */
@@ -55,6 +56,30 @@ describe('whoever waits for work is woken when there is some', () => {
     board.claim('worker-1.1', { leadMs: TOO_LONG_MS });
     forgotten.lane = 'press';
     expect(check(board)).toEqual(LOST);
+  });
+
+  it.each([
+    ['finds work under review that another worker waited for', 'worker-2.1', LANE, LOST],
+    ['asks nothing of who would review his own work', 'worker-1.1', LANE, []],
+    ['asks nothing of work that waits for people', 'worker-2.1', null, []],
+  ])('%s', (_, waiting, reviewer, found) => {
+    const board = new SmallBoard();
+    const held = board.claimNew('worker-1.1', 'work');
+    if (held !== null) board.handOver(held, reviewer);
+    board.pass(TOO_LONG_MS);
+    for (const task of board.tasks) board.decide(task, 'accept');
+    board.claim(waiting, { leadMs: TOO_LONG_MS });
+    expect(check(board)).toEqual(found);
+  });
+
+  it('asks nothing of a task that waits for its parent', () => {
+    const board = new SmallBoard();
+    const parent = board.create('parent');
+    board.cancel(parent);
+    board.create('child', {}, [parent]);
+    board.pass(TOO_LONG_MS);
+    board.claim('worker-1.1', { leadMs: TOO_LONG_MS });
+    expect(check(board)).toEqual([]);
   });
 
   it('asks nothing when nobody waited', () => {

@@ -46,7 +46,6 @@ export {
   type LockedTask,
   lockedColumns,
   moveTasks,
-  type ReviewPhase,
   reviewOf,
   type TaskAfter,
 } from './store/change.ts';

@@ -282,6 +282,17 @@ describe('a worker', () => {
   });
 });
 
+test('a takeover adopts what can be claimed, and gives back what has been made to wait meanwhile', async () => {
+  const [board] = await newBoard();
+  const [waiting, plain] = [await board.task('work', { priority: 1 }), await board.task('work')];
+  expectStatus(await board.claims('work', { worker: 'old', max: 2 }), 200);
+  expectStatus(await link(board, waiting, await board.task(null)), 200);
+  const body = { mode: 'adopt', worker: 'new' };
+  const answer = expectStatus(await board.call('POST', '/lanes/work/takeover', { body }), 200).body;
+  expect(answer.claims.map((claim: Claim) => claim.task.id)).toEqual([plain.id]);
+  expect((await board.read(waiting.id)).status).toBe('todo');
+});
+
 test('the graph shows what a task waits for and what waits for it, with what is met', async () => {
   const [board] = await newBoard();
   const top = await board.task('work', { title: 'top' });

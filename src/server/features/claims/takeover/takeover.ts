@@ -247,8 +247,8 @@ export class Takeovers {
     const endings = holds.map((held) => releaseOf(takeover, held, evidence));
     await settleEndings(tx, board.id, endings);
     if (mode === 'release') return [];
-    // Whose cancel was requested is cancelled now.
-    const wanted = holds.filter((held) => !held.is_cancel_requested).slice(0, room);
+    // Whose cancel was requested is cancelled now, what was linked to parents meanwhile waits for them, and nobody reviews his own work.
+    const wanted = holds.filter((held) => isClaimableBy(held, takeover.worker)).slice(0, room);
     return this.#adopt(tx, takeover, lane, wanted);
   }
 
@@ -336,4 +336,10 @@ function adoptionOf({ lane, worker, epoch }: Takeover, row: AdoptedRow, actor: A
       adopted_by_epoch: epoch,
     },
   };
+}
+
+/** Released a moment ago: may the worker claim it at once? */
+function isClaimableBy(held: TakenRow, worker: string): boolean {
+  if (held.is_cancel_requested) return false;
+  return held.claimed_from === 'review' ? held.implementer_worker !== worker : held.unmet_parents === 0;
 }

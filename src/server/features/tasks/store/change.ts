@@ -38,12 +38,6 @@ export const lockedColumns = (sql: Runner) => sql`
   t.has_children, t.result_attempt, t.reviewer, t.implementer_lane, t.implementer_worker, t.block_streak, t.streak_kind, t.archived_from,
   t.blocked_kind, t.blocked_reason, t.run_at`;
 
-export async function lockTask(tx: Tx, boardId: number, id: Uuid): Promise<LockedTask | null> {
-  const [row] = await tx<LockedTask[]>`
-    /* tasks.lock */ SELECT ${lockedColumns(tx)} FROM tasks t WHERE t.board_id = ${boardId} AND t.id = ${id} FOR NO KEY UPDATE`;
-  return row ?? null;
-}
-
 /** Scheduled tasks of a board whose time has come, oldest first; another server's are left to it. */
 export async function lockDueTasks(tx: Tx, boardId: number, rowsMax: number): Promise<LockedTask[]> {
   return tx<LockedTask[]>`
