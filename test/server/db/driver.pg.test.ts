@@ -56,6 +56,13 @@ test('a query that comes between the error of a socket and its end fails, and is
   expect([...(await sql`SELECT 4 AS four`)]).toEqual([{ four: 4 }]);
 });
 
+test('an error in the middle of a result leaves no holes in the next one', async () => {
+  const { sql } = await poolOfOne();
+  const failing = sql`SELECT 1 / (3 - i) AS quotient FROM generate_series(1, 5) AS i`;
+  await expect(failing).rejects.toMatchObject({ code: '22012' });
+  expect([...(await sql`SELECT 2 AS two`)]).toEqual([{ two: 2 }]);
+});
+
 test('the driver is still the one that is mended, and a changed one is not mended blindly', async () => {
   const path = fileURLToPath(new URL('./connection.js', import.meta.resolve('postgres')));
   const code = await readFile(path, 'utf8');

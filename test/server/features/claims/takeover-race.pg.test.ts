@@ -17,6 +17,9 @@ import { untilLanesOnline } from '../../../fixtures/lanes-online.ts';
 import type { CallAnswer } from '../../../fixtures/server.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
+/** Of the last test. Two seconds on an idle machine. */
+const DONE_WITHIN_MS = 60_000;
+
 const servers = useTwoServers();
 
 const pick = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)] as T;
@@ -324,64 +327,68 @@ test.each(TAKEOVER_MODES)(
   },
 );
 
-test('takeovers on two servers among claims, heartbeats and ends: each claim has one winner, and nothing slips through', async () => {
-  const boards = await servers.board();
-  const [board] = boards;
-  const WORKERS = 8;
-  const TASKS = 60;
-  await board.lane('work', { lease_seconds: 60, max_concurrent_claims: 20 });
-  await board.tasks('work', TASKS, { max_failures: 100, backoff: { base_seconds: 0 } });
-  const completed = new Set<string>();
-  let isOver = false;
+test(
+  'takeovers on two servers among claims, heartbeats and ends: each claim has one winner, and nothing slips through',
+  async () => {
+    const boards = await servers.board();
+    const [board] = boards;
+    const WORKERS = 8;
+    const TASKS = 60;
+    await board.lane('work', { lease_seconds: 60, max_concurrent_claims: 20 });
+    await board.tasks('work', TASKS, { max_failures: 100, backoff: { base_seconds: 0 } });
+    const completed = new Set<string>();
+    let isOver = false;
 
-  const endAs = async (through: TestBoard, claim: Claim): Promise<void> => {
-    const verb = pick(['complete', 'complete', 'heartbeat', 'release']);
-    const answer = await endClaim(through.server, claim, verb);
-    if (answer.status === 200 && verb === 'complete') completed.add(claim.run_id);
-    else if (answer.status !== 200)
-      expect(answer.body).toMatchObject({ code: 'claim_lost', reason: 'superseded' });
-    if (answer.status === 200 && verb === 'heartbeat') await endAs(through, claim);
-  };
-  const work = async (index: number): Promise<void> => {
-    while (!isOver) {
-      const through = pick(boards);
-      const answer = await through.claims('work', { worker: `w${index}`, max: 3 });
-      // Each takeover has it decided again, and these come in a loop.
-      if (answer.code === 'rate_limited') continue;
-      await Promise.all(claimsOf(answer).map((claim) => endAs(through, claim)));
-    }
-  };
-  const seize = async (index: number): Promise<void> => {
-    while (!isOver) {
-      const through = pick(boards);
-      const { lane } = (await through.call('GET', '/lanes/work')).body;
-      if (lane.backlog.running < 5) continue;
-      // Not by expiry: what is left to its lease would last longer than the test.
-      const answer = await takeOver(through, pick(['release', 'adopt']), `w${index}`);
-      await Promise.all(claimsOf(answer).map((claim) => endAs(through, claim)));
-    }
-  };
-  const untilDone = async (): Promise<void> => {
-    const deadline = performance.now() + 20_000;
-    while (performance.now() < deadline) {
-      if ((await board.call('GET', '')).body.board.counts.done === TASKS) break;
-    }
-    isOver = true;
-  };
-  await Promise.all([
-    untilDone(),
-    ...Array.from({ length: WORKERS }, (_, index) => work(index)),
-    seize(0),
-    seize(1),
-  ]);
-  const { fold, runs } = await auditBoard(servers.database.sql, board.name);
-  expect(fold.counts.done).toBe(TASKS);
-  expect(fold.peaks.get('work')).toBeLessThanOrEqual(20);
-  expect(completed.size).toBe(TASKS);
-  expect(runs.filter((run) => run.outcome === 'completed')).toHaveLength(TASKS);
-  // The race was one: takeovers did find claims of others.
-  expect(await expectFenced(board)).toBeGreaterThan(10);
-  expect(only((await board.call('GET', '/lanes')).body.lanes as { epoch: number }[]).epoch).toBeGreaterThan(
-    5,
-  );
-});
+    const endAs = async (through: TestBoard, claim: Claim): Promise<void> => {
+      const verb = pick(['complete', 'complete', 'heartbeat', 'release']);
+      const answer = await endClaim(through.server, claim, verb);
+      if (answer.status === 200 && verb === 'complete') completed.add(claim.run_id);
+      else if (answer.status !== 200)
+        expect(answer.body).toMatchObject({ code: 'claim_lost', reason: 'superseded' });
+      if (answer.status === 200 && verb === 'heartbeat') await endAs(through, claim);
+    };
+    const work = async (index: number): Promise<void> => {
+      while (!isOver) {
+        const through = pick(boards);
+        const answer = await through.claims('work', { worker: `w${index}`, max: 3 });
+        // Each takeover has it decided again, and these come in a loop.
+        if (answer.code === 'rate_limited') continue;
+        await Promise.all(claimsOf(answer).map((claim) => endAs(through, claim)));
+      }
+    };
+    const seize = async (index: number): Promise<void> => {
+      while (!isOver) {
+        const through = pick(boards);
+        const { lane } = (await through.call('GET', '/lanes/work')).body;
+        if (lane.backlog.running < 5) continue;
+        // Not by expiry: what is left to its lease would last longer than the test.
+        const answer = await takeOver(through, pick(['release', 'adopt']), `w${index}`);
+        await Promise.all(claimsOf(answer).map((claim) => endAs(through, claim)));
+      }
+    };
+    const untilDone = async (): Promise<void> => {
+      const deadline = performance.now() + DONE_WITHIN_MS;
+      while (performance.now() < deadline) {
+        if ((await board.call('GET', '')).body.board.counts.done === TASKS) break;
+      }
+      isOver = true;
+    };
+    await Promise.all([
+      untilDone(),
+      ...Array.from({ length: WORKERS }, (_, index) => work(index)),
+      seize(0),
+      seize(1),
+    ]);
+    const { fold, runs } = await auditBoard(servers.database.sql, board.name);
+    expect(fold.counts.done).toBe(TASKS);
+    expect(fold.peaks.get('work')).toBeLessThanOrEqual(20);
+    expect(completed.size).toBe(TASKS);
+    expect(runs.filter((run) => run.outcome === 'completed')).toHaveLength(TASKS);
+    // The race was one: takeovers did find claims of others.
+    expect(await expectFenced(board)).toBeGreaterThan(10);
+    expect(only((await board.call('GET', '/lanes')).body.lanes as { epoch: number }[]).epoch).toBeGreaterThan(
+      5,
+    );
+  },
+  2 * DONE_WITHIN_MS,
+);
