@@ -14,6 +14,7 @@ import {
   type Family,
   type FamilyChange,
   mayMove,
+  movedTask,
   moveTasks,
   NO_CHANGE,
   NO_FAMILY,
@@ -126,8 +127,7 @@ function withMoved(family: Family, settled: readonly Settled[]): Family {
   const members = new Map(family);
   for (const { held, after } of settled) {
     const member = members.get(held.id);
-    if (member !== undefined)
-      members.set(held.id, { ...member, status: after.status, version: member.version + 1 });
+    if (member !== undefined) members.set(held.id, movedTask({ before: member, after }));
   }
   return members;
 }

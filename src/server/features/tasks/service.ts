@@ -45,6 +45,7 @@ export { decideEnd, type End, isSatisfied, mayMove, UNTYPED, type Verdict } from
 export {
   type LockedTask,
   lockedColumns,
+  movedTask,
   moveTasks,
   reviewOf,
   type TaskAfter,

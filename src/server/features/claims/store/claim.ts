@@ -67,7 +67,7 @@ export type ClaimedFrom = 'ready' | 'review';
 /** Which tasks may fill the slots. */
 export interface ClaimFilter {
   /**
-   * Default: ready. From review the slots are all of one worker: nobody reviews his own work.
+   * Default: ready. From review the slots are all of one worker: nobody reviews his own work. A worker is one of a lane; the same name on another lane is another.
    */
   readonly from?: ClaimedFrom;
   /** This task and no other. */
@@ -106,7 +106,8 @@ export async function claimReady(
   const whose =
     from === 'ready'
       ? sql`t.lane = want.lane`
-      : sql`t.reviewer = want.lane AND t.implementer_worker IS DISTINCT FROM ${slots[0]?.worker ?? ''}`;
+      : sql`t.reviewer = want.lane
+          AND NOT (t.implementer_lane IS NOT DISTINCT FROM want.lane AND t.implementer_worker IS NOT DISTINCT FROM ${slots[0]?.worker ?? ''})`;
   const waiting = from === 'ready' ? sql`'ready'` : sql`'review'`;
   const ready =
     namedTaskId === null

@@ -108,6 +108,25 @@ function reviewColumnsOf(review: ReviewPhase | null) {
   };
 }
 
+/** The row as a move leaves it, but for its times: what a second move of the same transaction starts from. */
+export function movedTask<T extends LockedTask>({ before, after }: { before: T; after: TaskAfter }): T {
+  return {
+    ...before,
+    ...blockOf(before, after),
+    ...reviewColumnsOf(after.review === undefined ? reviewOf(before) : after.review),
+    status: after.status,
+    version: before.version + 1,
+    lane: after.lane === undefined ? before.lane : after.lane,
+    attempt: after.attempt ?? before.attempt,
+    unmet_parents: after.unmetParents ?? before.unmet_parents,
+    consecutive_failures: after.consecutiveFailures ?? before.consecutive_failures,
+    protocol_violations: after.protocolViolations ?? before.protocol_violations,
+    block_streak: after.streak?.length ?? before.block_streak,
+    streak_kind: after.streak === undefined ? before.streak_kind : after.streak.kind,
+    archived_from: after.archivedFrom === undefined ? before.archived_from : after.archivedFrom,
+  };
+}
+
 /** Writes the moves of locked tasks. Every one of them must take: its row is locked and its version was just read. */
 export async function moveTasks(tx: Tx, boardId: number, moves: readonly TaskMove[]): Promise<void> {
   const items = moves.map(({ before, after }) => ({
