@@ -260,10 +260,13 @@ test('a takeover of several transactions stops where a newer one has begun, and 
       taken.push(seize('second'));
       await untilStanding(sql, 'lanes.lock', 'row');
     });
-    // The first goes on behind the second's first transaction, and finds that the lane is not its any more.
-    expect((await taken[0])?.adopted.length).toBe(1);
+    // The second one's first transaction is over; whichever has the lane next, the second one comes to stand at the task that is held.
+    const first = held.find(({ task }) => parseId('task', task.id) === early)?.task.id ?? '';
+    await board.until(first, ({ claim }) => claim?.worker === 'second', 'is the second one’s');
     await untilStanding(sql, 'claims.lock_taken', 'row');
   });
+  // The first goes on behind that, and finds that the lane is not its any more.
+  expect((await taken[0])?.adopted.length).toBe(1);
   const { adopted } = (await taken[1]) ?? { adopted: [] };
   expect(adopted.map(({ hold }) => hold.taskId).sort()).toEqual([early, late]);
   for (const { task } of held) expect((await board.read(task.id)).claim).toMatchObject({ worker: 'second' });
