@@ -260,13 +260,13 @@ test('a takeover of several transactions stops where a newer one has begun, and 
       taken.push(seize('second'));
       await untilStanding(sql, 'lanes.lock', 'row');
     });
-    // The second one's first transaction is over; whichever has the lane next, the second one comes to stand at the task that is held.
+    // A first transaction is over. Mostly the second one has the lane next; the first one may be quicker, and then stands there itself.
     const first = held.find(({ task }) => parseId('task', task.id) === early)?.task.id ?? '';
-    await board.until(first, ({ claim }) => claim?.worker === 'second', 'is the second one’s');
+    await board.until(first, ({ claim }) => claim?.worker !== 'old', 'is the old one’s no more');
     await untilStanding(sql, 'claims.lock_taken', 'row');
   });
-  // The first goes on behind that, and finds that the lane is not its any more.
-  expect((await taken[0])?.adopted.length).toBe(1);
+  // The first goes on behind that, and finds that the lane is not its any more; unless it was through before.
+  expect([1, 2]).toContain((await taken[0])?.adopted.length);
   const { adopted } = (await taken[1]) ?? { adopted: [] };
   expect(adopted.map(({ hold }) => hold.taskId).sort()).toEqual([early, late]);
   for (const { task } of held) expect((await board.read(task.id)).claim).toMatchObject({ worker: 'second' });
