@@ -83,7 +83,8 @@ export class ClaimTokens {
         sub: `lane:${claim.board}/${claim.lane}`,
         jti: claim.runId,
         iat: issuedAtSeconds,
-        nbf: issuedAtSeconds,
+        // Others verify it by their own clocks, which may be a little behind the database's.
+        nbf: issuedAtSeconds - CLOCK_TOLERANCE_SECONDS,
         exp: expiresAtSeconds,
         board: claim.board,
         lane: claim.lane,

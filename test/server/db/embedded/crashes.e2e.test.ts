@@ -75,7 +75,8 @@ describe.each(identities)('the embedded Postgres of $label', ({ runAs }) => {
     const busy = query(url, 'SELECT pg_sleep(600)').catch(() => undefined);
     process.kill(await findBackend(clusterDir), 'SIGSTOP');
     const { millis } = await server.stop();
-    await busy;
+    // How the client takes it is no part of this: its connection may have been frozen before it was one.
+    void busy;
     expect(millis).toBeLessThan(4_000);
     await waitUntilNoProcess(clusterDir, 1_000);
     await expectRestart(dataDir, runAs);

@@ -3,7 +3,7 @@ import type { Claim } from '../../../../src/contract/claims.ts';
 import { LIMITS } from '../../../../src/contract/constants.ts';
 import type { Event } from '../../../../src/contract/events.ts';
 import { TAKEOVER_MODES } from '../../../../src/contract/statuses.ts';
-import { openDatabase } from '../../../../src/server/db/client.ts';
+import { openDatabase, type Sql } from '../../../../src/server/db/client.ts';
 import { transaction } from '../../../../src/server/db/tx.ts';
 import { Takeovers } from '../../../../src/server/features/claims/service.ts';
 import { memoryOf } from '../../../../src/server/features/claims/takeover/takeover.ts';
@@ -218,12 +218,35 @@ describe('a takeover', () => {
   });
 });
 
+function latch(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}
+
+/** Called before each transaction of a takeover, with its number from 1; the transaction begins when it resolves. */
+type Gate = (transaction: number) => Promise<void>;
+
+function gated(sql: Sql, gate: Gate): Sql {
+  let count = 0;
+  const begin = async (...parameters: unknown[]): Promise<unknown> => {
+    count += 1;
+    await gate(count);
+    return Reflect.apply(sql.begin, sql, parameters);
+  };
+  return new Proxy(sql, {
+    get: (target, name) => (name === 'begin' ? begin : Reflect.get(target, name)),
+  });
+}
+
 /** Takeovers whose transactions carry one claim each, or so many. */
-function slowTakeovers(takenMax?: number, perTurnMax = 1): Takeovers {
+function slowTakeovers(takenMax?: number, perTurnMax = 1, gate: Gate = async () => undefined): Takeovers {
   const { cold, close } = openDatabase({ url: servers.database.url, hotConnectionsMax: 1 });
   onTestFinished(close);
   const parts = {
-    sql: cold,
+    sql: gated(cold, gate),
     wake: { ring: () => undefined },
     ids: new IdSource(new DatabaseClock()),
     configs: { forget: () => undefined },
@@ -246,24 +269,32 @@ test('a takeover of several transactions stops where a newer one has begun, and 
   const [early, late] = held.map(({ task }) => parseId('task', task.id) ?? '').sort();
   const [row] = await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`;
   const ref = { id: row?.id ?? 0, name: board.name, incarnation: '' };
-  const takeovers = slowTakeovers();
+  const comeBetween = latch();
+  const firstIsOver = latch();
+  // The fence and one claim; the next one only when the second takeover has begun, which goes on only then.
+  const first = slowTakeovers(undefined, 1, async (transaction) => {
+    if (transaction > 2) await comeBetween.opened;
+  });
+  const second = slowTakeovers(undefined, 1, async (transaction) => {
+    if (transaction > 1) await firstIsOver.opened;
+  });
   const caller = { kind: 'key', keyId: 'key_test', role: 'admin' } as never;
-  const seize = (worker: string) =>
+  const seize = (takeovers: Takeovers, worker: string) =>
     takeovers.takeOver({ caller, board: ref, lane: 'work', body: { mode: 'adopt', worker } });
   const taken: ReturnType<typeof seize>[] = [];
-  await sql.begin(async (holdsLate) => {
-    await holdsLate`SELECT FROM tasks WHERE id = ${late ?? ''} FOR UPDATE`;
-    await sql.begin(async (holdsEarly) => {
-      await holdsEarly`SELECT FROM tasks WHERE id = ${early ?? ''} FOR UPDATE`;
-      taken.push(seize('first'));
-      await untilStanding(sql, 'claims.lock_taken', 'row');
-      taken.push(seize('second'));
-      await untilStanding(sql, 'lanes.lock', 'row');
-    });
-    // The first goes on behind the second's first transaction, and finds that the lane is not its any more.
-    expect((await taken[0])?.adopted.length).toBe(1);
+  // Held at the fence, both claims are left for the transactions behind it.
+  await sql.begin(async (holder) => {
+    await holder`SELECT FROM tasks WHERE id = ANY(${[early ?? '', late ?? '']}::uuid[]) FOR UPDATE`;
+    taken.push(seize(first, 'first'));
     await untilStanding(sql, 'claims.lock_taken', 'row');
+    taken.push(seize(second, 'second'));
+    await untilStanding(sql, 'lanes.lock', 'row');
   });
+  const earlyTask = held.find(({ task }) => parseId('task', task.id) === early)?.task.id ?? '';
+  await board.until(earlyTask, ({ claim }) => claim?.worker === 'second', 'is the second one’s');
+  comeBetween.open();
+  expect((await taken[0])?.adopted.length).toBe(1);
+  firstIsOver.open();
   const { adopted } = (await taken[1]) ?? { adopted: [] };
   expect(adopted.map(({ hold }) => hold.taskId).sort()).toEqual([early, late]);
   for (const { task } of held) expect((await board.read(task.id)).claim).toMatchObject({ worker: 'second' });
