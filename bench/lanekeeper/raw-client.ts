@@ -132,6 +132,11 @@ class RawClient implements Pick<Driver, 'fill' | 'runCycles' | 'close'> {
       blocked_kind: null,
       actor: { type: 'key', id: 'raw' },
       created_by_run: null,
+      delegation_id: null,
+      delegation_depth: 0,
+      is_followed: false,
+      is_system: false,
+      origin: null,
       unmet_parents: 0,
       parents: [],
     };

@@ -31,6 +31,8 @@ const CODE_FACTS: CodeFacts = {
   claim_lost: { status: 409, retryable: false },
   task_not_claimable: { status: 409, retryable: true },
   claim_mode_mismatch: { status: 409, retryable: false },
+  delegation_capacity: { status: 409, retryable: true },
+  lease_lost: { status: 409, retryable: false },
   idempotency_in_flight: { status: 409, retryable: true },
   lane_has_claims: { status: 409, retryable: true },
   version_mismatch: { status: 412, retryable: false },

@@ -1,5 +1,6 @@
 /** Boards: the unit of isolation, ordering and sharding. */
 import { z } from 'zod';
+import { LIMITS } from './constants.ts';
 import { BoardName, Cursor, LaneName, Timestamp } from './identifiers.ts';
 import { defineRoute } from './route.ts';
 import { TASK_STATUSES } from './statuses.ts';
@@ -7,6 +8,9 @@ import { absent, NextPageToken, PageQuery } from './values.ts';
 
 /** A month, as far as anybody plans. */
 const STRANDED_AFTER_SECONDS_MAX = 86_400 * 30;
+
+/** Not pinned: a fan-out of a hundred each is ten thousand tasks at once. */
+const DELEGATION_CAPACITY_MAX = 100;
 
 /** Settings take effect with the next claim; unnamed ones keep their value. */
 const settingsShape = {
@@ -16,6 +20,17 @@ const settingsShape = {
     .min(1)
     .max(STRANDED_AFTER_SECONDS_MAX)
     .describe('A task that nobody has claimed this long after it became ready is stranded.'),
+  delegation_capacity: z
+    .int()
+    .min(1)
+    .max(DELEGATION_CAPACITY_MAX)
+    .describe('Running delegations of one capacity key.'),
+  synthesizer_lane: LaneName.nullable().describe('Whose workers make replies of outcomes; null: nobody.'),
+  synthesize_platforms: z
+    .array(z.string().min(1).max(LIMITS.originCharactersMax))
+    .max(LIMITS.labelsMax)
+    .describe('Where subscriptions are for a reply rather than for the plain text, unless they say so.'),
+  default_owner: z.string().min(1).max(128).nullable().describe('Of deliveries that name none.'),
 };
 
 export const BoardSettings = z.object(settingsShape).meta({ id: 'BoardSettings' });
@@ -24,6 +39,10 @@ export type BoardSettings = z.infer<typeof BoardSettings>;
 const BoardSettingsPatch = z.strictObject({
   paused: absent(settingsShape.paused),
   stranded_after_seconds: absent(settingsShape.stranded_after_seconds),
+  delegation_capacity: absent(settingsShape.delegation_capacity),
+  synthesizer_lane: settingsShape.synthesizer_lane.optional().describe('null: nobody.'),
+  synthesize_platforms: absent(settingsShape.synthesize_platforms),
+  default_owner: settingsShape.default_owner.optional().describe('null: nobody.'),
 });
 
 export const BoardCounts = z

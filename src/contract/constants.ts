@@ -19,6 +19,7 @@ export const HEADERS = {
   prefer: 'Prefer',
   preferenceApplied: 'Preference-Applied',
   traceparent: 'traceparent',
+  origin: 'Lanekeeper-Origin',
 } as const;
 
 export const CLOSE_CODES = {
@@ -84,6 +85,22 @@ export const LIMITS = {
   /** Of one task that is taken over from another board. Not pinned: far more than anybody reads; the newest are kept. */
   importedRunsMax: 1000,
   importedCommentsMax: 1000,
+  /** Of each part of an origin but its context. Not pinned: platforms' ids are far shorter. */
+  originCharactersMax: 255,
+  originContextCharactersMax: 2000,
+  /** Not pinned: a paragraph; what is longer is context. */
+  goalCharactersMax: 4000,
+  toolsetsMax: 50,
+  /** Pinned by the domain: fan-out and depth. */
+  delegationTasksMax: 100,
+  delegationDepthMax: 3,
+  /** Of all results of a delegation together. Not pinned: four of the largest there are; the task itself has the rest. */
+  delegationResultsBytesMax: 1024 * 1024,
+  /** The same in its event, which goes to every watcher. */
+  delegationEventBytesMax: 64 * 1024,
+  /** Not pinned: a gateway that needs longer than an hour for a message is gone. */
+  deliveryLeaseSecondsMax: 3600,
+  webhookUrlCharactersMax: 2000,
   /** Labels of a lane or task: enough for any real tagging, small enough to send with every event. */
   labelsMax: 50,
 } as const;

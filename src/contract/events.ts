@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { BoardParams } from './boards.ts';
 import { LIMITS } from './constants.ts';
-import { BoardName, Cursor, LaneName, RunId, TaskId, Timestamp } from './identifiers.ts';
+import { BoardName, Cursor, DelegationId, LaneName, RunId, TaskId, Timestamp } from './identifiers.ts';
 import { Lane } from './lanes.ts';
 import { defineRoute } from './route.ts';
 import { EventKind } from './statuses.ts';
@@ -22,7 +22,7 @@ export const Event = z
     worker: z.string().optional(),
     attempt: z.int().optional(),
     task_version: z.int().optional(),
-    delegation_id: z.string().optional(),
+    delegation_id: DelegationId.optional(),
     actor: Actor,
     data: z.record(z.string(), z.json()),
   })

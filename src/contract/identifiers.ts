@@ -37,6 +37,9 @@ export const KeyId = typeId('key', 'KeyId');
 export const CommentId = typeId('cmt', 'CommentId');
 export const MessageId = typeId('msg', 'MessageId');
 export const OperationId = typeId('op', 'OperationId');
+export const DelegationId = typeId('deleg', 'DelegationId');
+export const SubscriptionId = typeId('sub', 'SubscriptionId');
+export const DeliveryId = typeId('dlv', 'DeliveryId');
 
 /** What a task answers to in a path: its id or its external_ref. */
 export const TaskReference = z.string().min(1).max(255).meta({ id: 'TaskReference' });

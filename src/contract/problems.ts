@@ -34,6 +34,8 @@ export const PROBLEMS = {
   claim_lost: { status: 409, title: 'The claim is no longer held by this run', retryable: false },
   task_not_claimable: { status: 409, title: 'The task cannot be claimed now', retryable: true },
   claim_mode_mismatch: { status: 409, title: 'The lane is not claimed this way', retryable: false },
+  delegation_capacity: { status: 409, title: 'As many delegations as allowed are running', retryable: true },
+  lease_lost: { status: 409, title: 'The lease of the delivery is over', retryable: false },
   idempotency_in_flight: {
     status: 409,
     title: 'The first request with this key is still running',

@@ -111,6 +111,17 @@ export const EVENT_KINDS = [
 export const EventKind = z.enum(EVENT_KINDS).meta({ id: 'EventKind' });
 export type EventKind = z.infer<typeof EventKind>;
 
+export const DELEGATION_STATUSES = ['running', 'completed', 'partial', 'failed', 'cancelled'] as const;
+export type DelegationStatus = (typeof DELEGATION_STATUSES)[number];
+
+/** direct: the text of the outcome; synthesize: a reply made of it; silent: nothing is sent. */
+export const DELIVERY_MODES = ['direct', 'synthesize', 'silent'] as const;
+export type DeliveryMode = (typeof DELIVERY_MODES)[number];
+
+/** pending: to be sent, now or after a pause; synthesizing: its text is being made; leased: with a gateway. */
+export const DELIVERY_STATUSES = ['pending', 'synthesizing', 'leased', 'acked', 'dead'] as const;
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
 export const ROLES = ['admin', 'orchestrator', 'observer', 'lane'] as const;
 export const Role = z.enum(ROLES).meta({ id: 'Role' });
 export type Role = z.infer<typeof Role>;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { BoardParams } from './boards.ts';
 import { LIMITS } from './constants.ts';
-import { Cursor, LaneName, PageToken, TaskReference, Timestamp } from './identifiers.ts';
+import { Cursor, DelegationId, LaneName, PageToken, TaskReference, Timestamp } from './identifiers.ts';
 import { defineRoute } from './route.ts';
 import { Run } from './runs.ts';
 import {
@@ -65,6 +65,8 @@ export const listTasks = defineRoute({
     label: WordsParameter.optional().describe('Comma-separated key:value pairs; all must match.'),
     tenant: WordsParameter.optional(),
     parent: TaskReference.optional().describe('Only tasks that wait, or waited, for this one.'),
+    delegation: DelegationId.optional(),
+    session_id: z.string().min(1).max(LIMITS.originCharactersMax).optional().describe('Of the origin.'),
     q: z.string().min(1).max(200).optional().describe('Part of the title, in any case.'),
     order: z.enum(TASK_ORDERS).optional(),
     include: z

@@ -4,6 +4,7 @@ import { LIMITS } from './constants.ts';
 import {
   BoardName,
   CommentId,
+  DelegationId,
   ExternalRef,
   LaneName,
   RunId,
@@ -11,7 +12,9 @@ import {
   TaskReference,
   Timestamp,
 } from './identifiers.ts';
+import { Origin, OriginBody } from './origins.ts';
 import { BlockKind, TaskStatus } from './statuses.ts';
+import { SubscribeBody } from './subscriptions.ts';
 import { Actor, absent, JsonValue, Labels, Metadata, Reason, Summary, textOfBytes } from './values.ts';
 
 const TaskClaim = z
@@ -70,6 +73,8 @@ export const Task = z
     ),
     blocked: z.object({ kind: BlockKind.nullable(), reason: z.string().nullable() }).nullable(),
     claim: TaskClaim.nullable(),
+    delegation_id: DelegationId.nullable(),
+    origin: Origin.nullable(),
     comment_count: z.int(),
     created_by: Actor,
     created_at: Timestamp,
@@ -113,6 +118,12 @@ export const CreateTaskBody = z
     idempotency_key: absent(z.string().min(1).max(255)),
     parents: absent(z.array(ParentReference).max(LIMITS.parentsMax)).describe(
       'Tasks that must be done first. In a batch "#0" is its first entry; only earlier ones may be named.',
+    ),
+    origin: absent(OriginBody).describe(
+      'Not under a claim token. The header Lanekeeper-Origin wins over it.',
+    ),
+    subscribe: absent(z.union([z.literal(false), SubscribeBody])).describe(
+      'Who is told the outcome. Default: the origin, where it is routable; false: nobody. Not under a claim token.',
     ),
     ...changeable,
   })

@@ -9,6 +9,7 @@ import { assert } from '../kernel/assert.ts';
 import type { ActorRef } from '../kernel/principal.ts';
 import type { Tx } from './client.ts';
 import { BoardGoneError } from './failures.ts';
+import { outboxOf } from './outbox.ts';
 
 export interface NewEvent {
   readonly kind: EventKind;
@@ -18,6 +19,7 @@ export interface NewEvent {
   readonly worker?: string | null;
   readonly attempt?: number | null;
   readonly taskVersion?: number | null;
+  readonly delegationId?: string | null;
   readonly actor: ActorRef;
   readonly data: Readonly<Record<string, unknown>>;
 }
@@ -64,16 +66,19 @@ export async function appendEvents(tx: Tx, boardId: number, change: LogChange): 
       RETURNING seq, config_version, clock_timestamp() AS at
     ),
     written AS (
-      INSERT INTO events (board_id, seq, kind, at, task_id, run_id, lane, worker, attempt, task_version, actor_type, actor_id, data)
+      INSERT INTO events (board_id, seq, kind, at, task_id, run_id, lane, worker, attempt, task_version, delegation_id, actor_type, actor_id,
+        data)
       SELECT ${boardId}, bumped.seq - ${events.length} + item.ordinality, item.kind, bumped.at, item.task_id, item.run_id, item.lane,
-        item.worker, item.attempt, item.task_version, item.actor_type, item.actor_id, item.data::jsonb
+        item.worker, item.attempt, item.task_version, item.delegation_id, item.actor_type, item.actor_id, item.data::jsonb
       FROM bumped, unnest(
         ${column((event) => event.kind)}::text[], ${column((event) => event.taskId)}::uuid[], ${column((event) => event.runId)}::uuid[],
         ${column((event) => event.lane)}::text[], ${column((event) => event.worker)}::text[], ${column((event) => event.attempt)}::int[],
-        ${column((event) => event.taskVersion)}::int[], ${column((event) => event.actor.type)}::text[],
+        ${column((event) => event.taskVersion)}::int[], ${column((event) => event.delegationId)}::uuid[], ${column((event) => event.actor.type)}::text[],
         ${column((event) => event.actor.id)}::text[], ${column((event) => JSON.stringify(event.data))}::text[]
-      ) WITH ORDINALITY AS item (kind, task_id, run_id, lane, worker, attempt, task_version, actor_type, actor_id, data, ordinality)
-    )
+      ) WITH ORDINALITY AS item (kind, task_id, run_id, lane, worker, attempt, task_version, delegation_id, actor_type, actor_id, data, ordinality)
+      RETURNING seq, kind, at, task_id, delegation_id
+    ),
+    ${outboxOf(tx, boardId)}
     SELECT seq, config_version FROM bumped`;
   if (row === undefined) throw new BoardGoneError(`board ${boardId} has no counter row`);
   return { seq: row.seq, configVersion: row.config_version };

@@ -10,7 +10,7 @@ import { v7 } from 'uuid';
 import { assert } from './assert.ts';
 import type { Clock } from './clock.ts';
 
-export type IdPrefix = 'task' | 'run' | 'key' | 'cmt' | 'msg' | 'op';
+export type IdPrefix = 'task' | 'run' | 'key' | 'cmt' | 'msg' | 'op' | 'deleg' | 'sub' | 'dlv';
 
 /** A UUID in its usual text form, as the database has it. */
 export type Uuid = string & { readonly uuid: unique symbol };

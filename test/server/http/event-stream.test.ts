@@ -223,6 +223,7 @@ function rowOf(seq: number): LogRow {
     worker: null,
     attempt: null,
     task_version: null,
+    delegation_id: null,
     actor_type: 'system',
     actor_id: 'test',
     data: {},

@@ -26,6 +26,7 @@ export const events = pgTable(
     worker: text('worker'),
     attempt: integer('attempt'),
     taskVersion: integer('task_version'),
+    delegationId: uuid('delegation_id'),
     actorType: text('actor_type').notNull(),
     actorId: text('actor_id').notNull(),
     data: jsonb('data').notNull(),

@@ -38,6 +38,10 @@ export const tasks = pgTable(
     runAt: at('run_at'),
     /** Some task waits, or waited, for this one: its completion has to look for them. */
     hasChildren: boolean('has_children').notNull().default(false),
+    /** A delegation or somebody subscribed hangs on it: its end is decided under locks. */
+    isFollowed: boolean('is_followed').notNull().default(false),
+    /** The server's own, like the making of a reply: no list shows it. */
+    isSystem: boolean('is_system').notNull().default(false),
     /** Of the work under review: the attempt whose result it is. Not null: claims, retries and unblocking lead back to review. */
     resultAttempt: integer('result_attempt'),
     /** The lane that may claim the task from review; null: people decide. */
@@ -124,6 +128,12 @@ export const taskDetails = pgTable(
     createdById: text('created_by_id').notNull(),
     /** The run under whose claim token it was created: at most 100 each. */
     createdByRun: uuid('created_by_run'),
+    /** Where it was asked for, and that session, by which tasks are listed. */
+    origin: jsonb('origin'),
+    originSession: text('origin_session'),
+    delegationId: uuid('delegation_id'),
+    /** How deep in delegations: 0 outside of any. What a run creates is as deep as its own task. */
+    delegationDepth: smallint('delegation_depth').notNull().default(0),
   },
   (table) => [
     primaryKey({ name: 'task_details_pkey', columns: [table.boardId, table.taskId] }),
@@ -136,6 +146,12 @@ export const taskDetails = pgTable(
     index('task_details_created_by_run_index')
       .on(table.boardId, table.createdByRun)
       .where(sql`created_by_run IS NOT NULL`),
+    index('task_details_delegation_index')
+      .on(table.boardId, table.delegationId, table.taskId)
+      .where(sql`delegation_id IS NOT NULL`),
+    index('task_details_origin_session_index')
+      .on(table.boardId, table.originSession, table.taskId)
+      .where(sql`origin_session IS NOT NULL`),
     check('task_details_created_by_type_check', sql`${table.createdByType} IN ('key', 'claim', 'system')`),
   ],
 );

@@ -37,7 +37,14 @@ export interface BoardRef {
 
 const DEFAULT_BOARD = 'default';
 /** Pinned by the domain. */
-const DEFAULT_SETTINGS: BoardSettings = { paused: false, stranded_after_seconds: 300 };
+const DEFAULT_SETTINGS: BoardSettings = {
+  paused: false,
+  stranded_after_seconds: 300,
+  delegation_capacity: 3,
+  synthesizer_lane: null,
+  synthesize_platforms: ['telegram'],
+  default_owner: null,
+};
 /** Boards are few; a deleted one is forgotten by this server within the age, and no write to it can succeed meanwhile. */
 const DIRECTORY_BOARDS_MAX = 10_000;
 const DIRECTORY_AGE_MS = 1000;

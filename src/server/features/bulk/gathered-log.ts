@@ -3,17 +3,17 @@
  * held while the next task is worked on, and every claim and end of the board would wait for that.
  */
 import type { Tx } from '../../db/client.ts';
-import { appendEvents, type LogChange, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
-import { addCounts } from '../tasks/service.ts';
+import type { NewEvent, StatusCounts } from '../../db/event-log.ts';
+import { addCounts, appendChange, type TaskChange } from '../tasks/service.ts';
 
 export class GatheredLog {
-  #changes: LogChange[] = [];
+  #changes: TaskChange[] = [];
 
   get length(): number {
     return this.#changes.length;
   }
 
-  readonly append = (change: LogChange): Promise<void> => {
+  readonly append = (change: TaskChange): Promise<void> => {
     this.#changes.push(change);
     return Promise.resolve();
   };
@@ -30,6 +30,7 @@ export class GatheredLog {
       (sum, change) => addCounts(sum, change.counts ?? {}),
       {},
     );
-    await appendEvents(tx, boardId, { events, counts });
+    const departures = this.#changes.flatMap((change) => change.departures ?? []);
+    await appendChange(tx, boardId, { events, counts, departures });
   }
 }

@@ -1,13 +1,14 @@
 /** Decides and writes the ends of locked holds: the state machine's verdicts, their runs, their events, in one go. */
 import type { EventKind, Outcome } from '../../../contract/statuses.ts';
 import type { Tx } from '../../db/client.ts';
-import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
+import { countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
 import { assert } from '../../kernel/assert.ts';
 import { TASK_BACKOFF } from '../../kernel/backoff.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 import {
   addCounts,
+  appendChange,
   decideEnd,
   type End,
   eventTextOf,
@@ -102,10 +103,11 @@ export async function settleEndings(
   const counts: StatusCounts = {};
   for (const { held, verdict } of settled) countMove(counts, held.status, verdict.status);
   const promoted = await promoteWaiting(tx, boardId, settled, family);
-  await appendEvents(tx, boardId, {
+  await appendChange(tx, boardId, {
     isConfigChange,
     events: [...settled.flatMap(eventsOf), ...promoted.events],
     counts: addCounts(counts, promoted.counts),
+    departures: settled.map(({ held, after }) => ({ before: held, after })),
   });
 }
 

@@ -6,10 +6,11 @@
  * behind where it ended then when this transaction has written its own events, and thereby holds the counter row.
  */
 import type { Tx } from '../../db/client.ts';
-import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
+import { countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { addCounts, lockFamily, releaseChildren } from './family.ts';
+import { appendChange } from './join/append.ts';
 import { eventTextOf, type OperationParts } from './operation.ts';
 import { eraseTask, readLogSeq, scrubEvents } from './store/delete.ts';
 import { lockTasks } from './store/link.ts';
@@ -31,7 +32,7 @@ export async function finishDeletion(
 
 /** False: there is no such task. */
 export async function deleteTask(
-  { tx, board, actor, append = (change) => appendEvents(tx, board.id, change) }: OperationParts,
+  { tx, board, actor, append = (change) => appendChange(tx, board.id, change) }: OperationParts,
   id: Uuid,
   reason: string | null,
 ): Promise<boolean> {
@@ -53,7 +54,11 @@ export async function deleteTask(
     actor,
     data: { status_before: before.status, ...(reason === null ? {} : { reason: eventTextOf(reason) }) },
   };
-  await append({ events: [deleted, ...released.events], counts: addCounts(counts, released.counts) });
+  await append({
+    events: [deleted, ...released.events],
+    counts: addCounts(counts, released.counts),
+    departures: [{ before, after: null }],
+  });
   return true;
 }
 

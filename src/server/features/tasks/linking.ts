@@ -4,7 +4,7 @@ import type { TaskGraph } from '../../../contract/links.ts';
 import { FINISHED_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import type { Task } from '../../../contract/tasks.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
-import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
+import { countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { present } from '../../kernel/assert.ts';
@@ -12,10 +12,11 @@ import { formatId, parseId, type Uuid } from '../../kernel/ids.ts';
 import { type ActorRef, actorOf, type ClaimPrincipal, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
+import { appendChange } from './join/append.ts';
 import { taskNotFound } from './operation.ts';
 import { findParent, tooManyChildren } from './parentage.ts';
 import { isSatisfied, startOf } from './state.ts';
-import { moveTasks, type TaskAfter } from './store/change.ts';
+import { type LockedTask, moveTasks, type TaskAfter } from './store/change.ts';
 import { lockClaimOfRun } from './store/create.ts';
 import { readGraph } from './store/graph.ts';
 import {
@@ -142,7 +143,7 @@ async function link(
   if (isMet) return appendOnly(tx, board, [linked]);
   if (child.status !== 'ready') {
     await addUnmetParents(tx, board.id, new Map([[child.id, 1]]));
-    return appendOnly(tx, board, [linked]);
+    return appendOnly(tx, board, [linked], [child]);
   }
   await move(tx, board, child, { status: 'todo', unmetParents: child.unmet_parents + 1 }, linked);
 }
@@ -191,7 +192,11 @@ async function move(
     actor: event.actor,
     data: { status_before: child.status, status_after: after.status },
   };
-  await appendEvents(tx, board.id, { events: [event, moved], counts });
+  await appendChange(tx, board.id, {
+    events: [event, moved],
+    counts,
+    cut: after.status === 'todo' ? [child] : [],
+  });
 }
 
 const MOVE_EVENTS = {
@@ -201,8 +206,13 @@ const MOVE_EVENTS = {
   review: 'task.review_requested',
 } as const;
 
-async function appendOnly(tx: Tx, board: BoardRef, events: readonly NewEvent[]): Promise<void> {
-  await appendEvents(tx, board.id, { events });
+async function appendOnly(
+  tx: Tx,
+  board: BoardRef,
+  events: readonly NewEvent[],
+  cut: readonly LockedTask[] = [],
+): Promise<void> {
+  await appendChange(tx, board.id, { events, cut });
 }
 
 function linkEvent(

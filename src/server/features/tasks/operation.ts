@@ -5,13 +5,7 @@ import type { Message } from '../../../contract/messages.ts';
 import { type EventKind, FINISHED_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import type { Task } from '../../../contract/tasks.ts';
 import type { Tx } from '../../db/client.ts';
-import {
-  appendEvents,
-  countMove,
-  type LogChange,
-  type NewEvent,
-  type StatusCounts,
-} from '../../db/event-log.ts';
+import { countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
 import { violatedUnique } from '../../db/failures.ts';
 import { excerptOf } from '../../kernel/excerpt.ts';
 import { formatId, type IdSource, type Uuid } from '../../kernel/ids.ts';
@@ -28,6 +22,7 @@ import {
   NO_FAMILY,
   promoteChildren,
 } from './family.ts';
+import { appendChange, type TaskChange } from './join/append.ts';
 import { mayMove, NO_STREAK, type StartStatus, startOf, type Verb } from './state.ts';
 import {
   insertComment,
@@ -100,7 +95,7 @@ export interface OperationParts {
   readonly actor: ActorRef;
   readonly ids: IdSource;
   /** Takes what a verb has to say to the log. Default: it is written at once. Whoever gathers it writes it as the last thing of all. */
-  readonly append?: (change: LogChange) => Promise<unknown>;
+  readonly append?: (change: TaskChange) => Promise<unknown>;
 }
 
 /** What a move writes beyond the task's row and its own event. */
@@ -119,7 +114,7 @@ export class TaskOperation {
   readonly #board: BoardRef;
   readonly #actor: ActorRef;
   readonly #ids: IdSource;
-  readonly #append: (change: LogChange) => Promise<unknown>;
+  readonly #append: (change: TaskChange) => Promise<unknown>;
   readonly #before: FamilyMember;
   /** With those that wait for it, where the verb is one that they care about. */
   readonly #family: Family;
@@ -134,7 +129,7 @@ export class TaskOperation {
     this.#board = board;
     this.#actor = actor;
     this.#ids = ids;
-    this.#append = append ?? ((change) => appendEvents(tx, board.id, change));
+    this.#append = append ?? ((change) => appendChange(tx, board.id, change));
     this.#before = before;
     this.#family = family;
   }
@@ -476,6 +471,7 @@ export class TaskOperation {
     await this.#append({
       events: [...otherEvents, event, ...moved.events],
       counts: addCounts(counts, moved.counts),
+      departures: [{ before, after }],
     });
   }
 }

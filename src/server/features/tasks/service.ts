@@ -32,6 +32,8 @@ export {
   promoteChildren,
 } from './family.ts';
 export { filterOf } from './filter.ts';
+export { appendChange, type TaskChange } from './join/append.ts';
+export { type Overruling, settleDelegations } from './join/settle.ts';
 export { Linking } from './linking.ts';
 export {
   eventTextOf,

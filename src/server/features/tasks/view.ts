@@ -2,6 +2,7 @@
 
 import type { z } from 'zod';
 import type { Message } from '../../../contract/messages.ts';
+import type { Origin } from '../../../contract/origins.ts';
 import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
 import type { Comment as CommentSchema, Task } from '../../../contract/tasks.ts';
 import { TASK_BACKOFF } from '../../kernel/backoff.ts';
@@ -43,12 +44,28 @@ export function taskOf(board: BoardRef, row: ShownTaskRow): Task {
     reviewer: row.reviewer,
     blocked: row.status === 'blocked' ? { kind: row.blocked_kind, reason: row.blocked_reason } : null,
     claim: claimOf(row),
+    delegation_id: row.delegation_id === null ? null : formatId('deleg', row.delegation_id),
+    origin: row.origin === null ? null : originOf(row.origin),
     comment_count: row.comment_count,
     created_by: { type: row.created_by_type, id: row.created_by_id },
     created_at: row.created_at,
     updated_at: row.updated_at,
     status_since: row.status_since,
     finished_at: finishedAt(row),
+  };
+}
+
+/** What is stored has only what was given. */
+export function originOf(stored: Readonly<Record<string, string | null>>): Origin {
+  const part = (name: keyof Origin): string | null => stored[name] || null;
+  return {
+    platform: part('platform'),
+    chat_id: part('chat_id'),
+    thread_id: part('thread_id'),
+    user_id: part('user_id'),
+    session_id: part('session_id'),
+    profile: part('profile'),
+    context: part('context'),
   };
 }
 

@@ -13,6 +13,7 @@ export interface EventRow {
   readonly worker: string | null;
   readonly attempt: number | null;
   readonly task_version: number | null;
+  readonly delegation_id: Uuid | null;
   readonly actor_type: 'key' | 'claim' | 'system';
   readonly actor_id: string;
   readonly data: Record<string, JsonParameter>;
@@ -42,7 +43,7 @@ interface LogRange {
 const EVENT_FRAME_BYTES = 350;
 
 const COLUMNS = (sql: Runner) => sql`
-  seq, kind, at, task_id, run_id, lane, worker, attempt, task_version, actor_type, actor_id, data`;
+  seq, kind, at, task_id, run_id, lane, worker, attempt, task_version, delegation_id, actor_type, actor_id, data`;
 
 /** Only what is stored compressed has to be unpacked to be measured: the rest is as long as it is stored. */
 const BYTES = (sql: Runner) => sql`

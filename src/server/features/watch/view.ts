@@ -26,6 +26,7 @@ export function eventOf(board: BoardRef, row: EventRow): Event {
     ...(row.worker === null ? {} : { worker: row.worker }),
     ...(row.attempt === null ? {} : { attempt: row.attempt }),
     ...(row.task_version === null ? {} : { task_version: row.task_version }),
+    ...(row.delegation_id === null ? {} : { delegation_id: formatId('deleg', row.delegation_id) }),
     actor: { type: row.actor_type, id: row.actor_id },
     data: row.data as Event['data'],
   };

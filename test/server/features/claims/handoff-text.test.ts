@@ -36,6 +36,8 @@ const TASK: Task = {
   reviewer: null,
   blocked: null,
   claim: null,
+  delegation_id: null,
+  origin: null,
   comment_count: 0,
   created_by: { type: 'key', id: 'key_01' },
   created_at: AT,

@@ -29,6 +29,7 @@ function rowsOf(changes: readonly (readonly RowOptions[])[], isCut = false): Log
         worker: null,
         attempt: null,
         task_version: null,
+        delegation_id: null,
         actor_type: 'system' as const,
         actor_id: 'test',
         data: { text: 'x'.repeat(kib * 1024) },

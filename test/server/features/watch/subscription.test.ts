@@ -19,6 +19,7 @@ const rowOf = (seq: number, fields: Partial<LogRow> = {}): LogRow => ({
   worker: null,
   attempt: null,
   task_version: null,
+  delegation_id: null,
   actor_type: 'system',
   actor_id: 'test',
   data: {},

@@ -225,6 +225,8 @@ function claimedRowOf(row: FilledRow, slots: readonly Slot[], from: ClaimedFrom)
     created_by_id: row[27],
     message_count: row[28],
     parent_count: row[29],
+    delegation_id: row[30],
+    origin: row[31],
     unmet_parents: 0, // Or it would not be ready; work under review waits for nobody any more.
     reviewer: from === 'review' ? slot.lane : null,
     claim_lane: slot.lane,

@@ -81,8 +81,8 @@ export async function completeRuns(
       CROSS JOIN LATERAL (
         SELECT FROM tasks t
         WHERE t.board_id = ${boardId} AND t.id = operation.task_id AND t.attempt = operation.attempt AND t.status = 'running'
-          -- What others wait for, what waits itself, and what was being reviewed is decided under locks.
-          AND NOT t.has_children AND t.result_attempt IS NULL AND t.unmet_parents = 0
+          -- What others wait for or hear of, what waits itself, and what was being reviewed is decided under locks.
+          AND NOT t.has_children AND NOT t.is_followed AND t.result_attempt IS NULL AND t.unmet_parents = 0
         FOR NO KEY UPDATE
       ) AS task
     ),
@@ -197,6 +197,8 @@ function completedRowOf(row: CompletedValues, operations: readonly Completion[])
     created_by_id: row[29],
     message_count: row[30],
     parent_count: row[31],
+    delegation_id: row[32],
+    origin: row[33],
     unmet_parents: 0, // As the statement asks.
     reviewer: null,
     run_id: null, // A completed task holds no claim.

@@ -18,6 +18,8 @@ export interface LockedTask {
   readonly max_failures: number;
   readonly unmet_parents: number;
   readonly has_children: boolean;
+  /** A delegation or somebody subscribed hangs on it. */
+  readonly is_followed: boolean;
   /** Not null: the work of this attempt is under review. */
   readonly result_attempt: number | null;
   readonly reviewer: string | null;
@@ -35,7 +37,7 @@ export interface LockedTask {
 /** Of a task `t`: the fields of LockedTask. */
 export const lockedColumns = (sql: Runner) => sql`
   t.id, t.lane, t.status, t.version, t.attempt, t.consecutive_failures, t.protocol_violations, t.max_failures, t.unmet_parents,
-  t.has_children, t.result_attempt, t.reviewer, t.implementer_lane, t.implementer_worker, t.block_streak, t.streak_kind, t.archived_from,
+  t.has_children, t.is_followed, t.result_attempt, t.reviewer, t.implementer_lane, t.implementer_worker, t.block_streak, t.streak_kind, t.archived_from,
   t.blocked_kind, t.blocked_reason, t.run_at`;
 
 /** Scheduled tasks of a board whose time has come, oldest first; another server's are left to it. */

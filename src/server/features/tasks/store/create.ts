@@ -29,6 +29,12 @@ export interface NewTask {
   readonly blocked_kind: BlockKind | null;
   readonly actor: ActorRef;
   readonly created_by_run: Uuid | null;
+  readonly delegation_id: Uuid | null;
+  readonly delegation_depth: number;
+  /** A delegation or somebody subscribed hangs on it from the start. */
+  readonly is_followed: boolean;
+  readonly is_system: boolean;
+  readonly origin: Readonly<Record<string, string>> | null;
   /** Linked once the tasks are made. */
   readonly parents: readonly Uuid[];
 }
@@ -64,16 +70,19 @@ export async function insertTasks(
         ${columnOf(tasks, (task) => task.max_runtime_seconds)}::int[], ${columnOf(tasks, (task) => task.no_progress_seconds)}::int[],
         ${columnOf(tasks, (task) => task.run_at)}::text[], ${columnOf(tasks, (task) => task.blocked_kind)}::text[],
         ${columnOf(tasks, (task) => task.actor.type)}::text[], ${columnOf(tasks, (task) => task.actor.id)}::text[],
-        ${columnOf(tasks, (task) => task.created_by_run)}::uuid[], ${columnOf(tasks, (task) => task.unmet_parents)}::int[], ${columnOf(tasks, (task) => JSON.stringify(eventDataOf(task)))}::text[]
+        ${columnOf(tasks, (task) => task.created_by_run)}::uuid[], ${columnOf(tasks, (task) => task.unmet_parents)}::int[],
+        ${columnOf(tasks, (task) => task.delegation_id)}::uuid[], ${columnOf(tasks, (task) => task.delegation_depth)}::int[],
+        ${columnOf(tasks, (task) => String(task.is_followed))}::text[], ${columnOf(tasks, (task) => String(task.is_system))}::text[],
+        ${columnOf(tasks, (task) => jsonOrNull(task.origin))}::text[], ${columnOf(tasks, (task) => JSON.stringify(eventDataOf(task)))}::text[]
       ) WITH ORDINALITY AS item (id, title, body, status, lane, priority, payload, labels, backoff, tenant, external_ref, idempotency_key,
         traceparent, max_failures, max_runtime_seconds, no_progress_seconds, run_at, blocked_kind, actor_type, actor_id, created_by_run, unmet_parents,
-        data, ordinal)
+        delegation_id, delegation_depth, is_followed, is_system, origin, data, ordinal)
     ),
     detail AS (
       INSERT INTO task_details (board_id, task_id, title, body, payload, labels, backoff, tenant, external_ref, idempotency_key,
-        traceparent, created_by_type, created_by_id, created_by_run)
+        traceparent, created_by_type, created_by_id, created_by_run, delegation_id, delegation_depth, origin, origin_session)
       SELECT ${boardId}, id, title, body, payload::jsonb, labels::jsonb, backoff::jsonb, tenant, external_ref, idempotency_key, traceparent,
-        actor_type, actor_id, created_by_run
+        actor_type, actor_id, created_by_run, delegation_id, delegation_depth, origin::jsonb, nullif(origin::jsonb ->> 'session_id', '')
       FROM item ORDER BY idempotency_key NULLS FIRST, external_ref NULLS FIRST, ordinal
       ON CONFLICT DO NOTHING
       RETURNING task_id
@@ -84,9 +93,10 @@ export async function insertTasks(
     ),
     made AS (
       INSERT INTO tasks AS t (board_id, id, lane, status, priority, version, attempt, unmet_parents, consecutive_failures,
-        protocol_violations, max_failures, max_runtime_seconds, no_progress_seconds, run_at, blocked_kind, status_since, created_at, updated_at)
+        protocol_violations, max_failures, max_runtime_seconds, no_progress_seconds, run_at, blocked_kind, is_followed, is_system, status_since,
+        created_at, updated_at)
       SELECT ${boardId}, id, lane, status, priority, 1, 0, unmet_parents, 0, 0, max_failures, max_runtime_seconds, no_progress_seconds,
-        run_at::timestamptz, blocked_kind, now, now, now
+        run_at::timestamptz, blocked_kind, is_followed::boolean, is_system::boolean, now, now, now
       FROM kept
       RETURNING t.id, t.status, t.run_at, t.created_at
     ),

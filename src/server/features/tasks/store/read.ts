@@ -42,6 +42,8 @@ export interface TaskDetailRow {
   readonly parent_count: number;
   readonly created_by_type: 'key' | 'claim' | 'system';
   readonly created_by_id: string;
+  readonly delegation_id: Uuid | null;
+  readonly origin: Record<string, string | null> | null;
 }
 
 /** The same by position, as taskDetailColumns has them. */
@@ -60,6 +62,8 @@ export type TaskDetailValues = readonly [
   created_by_id: TaskDetailRow['created_by_id'],
   message_count: TaskDetailRow['message_count'],
   parent_count: TaskDetailRow['parent_count'],
+  delegation_id: TaskDetailRow['delegation_id'],
+  origin: TaskDetailRow['origin'],
 ];
 
 export interface TaskClaimRow {
@@ -89,7 +93,7 @@ const TASK_HOT_COLUMNS = (sql: Runner) => sql`
 
 export const taskDetailColumns = (sql: Runner) => sql`
   d.title, d.body, d.payload, d.labels, d.backoff, d.tenant, d.external_ref, d.idempotency_key, d.traceparent, d.comment_count,
-  d.created_by_type, d.created_by_id, d.message_count, d.parent_count`;
+  d.created_by_type, d.created_by_id, d.message_count, d.parent_count, d.delegation_id, d.origin`;
 
 const TASK_COLUMNS = (sql: Runner) => sql`
   ${TASK_HOT_COLUMNS(sql)}, ${taskDetailColumns(sql)},
