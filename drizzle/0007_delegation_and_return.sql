@@ -32,7 +32,7 @@ CREATE TABLE "delegations" (
 	"has_leftovers" boolean DEFAULT false NOT NULL,
 	"created_by_type" text NOT NULL,
 	"created_by_id" text NOT NULL,
-	"created_by_run" uuid,
+	"created_by_task" uuid,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"completed_at" timestamp with time zone,
 	CONSTRAINT "delegations_pkey" PRIMARY KEY("board_id","id"),
@@ -134,6 +134,7 @@ ALTER TABLE "tasks" ADD COLUMN "is_system" boolean DEFAULT false NOT NULL;--> st
 CREATE UNIQUE INDEX "delegation_tasks_task_key" ON "delegation_tasks" USING btree ("board_id","task_id");--> statement-breakpoint
 CREATE INDEX "delegations_capacity_index" ON "delegations" USING btree ("board_id","capacity_key") WHERE status = 'running' AND capacity_key IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "delegations_session_index" ON "delegations" USING btree ("board_id","session_id","id") WHERE session_id IS NOT NULL;--> statement-breakpoint
+CREATE INDEX "delegations_created_by_task_index" ON "delegations" USING btree ("board_id","created_by_task","id") WHERE created_by_task IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "delegations_deadline_index" ON "delegations" USING btree ("deadline_at","board_id") WHERE status = 'running' AND deadline_at IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "delegations_leftovers_index" ON "delegations" USING btree ("board_id","id") WHERE has_leftovers;--> statement-breakpoint
 CREATE INDEX "delegations_status_index" ON "delegations" USING btree ("board_id","status","id");--> statement-breakpoint

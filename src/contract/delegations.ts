@@ -145,6 +145,7 @@ export const createDelegation = defineRoute({
   params: BoardParams,
   body: CreateDelegationBody,
   bodyBytesMax: LIMITS.batchBodyBytesMax,
+  hasOrigin: true,
   isIdempotent: true,
   responses: { 202: DelegationResponse },
   problems: [

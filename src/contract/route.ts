@@ -26,6 +26,8 @@ export interface Route {
   readonly bodyBytesMax?: number;
   /** `Prefer: wait=N` is honoured. */
   readonly isWaitable?: boolean;
+  /** `Lanekeeper-Origin` is honoured. */
+  readonly hasOrigin?: boolean;
   /** `Idempotency-Key` is honoured. */
   readonly isIdempotent?: boolean;
   /** `If-Match` is honoured. */

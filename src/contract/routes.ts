@@ -4,6 +4,14 @@ import { deleteBoard, getBoard, listBoards, patchBoard, putBoard } from './board
 import { bulkTasks, getOperation } from './bulk.ts';
 import { claimTasks, takeOverLane } from './claims.ts';
 import { getContext } from './context.ts';
+import {
+  cancelDelegation,
+  cancelDelegations,
+  createDelegation,
+  getDelegation,
+  listDelegations,
+  steerDelegation,
+} from './delegations.ts';
 import { getSnapshot, listEvents, listTaskEvents } from './events.ts';
 import { importTasks } from './import.ts';
 import { createKey, deleteKey, listKeys, rotateSigningKey, whoami } from './keys.ts';
@@ -119,6 +127,12 @@ export const ROUTES: readonly Route[] = [
   listOutput,
   listTaskRuns,
   listTaskEvents,
+  createDelegation,
+  listDelegations,
+  getDelegation,
+  steerDelegation,
+  cancelDelegation,
+  cancelDelegations,
   claimTasks,
   getRun,
   heartbeatRun,

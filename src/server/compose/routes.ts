@@ -8,6 +8,7 @@ import { bindBoardRoutes } from '../features/boards/routes.ts';
 import { bindBulkRoutes } from '../features/bulk/routes.ts';
 import { BulkService } from '../features/bulk/service.ts';
 import { bindClaimRoutes } from '../features/claims/routes.ts';
+import { bindDelegationRoutes } from '../features/delegations/routes.ts';
 import { bindImportRoutes } from '../features/imports/routes.ts';
 import { bindLaneRoutes } from '../features/lanes/routes.ts';
 import { bindSystemRoutes } from '../features/system/routes.ts';
@@ -72,6 +73,7 @@ export async function bindRoutes(
   bindTaskRoutes(bind, { ...services, wake, idempotency, reads });
   const bulk = new BulkService({ sql, reads, ids: base.ids, tasks, runner: services.bulkRunner });
   bindBulkRoutes(bind, { bulk, boards, idempotency });
+  bindDelegationRoutes(bind, { ...services, wake, idempotency });
   bindImportRoutes(bind, services);
   bindClaimRoutes(bind, { ...services, wake, idempotency: new Idempotency(database.hot) });
   bindWatchRoutes(bind, { feeds, streams, boards, lanes, tasks, reads });

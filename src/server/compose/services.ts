@@ -18,6 +18,7 @@ import { BoardFeeds } from '../features/watch/service.ts';
 import { WatchSessions } from '../features/watch/sessions.ts';
 import type { Base } from './base.ts';
 import { createClaims, createOutages } from './claims.ts';
+import { createDelegations } from './delegations.ts';
 
 export type Services = ReturnType<typeof createServices>;
 
@@ -77,6 +78,7 @@ export function createServices(base: Base) {
     tasks,
     creation,
     linking,
+    ...createDelegations(base, { boards, creation }),
     imports,
     bulkRunner,
     why,

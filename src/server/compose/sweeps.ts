@@ -20,6 +20,8 @@ const FORGET_WORKERS_INTERVAL_MS = 60_000;
 const STRANDED_INTERVAL_MS = 2000;
 /** Between two sweeps of a long operation the others of the server have the database; a short one is done in some 100 ms. */
 const BULK_INTERVAL_MS = 200;
+/** A deadline is kept within a second. */
+const DELEGATION_INTERVAL_MS = 500;
 /** Of two sockets with one worker name the older is closed within a second, wherever it is. */
 const ATTENDANCE_INTERVAL_MS = 500;
 /** A twentieth of the time that a pushed claim has for its claim_ack. */
@@ -60,6 +62,7 @@ export function startSweeps(
   lifecycle.every('presence', PRESENCE_INTERVAL_MS, (signal) => edges.sweep(signal));
   lifecycle.every('workers long gone', FORGET_WORKERS_INTERVAL_MS, () => presence.forgetLongGone());
   lifecycle.every('stranded tasks', STRANDED_INTERVAL_MS, (signal) => services.stranded.sweep(signal));
+  lifecycle.every('delegations', DELEGATION_INTERVAL_MS, (signal) => services.delegationSweep.sweep(signal));
   lifecycle.every('bulk operations', BULK_INTERVAL_MS, (signal) => services.bulkRunner.sweep(signal));
   lifecycle.every('operations long done', FORGET_INTERVAL_MS, () => services.bulkRunner.forgetOld());
   lifecycle.every('attendance', ATTENDANCE_INTERVAL_MS, async () => {

@@ -17,6 +17,7 @@ import { onceClosed } from './once-closed.ts';
 import {
   parseIdempotencyKey,
   parseIfMatch,
+  parseOrigin,
   parseRequestId,
   parseTraceparent,
   parseWaitSeconds,
@@ -172,6 +173,7 @@ async function admit(
     idempotencyKey,
     ifMatchVersion: route.isConditional ? parseIfMatch(incoming.headers['if-match']) : null,
     traceparent: parseTraceparent(headerOf(incoming, HEADERS.traceparent)),
+    origin: route.hasOrigin ? parseOrigin(headerOf(incoming, HEADERS.origin)) : null,
     remoteAddress,
     ...connectionOf(binder, call, waitSeconds, watched),
   };

@@ -2,6 +2,7 @@
  * One request and its answer as handlers see them: parsed, typed by the route's descriptor, free of the HTTP framework.
  */
 import type { z } from 'zod';
+import type { OriginBody } from '../../contract/origins.ts';
 import type { Route } from '../../contract/route.ts';
 import type { Principal } from '../kernel/principal.ts';
 import type { AnswerStream } from './answer-stream.ts';
@@ -25,6 +26,8 @@ export interface Exchange<R extends Route = Route> {
   /** The version named by If-Match, or null. */
   readonly ifMatchVersion: number | null;
   readonly traceparent: string | null;
+  /** What Lanekeeper-Origin says, on the routes that hear it. */
+  readonly origin: OriginBody | null;
   readonly remoteAddress: string;
   /** Aborted when the client goes away or the server stops. */
   readonly signal: AbortSignal;

@@ -1,8 +1,12 @@
 /** The request headers that change what a route does. */
 import { LIMITS } from '../../contract/constants.ts';
+import { OriginBody } from '../../contract/origins.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
+import { isStorable } from './body.ts';
 
 const IDEMPOTENCY_KEY_CHARACTERS_MAX = 255;
+/** Of an origin with the longest context there may be, in any script. */
+const ORIGIN_CHARACTERS_MAX = 16_000;
 /** version 00 of W3C Trace Context; anything else is ignored, as that specification asks. */
 const TRACEPARENT_PATTERN = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -57,6 +61,28 @@ export function parseIfMatch(header: string | undefined): number | null {
 
 export function parseTraceparent(header: string | undefined): string | null {
   return header !== undefined && TRACEPARENT_PATTERN.test(header) ? header : null;
+}
+
+/** Base64url of JSON. Whoever sends a broken one must hear of it: its outcome would return to nobody. */
+export function parseOrigin(header: string | undefined): OriginBody | null {
+  if (header === undefined) return null;
+  const isStorableText = header.length <= ORIGIN_CHARACTERS_MAX && /^[A-Za-z0-9_-]+={0,2}$/.test(header);
+  const parsed = isStorableText ? OriginBody.safeParse(decodedJson(header)) : null;
+  if (parsed?.success && Object.values(parsed.data).every((part) => isStorable(part ?? '')))
+    return parsed.data;
+  throw new ProblemError(
+    'invalid_request',
+    'Lanekeeper-Origin must be the base64url of a JSON object with platform, chat_id, thread_id, user_id, session_id, profile and context, as far as there are any.',
+    { errors: [{ pointer: '/origin', detail: 'is not an origin' }] },
+  );
+}
+
+function decodedJson(text: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
+  } catch {
+    return null; // Not JSON: not an origin, which the caller says.
+  }
 }
 
 /** The caller's own request id when it is a UUID (it becomes the problem's instance), else undefined. */

@@ -43,8 +43,8 @@ export const delegations = pgTable(
     hasLeftovers: boolean('has_leftovers').notNull().default(false),
     createdByType: text('created_by_type').notNull(),
     createdById: text('created_by_id').notNull(),
-    /** The run under whose claim token it was created. */
-    createdByRun: uuid('created_by_run'),
+    /** The task under whose claim it was created: whichever run of it is current collects it. */
+    createdByTask: uuid('created_by_task'),
     createdAt: at('created_at').notNull().defaultNow(),
     completedAt: at('completed_at'),
   },
@@ -57,6 +57,9 @@ export const delegations = pgTable(
     index('delegations_session_index')
       .on(table.boardId, table.sessionId, table.id)
       .where(sql`session_id IS NOT NULL`),
+    index('delegations_created_by_task_index')
+      .on(table.boardId, table.createdByTask, table.id)
+      .where(sql`created_by_task IS NOT NULL`),
     index('delegations_deadline_index')
       .on(table.deadlineAt, table.boardId)
       .where(sql`status = 'running' AND deadline_at IS NOT NULL`),

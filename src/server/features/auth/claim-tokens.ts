@@ -29,7 +29,14 @@ const RENEWAL_SHARE = 0.2;
 /** The same for every server and address: a changed public URL must not cost anyone a claim. Whose token it is, the keys say. */
 const ISSUER = 'lanekeeper';
 
-const CLAIM_SCOPE = ['task:read', 'task:create', 'task:comment', 'run:heartbeat', 'run:end'] as const;
+const CLAIM_SCOPE = [
+  'task:read',
+  'task:create',
+  'task:comment',
+  'delegation:create',
+  'run:heartbeat',
+  'run:end',
+] as const;
 
 const Payload = z.object({
   jti: z.string(),

@@ -106,6 +106,14 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   listTaskRuns: readTask,
   listTaskEvents: readTask,
 
+  // Under a claim token: made for its task, and only those.
+  createDelegation: { roles: OPERATORS, claim: 'own_board' },
+  listDelegations: { roles: READERS, claim: 'own_board' },
+  getDelegation: { roles: READERS, claim: 'own_board' },
+  steerDelegation: { roles: OPERATORS, claim: 'own_board' },
+  cancelDelegation: { roles: OPERATORS, claim: 'own_board' },
+  cancelDelegations: operate,
+
   claimTasks: { roles: ['admin', 'lane'], claim: 'never', isOwnLaneOnly: true },
   getRun: { roles: READERS, claim: 'own_run' },
   heartbeatRun: ownRun,

@@ -26,6 +26,17 @@ export interface Created {
   readonly isNew: boolean;
 }
 
+/** Where the tasks belong. */
+export type Placement = Pick<
+  NewTask,
+  'delegation_id' | 'delegation_depth' | 'is_followed' | 'is_system' | 'origin'
+>;
+
+interface Manner {
+  readonly traceparent: string | null;
+  readonly placement?: Partial<Placement>;
+}
+
 interface CreationParts {
   readonly hot: Sql;
   readonly wake: Wake;
@@ -83,11 +94,11 @@ export class TaskCreation {
     caller: Principal,
     board: BoardRef,
     bodies: readonly CreateTaskBody[],
-    traceparent: string | null,
+    { traceparent, placement = {} }: Manner,
   ): Promise<Created[]> {
     if (caller.kind === 'claim')
       await this.#assertWithinClaim(tx, board, caller.runId, caller.taskId, bodies.length);
-    const drafts = bodies.map((body) => this.#newTask(caller, body, traceparent));
+    const drafts = bodies.map((body) => ({ ...this.#newTask(caller, body, traceparent), ...placement }));
     const isLinked = bodies.some((body) => body.parents?.length);
     const tasks = isLinked ? await withParents(tx, caller, board, bodies, drafts) : drafts;
     const results = await this.#insert(tx, board, tasks).catch((error: unknown) => {

@@ -102,7 +102,7 @@ function bindCreation(bind: Bind, { creation, boards, wake, idempotency }: TaskR
         return withTag(isNew ? 201 : 200, task);
       }
       const answer = await idempotency.run(exchange, board.id, async (tx) => {
-        const [created] = await creation.createAll(tx, caller, board, [exchange.body], exchange.traceparent);
+        const [created] = await creation.createAll(tx, caller, board, [exchange.body], exchange);
         const { task, isNew } = present(created, 'one body makes one task');
         return withTag(isNew ? 201 : 200, task);
       });
@@ -116,7 +116,7 @@ function bindCreation(bind: Bind, { creation, boards, wake, idempotency }: TaskR
     const caller = present(exchange.caller, CALLER);
     const board = await boards.resolve(exchange.params.board);
     const answer = await idempotency.run(exchange, board.id, async (tx) => {
-      const created = await creation.createAll(tx, caller, board, exchange.body.tasks, exchange.traceparent);
+      const created = await creation.createAll(tx, caller, board, exchange.body.tasks, exchange);
       return { status: 201, body: { tasks: created.map(({ task }) => task) } };
     });
     wake.ring(board.id);
@@ -136,7 +136,7 @@ function bindReading(bind: Bind, { tasks, boards, feeds, reads, why }: TaskRoute
       await waitForChange({
         feeds,
         board,
-        taskId: id,
+        of: { taskId: id },
         waitSeconds,
         signal,
         read,

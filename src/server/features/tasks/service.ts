@@ -20,7 +20,7 @@ import { listMessages } from './store/message.ts';
 import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage } from './store/read.ts';
 import { commentOf, messageOf, taskOf } from './view.ts';
 
-export { TaskCreation } from './creation.ts';
+export { type Placement, TaskCreation } from './creation.ts';
 export { beginDeletion, deleteTask, finishDeletion } from './deletion.ts';
 export {
   addCounts,
@@ -79,7 +79,7 @@ export {
   type TaskRow,
   taskDetailColumns,
 } from './store/read.ts';
-export { commentOf, taskOf } from './view.ts';
+export { commentOf, originOf, taskOf } from './view.ts';
 export { waitingLaneOf } from './waiting-lane.ts';
 
 type Comment = z.infer<typeof CommentSchema>;

@@ -3,6 +3,7 @@
  * between; never polls, and never outlasts its client or its time.
  */
 import type { Event } from '../../../contract/events.ts';
+import type { EventKind } from '../../../contract/statuses.ts';
 import { formatId, type Uuid } from '../../kernel/ids.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { Follower } from './feed.ts';
@@ -90,25 +91,30 @@ class Waiter implements Follower {
 interface ChangeWait<T> {
   readonly feeds: AwaitedLogs;
   readonly board: BoardRef;
-  readonly taskId: Uuid;
+  /** What may have changed it: every event of a task, or those of some kind. */
+  readonly of: { readonly taskId: Uuid } | { readonly kind: EventKind };
   readonly waitSeconds: number;
   readonly signal: AbortSignal;
   readonly read: () => Promise<T>;
   readonly isDone: (value: T) => boolean;
 }
 
-/** Reads again after every event of the task until it is done; at the end of the wait, as it is then. */
+/** Reads again after every event that may have changed it until it is done; at the end of the wait, as it is then. */
 export async function waitForChange<T>({
   feeds,
   board,
-  taskId,
+  of,
   waitSeconds,
   signal,
   read,
   isDone,
 }: ChangeWait<T>): Promise<T> {
   const deadline = performance.now() + waitSeconds * 1000;
-  const filter: EventFilter = { kinds: null, lanes: null, tasks: new Set([formatId('task', taskId)]) };
+  const filter: EventFilter = {
+    kinds: 'kind' in of ? new Set([of.kind]) : null,
+    lanes: null,
+    tasks: 'taskId' in of ? new Set([formatId('task', of.taskId)]) : null,
+  };
   for (;;) {
     const { seq } = await feeds.ends(board);
     const value = await read();
