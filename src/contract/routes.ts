@@ -42,6 +42,7 @@ import {
   releaseRun,
   requestRunChanges,
 } from './runs.ts';
+import { deleteSubscription, getSubscription, listSubscriptions, putSubscription } from './subscriptions.ts';
 import { docsPage, jwks, livez, metrics, openapiDocument, readyz } from './system.ts';
 import {
   acceptTask,
@@ -133,6 +134,10 @@ export const ROUTES: readonly Route[] = [
   steerDelegation,
   cancelDelegation,
   cancelDelegations,
+  putSubscription,
+  listSubscriptions,
+  getSubscription,
+  deleteSubscription,
   claimTasks,
   getRun,
   heartbeatRun,

@@ -1,19 +1,27 @@
 /** Delegations and how their outcomes return, constructed and wired. */
+import { SecretBox } from '../features/auth/service.ts';
 import type { BoardService } from '../features/boards/service.ts';
 import { Delegating, DelegationService, DelegationSweep } from '../features/delegations/service.ts';
-import type { TaskCreation } from '../features/tasks/service.ts';
+import { SubscriptionService } from '../features/subscriptions/service.ts';
+import type { TaskCreation, TaskService } from '../features/tasks/service.ts';
 import type { Base } from './base.ts';
 
 interface DelegationParts {
   readonly boards: BoardService;
   readonly creation: TaskCreation;
+  readonly tasks: TaskService;
 }
 
-export function createDelegations({ database, wake, ids }: Base, { boards, creation }: DelegationParts) {
-  const subscribing = { subscribeNew: () => Promise.resolve([]) };
+export function createDelegations(
+  { config, database, wake, ids }: Base,
+  { boards, creation, tasks }: DelegationParts,
+) {
+  const secrets = new SecretBox(config.secret);
+  const subscriptions = new SubscriptionService({ sql: database.cold, wake, ids, secrets, boards, tasks });
   return {
+    subscriptions,
     delegations: new DelegationService({ sql: database.cold, wake, ids }),
-    delegating: new Delegating({ ids, boards, creation, subscribing }),
+    delegating: new Delegating({ ids, boards, creation, subscribing: subscriptions }),
     delegationSweep: new DelegationSweep({ sql: database.sweeps, wake, ids, boards }),
   };
 }

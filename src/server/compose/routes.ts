@@ -11,6 +11,7 @@ import { bindClaimRoutes } from '../features/claims/routes.ts';
 import { bindDelegationRoutes } from '../features/delegations/routes.ts';
 import { bindImportRoutes } from '../features/imports/routes.ts';
 import { bindLaneRoutes } from '../features/lanes/routes.ts';
+import { bindSubscriptionRoutes } from '../features/subscriptions/routes.ts';
 import { bindSystemRoutes } from '../features/system/routes.ts';
 import { SystemService } from '../features/system/service.ts';
 import { bindTaskRoutes } from '../features/tasks/routes.ts';
@@ -74,6 +75,7 @@ export async function bindRoutes(
   const bulk = new BulkService({ sql, reads, ids: base.ids, tasks, runner: services.bulkRunner });
   bindBulkRoutes(bind, { bulk, boards, idempotency });
   bindDelegationRoutes(bind, { ...services, wake, idempotency });
+  bindSubscriptionRoutes(bind, services);
   bindImportRoutes(bind, services);
   bindClaimRoutes(bind, { ...services, wake, idempotency: new Idempotency(database.hot) });
   bindWatchRoutes(bind, { feeds, streams, boards, lanes, tasks, reads });

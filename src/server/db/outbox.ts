@@ -8,17 +8,18 @@
  * One look at an index per event. The alternative, a process that follows the log and fills the outbox behind it, costs the boards that
  * have a subscription a read of each event, and every delivery a round more.
  */
+import type { EventKind } from '../../contract/statuses.ts';
 import type { Runner } from './client.ts';
 
 /** What tells an outcome; a subscription may name others. */
-const KINDS_TOLD = [
+export const OUTCOME_KINDS: readonly EventKind[] = [
   'task.completed',
   'task.review_requested',
   'task.blocked',
   'task.gave_up',
   'task.cancelled',
   'delegation.completed',
-] as const;
+];
 
 /** From the event on; pinned by the domain. */
 const SYNTHESIS_SECONDS = 45;
@@ -52,7 +53,7 @@ export const outboxOf = (sql: Runner, boardId: number) => sql`
         || substr(random, 4, 7) || lpad(to_hex(${boardId}::int), 8, '0'))::uuid AS id
       FROM (SELECT encode(uuid_send(gen_random_uuid()), 'hex') AS random OFFSET 0) AS drawn
     ) AS made
-    WHERE written.kind = ANY (coalesce(s.kinds, ${[...KINDS_TOLD]}::text[]))
+    WHERE written.kind = ANY (coalesce(s.kinds, ${[...OUTCOME_KINDS]}::text[]))
       AND NOT (written.kind LIKE 'subscription.%' OR written.kind LIKE 'delivery.%')
     RETURNING 1
   )`;

@@ -36,6 +36,8 @@ const ADMINS: readonly Role[] = ['admin'];
 const readBoard: Rule = { roles: READERS, claim: 'never' };
 const readTask: Rule = { roles: READERS, claim: 'own_task' };
 const readLog: Rule = { roles: READERS, claim: 'own_board' };
+/** Who talked to whom is no business of a lane. */
+const readReturns: Rule = { roles: ['admin', 'orchestrator', 'observer'], claim: 'never' };
 const operate: Rule = { roles: OPERATORS, claim: 'never' };
 const administer: Rule = { roles: ADMINS, claim: 'never' };
 const ownRun: Rule = { roles: [], claim: 'own_run', isClaimVerb: true };
@@ -113,6 +115,11 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   steerDelegation: { roles: OPERATORS, claim: 'own_board' },
   cancelDelegation: { roles: OPERATORS, claim: 'own_board' },
   cancelDelegations: operate,
+
+  putSubscription: operate,
+  listSubscriptions: readReturns,
+  getSubscription: readReturns,
+  deleteSubscription: operate,
 
   claimTasks: { roles: ['admin', 'lane'], claim: 'never', isOwnLaneOnly: true },
   getRun: { roles: READERS, claim: 'own_run' },

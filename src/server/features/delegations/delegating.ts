@@ -23,8 +23,8 @@ export interface Subscribing {
     tx: Tx,
     caller: Principal,
     board: BoardRef,
-    subject: {
-      readonly delegationId: Uuid;
+    beginning: {
+      readonly subject: { readonly id: Uuid; readonly isDelegation: boolean };
       readonly origin: OriginBody | null;
       readonly subscribe: CreateDelegationBody['subscribe'];
     },
@@ -93,7 +93,7 @@ export class Delegating {
       },
     };
     const subscribed = await this.#parts.subscribing.subscribeNew(tx, caller, board, {
-      delegationId: delegation.id,
+      subject: { id: delegation.id, isDelegation: true },
       origin,
       subscribe: body.subscribe,
     });

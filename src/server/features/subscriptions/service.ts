@@ -1,0 +1,284 @@
+/** Subscriptions: put field by field, read, ended; and made by themselves where an origin says whereto. */
+import { randomBytes } from 'node:crypto';
+import type { OriginBody } from '../../../contract/origins.ts';
+import type { DeliveryMode } from '../../../contract/statuses.ts';
+import type { PutSubscriptionBody, SubscribeBody, Subscription } from '../../../contract/subscriptions.ts';
+import type { Sql, Tx } from '../../db/client.ts';
+import { appendEvents, type NewEvent } from '../../db/event-log.ts';
+import { transaction, withinDeadline } from '../../db/tx.ts';
+import type { Wake } from '../../db/wake.ts';
+import { present } from '../../kernel/assert.ts';
+import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
+import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import type { SecretBox } from '../auth/service.ts';
+import type { BoardRef, BoardService } from '../boards/service.ts';
+import type { TaskService } from '../tasks/service.ts';
+import {
+  deleteSubscriptionRow,
+  findByTarget,
+  findSubscription,
+  followTasks,
+  insertSubscription,
+  listSubscriptions,
+  lockDelegation,
+  type NewSubscription,
+  type Subject,
+  type SubscriptionManner,
+  type SubscriptionRow,
+  type Target,
+  updateSubscription,
+} from './store.ts';
+import { subscriptionOf } from './view.ts';
+
+interface SubscriptionParts {
+  readonly sql: Sql;
+  readonly wake: Wake;
+  readonly ids: IdSource;
+  readonly secrets: SecretBox;
+  readonly boards: Pick<BoardService, 'readSettings'>;
+  readonly tasks: Pick<TaskService, 'resolve'>;
+}
+
+/** Standard Webhooks asks for 24 to 64. */
+const WEBHOOK_SECRET_BYTES = 32;
+
+/** What a request says of a subscription: a target, and whatever it gives of the rest. */
+type Wish = Pick<SubscribeBody, 'user_id' | 'mode' | 'wake' | 'owner' | 'webhook'> &
+  Partial<Pick<PutSubscriptionBody, 'kinds' | 'origin'>>;
+
+export interface Put {
+  readonly subscription: Subscription;
+  readonly isNew: boolean;
+}
+
+export class SubscriptionService {
+  readonly #parts: SubscriptionParts;
+
+  constructor(parts: SubscriptionParts) {
+    this.#parts = parts;
+  }
+
+  /** What is given wins, what is left out stays; the cursor never moves back. */
+  async put(caller: Principal, board: BoardRef, body: PutSubscriptionBody): Promise<Put> {
+    const { sql, wake } = this.#parts;
+    const put = await transaction(sql, async (tx) => {
+      const subject = await this.#lockSubject(tx, caller, board, body);
+      const target = targetOf(body);
+      const known = await findByTarget(tx, board.id, subject.id, target);
+      const actor = actorOf(caller);
+      if (known === null) {
+        const made = await this.#insert(tx, board, { subject, target, actor }, body);
+        await appendEvents(tx, board.id, { events: [made.event] });
+        return { ...made, isNew: true };
+      }
+      const changed = await this.#update(tx, board, known, body);
+      await appendEvents(tx, board.id, { events: [eventOf('subscription.updated', changed.row, actor)] });
+      return { ...changed, isNew: false };
+    });
+    wake.ring(board.id);
+    const row = present(await withinDeadline(findSubscription(sql, board.id, put.row.id)), 'it was put');
+    return { subscription: subscriptionOf(board, row, put.secret), isNew: put.isNew };
+  }
+
+  async #lockSubject(
+    tx: Tx,
+    caller: Principal,
+    board: BoardRef,
+    body: PutSubscriptionBody,
+  ): Promise<Subject> {
+    if (body.delegation_id) {
+      const id = present(parseId('deleg', body.delegation_id), 'the schema asks for one');
+      if (await lockDelegation(tx, board.id, id)) return { id, isDelegation: true };
+      throw subjectNotFound('delegation', body.delegation_id);
+    }
+    const reference = body.task_id ?? '';
+    const id = await this.#parts.tasks.resolve(caller, board, reference, tx);
+    if (await followTasks(tx, board.id, [id])) return { id, isDelegation: false };
+    throw subjectNotFound('task', reference);
+  }
+
+  async #insert(
+    tx: Tx,
+    board: BoardRef,
+    key: Pick<NewSubscription, 'subject' | 'target' | 'actor'>,
+    wish: Wish,
+  ): Promise<{ row: SubscriptionRow; secret: string | null; event: NewEvent }> {
+    const { boards, ids } = this.#parts;
+    const settings = await boards.readSettings(tx, board);
+    const isSynthesized = settings.synthesize_platforms.includes(key.target.platform);
+    const usual: DeliveryMode = isSynthesized ? 'synthesize' : 'direct';
+    const { webhook, secret } = this.#webhookOf(wish, null);
+    const manner: SubscriptionManner = {
+      userId: wish.user_id || null,
+      mode: wish.mode ?? usual,
+      wake: wish.wake ?? key.subject.isDelegation,
+      kinds: wish.kinds ?? null,
+      origin: givenParts(wish.origin ?? null),
+      owner: wish.owner || null,
+      webhook,
+    };
+    const id = ids.next();
+    await insertSubscription(tx, board.id, { id, ...key, ...manner });
+    const row = present(await findSubscription(tx, board.id, id), 'it was just inserted');
+    return { row, secret, event: eventOf('subscription.created', row, key.actor) };
+  }
+
+  async #update(
+    tx: Tx,
+    board: BoardRef,
+    known: SubscriptionRow,
+    wish: Wish,
+  ): Promise<{ row: SubscriptionRow; secret: string | null }> {
+    const { webhook, secret } = this.#webhookOf(wish, known);
+    await updateSubscription(tx, board.id, known.id, {
+      userId: wish.user_id || known.user_id,
+      mode: wish.mode ?? known.mode,
+      wake: wish.wake ?? known.wake,
+      kinds: wish.kinds ?? known.kinds,
+      origin: { ...known.origin, ...givenParts(wish.origin ?? null) },
+      owner: wish.owner || known.owner,
+      webhook,
+    });
+    const row = present(await findSubscription(tx, board.id, known.id), 'its subject is locked');
+    return { row, secret };
+  }
+
+  /** A secret that the server makes is shown once. */
+  #webhookOf(
+    { webhook }: Wish,
+    known: SubscriptionRow | null,
+  ): { webhook: SubscriptionManner['webhook']; secret: string | null } {
+    const { secrets } = this.#parts;
+    const knownSecret = known?.webhook_secret ?? null;
+    if (!webhook) {
+      const url = known?.webhook_url ?? null;
+      const kept = url === null || knownSecret === null ? null : { url, sealedSecret: knownSecret };
+      return { webhook: kept, secret: null };
+    }
+    const { url } = webhook;
+    const given = webhook.secret ?? null;
+    if (given === null && knownSecret !== null)
+      return { webhook: { url, sealedSecret: knownSecret }, secret: null };
+    // The same secret again is no rotation, although it would be sealed to another text.
+    if (given !== null && knownSecret !== null && secrets.open(knownSecret) === given)
+      return { webhook: { url, sealedSecret: knownSecret }, secret: null };
+    const secret = given ?? `whsec_${randomBytes(WEBHOOK_SECRET_BYTES).toString('base64')}`;
+    return { webhook: { url, sealedSecret: secrets.seal(secret) }, secret: given === null ? secret : null };
+  }
+
+  /**
+   * With what is just being made, in its transaction, by an API key: whom it names, else where it came from, if anything can return there.
+   * The caller writes the events.
+   */
+  async subscribeNew(
+    tx: Tx,
+    caller: Principal,
+    board: BoardRef,
+    { subject, origin, subscribe }: Beginning,
+  ): Promise<NewEvent[]> {
+    if (caller.kind === 'claim' || subscribe === false) return [];
+    const named = subscribe ?? routeOf(origin);
+    if (named === null) return [];
+    const key = { subject, target: targetOf(named), actor: actorOf(caller) };
+    const wish = { ...named, user_id: named.user_id ?? origin?.user_id ?? null, origin };
+    return [(await this.#insert(tx, board, key, wish)).event];
+  }
+
+  async get(board: BoardRef, reference: string): Promise<Subscription> {
+    const id = parseId('sub', reference);
+    const row = id === null ? null : await withinDeadline(findSubscription(this.#parts.sql, board.id, id));
+    if (row === null) throw subscriptionNotFound(reference);
+    return subscriptionOf(board, row);
+  }
+
+  async list(
+    board: BoardRef,
+    subjectId: Uuid | null,
+    page: { readonly beforeId: Uuid | null; readonly rowsMax: number },
+  ): Promise<Subscription[]> {
+    const rows = listSubscriptions(this.#parts.sql, board.id, subjectId, page);
+    return (await withinDeadline(rows)).map((row) => subscriptionOf(board, row));
+  }
+
+  async delete(caller: Principal, board: BoardRef, reference: string): Promise<void> {
+    const { sql, wake } = this.#parts;
+    const id = parseId('sub', reference);
+    await transaction(sql, async (tx) => {
+      const row = id === null ? null : await findSubscription(tx, board.id, id);
+      if (row === null) throw subscriptionNotFound(reference);
+      // As in every change of it: nobody tells it anything meanwhile.
+      if (row.is_delegation) await lockDelegation(tx, board.id, row.subject_id);
+      else await followTasks(tx, board.id, [row.subject_id]);
+      if (!(await deleteSubscriptionRow(tx, board.id, row.id))) throw subscriptionNotFound(reference);
+      const event = eventOf('subscription.deleted', row, actorOf(caller));
+      await appendEvents(tx, board.id, { events: [event] });
+    });
+    wake.ring(board.id);
+  }
+}
+
+/** What was just made, and what its request says about who is told. */
+export interface Beginning {
+  readonly subject: Subject;
+  readonly origin: OriginBody | null;
+  readonly subscribe: SubscribeBody | false | null | undefined;
+}
+
+/** Null: nothing can return there. */
+function routeOf(
+  origin: OriginBody | null,
+): (Pick<PutSubscriptionBody, 'platform' | 'chat_id' | 'thread_id'> & Wish) | null {
+  if (!origin?.platform || !origin.chat_id) return null;
+  const { platform, chat_id, thread_id } = origin;
+  return { platform, chat_id, thread_id: thread_id ?? null };
+}
+
+function targetOf(body: Pick<PutSubscriptionBody, 'platform' | 'chat_id' | 'thread_id'>): Target {
+  return { platform: body.platform, chatId: body.chat_id ?? '', threadId: body.thread_id ?? '' };
+}
+
+function givenParts(origin: OriginBody | null): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(origin ?? {}).filter((part): part is [string, string] => Boolean(part[1])),
+  );
+}
+
+/** Never with the secret of a webhook. */
+function eventOf(kind: NewEvent['kind'], row: SubscriptionRow, actor: ActorRef): NewEvent {
+  const subject = row.is_delegation ? { delegationId: row.subject_id } : { taskId: row.subject_id };
+  return {
+    kind,
+    ...subject,
+    actor,
+    data: {
+      subscription_id: formatId('sub', row.id),
+      platform: row.platform,
+      chat_id: row.chat_id,
+      thread_id: row.thread_id,
+      mode: row.mode,
+      wake: row.wake,
+      kinds: row.kinds,
+      owner: row.owner,
+      is_webhook: row.webhook_url !== null,
+    },
+  };
+}
+
+function subjectNotFound(resource: 'task' | 'delegation', reference: string): ProblemError {
+  return new ProblemError(
+    'not_found',
+    `There is no ${resource} ${JSON.stringify(reference)} on this board.`,
+    {
+      extensions: { resource },
+    },
+  );
+}
+
+function subscriptionNotFound(reference: string): ProblemError {
+  return new ProblemError(
+    'not_found',
+    `There is no subscription ${JSON.stringify(reference)} on this board.`,
+    { extensions: { resource: 'subscription' } },
+  );
+}
