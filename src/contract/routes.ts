@@ -12,6 +12,7 @@ import {
   listDelegations,
   steerDelegation,
 } from './delegations.ts';
+import { ackDelivery, claimDeliveries, listDeliveries, nackDelivery, retryDelivery } from './deliveries.ts';
 import { getSnapshot, listEvents, listTaskEvents } from './events.ts';
 import { importTasks } from './import.ts';
 import { createKey, deleteKey, listKeys, rotateSigningKey, whoami } from './keys.ts';
@@ -42,6 +43,7 @@ import {
   releaseRun,
   requestRunChanges,
 } from './runs.ts';
+import { listSessionMessages } from './sessions.ts';
 import { deleteSubscription, getSubscription, listSubscriptions, putSubscription } from './subscriptions.ts';
 import { docsPage, jwks, livez, metrics, openapiDocument, readyz } from './system.ts';
 import {
@@ -138,6 +140,12 @@ export const ROUTES: readonly Route[] = [
   listSubscriptions,
   getSubscription,
   deleteSubscription,
+  claimDeliveries,
+  listDeliveries,
+  ackDelivery,
+  nackDelivery,
+  retryDelivery,
+  listSessionMessages,
   claimTasks,
   getRun,
   heartbeatRun,

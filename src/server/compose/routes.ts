@@ -9,6 +9,7 @@ import { bindBulkRoutes } from '../features/bulk/routes.ts';
 import { BulkService } from '../features/bulk/service.ts';
 import { bindClaimRoutes } from '../features/claims/routes.ts';
 import { bindDelegationRoutes } from '../features/delegations/routes.ts';
+import { bindDeliveryRoutes } from '../features/deliveries/routes.ts';
 import { bindImportRoutes } from '../features/imports/routes.ts';
 import { bindLaneRoutes } from '../features/lanes/routes.ts';
 import { bindSubscriptionRoutes } from '../features/subscriptions/routes.ts';
@@ -76,6 +77,7 @@ export async function bindRoutes(
   bindBulkRoutes(bind, { bulk, boards, idempotency });
   bindDelegationRoutes(bind, { ...services, wake, idempotency });
   bindSubscriptionRoutes(bind, services);
+  bindDeliveryRoutes(bind, { ...services, sql, idempotency });
   bindImportRoutes(bind, services);
   bindClaimRoutes(bind, { ...services, wake, idempotency: new Idempotency(database.hot) });
   bindWatchRoutes(bind, { feeds, streams, boards, lanes, tasks, reads });

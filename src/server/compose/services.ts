@@ -78,7 +78,7 @@ export function createServices(base: Base) {
     tasks,
     creation,
     linking,
-    ...createDelegations(base, { boards, creation, tasks }),
+    ...createDelegations(base, { boards, creation, tasks, feeds }),
     imports,
     bulkRunner,
     why,

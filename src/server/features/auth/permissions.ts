@@ -120,6 +120,12 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   listSubscriptions: readReturns,
   getSubscription: readReturns,
   deleteSubscription: operate,
+  claimDeliveries: operate,
+  listDeliveries: readReturns,
+  ackDelivery: operate,
+  nackDelivery: operate,
+  retryDelivery: operate,
+  listSessionMessages: readReturns,
 
   claimTasks: { roles: ['admin', 'lane'], claim: 'never', isOwnLaneOnly: true },
   getRun: { roles: READERS, claim: 'own_run' },

@@ -19,7 +19,7 @@ import {
 } from './store.ts';
 import { delegationOf } from './view.ts';
 
-export { Delegating, type Subscribing } from './delegating.ts';
+export { Delegating } from './delegating.ts';
 export { DelegationSweep } from './sweep.ts';
 
 interface DelegationParts {

@@ -31,6 +31,9 @@ import {
 } from './store.ts';
 import { subscriptionOf } from './view.ts';
 
+export { findSubscriptions } from './store.ts';
+export { subscriptionOf } from './view.ts';
+
 interface SubscriptionParts {
   readonly sql: Sql;
   readonly wake: Wake;

@@ -78,6 +78,18 @@ export async function findSubscription(
   return row ?? null;
 }
 
+export async function findSubscriptions(
+  sql: Runner,
+  boardId: number,
+  ids: readonly Uuid[],
+): Promise<Map<Uuid, SubscriptionRow>> {
+  const rows = await sql<SubscriptionRow[]>`
+    /* subscriptions.find_many */
+    SELECT ${COLUMNS(sql)} FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+    CROSS JOIN LATERAL (SELECT * FROM subscriptions WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0) AS s`;
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
 /** Under the lock of the subject. */
 export async function findByTarget(
   tx: Tx,

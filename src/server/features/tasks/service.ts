@@ -20,7 +20,7 @@ import { listMessages } from './store/message.ts';
 import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage } from './store/read.ts';
 import { commentOf, messageOf, taskOf } from './view.ts';
 
-export { type Placement, TaskCreation } from './creation.ts';
+export { TaskCreation } from './creation.ts';
 export { beginDeletion, deleteTask, finishDeletion } from './deletion.ts';
 export {
   addCounts,
@@ -33,7 +33,7 @@ export {
 } from './family.ts';
 export { filterOf } from './filter.ts';
 export { appendChange, type TaskChange } from './join/append.ts';
-export { type Overruling, settleDelegations } from './join/settle.ts';
+export { settleDelegations } from './join/settle.ts';
 export { Linking } from './linking.ts';
 export {
   eventTextOf,

@@ -18,7 +18,8 @@ import { cursorAt, type EventFilter, eventOf, passes } from './view.ts';
 export { waitForChange } from './event-wait.ts';
 export type { Follower } from './feed.ts';
 export type { FollowOutput, OutputWatch } from './output-link.ts';
-export { cursorAt } from './view.ts';
+export { findEvents } from './store.ts';
+export { cursorAt, eventOf } from './view.ts';
 export type {
   CloseCause,
   OpenWorkerLink,

@@ -152,3 +152,16 @@ export async function countReady(
     ) AS ready
     FROM unnest(${lanes as string[]}::text[]) AS lane (name)`;
 }
+
+/** Single events, by their numbers. */
+export async function findEvents(
+  sql: Runner,
+  boardId: number,
+  seqs: readonly number[],
+): Promise<Map<number, EventRow>> {
+  const rows = await sql<EventRow[]>`
+    /* watch.find_events */
+    SELECT e.* FROM unnest(${seqs.map(String)}::text[]::bigint[]) AS wanted (seq)
+    CROSS JOIN LATERAL (SELECT ${COLUMNS(sql)} FROM events WHERE board_id = ${boardId} AND events.seq = wanted.seq OFFSET 0) AS e`;
+  return new Map(rows.map((row) => [row.seq, row]));
+}

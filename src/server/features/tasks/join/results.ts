@@ -25,7 +25,7 @@ const REDUCTIONS: readonly Reduction[] = [
   { part: 'error', characters: 200 },
 ];
 
-export function bytesOf(result: DelegationResult): number {
+function bytesOf(result: DelegationResult): number {
   return Buffer.byteLength(JSON.stringify(result));
 }
 

@@ -1,0 +1,260 @@
+/**
+ * Deliveries: given out under a lease, and what is said of them. Everything that was given out and not heard of again is given out anew with
+ * the same id and the same text, so a gateway that dies loses nothing and may at most say it twice.
+ */
+import type {
+  AckDeliveryBody,
+  Delivery,
+  LeasedDelivery,
+  NackDeliveryBody,
+} from '../../../contract/deliveries.ts';
+import type { DeliveryStatus } from '../../../contract/statuses.ts';
+import type { Sql, Tx } from '../../db/client.ts';
+import { appendEvents, type NewEvent } from '../../db/event-log.ts';
+import { transaction, withinDeadline } from '../../db/tx.ts';
+import type { Wake } from '../../db/wake.ts';
+import { formatId, parseId, type Uuid } from '../../kernel/ids.ts';
+import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
+import type { BoardRef } from '../boards/service.ts';
+import { backoffSeconds, FAILURES_MAX } from './backoff.ts';
+import {
+  findLeased,
+  giveBackLeases,
+  keepTexts,
+  type LeaseAsk,
+  leaseDeliveries,
+  lockGivingOut,
+} from './store/lease.ts';
+import { ackRow, buryRow, postponeRow } from './store/outcome.ts';
+import {
+  type DeliveryRow,
+  findDelivery,
+  listDeliveries,
+  listSessionMessages,
+  lockDelivery,
+  type SessionMessageRow,
+} from './store/row.ts';
+import { Telling } from './telling.ts';
+import { deliveryOf } from './view.ts';
+
+export { DeliveryBells } from './bells.ts';
+export type { DeliveryRow } from './store/row.ts';
+
+interface DeliveryParts {
+  readonly sql: Sql;
+  readonly wake: Wake;
+  /** From 0 up to 1. */
+  readonly random: () => number;
+}
+
+/** What a lease is known by. */
+export interface LeaseRef {
+  readonly id: Uuid;
+  readonly leaseId: string;
+}
+
+export class DeliveryService {
+  readonly #parts: DeliveryParts;
+  readonly #telling: Telling;
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts;
+    this.#telling = new Telling(parts.sql);
+  }
+
+  /** Within the caller's transaction. */
+  async lease(tx: Tx, board: BoardRef, ask: LeaseAsk): Promise<DeliveryRow[]> {
+    await lockGivingOut(tx, board.id);
+    const rows = await leaseDeliveries(tx, board.id, ask);
+    const texts = await this.#telling.textsOf(
+      tx,
+      board,
+      rows.filter(({ text }) => text === null),
+    );
+    if (texts.size > 0)
+      await keepTexts(
+        tx,
+        board.id,
+        [...texts].map(([id, text]) => ({ id, text })),
+      );
+    return rows
+      .map((row) => ({ ...row, text: row.text ?? texts.get(row.id) ?? '' }))
+      .sort((left, right) =>
+        left.due_at < right.due_at || (left.due_at === right.due_at && left.id < right.id) ? -1 : 1,
+      );
+  }
+
+  present(board: BoardRef, rows: readonly DeliveryRow[]): Promise<LeasedDelivery[]> {
+    return this.#telling.present(board, rows);
+  }
+
+  /** For an answer that is given again: what of it still holds. */
+  async findLeased(board: BoardRef, leases: readonly LeaseRef[]): Promise<DeliveryRow[]> {
+    return withinDeadline(findLeased(this.#parts.sql, board.id, leases));
+  }
+
+  async giveBack(board: BoardRef, rows: readonly DeliveryRow[]): Promise<void> {
+    await withinDeadline(giveBackLeases(this.#parts.sql, board.id, rows));
+    this.#parts.wake.ring(board.id);
+  }
+
+  async ack(
+    caller: Principal,
+    board: BoardRef,
+    id: Uuid,
+    { lease_id: leaseId, success, message_id: messageId, error }: AckDeliveryBody,
+  ): Promise<Delivery> {
+    if (success === false)
+      return this.nack(caller, board, id, {
+        lease_id: leaseId,
+        error: error ?? 'the gateway says that it failed',
+      });
+    return this.#decide(caller, board, id, async (tx, row) => {
+      if (row.status === 'acked' && row.lease_id === leaseId) return null;
+      assertLeased(row, leaseId);
+      await ackRow(tx, board.id, id, messageId ?? null);
+      return { kind: 'delivery.acked', data: { message_id: messageId ?? null, attempt: row.attempt } };
+    });
+  }
+
+  async nack(
+    caller: Principal,
+    board: BoardRef,
+    id: Uuid,
+    { lease_id: leaseId, error, permanent, defer_seconds: deferSeconds }: NackDeliveryBody,
+  ): Promise<Delivery> {
+    return this.#decide(caller, board, id, async (tx, row) => {
+      assertLeased(row, leaseId);
+      if (deferSeconds) {
+        const { failures } = row;
+        await postponeRow(tx, board.id, id, { delaySeconds: deferSeconds, failures, error: error ?? null });
+        return null;
+      }
+      return this.#fail(tx, board, row, {
+        error: error ?? 'no reason given',
+        isPermanent: permanent === true,
+      });
+    });
+  }
+
+  async #fail(
+    tx: Tx,
+    board: BoardRef,
+    row: DeliveryRow,
+    { error, isPermanent }: { error: string; isPermanent: boolean },
+  ): Promise<Decision | null> {
+    const failures = row.failures + 1;
+    if (!isPermanent && failures < FAILURES_MAX) {
+      const delaySeconds = backoffSeconds(failures, this.#parts.random());
+      await postponeRow(tx, board.id, row.id, { delaySeconds, failures, error });
+      return null;
+    }
+    await buryRow(tx, board.id, row.id, { failures, error });
+    return { kind: 'delivery.dead', data: { error, failures, is_permanent: isPermanent } };
+  }
+
+  /** By hand, now. */
+  async retry(caller: Principal, board: BoardRef, id: Uuid): Promise<Delivery> {
+    return this.#decide(caller, board, id, async (tx, row) => {
+      if (row.status !== 'dead' && row.status !== 'pending') throw notRetryable(row.status);
+      await postponeRow(tx, board.id, id, { delaySeconds: 0, failures: 0, error: null });
+      return null;
+    });
+  }
+
+  async list(
+    board: BoardRef,
+    filter: { readonly statuses: readonly DeliveryStatus[] | null; readonly subscriptionId: Uuid | null },
+    page: { readonly beforeId: Uuid | null; readonly rowsMax: number },
+  ): Promise<Delivery[]> {
+    const rows = listDeliveries(this.#parts.sql, board.id, filter, page);
+    return (await withinDeadline(rows)).map((row) => deliveryOf(board, row));
+  }
+
+  listMessages(
+    board: BoardRef,
+    sessionId: string,
+    page: { readonly after: { readonly at: string; readonly id: Uuid } | null; readonly rowsMax: number },
+  ): Promise<SessionMessageRow[]> {
+    return withinDeadline(listSessionMessages(this.#parts.sql, board.id, sessionId, page));
+  }
+
+  async #decide(
+    caller: Principal,
+    board: BoardRef,
+    id: Uuid,
+    decide: (tx: Tx, row: DeliveryRow) => Promise<Decision | null>,
+  ): Promise<Delivery> {
+    const { sql, wake } = this.#parts;
+    const decided = await transaction(sql, async (tx) => {
+      const row = await lockDelivery(tx, board.id, id);
+      if (row === null || !isOwn(caller, row)) throw deliveryNotFound(formatId('dlv', id));
+      const decision = await decide(tx, row);
+      if (decision !== null)
+        await appendEvents(tx, board.id, { events: [eventOf(row, decision, actorOf(caller))] });
+      return findDelivery(tx, board.id, id);
+    });
+    wake.ring(board.id);
+    if (decided === null) throw deliveryNotFound(formatId('dlv', id));
+    return deliveryOf(board, decided);
+  }
+}
+
+interface Decision {
+  readonly kind: 'delivery.acked' | 'delivery.dead';
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** A key that is bound to an owner sees no other's. */
+function isOwn(caller: Principal, row: Pick<DeliveryRow, 'owner'>): boolean {
+  return caller.kind === 'key' && (caller.owner === null || caller.owner === row.owner);
+}
+
+export function idOfDelivery(reference: string): Uuid {
+  const id = parseId('dlv', reference);
+  if (id === null) throw deliveryNotFound(reference);
+  return id;
+}
+
+/** A lease that has lapsed and was not given to anybody else still holds: it was sent. */
+function assertLeased(row: DeliveryRow, leaseId: string): void {
+  if (row.status === 'leased' && row.lease_id === leaseId) return;
+  throw new ProblemError(
+    'lease_lost',
+    'The lease is over: the delivery has been given out again, or is finished.',
+    {
+      extensions: { status: row.status },
+    },
+  );
+}
+
+function eventOf(row: DeliveryRow, { kind, data }: Decision, actor: ActorRef): NewEvent {
+  return {
+    kind,
+    taskId: row.task_id,
+    delegationId: row.delegation_id,
+    actor,
+    data: {
+      delivery_id: formatId('dlv', row.id),
+      subscription_id: formatId('sub', row.subscription_id),
+      ...data,
+    },
+  };
+}
+
+export function deliveryNotFound(reference: string): ProblemError {
+  return new ProblemError('not_found', `There is no delivery ${JSON.stringify(reference)}.`, {
+    extensions: { resource: 'delivery' },
+  });
+}
+
+function notRetryable(status: DeliveryStatus): ProblemError {
+  return new ProblemError(
+    'illegal_transition',
+    `A delivery that is ${status} is not waiting to be sent again.`,
+    {
+      extensions: { status_before: status, status_after: 'pending' },
+    },
+  );
+}

@@ -1,0 +1,47 @@
+/** What becomes of a delivery that was given out. Each under its row lock. */
+import type { Tx } from '../../../db/client.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
+
+/** Sent: it is a message of its session from now on. */
+export async function ackRow(tx: Tx, boardId: number, id: Uuid, messageId: string | null): Promise<void> {
+  await tx`
+    /* deliveries.ack */
+    WITH acked AS (
+      UPDATE deliveries SET status = 'acked', failures = 0, last_error = NULL, message_id = ${messageId}, finished_at = clock_timestamp()
+      WHERE board_id = ${boardId} AND id = ${id} RETURNING *
+    )
+    INSERT INTO session_messages (board_id, session_id, at, delivery_id, task_id, delegation_id, platform, chat_id, thread_id, message_id, text)
+    SELECT ${boardId}, acked.session_id, acked.finished_at, acked.id, acked.task_id, acked.delegation_id, s.platform, s.chat_id, s.thread_id,
+      acked.message_id, coalesce(acked.text, '')
+    FROM acked CROSS JOIN LATERAL (
+      SELECT platform, chat_id, thread_id FROM subscriptions WHERE board_id = ${boardId} AND id = acked.subscription_id OFFSET 0
+    ) AS s
+    WHERE acked.session_id IS NOT NULL`;
+}
+
+/** Again after so long. */
+export async function postponeRow(
+  tx: Tx,
+  boardId: number,
+  id: Uuid,
+  { delaySeconds, failures, error }: { delaySeconds: number; failures: number; error: string | null },
+): Promise<void> {
+  await tx`
+    /* deliveries.postpone */
+    UPDATE deliveries SET status = 'pending', lease_id = NULL, lease_expires_at = NULL, failures = ${failures},
+      last_error = coalesce(${error}, last_error), due_at = clock_timestamp() + make_interval(secs => ${delaySeconds}), finished_at = NULL
+    WHERE board_id = ${boardId} AND id = ${id}`;
+}
+
+export async function buryRow(
+  tx: Tx,
+  boardId: number,
+  id: Uuid,
+  { failures, error }: { failures: number; error: string },
+): Promise<void> {
+  await tx`
+    /* deliveries.bury */
+    UPDATE deliveries SET status = 'dead', lease_id = NULL, lease_expires_at = NULL, failures = ${failures}, last_error = ${error},
+      finished_at = clock_timestamp()
+    WHERE board_id = ${boardId} AND id = ${id}`;
+}

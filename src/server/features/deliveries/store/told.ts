@@ -1,0 +1,61 @@
+/** What a delivery tells of, read when it is first given out. */
+import type { DelegationResult } from '../../../../contract/delegations.ts';
+import type { Runner } from '../../../db/client.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
+
+export interface ToldTaskRow {
+  readonly delivery_id: Uuid;
+  readonly title: string | null;
+  readonly lane: string | null;
+  readonly summary: string | null;
+  readonly result: unknown;
+  readonly error: string | null;
+  readonly reviewer: string | null;
+}
+
+/** Of a document, as it stands in a text. */
+const RESULT_BYTES_MAX = 16 * 1024;
+
+/** Each task with the run that its event is about. */
+export async function findToldTasks(
+  sql: Runner,
+  boardId: number,
+  deliveryIds: readonly Uuid[],
+): Promise<Map<Uuid, ToldTaskRow>> {
+  const rows = await sql<ToldTaskRow[]>`
+    /* deliveries.find_told_tasks */
+    SELECT d.id AS delivery_id, detail.title, t.lane, left(r.summary, 16000) AS summary,
+      CASE WHEN octet_length(r.result::text) <= ${RESULT_BYTES_MAX} THEN r.result END AS result, r.error, t.reviewer
+    FROM unnest(${deliveryIds as Uuid[]}::uuid[]) AS wanted (id)
+    CROSS JOIN LATERAL (SELECT id, seq, task_id FROM deliveries WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0) AS d
+    CROSS JOIN LATERAL (SELECT attempt FROM events WHERE board_id = ${boardId} AND seq = d.seq OFFSET 0) AS e
+    LEFT JOIN LATERAL (SELECT title FROM task_details WHERE board_id = ${boardId} AND task_id = d.task_id OFFSET 0) AS detail ON true
+    LEFT JOIN LATERAL (SELECT lane, reviewer FROM tasks WHERE board_id = ${boardId} AND id = d.task_id OFFSET 0) AS t ON true
+    LEFT JOIN LATERAL (
+      SELECT summary, result, error FROM runs WHERE board_id = ${boardId} AND task_id = d.task_id AND attempt = e.attempt OFFSET 0
+    ) AS r ON true`;
+  return new Map(rows.map((row) => [row.delivery_id, row]));
+}
+
+export interface ToldDelegationRow {
+  readonly id: Uuid;
+  readonly status: string;
+  readonly reason: string | null;
+  readonly goal: string | null;
+  readonly context: string | null;
+  readonly results: DelegationResult[] | null;
+}
+
+export async function findToldDelegations(
+  sql: Runner,
+  boardId: number,
+  ids: readonly Uuid[],
+): Promise<Map<Uuid, ToldDelegationRow>> {
+  const rows = await sql<ToldDelegationRow[]>`
+    /* deliveries.find_told_delegations */
+    SELECT d.* FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+    CROSS JOIN LATERAL (
+      SELECT id, status, reason, goal, context, results FROM delegations WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0
+    ) AS d`;
+  return new Map(rows.map((row) => [row.id, row]));
+}
