@@ -61,7 +61,9 @@ export function startSweeps(
   lifecycle.every('workers long gone', FORGET_WORKERS_INTERVAL_MS, () => presence.forgetLongGone());
   lifecycle.every('stranded tasks', STRANDED_INTERVAL_MS, (signal) => services.stranded.sweep(signal));
   lifecycle.every('bulk operations', BULK_INTERVAL_MS, (signal) => services.bulkRunner.sweep(signal));
-  lifecycle.every('operations long done', FORGET_INTERVAL_MS, () => services.bulkRunner.forgetOld());
+  lifecycle.every('operations long done', FORGET_INTERVAL_MS, (signal) =>
+    services.bulkRunner.forgetOld(signal),
+  );
   lifecycle.every('attendance', ATTENDANCE_INTERVAL_MS, async () => {
     services.departures.sweep();
     await services.attendance.sweep();
