@@ -77,7 +77,7 @@ export async function compareAll(model: BoardModel, real: RealBoard): Promise<vo
   for (const task of model.tasks) compare(model, task, shown.get(task.id));
 }
 
-function compare(model: BoardModel, task: ModelTask, shown: Task | undefined): void {
+export function compare(model: BoardModel, task: ModelTask, shown: Task | undefined): void {
   if (shown === undefined) throw new Error(`${task.id} is not there`);
   const { claim, blocked } = shown;
   const found = {

@@ -12,7 +12,7 @@ import {
   type Said,
   type WorkerEnd,
 } from './board-model.ts';
-import { ask, Command, DRAW, type Draw, type Plan, pick, sure } from './command.ts';
+import { ask, Command, compare, DRAW, type Draw, type Plan, pick, sure } from './command.ts';
 import { LATER_SECONDS, type RealBoard } from './real-board.ts';
 
 /** Small boards: their tasks have to do with each other. */
@@ -149,6 +149,7 @@ const claim: Plan = (model, [a, b, c]) => {
       const [got] = answer.claims;
       expect([got?.task.id, got?.attempt]).toEqual([next.id, next.attempt + 1]);
       model.claim(next, { runId: got.run_id, token: got.token, lane, worker });
+      compare(model, next, got.task);
     },
   };
 };

@@ -253,8 +253,8 @@ async function claimReviews(hot: Sql): Promise<void> {
       })),
     ];
     const reviewing = slots(BATCH).map((slot, index) => {
-      const reviewId = rows[index]?.id;
-      return reviewId === undefined ? slot : { ...slot, reviewId };
+      const review = rows[index];
+      return review === undefined ? slot : { ...slot, review };
     });
     const claimed = await claimReady(tx, BOARD_ID, 1, reviewing);
     if (claimed.length !== BATCH || claimed.filter((row) => row.reviewer !== null).length !== BATCH / 2)

@@ -73,11 +73,11 @@ async function withReviews(
   slots: readonly Slot[],
   { namedTaskId = null, reviewLanes }: Look,
 ): Promise<Slot[]> {
-  const reviewOf = new Map<Uuid, Uuid>();
+  const reviewOf = new Map<Uuid, ReviewRow>();
   let left = slots.filter((slot) => reviewLanes.has(slot.lane));
   for (let look = 1; look <= LOOKS_MAX && left.length > 0; look += 1) {
     const wants = wantsOf(left);
-    const exceptIds = [...reviewOf.values()];
+    const exceptIds = [...reviewOf.values()].map(({ id }) => id);
     const rows = await lockReviews(tx, boardId, wants, { namedTaskId, exceptIds });
     giveOut(rows, left, reviewOf);
     // A lane that had as many as were asked for may have more.
@@ -88,8 +88,8 @@ async function withReviews(
     left = left.filter((slot) => plentiful.has(slot.lane) && !reviewOf.has(slot.runId));
   }
   return slots.map((slot) => {
-    const reviewId = reviewOf.get(slot.runId);
-    return reviewId === undefined ? slot : { ...slot, reviewId };
+    const review = reviewOf.get(slot.runId);
+    return review === undefined ? slot : { ...slot, review };
   });
 }
 
@@ -102,11 +102,11 @@ function wantsOf(slots: readonly Slot[]): ReviewWant[] {
 }
 
 /** Each to the first slot in turn whose worker has not done the work himself. */
-function giveOut(rows: readonly ReviewRow[], slots: readonly Slot[], reviewOf: Map<Uuid, Uuid>): void {
+function giveOut(rows: readonly ReviewRow[], slots: readonly Slot[], reviewOf: Map<Uuid, ReviewRow>): void {
   for (const row of rows) {
     const isOwn = ({ worker }: Slot): boolean =>
       row.implementer_lane === row.lane && row.implementer_worker === worker;
     const slot = slots.find((each) => each.lane === row.lane && !reviewOf.has(each.runId) && !isOwn(each));
-    if (slot !== undefined) reviewOf.set(slot.runId, row.id);
+    if (slot !== undefined) reviewOf.set(slot.runId, row);
   }
 }

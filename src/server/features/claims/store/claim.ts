@@ -17,7 +17,7 @@ export interface Slot {
   /** The claim is taken when the worker's socket closes. Default: false. */
   readonly isCrashOnDisconnect?: boolean;
   /** Work under review that fills it, locked by this transaction. Default: a ready task fills it. */
-  readonly reviewId?: Uuid;
+  readonly review?: { readonly id: Uuid; readonly unmet_parents: number };
 }
 
 export type ClaimedRow = Omit<TaskRow, 'outcome' | 'summary' | 'result' | 'metadata' | 'ended_at'> & {
@@ -90,8 +90,8 @@ export async function claimReady(
   given: readonly Slot[],
   { namedTaskId = null }: ClaimFilter = {},
 ): Promise<ClaimedRow[]> {
-  const reviewing = given.filter((slot) => slot.reviewId !== undefined);
-  const open = reviewing.length === 0 ? given : given.filter((slot) => slot.reviewId === undefined);
+  const reviewing = given.filter((slot) => slot.review !== undefined);
+  const open = reviewing.length === 0 ? given : given.filter((slot) => slot.review === undefined);
   const slots = reviewing.length === 0 ? given : [...reviewing, ...open];
   const column = <T>(read: (slot: Slot) => T): T[] => columnOf(slots, read);
   const lanes = [...new Set(open.map((slot) => slot.lane))];
@@ -224,7 +224,7 @@ function withReviews(
       UNION ALL
       SELECT review.lane, review.slot, task.*, review.status FROM (
         SELECT *, 'review'::text AS status FROM unnest(
-          ${columnOf(reviewing, (slot) => slot.lane)}::text[], ${columnOf(reviewing, (slot) => slot.reviewId ?? null)}::uuid[]
+          ${columnOf(reviewing, (slot) => slot.lane)}::text[], ${columnOf(reviewing, (slot) => slot.review?.id ?? null)}::uuid[]
         ) WITH ORDINALITY AS review (lane, id, slot) OFFSET 0
       ) AS review
       CROSS JOIN LATERAL (
@@ -278,8 +278,8 @@ function claimedRowOf(row: FilledRow, slots: readonly Slot[]): ClaimedRow {
     created_by_id: row[28],
     message_count: row[29],
     parent_count: row[30],
-    unmet_parents: 0, // Or it would not be ready; work under review waits for nobody any more.
-    reviewer: slot.reviewId === undefined ? null : slot.lane,
+    unmet_parents: slot.review?.unmet_parents ?? 0, // Or it would not be ready.
+    reviewer: slot.review === undefined ? null : slot.lane,
     claim_lane: slot.lane,
     claim_attempt: row[3],
     claimed_at: claimedAt,

@@ -27,6 +27,7 @@ export interface ReviewWant {
 
 export interface ReviewRow {
   readonly id: Uuid;
+  readonly unmet_parents: number;
   readonly lane: string;
   readonly implementer_lane: string | null;
   readonly implementer_worker: string | null;
@@ -51,7 +52,7 @@ export async function lockReviews(
 ): Promise<ReviewRow[]> {
   const isOpen = tx`t.reviewer = want.lane AND (want.worker IS NULL OR NOT (
           t.implementer_lane IS NOT DISTINCT FROM want.lane AND t.implementer_worker IS NOT DISTINCT FROM want.worker))`;
-  const columns = tx`t.id, t.implementer_lane, t.implementer_worker`;
+  const columns = tx`t.id, t.unmet_parents, t.implementer_lane, t.implementer_worker`;
   const reviews =
     namedTaskId === null
       ? tx`SELECT ${columns} FROM tasks t
