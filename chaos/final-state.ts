@@ -40,6 +40,7 @@ interface TaskRow {
   readonly unmet_parents: number;
   readonly archived_from: TaskStatus | null;
   readonly reviewer: string | null;
+  readonly implementer_lane: string | null;
   readonly implementer_worker: string | null;
 }
 
@@ -78,7 +79,7 @@ export async function readFinalState(sql: postgres.Sql, boardName: string): Prom
       FROM events WHERE board_id = ${board.id} ORDER BY seq`;
     const tasks = await tx<TaskRow[]>`
       SELECT t.id, t.status, t.lane, t.attempt, t.version, d.idempotency_key, t.run_at, t.blocked_kind, t.blocked_reason,
-        t.unmet_parents, t.archived_from, t.reviewer, t.implementer_worker
+        t.unmet_parents, t.archived_from, t.reviewer, t.implementer_lane, t.implementer_worker
       FROM tasks t JOIN task_details d ON d.board_id = t.board_id AND d.task_id = t.id WHERE t.board_id = ${board.id}`;
     const runs = await tx<RunRow[]>`
       SELECT id, task_id, attempt, outcome, started_at, ended_at FROM runs WHERE board_id = ${board.id}`;
@@ -144,6 +145,7 @@ function taskOf(row: TaskRow): FinalTask {
     unmetParents: row.unmet_parents,
     archivedFrom: row.archived_from,
     reviewer: row.reviewer,
+    implementerLane: row.implementer_lane,
     implementerWorker: row.implementer_worker,
   };
 }

@@ -156,6 +156,7 @@ export interface FinalTask {
   readonly archivedFrom: TaskStatus | null;
   /** Of work under review: the lane that may claim it, and who may not. */
   readonly reviewer: string | null;
+  readonly implementerLane: string | null;
   readonly implementerWorker: string | null;
 }
 

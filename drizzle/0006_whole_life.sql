@@ -22,9 +22,15 @@ CREATE TABLE "operations" (
 	"actor_id" text NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"finished_at" timestamp with time zone,
+	"stop_reason" text,
+	"stopped_by_type" text,
+	"stopped_by_id" text,
 	CONSTRAINT "operations_pkey" PRIMARY KEY("board_id","id"),
-	CONSTRAINT "operations_status_check" CHECK ("operations"."status" IN ('running', 'done')),
-	CONSTRAINT "operations_actor_type_check" CHECK ("operations"."actor_type" IN ('key', 'claim', 'system'))
+	CONSTRAINT "operations_status_check" CHECK ("operations"."status" IN ('running', 'done', 'stopped')),
+	CONSTRAINT "operations_finished_check" CHECK (("operations"."status" = 'running') = ("operations"."finished_at" IS NULL)),
+	CONSTRAINT "operations_stopped_check" CHECK (("operations"."status" = 'stopped') = ("operations"."stop_reason" IS NOT NULL)),
+	CONSTRAINT "operations_actor_type_check" CHECK ("operations"."actor_type" IN ('key', 'claim', 'system')),
+	CONSTRAINT "operations_stopped_by_check" CHECK ("operations"."stopped_by_type" IN ('key', 'claim', 'system'))
 );
 --> statement-breakpoint
 CREATE TABLE "links" (
@@ -62,6 +68,7 @@ ALTER TABLE "tasks" ADD COLUMN "block_streak" smallint DEFAULT 0 NOT NULL;--> st
 ALTER TABLE "tasks" ADD COLUMN "streak_kind" text;--> statement-breakpoint
 ALTER TABLE "tasks" ADD COLUMN "archived_from" text;--> statement-breakpoint
 CREATE INDEX "operations_running_index" ON "operations" USING btree ("board_id","id") WHERE status = 'running';--> statement-breakpoint
+CREATE INDEX "operations_finished_index" ON "operations" USING btree ("finished_at") WHERE finished_at IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "links_parent_index" ON "links" USING btree ("board_id","parent_id","child_id");--> statement-breakpoint
 CREATE INDEX "tasks_review_index" ON "tasks" USING btree ("board_id","reviewer","priority" DESC NULLS FIRST,"id") WHERE status = 'review' AND reviewer IS NOT NULL;--> statement-breakpoint
 ALTER TABLE "tasks" ADD CONSTRAINT "tasks_unmet_parents_check" CHECK ("tasks"."unmet_parents" >= 0);--> statement-breakpoint

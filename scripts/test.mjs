@@ -1,6 +1,7 @@
 // `npm test`: every static check, then every test, then one last line `N passed, N failed`. A failing part does
 // not stop the next one, so one run reports everything. A static check counts as one item, a test as one item.
 //   --only NAMES      a comma-separated choice of the parts below
+//   --other-postgres  the database tests have passed on one Postgres: leave out those that are alike on every one
 //   --summary FILE    also writes {"passed": n, "failed": n, "failures": [text]} there, for a caller that adds up runs
 // What failed is named once more at the end: whoever keeps only the last lines of a log still learns which test it was.
 // Tests are counted from vitest's JSON report, never from its exit code alone: a suite that could not be loaded
@@ -11,6 +12,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
+import { alikeOnEveryPostgres } from './alike-on-every-postgres.mjs';
 import { ROOT } from './ensure-built.mjs';
 
 // npm scripts of the same name. The build is a check as well: the e2e tests run what it makes.
@@ -67,15 +69,19 @@ async function runCheck(name, options = []) {
 
 /**
  * @param {string[]} projects
+ * @param {string[]} leftOut patterns of files
  * @returns {Promise<Count>}
  */
-async function runProjects(projects) {
+async function runProjects(projects, leftOut) {
   console.log(`\n── tests: ${projects.join(', ')}`);
   const directory = mkdtempSync(join(tmpdir(), 'lanekeeper-test-'));
   const report = join(directory, 'report.json');
   try {
     const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
-    const selection = projects.flatMap((project) => ['--project', project]);
+    const selection = [
+      ...projects.flatMap((project) => ['--project', project]),
+      ...leftOut.flatMap((pattern) => ['--exclude', pattern]),
+    ];
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
     // The build has been checked above; processes under test must neither repeat it nor race on it.
     const code = await run(process.execPath, [vitest, 'run', ...selection, ...reporters], {
@@ -131,19 +137,22 @@ function planBrowserTests() {
   return process.env['LANEKEEPER_REQUIRE_BROWSER'] === '1' ? 'missing' : 'left out';
 }
 
-/** @returns {{ parts: string[], summary: string | undefined }} */
+/** @returns {{ parts: string[], leftOut: string[], summary: string | undefined }} */
 function readArguments() {
-  const { values } = parseArgs({ options: { only: { type: 'string' }, summary: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { only: { type: 'string' }, summary: { type: 'string' }, 'other-postgres': { type: 'boolean' } },
+  });
   const usual = [...CHECKS, ...PROJECTS, ...(process.env['CI'] === 'true' ? ['chaos'] : [])];
   const known = [...CHECKS, ...PROJECTS, 'chaos'];
   const parts = values.only === undefined ? usual : values.only.split(',');
   const unknown = parts.filter((part) => !known.includes(part));
   if (unknown.length > 0) throw new Error(`Unknown: ${unknown.join(', ')}. Parts are ${known.join(', ')}.`);
-  return { parts, summary: values.summary };
+  const leftOut = values['other-postgres'] === true ? alikeOnEveryPostgres(ROOT) : [];
+  return { parts, leftOut, summary: values.summary };
 }
 
 async function main() {
-  const { parts, summary } = readArguments();
+  const { parts, leftOut, summary } = readArguments();
   /** @type {Count[]} */
   const counts = [];
   for (const check of CHECKS.filter((name) => parts.includes(name))) counts.push(await runCheck(check));
@@ -153,7 +162,7 @@ async function main() {
   const projects = PROJECTS.filter(
     (name) => parts.includes(name) && (name !== 'browser' || browser === 'run'),
   );
-  if (projects.length > 0) counts.push(await runProjects(projects));
+  if (projects.length > 0) counts.push(await runProjects(projects, leftOut));
   if (parts.includes('chaos')) counts.push(await runCheck('chaos', CHAOS_ARGUMENTS));
 
   if (browser === 'left out' || browser === 'missing') {

@@ -84,7 +84,9 @@ class ReadyTimes {
     if (after === 'ready' && typeof laneAfter === 'string') return { lane: laneAfter, exceptWorker: null };
     const phase = this.#phases.phaseOf(taskId);
     if (after !== 'review' || phase === null || phase.reviewer === null) return null;
-    return { lane: phase.reviewer, exceptWorker: phase.implementer };
+    // The same name on another lane is another worker.
+    const isItsLane = phase.reviewer === phase.implementerLane;
+    return { lane: phase.reviewer, exceptWorker: isItsLane ? phase.implementer : null };
   }
 
   /** What changes for a lane begins anew: a task then counts as waiting only since the change. */

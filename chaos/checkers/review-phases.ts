@@ -3,8 +3,9 @@ import type { Event } from '../../src/contract/events.ts';
 
 /** Work that was handed over and has not been decided on. */
 export interface ReviewPhase {
-  /** Who did it; null: a person. */
+  /** Who did it; null: a person. A worker is one of a lane: the same name on another lane is another. */
   readonly implementer: string | null;
+  readonly implementerLane: string | null;
   /** The lane that may look at it; null: people. */
   readonly reviewer: string | null;
 }
@@ -14,6 +15,10 @@ export interface OpenRun {
   readonly worker: string | null;
   /** What was claimed: work to be done, or work to be looked at. */
   readonly isReview: boolean;
+}
+
+export function isOwnWork(phase: ReviewPhase, lane: string | null, worker: string | null): boolean {
+  return worker !== null && worker === phase.implementer && lane === phase.implementerLane;
 }
 
 export class ReviewPhases {
@@ -46,9 +51,12 @@ export class ReviewPhases {
     }
     if (data['status_before'] === 'running' && data['status_after'] !== 'running') this.#runs.delete(taskId);
     if (event.kind === 'task.review_requested' && run !== undefined) {
-      // A reviewer who hands on leaves the work whose it was.
-      const implementer = phase === undefined ? run.worker : phase.implementer;
-      this.#phases.set(taskId, { implementer, reviewer: textOf(data['reviewer']) });
+      // A reviewer who hands on leaves the work whose it was: none of this workload puts a result of his own in its place.
+      const { implementer, implementerLane } = phase ?? {
+        implementer: run.worker,
+        implementerLane: event.lane ?? null,
+      };
+      this.#phases.set(taskId, { implementer, implementerLane, reviewer: textOf(data['reviewer']) });
     } else if (event.kind === 'task.assigned' && phase !== undefined)
       this.#phases.set(taskId, { ...phase, reviewer: textOf(data['lane']) });
     else if (DECISIONS.has(event.kind)) this.#phases.delete(taskId);

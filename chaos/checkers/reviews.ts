@@ -2,15 +2,15 @@
  * Property 10: nobody reviews his own work, and work that was handed over is looked at until somebody has decided on it.
  *
  * Proves, from the log and from what workers say they were given: a claim from review is of work that was handed over, by the lane that was
- * asked, and not by the worker who did it; changes are requested only by who reviews; a review that ends without a verdict (its worker
- * crashed, failed, timed out, gave it back or lost it) leaves the task in review, and never ready for its old lane; nothing comes into review
- * but by being handed over; and the tables say the same of reviewer and implementer.
+ * asked, and not by the worker of the lane who did it; changes are requested only by who reviews; a review that ends without a verdict (its
+ * worker crashed, failed, timed out, gave it back or lost it) leaves the task in review, after a pause where it failed, and never ready for
+ * its old lane; nothing comes into review but by being handed over; and the tables say the same of reviewer and implementer.
  *
  * Cannot prove: that a person who accepts has looked, nor whether two names are one worker.
  */
 import type { Event } from '../../src/contract/events.ts';
 import type { FinalState, Operation, Violation } from '../history.ts';
-import { type ReviewPhase, ReviewPhases } from './review-phases.ts';
+import { isOwnWork, type ReviewPhase, ReviewPhases } from './review-phases.ts';
 import { listGrants } from './run-record.ts';
 
 const violation = (detail: string, evidence: Violation['evidence']): Violation => ({
@@ -22,8 +22,8 @@ const violation = (detail: string, evidence: Violation['evidence']): Violation =
 /** Where an end without a verdict may leave work that was being looked at; what it is to wait for then, it waits for first. */
 const UNDECIDED: Readonly<Record<string, readonly string[]>> = {
   'task.crashed': ['review', 'blocked'],
-  'task.timed_out': ['review', 'blocked'],
-  'task.failed': ['review', 'blocked'],
+  'task.timed_out': ['scheduled', 'blocked'],
+  'task.failed': ['scheduled', 'blocked'],
   'task.reclaimed': ['review'],
   'task.released': ['review', 'scheduled'],
   'task.blocked': ['blocked', 'triage'],
@@ -72,8 +72,8 @@ function contradictionOfClaim(event: Event, phase: ReviewPhase | null, phases: R
     return phase === null ? null : 'work that was handed over was given to be done again';
   if (phase === null) return 'a review was claimed of what was not handed over';
   if (phase.reviewer !== (event.lane ?? null)) return 'a review was claimed by a lane that was not asked';
-  const worker = phases.workerOf(event);
-  return worker !== null && worker === phase.implementer ? 'a worker was given his own work to review' : null;
+  const isOwn = isOwnWork(phase, event.lane ?? null, phases.workerOf(event));
+  return isOwn ? 'a worker was given his own work to review' : null;
 }
 
 function contradictionOfWork(event: Event): string | null {
@@ -87,8 +87,10 @@ function checkRows(phases: ReviewPhases, final: FinalState): Violation[] {
   return final.tasks.flatMap((task) => {
     if (task.status !== 'review') return [];
     const phase = phases.phaseOf(task.id);
-    return phase?.reviewer === task.reviewer && phase.implementer === task.implementerWorker
-      ? []
-      : [violation('a review is not what the log says', { task, phase })];
+    const isSo =
+      phase?.reviewer === task.reviewer &&
+      phase.implementer === task.implementerWorker &&
+      phase.implementerLane === task.implementerLane;
+    return isSo ? [] : [violation('a review is not what the log says', { task, phase })];
   });
 }

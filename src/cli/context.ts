@@ -91,7 +91,15 @@ export class Context {
     }
   }
 
-  /** The same, holding JSON. */
+  /**
+   * Literally, or - for stdin. Reasons and errors are put together from what programs printed: one that begins with @ must not name a file
+   * whose contents would then stand in the log.
+   */
+  async readReason(value: string): Promise<string> {
+    return value === '-' ? (await this.readStdin()).replace(/\r?\n$/, '') : value;
+  }
+
+  /** As readText, holding JSON. */
   async readJson(value: string, option: string): Promise<unknown> {
     const text = await this.readText(value);
     try {

@@ -59,6 +59,12 @@ export function isFinished({ status }: Task): boolean {
   return status === 'done' || status === 'cancelled' || status === 'archived';
 }
 
+/** A task that was ended while a parent was not done waits for nothing any more. */
+function waitsFor(task: Task): string | null {
+  if (task.unmet_parents === 0 || isFinished(task)) return null;
+  return `${task.unmet_parents} to be done; see task graph`;
+}
+
 export function writeTask(output: Output, task: Task): void {
   const { claim, blocked } = task;
   writeFields(output, [
@@ -69,7 +75,7 @@ export function writeTask(output: Output, task: Task): void {
       'blocked',
       blocked === null ? null : [blocked.kind, blocked.reason].filter((part) => part !== null).join(': '),
     ],
-    ['waits for', task.unmet_parents > 0 ? `${task.unmet_parents} to be done; see task graph` : null],
+    ['waits for', waitsFor(task)],
     ['lane', task.lane],
     ['reviewer', task.reviewer],
     [

@@ -56,6 +56,11 @@ export const OPERATIONS = {
   createTasks: { method: 'post', path: '/v1/boards/{board}/tasks/batch', isIdempotent: true },
   bulkTasks: { method: 'post', path: '/v1/boards/{board}/tasks/bulk', isIdempotent: true },
   getOperation: { method: 'get', path: '/v1/boards/{board}/operations/{operation}', isWaitable: true },
+  cancelOperation: {
+    method: 'post',
+    path: '/v1/boards/{board}/operations/{operation}/cancel',
+    isRepeatable: true,
+  },
   importTasks: { method: 'post', path: '/v1/boards/{board}/import', isRepeatable: true },
   listTasks: { method: 'get', path: '/v1/boards/{board}/tasks' },
   getTask: { method: 'get', path: '/v1/boards/{board}/tasks/{task}', isWaitable: true },

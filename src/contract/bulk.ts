@@ -21,6 +21,9 @@ const BULK_ACTIONS = [
 ] as const;
 export type BulkAction = (typeof BULK_ACTIONS)[number];
 
+const STOP_REASONS = ['cancelled', 'unauthorised'] as const;
+export type StopReason = (typeof STOP_REASONS)[number];
+
 /** As a list of tasks has it: at most 50 names, and "-" for tasks without a lane. */
 const LaneWords = z
   .string()
@@ -84,7 +87,16 @@ export const Operation = z
     board: BoardName,
     action: z.enum(BULK_ACTIONS),
     dry_run: z.boolean(),
-    status: z.enum(['running', 'done']),
+    status: z
+      .enum(['running', 'done', 'stopped'])
+      .describe('stopped: it ended early; what it had done stays done, the rest was not touched.'),
+    stop_reason: z
+      .enum(STOP_REASONS)
+      .nullable()
+      .describe(
+        'cancelled: somebody asked for it; unauthorised: the key that made it was withdrawn, has expired, or may not do it any more.',
+      ),
+    stopped_by: Actor.nullable(),
     total: z.int().describe('Fixed when it was made.'),
     succeeded: z.int(),
     failed_count: z.int(),
@@ -118,6 +130,21 @@ export const bulkTasks = defineRoute({
   isIdempotent: true,
   responses: { 202: OperationResponse },
   problems: ['not_found', 'idempotency_in_flight', 'idempotency_mismatch'],
+});
+
+export const cancelOperation = defineRoute({
+  operationId: 'cancelOperation',
+  method: 'post',
+  path: '/v1/boards/{board}/operations/{operation}/cancel',
+  summary:
+    'Stop an operation on many tasks: what it has done stays done, the rest is left as it is. One that has ended is shown as it is.',
+  tag: 'tasks',
+  access: 'authenticated',
+  params: z.object({ board: BoardName, operation: OperationId }),
+  body: z.strictObject({}),
+  isBodyOptional: true,
+  responses: { 200: OperationResponse },
+  problems: ['not_found'],
 });
 
 export const getOperation = defineRoute({

@@ -47,6 +47,9 @@ export const LIMITS = {
   /** Tasks that one task may wait for, and tasks that may wait for one. Not pinned: the largest batch is a thousand. */
   parentsMax: 100,
   childrenMax: 1000,
+  /** What a graph shows of a task's family. Not pinned: what a screen can show, and some megabytes of links. */
+  graphTasksMax: 500,
+  graphLinksMax: 10_000,
   batchOperationsMax: 500,
   /** Tasks that a bulk operation names, and tasks that its filter may find. Not pinned: a batch, and a board's whole backlog. */
   bulkIdsMax: 1000,

@@ -1,5 +1,6 @@
 /** Dependencies: a child waits for its parents. */
 import { z } from 'zod';
+import { LIMITS } from './constants.ts';
 import { BoardName, LaneName, TaskId, TaskReference } from './identifiers.ts';
 import { defineRoute } from './route.ts';
 import { TaskStatus } from './statuses.ts';
@@ -43,7 +44,11 @@ export const TaskGraph = z
         met: z.boolean().describe('The parent was done, and has not been reopened since.'),
       }),
     ),
-    truncated: z.boolean().describe('There are more; the nearest are shown.'),
+    truncated: z
+      .boolean()
+      .describe(
+        `There are more; the nearest are shown, at most ${LIMITS.graphTasksMax} tasks and ${LIMITS.graphLinksMax} links.`,
+      ),
   })
   .meta({ id: 'TaskGraph' });
 export type TaskGraph = z.infer<typeof TaskGraph>;

@@ -1,7 +1,7 @@
 /** Every route there is: what the server must bind, the client can call and the OpenAPI document lists. */
 import { getAttention } from './attention.ts';
 import { deleteBoard, getBoard, listBoards, patchBoard, putBoard } from './boards.ts';
-import { bulkTasks, getOperation } from './bulk.ts';
+import { bulkTasks, cancelOperation, getOperation } from './bulk.ts';
 import { claimTasks, takeOverLane } from './claims.ts';
 import { getContext } from './context.ts';
 import {
@@ -101,6 +101,7 @@ export const ROUTES: readonly Route[] = [
   createTask,
   createTasks,
   bulkTasks,
+  cancelOperation,
   getOperation,
   importTasks,
   listTasks,

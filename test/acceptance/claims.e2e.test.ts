@@ -1,6 +1,6 @@
 /**
  * What was asked for at first, by name, of two server processes on one database: that a task is claimed once, that only its lane may touch it
- * and only while it holds it, and that the log can be read as the record of all that.
+ * and only while it holds it, and that the log can be read as the record of all that. What was asked of the dispatcher is in dispatch.e2e.test.ts.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Claim } from '../../src/contract/claims.ts';

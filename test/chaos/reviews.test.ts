@@ -24,6 +24,14 @@ function recordReview(
 const approved = (): Recording => recordReview((board, review) => board.end(review, 'complete'));
 const crashed = (): Recording => recordReview((board, review) => board.reap(review));
 const sentBack = (): Recording => recordReview((board, review) => board.end(review, 'request_changes'));
+/** By a worker that fails, and by the next one after the pause. */
+const pausedFor = (): Recording =>
+  recordReview((board, review) => {
+    board.end(review, 'fail');
+    board.pass(60_000);
+    board.wakeDue();
+    board.end(present(board.claim('worker-3.1')), 'complete');
+  });
 const forPeople = (): Recording => recordReview(() => undefined, null);
 
 type LogEvent = Recording['final']['events'][number];
@@ -93,6 +101,14 @@ const FORGERIES: readonly (readonly [
     },
   ],
   [
+    'a reviewer that failed and whose review could be claimed again at once',
+    'a review without a verdict did not go back to review',
+    pausedFor(),
+    (recording) => {
+      lastOf(recording, 'task.failed').data['status_after'] = 'review';
+    },
+  ],
+  [
     'changes that were requested by who did the work',
     'changes were requested by somebody who did not review',
     sentBack(),
@@ -126,6 +142,14 @@ const FORGERIES: readonly (readonly [
     },
   ],
   [
+    'a row that names another lane as the one that did the work',
+    'a review is not what the log says',
+    crashed(),
+    ({ final }) => {
+      for (const task of final.tasks) task.implementerLane = 'other';
+    },
+  ],
+  [
     'a row that names nobody who did the work',
     'a review is not what the log says',
     crashed(),
@@ -136,7 +160,7 @@ const FORGERIES: readonly (readonly [
 ];
 
 describe('nobody reviews his own work', () => {
-  it.each([approved, crashed, sentBack, forPeople])(
+  it.each([approved, crashed, sentBack, pausedFor, forPeople])(
     'finds nothing in a review that keeps the rules: %o',
     (record) => {
       expect(check(record())).toEqual([]);
@@ -146,6 +170,14 @@ describe('nobody reviews his own work', () => {
   it.each(FORGERIES)('finds %s', (_, detail, recording, change) => {
     change(recording);
     expect(check(recording)).toContain(detail);
+  });
+
+  it('takes the same name on another lane for another worker', () => {
+    const recording = approved();
+    recording.entries = [];
+    Object.assign(lastOf(recording, 'task.claimed'), { worker: 'worker-1.1', lane: 'other' });
+    lastOf(recording, 'task.review_requested').data['reviewer'] = 'other';
+    expect(check(recording)).toEqual([]);
   });
 
   it('lets a worker review once who had no part in it, and be claimed for again after a crash', () => {

@@ -317,6 +317,7 @@ export class SmallBoard {
         ...task,
         unmetParents: this.#unmetOf(task.id),
         reviewer: phase?.reviewer ?? null,
+        implementerLane: phase === null ? null : LANE,
         implementerWorker: phase?.implementer ?? null,
         idempotencyKey: key,
         blockedKind: task.status === 'blocked' ? 'needs_input' : null,
@@ -366,8 +367,8 @@ export class SmallBoard {
       return;
     }
     const usual = STATUSES[verdict];
-    // A reviewer's failure is not the work's.
-    const isBack = usual === 'ready' || (usual === 'scheduled' && run.isReview);
+    // A crashed reviewer's review waits for the next one.
+    const isBack = usual === 'ready' || (verdict === 'crashed' && run.isReview);
     this.#move(task, isBack ? this.#startOf(task) : usual, kind, run, { outcome: verdict });
   }
 

@@ -1,10 +1,11 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import { ExitError, exitCodeOf, UsageError } from '../../src/cli/exit-codes.ts';
-import { age } from '../../src/cli/format.ts';
+import { age, writeTask } from '../../src/cli/format.ts';
 import { Output, printable, printableLines } from '../../src/cli/output.ts';
 import { writeFields, writeTable } from '../../src/cli/table.ts';
 import { LanekeeperError, UnreachableError } from '../../src/client/errors.ts';
+import type { Task } from '../../src/contract/tasks.ts';
 
 function capture(more: { columns?: number; hasColours?: boolean } = {}) {
   const stdout = Object.assign(
@@ -53,6 +54,19 @@ test('empty fields are left out', () => {
     ['cc', ''],
   ]);
   expect(text()).toBe('a  1\n');
+});
+
+test.each([
+  ['todo', true],
+  ['scheduled', true],
+  ['done', false],
+  ['cancelled', false],
+  ['archived', false],
+])('a %s task with a parent that is not done shows that it waits: %s', (status, isShown) => {
+  const { output, text } = capture();
+  const task = { id: 'task_1', title: 'x', status, status_since: null, unmet_parents: 1, labels: {} };
+  writeTask(output, { ...task, claim: null, blocked: null, body: null, summary: null } as unknown as Task);
+  expect(text().includes('waits for')).toBe(isShown);
 });
 
 test('an age is as coarse as it is long', () => {

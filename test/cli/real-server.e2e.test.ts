@@ -80,6 +80,20 @@ describe('the command line beside a server', () => {
     await expect(client.tasks.get(first?.id ?? '')).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  test('gives a task as the text that its worker is given', async () => {
+    const lane = 'told';
+    await client.lanes.register(lane);
+    const { task: parent } = await client.tasks.create({ title: 'wood', lane });
+    await client.tasks.complete(parent.id, { summary: 'cut\nand dried', result: { boards: 4 } });
+    const { task } = await client.tasks.create({ title: 'table', lane, parents: [parent.id] });
+    await client.tasks.comment(task.id, 'oak — not pine');
+    const { text } = await client.tasks.context(task.id);
+    expect(text).toContain('> and dried\n');
+    expect(await runCli(cli, ['task', 'context', task.id], local())).toMatchObject({ code: 0, stdout: text });
+    const { stdout } = await runCli(cli, ['task', 'context', task.id, '--json'], local());
+    expect(JSON.parse(stdout)).toEqual({ text });
+  });
+
   test('takes a Hermes board over, once, and says beforehand what it will do', async () => {
     const hermes = await HermesBoard.make('new');
     hermes.task('t_0000000a', 'done', { assignee: 'coder', result: 'built' });

@@ -31,6 +31,7 @@ describe('the operation table', () => {
       'acknowledgeMessages',
       'batchRuns',
       'blockRun',
+      'cancelOperation',
       'completeRun',
       'failRun',
       'heartbeatRun',

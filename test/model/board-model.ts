@@ -78,7 +78,12 @@ const VIOLATIONS_MAX = 3;
 
 /** What a holder sends. */
 export type WorkerEnd =
-  | { readonly verb: 'complete'; readonly review?: boolean; readonly reviewer?: string | null }
+  | {
+      readonly verb: 'complete';
+      readonly review?: boolean;
+      readonly reviewer?: string | null;
+      readonly hasResult?: boolean;
+    }
   | { readonly verb: 'request-changes' }
   | { readonly verb: 'block'; readonly kind: BlockKind | null; readonly reason: string }
   | { readonly verb: 'release'; readonly isDelayed: boolean }
@@ -105,8 +110,6 @@ export class BoardModel {
   readonly claims: ModelClaim[] = [];
   /** By lane: how many claims it may hold. */
   readonly caps: ReadonlyMap<string, number | null>;
-  /** Changed since somebody last looked. */
-  readonly touched = new Set<ModelTask>();
 
   constructor(caps: ReadonlyMap<string, number | null>) {
     this.caps = caps;
@@ -151,7 +154,6 @@ export class BoardModel {
     if (this.unmet(task) > 0 && (task.status === 'ready' || task.status === 'scheduled'))
       task.status = 'todo';
     this.tasks.push(task);
-    this.touched.add(task);
   }
 
   // Claims
@@ -165,7 +167,8 @@ export class BoardModel {
       (task) =>
         task.status === 'review' &&
         task.review?.reviewer === lane &&
-        task.review.worker !== worker &&
+        // A worker is one of a lane: the same name on another lane is another.
+        !(task.review.lane === lane && task.review.worker === worker) &&
         mayTake(task),
     );
     const ready = this.tasks.filter((task) => task.status === 'ready' && task.lane === lane && mayTake(task));
@@ -190,10 +193,8 @@ export class BoardModel {
     if (claim.lost !== null) return claim.endedBy === request ? OK : lost(claim);
     if (end.verb === 'request-changes' && claim.from !== 'review') return ILLEGAL;
     claim.endedBy = request;
-    const { task } = claim;
     if (end.verb !== 'complete' && claim.isCancelRequested) this.#over(claim, 'cancelled', 'cancelled');
     else this.#endings[end.verb](claim, end as never);
-    this.touched.add(task);
     return OK;
   }
 
@@ -202,7 +203,8 @@ export class BoardModel {
       const { task } = claim;
       this.#forgive(task);
       task.streak = NO_STREAK;
-      const whose = task.review ?? { lane: task.lane, worker: claim.worker };
+      // A reviewer may put a result of his own in the place of what he was given; handed on, it is his work.
+      const whose = task.review === null || end.hasResult ? claim : task.review;
       if (end.review) {
         const reviewer = end.reviewer ?? null;
         task.review = { reviewer, lane: whose.lane, worker: whose.worker };
@@ -263,8 +265,8 @@ export class BoardModel {
   }
 
   #retry(claim: ModelClaim, why: string): void {
-    // The work itself has not failed: another reviewer looks at it.
-    this.#over(claim, claim.from === 'review' ? 'review' : 'scheduled', why);
+    // The next reviewer takes over from one that crashed; one that failed pauses, like anybody.
+    this.#over(claim, claim.from === 'review' && why === 'crashed' ? 'review' : 'scheduled', why);
     if (claim.task.status === 'scheduled') claim.task.runAt = 'future';
   }
 
@@ -318,7 +320,6 @@ export class BoardModel {
   assign(task: ModelTask, lane: string | null): Said {
     if (!mayBegin('assign', task)) return ILLEGAL;
     this.#forgive(task);
-    this.touched.add(task);
     if (task.review === null) task.lane = lane;
     else {
       task.review.reviewer = lane;
@@ -356,7 +357,6 @@ export class BoardModel {
 
   cancel(task: ModelTask): Said {
     if (!mayBegin('cancel', task)) return ILLEGAL;
-    this.touched.add(task);
     if (task.claim === null) this.#move(task, 'cancelled');
     else task.claim.isCancelRequested = true;
     return OK;
@@ -376,22 +376,17 @@ export class BoardModel {
     task.archivedFrom = null;
     this.#backToItsLane(task);
     this.#move(task, this.#start(task));
-    for (const child of this.childrenOf(task)) {
-      this.touched.add(child);
-      if (child.status === 'ready') this.#move(child, 'todo');
-    }
+    for (const child of this.childrenOf(task)) if (child.status === 'ready') this.#move(child, 'todo');
     return OK;
   }
 
   comment(task: ModelTask): Said {
     task.comments += 1;
-    this.touched.add(task);
     return MADE;
   }
 
   prioritise(task: ModelTask, priority: number): Said {
     task.priority = priority;
-    this.touched.add(task);
     return OK;
   }
 
@@ -402,14 +397,12 @@ export class BoardModel {
     if (this.#waitsFor(parent, child)) return { status: 409, code: 'dependency_cycle' };
     child.parents.add(parent);
     child.wasLinked = true;
-    this.touched.add(child);
     if (child.status === 'ready' && this.unmet(child) > 0) this.#move(child, 'todo');
     return OK;
   }
 
   unlink(child: ModelTask, parent: ModelTask): Said {
     if (!child.parents.delete(parent)) return { status: 404, code: 'not_found' };
-    this.touched.add(child);
     this.#wake(child);
     return OK;
   }
@@ -434,10 +427,7 @@ export class BoardModel {
   }
 
   #wakeChildren(task: ModelTask): void {
-    for (const child of this.childrenOf(task)) {
-      this.touched.add(child);
-      this.#wake(child);
-    }
+    for (const child of this.childrenOf(task)) this.#wake(child);
   }
 
   #wake(task: ModelTask): void {
@@ -458,7 +448,6 @@ export class BoardModel {
 
   /** Only what is blocked has a reason, and only what is scheduled or may have to be a time. */
   #move(task: ModelTask, status: TaskStatus): void {
-    this.touched.add(task);
     if (status !== 'blocked') task.blocked = null;
     if (status !== 'todo' && status !== 'scheduled') task.runAt = 'none';
     task.status = status;

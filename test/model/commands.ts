@@ -12,7 +12,7 @@ import {
   type Said,
   type WorkerEnd,
 } from './board-model.ts';
-import { ask, Command, DRAW, type Draw, type Plan, pick, sure } from './command.ts';
+import { ask, Command, compare, DRAW, type Draw, type Plan, pick, sure } from './command.ts';
 import { LATER_SECONDS, type RealBoard } from './real-board.ts';
 
 /** Small boards: their tasks have to do with each other. */
@@ -71,7 +71,6 @@ function linking(method: 'PUT' | 'DELETE'): Plan {
       (method === 'DELETE' && c % 4 > 0 ? pick([...child.parents], b) : undefined) ?? sure(model.tasks, b);
     return {
       said: `${child.id} ← ${parent.id}`,
-      about: child,
       act: async (_, real) => {
         const said = method === 'PUT' ? model.link(child, parent) : model.unlink(child, parent);
         await ask(real, { method, path: `/tasks/${child.id}/parents/${parent.id}` }, said);
@@ -93,7 +92,6 @@ function person(
     if (task === undefined) return null;
     return {
       said: task.id,
-      about: task,
       act: async (_, real) => {
         const body = bodyOf(draw);
         await ask(real, { method: 'POST', path: `/tasks/${task.id}/${verb}`, body }, say(model, task, draw));
@@ -151,6 +149,7 @@ const claim: Plan = (model, [a, b, c]) => {
       const [got] = answer.claims;
       expect([got?.task.id, got?.attempt]).toEqual([next.id, next.attempt + 1]);
       model.claim(next, { runId: got.run_id, token: got.token, lane, worker });
+      compare(model, next, got.task);
     },
   };
 };
@@ -160,9 +159,10 @@ function endOf(verb: WorkerEnd['verb'], [, b, c, d]: Draw): readonly [WorkerEnd,
     case 'complete': {
       const reviewer = sure([...LANES, null], c);
       if (b % 2 === 0) return [{ verb }, { summary: 'done' }];
+      const hasResult = d % 2 === 0;
       return [
-        { verb, review: true, reviewer },
-        { review: true, ...(reviewer === null ? {} : { reviewer }) },
+        { verb, review: true, reviewer, hasResult },
+        { review: true, ...(reviewer === null ? {} : { reviewer }), ...(hasResult ? { result: 1 } : {}) },
       ];
     }
     case 'request-changes':
@@ -197,12 +197,11 @@ function ending(verb: WorkerEnd['verb']): Plan {
     const [end, body] = endOf(verb, [a, b, c, d]);
     return {
       said: `${whose.task.id} ${JSON.stringify(body)}`,
-      about: whose.task,
       act: async (_, real) => {
         const asked = { method: 'POST', path: `/v1/runs/${whose.runId}/${verb}`, token: whose.token, body };
         const isOver = whose.lost !== null;
         await ask(real, asked, model.end(whose, end, `${verb} ${JSON.stringify(body)}`));
-        if (!isOver) await real.servers.postpone(whose.task.id);
+        if (!isOver && whose.task.status === 'scheduled') await real.servers.postpone(whose.task.id);
       },
     };
   };
@@ -220,7 +219,6 @@ const again: Plan = (model, [a]) => {
   const body: unknown = JSON.parse(request.slice(verb.length + 1));
   return {
     said: `${whose.task.id} ${request}`,
-    about: whose.task,
     act: async (_, real) => {
       const asked = { method: 'POST', path: `/v1/runs/${whose.runId}/${verb}`, token: whose.token, body };
       await ask(real, asked, OK);
@@ -233,7 +231,6 @@ const heartbeat: Plan = (model, [a, , , d]) => {
   if (whose === undefined) return null;
   return {
     said: whose.task.id,
-    about: whose.task,
     act: async (_, real) => {
       const asked = {
         method: 'POST',
@@ -263,7 +260,6 @@ const foreign: Plan = (model, [a, b, c]) => {
   const body = { block: { reason: 'x' }, fail: { error: 'x' } }[verb] ?? {};
   return {
     said: `${verb} ${whose.task.id}`,
-    about: whose.task,
     act: async (_, real) => {
       const path = `/v1/runs/${whose.runId}/${verb}`;
       await ask(
@@ -282,7 +278,6 @@ const crash: Plan = (model, [a]) => {
   if (whose === undefined) return null;
   return {
     said: whose.task.id,
-    about: whose.task,
     act: async (_, real) => {
       model.crash(whose);
       await real.servers.crash(whose.task.id);
@@ -298,7 +293,6 @@ const timeComes: Plan = (model, [a]) => {
   if (task === undefined) return null;
   return {
     said: task.id,
-    about: task,
     act: async (_, real) => {
       model.timeComes(task);
       await real.servers.timeComes(task.id);

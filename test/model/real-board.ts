@@ -151,23 +151,29 @@ export class RealServers {
 export class RealBoard {
   readonly servers: RealServers;
   readonly board: TestBoard;
-  /** The task that the last answer showed. */
-  answered: Task | null = null;
+  /** Of the model's. */
+  commands = 0;
+  #answered: Task | null = null;
 
   constructor(servers: RealServers, board: TestBoard) {
     this.servers = servers;
     this.board = board;
   }
 
+  /** The task that the last answer showed. */
+  get answered(): Task | null {
+    return this.#answered;
+  }
+
+  forgetAnswer(): void {
+    this.#answered = null;
+  }
+
   async ask(asked: Asked): Promise<Answered> {
     const path = asked.path.startsWith('/v1/') ? asked.path : this.board.path(asked.path);
     const answer = await this.servers.ask({ ...asked, path });
-    this.answered = answer.body?.task ?? null;
+    this.#answered = answer.body?.task ?? null;
     return answer;
-  }
-
-  async read(taskId: string): Promise<Task> {
-    return (await this.#get(`/tasks/${taskId}`)).task;
   }
 
   /** All of them, whatever their status. */

@@ -31,7 +31,7 @@ const TABLE = `
   getContext                                                                     | yes | yes | yes | yes | own task
   addComment linkParent unlinkParent                                             | yes | yes | -   | -   | own task
   getGraph getWhy getAttention getOperation                                      | yes | yes | yes | yes | -
-  scheduleTask acceptTask requestTaskChanges bulkTasks                           | yes | yes | -   | -   | -
+  scheduleTask acceptTask requestTaskChanges bulkTasks cancelOperation           | yes | yes | -   | -   | -
   patchTask promoteTask unblockTask cancelTask completeTask                      | yes | yes | -   | -   | -
   assignTask archiveTask reopenTask steerTask reclaimTask                        | yes | yes | -   | -   | -
   claimTasks                                                                     | yes | -   | -   | own lane | -

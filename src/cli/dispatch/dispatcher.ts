@@ -10,7 +10,7 @@ import { EXIT, ExitError } from '../exit-codes.ts';
 import { Availability } from '../worker/availability.ts';
 import { Bell } from '../worker/bell.ts';
 import type { Reporter } from '../worker/reporter.ts';
-import type { RunStart } from '../worker/task-run.ts';
+import { messageOf, type RunStart } from '../worker/task-run.ts';
 import { ServedLane, type ServedLaneOptions } from './served-lane.ts';
 import type { SpawnLauncher } from './spawn-launcher.ts';
 
@@ -21,10 +21,12 @@ export interface DispatcherOptions
   > {
   /** Reads the lanes. */
   readonly client: Client;
-  /** Claims for a lane; null: there is no key for that. */
+  /** Claims for a lane; null: there is no key for that. Throws why the key that there is cannot be used. */
   readonly clientFor: (lane: string) => Client | null;
   /** null: all of kind spawn. */
   readonly lanes: readonly string[] | null;
+  /** What it is called; on a lane it is the worker NAME/LANE. */
+  readonly worker: string;
   readonly spawner: SpawnLauncher;
   readonly reporter: Reporter;
 }
@@ -105,7 +107,14 @@ export class Dispatcher {
       if (isNew && (named !== null || lane.kind !== 'spawn')) continue;
       this.#laneOf(name);
     }
-    for (const [name, served] of this.#lanes) served.update(found.get(name) ?? null, clientFor(name));
+    for (const [name, served] of this.#lanes) {
+      try {
+        served.update(found.get(name) ?? null, clientFor);
+      } catch (error) {
+        // What is wrong with one lane, or its key, is no reason to leave the others alone.
+        served.refuse(messageOf(error));
+      }
+    }
   }
 
   /** null when it leaves meanwhile. Throws what waiting does not mend. */
@@ -128,14 +137,17 @@ export class Dispatcher {
   #recover(): void {
     const { spawner, reporter, client, clientFor } = this.#options;
     const byLane = new Map<string, RunStart[]>();
-    for (const start of spawner.recover((text) => reporter.warn(text))) {
+    for (const start of spawner.recover()) {
       const { lane } = start.claim;
       byLane.set(lane, [...(byLane.get(lane) ?? []), start]);
     }
     for (const [lane, starts] of byLane) {
       reporter.note(`lane ${lane}: going on with ${starts.length} that an earlier dispatcher has left`);
       // Every claim's own token speaks for it, whatever else the key may do.
-      this.#laneOf(lane).adopt(clientFor(lane) ?? client, starts);
+      this.#laneOf(lane).adopt(
+        usableOr(client, () => clientFor(lane)),
+        starts,
+      );
     }
   }
 
@@ -146,6 +158,8 @@ export class Dispatcher {
       ...this.#options,
       availability: this.#availability,
       lane: name,
+      // On each lane it is another worker: what it did on one it may review on the next.
+      worker: `${this.#options.worker}/${name}`,
       isNamed: this.#options.lanes?.includes(name) ?? false,
       tasksMax: null,
       connectSeconds: null,
@@ -187,5 +201,13 @@ export class Dispatcher {
         await client.transport.timing.wait(LOOK_MS, signal).catch(() => undefined);
       }
     }
+  }
+}
+
+function usableOr(otherwise: Client, find: () => Client | null): Client {
+  try {
+    return find() ?? otherwise;
+  } catch {
+    return otherwise; // The look at all lanes says why.
   }
 }

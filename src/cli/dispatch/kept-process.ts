@@ -7,25 +7,26 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { GroupStop } from '../worker/group-stop.ts';
-import type { Argv, OnOutput, ProcessEnd, RunningProcess } from '../worker/running-process.ts';
-import { OutputFollower } from './output-follower.ts';
-import { hasArgument } from './process-table.ts';
+import { hasArgument } from '../worker/process-table.ts';
+import type { Argv, ProcessEnd, RunningProcess } from '../worker/running-process.ts';
+import { type FollowerListener, OutputFollower } from './output-follower.ts';
 import type { RunDirectory } from './run-directory.ts';
 
 /**
  * $0 is the directory of the run. Its pid first, and only where no adopter has barred the start (noclobber creates or
  * fails). Signals to the group are for the command; a caught one, unlike an ignored one, is the default again in it.
- * What shells say of their own ("Terminated") is none of its output: hence the subshell.
+ * What shells say of their own ("Terminated") is none of its output: hence the subshell. Others may read neither note,
+ * and the command has the umask that it would have anywhere: hence two more.
  */
 const SCRIPT = `
 set -C
-echo "$$" > "$0/pid" || exit 125
+(umask 077; echo "$$" > "$0/pid") || exit 125
 set +C
 trap : HUP INT TERM
 exec 3>&2 2>/dev/null
 (exec "$@" 2>&3 3>&-)
 code=$?
-echo "$code" > "$0/exit"
+(umask 077; echo "$code" > "$0/exit")
 exit "$code"
 `;
 
@@ -39,7 +40,7 @@ export interface KeptRequest {
   readonly argv: Argv;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly onOutput: OnOutput;
+  readonly listener: FollowerListener;
 }
 
 interface Exit {
@@ -54,12 +55,16 @@ export class KeptProcess implements RunningProcess {
   readonly #stopping: GroupStop;
   #hasExited = false;
 
-  private constructor(pid: number | undefined, exit: Promise<Exit | Error | null>, output: OutputFollower) {
+  private constructor(
+    pid: number | undefined,
+    exit: Promise<Exit | Error | null>,
+    output: OutputFollower | null,
+  ) {
     this.pid = pid;
     this.#stopping = new GroupStop(pid);
     this.ended = exit.then((how) => {
       this.#hasExited = true;
-      const tails = output.close();
+      const tails = output?.close() ?? { stdout: '', stderr: '' };
       if (how === null) return { kind: 'vanished' };
       return how instanceof Error
         ? { kind: 'not_started', error: how }
@@ -70,29 +75,33 @@ export class KeptProcess implements RunningProcess {
 
   /** Throws what the file system says. */
   static start(request: KeptRequest): KeptProcess {
-    const { directory, argv, cwd, env } = request;
+    const { directory, argv, cwd, env, listener } = request;
     const stdio: number[] = [];
+    let output: OutputFollower | undefined;
     try {
       stdio.push(openSync(directory.file('task.json'), 'r'));
       for (const name of ['stdout', 'stderr'] as const)
         stdio.push(openSync(directory.file(name), 'a', 0o600));
+      // What can go wrong goes wrong before there is a process: one that runs is never said not to have started.
+      output = new OutputFollower(directory, listener);
       const child = spawn('/bin/sh', ['-c', SCRIPT, directory.path, ...argv], {
         cwd,
         env,
         stdio,
         detached: true,
       });
-      const output = new OutputFollower(directory, request.onOutput);
       return new KeptProcess(child.pid, exitOf(child), output);
+    } catch (error) {
+      output?.close();
+      throw error;
     } finally {
       for (const descriptor of stdio) closeSync(descriptor);
     }
   }
 
-  /** What an earlier dispatcher has left: it runs, it has ended meanwhile, or it has never begun. */
-  static adopt(directory: RunDirectory, onOutput: OnOutput): KeptProcess {
-    for (const name of ['stdout', 'stderr'] as const) closeSync(openSync(directory.file(name), 'a', 0o600));
-    const output = new OutputFollower(directory, onOutput);
+  /** What an earlier dispatcher has left: it runs, it has ended meanwhile, or it has never begun. Never throws. */
+  static adopt(directory: RunDirectory, listener: FollowerListener): KeptProcess {
+    const output = followLeftOutput(directory, listener);
     const pid = directory.bar() ? undefined : directory.readPid();
     const isRunning = pid !== undefined && hasArgument(pid, directory.path);
     if (isRunning) return new KeptProcess(pid, exitOfAdopted(pid, directory), output);
@@ -116,19 +125,35 @@ export class KeptProcess implements RunningProcess {
 
 async function exitOf(child: ChildProcess): Promise<Exit | Error> {
   const error = await new Promise<Error | null>((resolve) => {
-    child.once('error', resolve);
+    // Every one of them: an error that nobody listens for would end the dispatcher.
+    child.on('error', resolve);
     child.once('exit', () => resolve(null));
   });
   if (error !== null && child.pid === undefined) return error;
   return { exitCode: child.exitCode, signal: child.signalCode };
 }
 
-async function exitOfAdopted(pid: number, directory: RunDirectory): Promise<Exit> {
+/** null: it cannot be read, and the process goes on unheard. */
+function followLeftOutput(directory: RunDirectory, listener: FollowerListener): OutputFollower | null {
+  try {
+    for (const name of ['stdout', 'stderr'] as const) closeSync(openSync(directory.file(name), 'a', 0o600));
+    return new OutputFollower(directory, listener);
+  } catch (error) {
+    listener.onTrouble(
+      `its output cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return null;
+  }
+}
+
+/** null: its directory was swept away, and with it the note. */
+async function exitOfAdopted(pid: number, directory: RunDirectory): Promise<Exit | null> {
   for (let look = 1; directory.readExitCode() === undefined && isThere(pid); look += 1) {
     if (look % IDENTITY_LOOKS === 0 && !hasArgument(pid, directory.path)) break;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
   const exitCode = directory.readExitCode();
+  if (exitCode === undefined && !directory.isThere) return null;
   // The shell outlives everything that can be caught, and always leaves a note.
   return exitCode === undefined ? { exitCode: null, signal: 'SIGKILL' } : { exitCode, signal: null };
 }

@@ -2,8 +2,8 @@
  * All that is known of one run, on disk: the claim, what the process reads and writes, its pid, and how it ended. So
  * whoever comes next finds what a dispatcher that was killed has left. It holds the token of the claim, and is its user's alone.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { isObject, parseObject } from '../../client/errors.ts';
 import type { RunClaim } from '../worker/run-claim.ts';
 import type { StopReason } from '../worker/verdict.ts';
@@ -24,8 +24,9 @@ export class RunDirectory {
     this.path = path;
   }
 
-  /** The process reads the document from its stdin. */
+  /** The process reads the document from its stdin. What is around it may have been swept away: tidying up is no outage. */
   create(record: RunRecord, document: string): void {
+    mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
     mkdirSync(this.path, { mode: 0o700 });
     writeFileSync(this.file('task.json'), document, { mode: 0o600 });
     this.#write(record);
@@ -37,6 +38,11 @@ export class RunDirectory {
     return this.#record;
   }
 
+  get isThere(): boolean {
+    return existsSync(this.path);
+  }
+
+  /** Throws what the file system says, as all that writes does. What it holds then is the newest all the same. */
   changeToken(token: string): void {
     if (this.#record !== null) this.#write({ ...this.#record, claim: { ...this.#record.claim, token } });
   }
@@ -69,12 +75,12 @@ export class RunDirectory {
   }
 
   readOffsets(): readonly [stdout: number, stderr: number] {
-    const [stdout = 0, stderr = 0] = this.#textOf('offsets').split(' ').map(Number);
-    return [stdout, stderr];
+    const [, stdout = '0', stderr = '0'] = /^(\d{1,15}) (\d{1,15})$/.exec(this.#textOf('offsets')) ?? [];
+    return [Number(stdout), Number(stderr)];
   }
 
   writeOffsets(stdout: number, stderr: number): void {
-    writeFileSync(this.file('offsets'), `${stdout} ${stderr}`, { mode: 0o600 });
+    this.#replace('offsets', `${stdout} ${stderr}`);
   }
 
   file(
@@ -89,9 +95,14 @@ export class RunDirectory {
 
   #write(record: RunRecord): void {
     this.#record = record;
-    const unfinished = `${this.file('run.json')}.unfinished`;
-    writeFileSync(unfinished, JSON.stringify(record), { mode: 0o600 });
-    renameSync(unfinished, this.file('run.json'));
+    this.#replace('run.json', JSON.stringify(record));
+  }
+
+  /** On a full disk the file keeps what it says. */
+  #replace(name: 'run.json' | 'offsets', text: string): void {
+    const unfinished = `${this.file(name)}.unfinished`;
+    writeFileSync(unfinished, text, { mode: 0o600 });
+    renameSync(unfinished, this.file(name));
   }
 
   #textOf(name: Parameters<RunDirectory['file']>[0]): string {
@@ -107,6 +118,16 @@ function numberIn(text: string): number | undefined {
   return /^\d+\s*$/.test(text) ? Number(text) : undefined;
 }
 
+const STOP_KINDS: readonly StopReason['kind'][] = [
+  'cancel_requested',
+  'timed_out',
+  'draining',
+  'lease_expired',
+  'claim_lost',
+];
+/** Another version may know others. */
+const STOPS: ReadonlySet<unknown> = new Set(STOP_KINDS);
+
 /** We wrote it ourselves, in one piece; what is checked is what would do harm. */
 function recordOf(value: Record<string, unknown> | undefined): RunRecord | null {
   const { claim, startedAt, timeoutSeconds, stopped } = value ?? {};
@@ -120,6 +141,6 @@ function recordOf(value: Record<string, unknown> | undefined): RunRecord | null 
     claim: claim as unknown as RunClaim,
     startedAt: String(startedAt),
     timeoutSeconds: typeof timeoutSeconds === 'number' ? timeoutSeconds : null,
-    stopped: isObject(stopped) ? (stopped as unknown as StopReason) : null,
+    stopped: isObject(stopped) && STOPS.has(stopped['kind']) ? (stopped as unknown as StopReason) : null,
   };
 }

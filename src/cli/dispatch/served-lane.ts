@@ -73,15 +73,17 @@ export class ServedLane {
     this.#run(worker);
   }
 
-  /** The lane as it is now; null: there is none of this name. */
-  update(lane: Lane | null, client: Client | null): void {
+  /** The lane as it is now; null: there is none of this name. Throws what keeps its key from being used. */
+  update(lane: Lane | null, clientFor: (lane: string) => Client | null): void {
     const served = lane === null ? null : servedOf(lane);
-    if (served === null || 'refusal' in served || client === null || this.#isTakenOver) {
+    const isServed = served !== null && 'settings' in served && !this.#isTakenOver;
+    const client = isServed ? clientFor(this.#options.lane) : null;
+    if (!isServed || client === null) {
       this.retire();
       if (served === null) this.#say('there is no such lane yet', this.#options.isNamed);
       else if ('refusal' in served)
         this.#say(served.refusal.reason, this.#options.isNamed || served.refusal.isBroken);
-      else if (client === null) this.#say('there is no key for it', true);
+      else if (!this.#isTakenOver) this.#say('there is no key for it', true);
       return;
     }
     this.#said = '';
@@ -89,6 +91,12 @@ export class ServedLane {
     if (this.#active?.isLeaving === false || performance.now() < this.#restsUntilMs) return;
     this.#active = this.#makeWorker(client, []);
     this.#run(this.#active);
+  }
+
+  /** Something is wrong with it, until the next update. What runs goes on. */
+  refuse(reason: string): void {
+    this.retire();
+    this.#say(reason, true);
   }
 
   /** Resolves when nothing runs any more; throws what went wrong while it drained. */

@@ -16,6 +16,7 @@ import { claimEnvironment, taskDocument } from '../worker/task-document.ts';
 import type { RunStart } from '../worker/task-run.ts';
 import { exitFacts, type Reading } from '../worker/verdict.ts';
 import { KeptProcess } from './kept-process.ts';
+import type { FollowerListener } from './output-follower.ts';
 import { RunDirectory, type RunRecord } from './run-directory.ts';
 import { environmentFor, filled, type SpawnSettings } from './spawn-settings.ts';
 import type { StateDirectory } from './state-directory.ts';
@@ -28,6 +29,7 @@ export interface SpawnSurroundings {
   /** Names of variables, or PREFIX*, that every process gets of the dispatcher's environment. */
   readonly passed: readonly string[];
   readonly workingDirectory: string;
+  readonly warn: (text: string) => void;
 }
 
 const DISPATCH_READING: Reading = {
@@ -84,9 +86,12 @@ export class SpawnLauncher {
   }
 
   /** What the state directory still holds. A run of which too little is known is ended, and left to its lease. */
-  recover(warn: (text: string) => void): RunStart[] {
-    const { state } = this.#surroundings;
-    return state.runs().flatMap((runId) => {
+  recover(): RunStart[] {
+    const { state, warn } = this.#surroundings;
+    const { runs, strangers } = state.contents();
+    if (strangers.length > 0)
+      warn(`not of a dispatcher, and left alone: ${strangers.join(', ')} in ${state.path}`);
+    return runs.flatMap((runId) => {
       const directory = this.#directoryOf(runId);
       const record = directory.read();
       if (record !== null) {
@@ -99,16 +104,20 @@ export class SpawnLauncher {
       warn(
         `what is left of run ${runId} does not say whose it is: its process is stopped, its claim left to its lease`,
       );
-      const process = KeptProcess.adopt(directory, () => undefined);
+      const process = KeptProcess.adopt(
+        directory,
+        this.#listenerOf(runId, () => undefined),
+      );
       process.stop();
-      void process.gone.then(() => directory.remove());
+      void process.gone.then(() => this.#attempt(runId, () => directory.remove()));
       return [];
     });
   }
 
   #adopt(directory: RunDirectory, record: RunRecord, onOutput: OnOutput): Launched {
-    const process = KeptProcess.adopt(directory, onOutput);
-    this.#watch(process, record.claim.run_id);
+    const { run_id } = record.claim;
+    const process = KeptProcess.adopt(directory, this.#listenerOf(run_id, onOutput));
+    this.#watch(process, run_id);
     return { ...this.#launched(directory, record, process), isAdopted: true, stopped: record.stopped };
   }
 
@@ -136,7 +145,7 @@ export class SpawnLauncher {
         ...hermesEnvironment(claim),
         LANEKEEPER_STEERING_FILE: directory.file('steering.jsonl'),
       },
-      onOutput,
+      listener: this.#listenerOf(claim.run_id, onOutput),
     });
     this.#watch(process, claim.run_id);
     return process;
@@ -146,17 +155,17 @@ export class SpawnLauncher {
     const { guard, state } = this.#surroundings;
     const { pid } = process;
     if (pid === undefined) return;
-    const directory = state.runDirectory(runId);
-    guard.watch(pid, directory);
+    guard.watch(pid, state.runDirectory(runId));
     const gone = process.gone.then(() => {
-      guard.forget(pid, directory);
+      guard.forget(pid);
       this.#present.delete(gone);
     });
     this.#present.add(gone);
   }
 
   #launched(directory: RunDirectory, record: RunRecord, process: RunningProcess): Launched {
-    const { timeoutSeconds: seconds } = record;
+    const { timeoutSeconds: seconds, claim } = record;
+    const attempt = (act: () => void): void => this.#attempt(claim.run_id, act);
     const usedMs = Date.now() - Date.parse(record.startedAt);
     return {
       process,
@@ -167,13 +176,27 @@ export class SpawnLauncher {
           ? null
           : { seconds, leftMs: Math.min(seconds * 1000, Math.max(0, seconds * 1000 - usedMs)) },
       reading: DISPATCH_READING,
-      onToken: (token) => directory.changeToken(token),
-      onStop: (reason) => directory.noteStop(reason),
+      onToken: (token) => attempt(() => directory.changeToken(token)),
+      onStop: (reason) => attempt(() => directory.noteStop(reason)),
       // Else the next dispatcher of this name reports it.
       close: (isKnown) => {
-        if (isKnown) void process.gone.then(() => directory.remove());
+        if (isKnown) void process.gone.then(() => attempt(() => directory.remove()));
       },
     };
+  }
+
+  #listenerOf(runId: string, onOutput: OnOutput): FollowerListener {
+    return { onOutput, onTrouble: (text) => this.#surroundings.warn(`run ${runId}: ${text}`) };
+  }
+
+  /** Notes are for a dispatcher that comes after us: without one this run goes on, and so do all others. */
+  #attempt(runId: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#surroundings.warn(`run ${runId}: what the next dispatcher would need cannot be kept up: ${why}`);
+    }
   }
 
   #directoryOf(runId: string): RunDirectory {

@@ -8,6 +8,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import {
+  chmodSync,
+  type Dirent,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -20,8 +22,10 @@ import {
 import { join } from 'node:path';
 import { parseObject } from '../../client/errors.ts';
 import { EXIT, ExitError } from '../exit-codes.ts';
-import { pidSpace, startTimeOf } from './process-table.ts';
+import { pidSpace, startTimeOf } from '../worker/process-table.ts';
 
+/** As the server makes them; strict only as far as nothing else is taken for one, since what is left of a run is removed. */
+const RUN_ID = /^run_[a-z0-9]{26}$/;
 const HOLDER_FILE = /^holder\.(\d{1,15})$/;
 /** How often a holder shows whoever cannot see its pid, in another container, that it lives. */
 const BEAT_MS = 5_000;
@@ -47,7 +51,7 @@ export class StateDirectory {
 
   /** Throws when another process holds it. */
   static take(path: string): StateDirectory {
-    mkdirSync(join(path, 'runs'), { recursive: true, mode: 0o700 });
+    keepPrivate(path);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const highest = Math.max(0, ...numbersIn(path));
       refuseWhileHeld(path, highest);
@@ -61,15 +65,25 @@ export class StateDirectory {
     return join('runs', runId);
   }
 
-  runs(): string[] {
-    return readdirSync(join(this.path, 'runs'));
+  /** Of `runs`: what dispatchers have made, and what somebody else has put there. */
+  contents(): { readonly runs: readonly string[]; readonly strangers: readonly string[] } {
+    const entries = readdirSync(join(this.path, 'runs'), { withFileTypes: true });
+    const isRun = (entry: Dirent): boolean => entry.isDirectory() && RUN_ID.test(entry.name);
+    return {
+      runs: entries.filter(isRun).map(({ name }) => name),
+      strangers: entries.filter((entry) => !isRun(entry)).map(({ name }) => join('runs', name)),
+    };
   }
 
   /** Afterwards another process may take it. */
   release(): void {
     clearInterval(this.#beat);
-    // The file stays, so that numbers never fall.
-    writeFileSync(this.#lock, '{}\n');
+    try {
+      // The file stays, so that numbers never fall.
+      writeFileSync(this.#lock, '{}\n');
+    } catch {
+      // Whoever is next finds that our process is gone.
+    }
   }
 
   #touch(): void {
@@ -79,6 +93,21 @@ export class StateDirectory {
     } catch {
       // Deleted under us: there is nothing left to hold.
     }
+  }
+}
+
+/** It holds the tokens of claims. One that was there before may have been made for anything. */
+function keepPrivate(path: string): void {
+  mkdirSync(join(path, 'runs'), { recursive: true, mode: 0o700 });
+  try {
+    for (const each of [path, join(path, 'runs')]) chmodSync(each, 0o700);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ExitError(
+      EXIT.error,
+      `${path} cannot be kept from other users, and is to hold the tokens of claims: ${why}. ` +
+        'Next: give --state-dir a directory of your own.',
+    );
   }
 }
 

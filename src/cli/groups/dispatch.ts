@@ -1,11 +1,11 @@
 /** dispatch: a process per task for every lane of kind spawn. */
-import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Client, connect } from '../../client/client.ts';
+import type { Client } from '../../client/client.ts';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
 import { Dispatcher } from '../dispatch/dispatcher.ts';
+import { LaneKeys } from '../dispatch/lane-keys.ts';
 import { SpawnLauncher } from '../dispatch/spawn-launcher.ts';
 import { StateDirectory } from '../dispatch/state-directory.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
@@ -36,8 +36,8 @@ interface DispatchFlags {
 const OWN_END_GRACE_SECONDS = 120;
 /** For what processes left running to be ended: TERM, five seconds, KILL. What is then left is the guard's. */
 const SETTLE_MS = 6_000;
-/** As names of lanes are, so that it makes a directory. */
-const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+/** As names of lanes are, so that it makes a directory. One shorter: with a lane's name it is the name of a worker, 128 characters. */
+const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
 const DETAILS = `
 What is spawned is said by the lane: lane set NAME --kind spawn --spawn '{"argv": […], "cwd"?, "env"?, "concurrency"?,
@@ -58,15 +58,16 @@ are let be. Lanes that appear, change, are paused or deleted while it runs are f
 Ctrl-C or TERM drains, as with "work". A dispatcher that is killed leaves its processes running: the next one of its
 name goes on with them, or reports how they ended. With none within a lease (--lease) they are stopped.
 Key: an admin key; or a lane's own key, for that lane; or any key that reads the board, and --lane-keys.
-Whoever may change lanes decides what runs here: see docs/dispatch.md.
+On each lane it is the worker NAME/LANE. Whoever may change lanes decides what runs here, and whoever reads them sees it: see
+docs/dispatch.md.
 `;
 
 export const registerDispatch: Register = (command, contextOf) => {
   withExamples(
     command,
-    `  lanekeeper lane register hermes --kind spawn --spawn '{"argv": ["hermes", "-p", "{lane}", "chat", "-q", "work kanban task {task}"]}'
+    `  lanekeeper lane register agent --kind spawn --spawn '{"argv": ["./agent.sh", "{task}"], "concurrency": 2}'
   lanekeeper dispatch
-  lanekeeper dispatch --lane hermes --lane reviewer --name box-1 --pass-env 'OPENAI_*'
+  lanekeeper dispatch --lane agent --lane reviewer --name box-1 --pass-env 'OPENAI_*'
   lanekeeper dispatch --once`,
   );
   command
@@ -133,10 +134,15 @@ async function dispatch(context: Context, flags: DispatchFlags): Promise<void> {
     env: system.env,
     passed: flags.passEnv ?? [],
     workingDirectory: system.workingDirectory,
+    warn: (text) => reporter.warn(text),
   });
+  const keys =
+    flags.laneKeys === undefined
+      ? null
+      : new LaneKeys(client, resolve(system.workingDirectory, flags.laneKeys));
   const dispatcher = new Dispatcher({
     client,
-    clientFor: clientsOf(client, flags.laneKeys && resolve(system.workingDirectory, flags.laneKeys)),
+    clientFor: (lane) => (keys === null ? client : keys.clientFor(lane)),
     lanes: scope,
     worker: name,
     version: packageVersion(),
@@ -188,26 +194,10 @@ async function scopeOf(
 const WHAT_IT_TAKES =
   "Next: an admin key; a lane's own key (lanekeeper lane key LANE), for that lane; or --lane-keys DIR with a file LANE.key for each";
 
-/** One client per lane where each has a key of its own. A key that appears later, or is another, is found at the next look. */
-function clientsOf(client: Client, directory: string | undefined): (lane: string) => Client | null {
-  if (directory === undefined) return () => client;
-  const known = new Map<string, { readonly token: string; readonly client: Client }>();
-  return (lane) => {
-    const file = join(directory, `${lane}.key`);
-    if (!existsSync(file)) return null;
-    const token = readFileSync(file, 'utf8').trim();
-    const before = known.get(lane);
-    if (before?.token === token) return before.client;
-    const made = connect({ url: client.url, board: client.board, token });
-    known.set(lane, { token, client: made });
-    return made;
-  };
-}
-
 function defaultName(): string {
   const plain = hostname()
     .toLowerCase()
     .replace(/[^a-z0-9._-]/g, '-')
     .replace(/^[^a-z0-9]+/, '');
-  return plain.slice(0, 64) || 'dispatcher';
+  return plain.slice(0, 63) || 'dispatcher';
 }

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import type { Context } from '../context.ts';
 import { type ImportReport, importHermes } from '../import/hermes-import.ts';
-import { findProfiles } from '../import/hermes-lanes.ts';
+import { findProfiles } from '../import/hermes-place.ts';
 import { listFrom, withExamples } from '../options.ts';
 import { printable } from '../output.ts';
 import type { Register } from '../register.ts';
@@ -58,6 +58,9 @@ function writeReport({ output }: Context, report: ImportReport): void {
   output.line(
     report.dry_run ? `Would import into board ${report.board}:` : `Imported into board ${report.board}:`,
   );
+  const { title, description } = report.named ?? {};
+  if (title) output.line(`  title     ${printable(title)}`);
+  if (description) output.line(`  about     ${printable(description)}`);
   const statuses = Object.entries(report.statuses).map(([status, count]) => `${count} ${status}`);
   output.line(
     `  tasks     ${tasks.created} of ${tasks.found}, ${tasks.present} there already, ${tasks.left_out} left out`,

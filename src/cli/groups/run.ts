@@ -44,6 +44,7 @@ export const registerRun: Register = (run, contextOf) => {
     `
 The token of the claim is taken from LANEKEEPER_TOKEN or --token-file, the run from LANEKEEPER_RUN_ID unless --run names it:
 "work" and "dispatch" set both for the processes that they start.
+Reasons and errors are taken as they are, also when they begin with @; only options that say so read a file.
 `,
   );
   const end = async (flags: RunFlag, act: End): Promise<void> => {
@@ -149,22 +150,26 @@ function addReasons(run: Command, contextOf: () => Context, end: EndWith): void 
   verb(
     run,
     'request-changes <reason>',
-    'end the run of a reviewer: the work goes back. Text, @file, or - for stdin',
+    'end the run of a reviewer: the work goes back. The reason is text, or - for stdin',
   ).action(async (text: string, flags: Metadata & RunFlag) => {
-    const body = { reason: await contextOf().readText(text), ...(await metadataField(contextOf(), flags)) };
+    const body = { reason: await contextOf().readReason(text), ...(await metadataField(contextOf(), flags)) };
     await end(flags, (runs, id, options) => runs.requestChanges(id, body, options));
   });
-  verb(run, 'block <reason>', 'end the run: the task needs something. Text, @file, or - for stdin')
+  verb(run, 'block <reason>', 'end the run: the task needs something. The reason is text, or - for stdin')
     .addOption(new Option('--kind <kind>', 'of what it needs').choices(WORKER_BLOCK_KINDS))
     .action(async (text: string, flags: Metadata & RunFlag & Pick<BodyOf<'blockRun'>, 'kind'>) => {
-      const reason = await contextOf().readText(text);
+      const reason = await contextOf().readReason(text);
       const body = { reason, ...given({ kind: flags.kind }), ...(await metadataField(contextOf(), flags)) };
       await end(flags, (runs, id, options) => runs.block(id, body, options));
     });
-  verb(run, 'release [reason]', 'end the run without a verdict: the task is ready again. No failure')
+  verb(
+    run,
+    'release [reason]',
+    'end the run without a verdict: the task is ready again, and nothing failed. The reason is text, or - for stdin',
+  )
     .option('--delay-seconds <n>', 'not before', integerFrom(0, DELAY_SECONDS_MAX))
     .action(async (text: string | undefined, flags: Metadata & RunFlag & { delaySeconds?: number }) => {
-      const reason = text === undefined ? undefined : await contextOf().readText(text);
+      const reason = text === undefined ? undefined : await contextOf().readReason(text);
       const metadata = await metadataField(contextOf(), flags);
       const body = { ...given({ reason, delay_seconds: flags.delaySeconds }), ...metadata };
       await end(flags, (runs, id, options) => runs.release(id, body, options));
@@ -172,14 +177,14 @@ function addReasons(run: Command, contextOf: () => Context, end: EndWith): void 
 }
 
 function addFail(run: Command, contextOf: () => Context, end: EndWith): void {
-  verb(run, 'fail <error>', 'end the run: this attempt failed. Text, @file, or - for stdin')
+  verb(run, 'fail <error>', 'end the run: this attempt failed. The error is text, or - for stdin')
     .addOption(new Option('--kind <kind>', 'of failure').choices(FAIL_KINDS))
     .option('--retry-after-seconds <n>', 'not before', integerFrom(0, DELAY_SECONDS_MAX))
     .option('--permanent', 'no further attempt')
     .action(async (text: string, flags: FailFlags & RunFlag) => {
       const { kind, retryAfterSeconds, permanent } = flags;
       const body = {
-        error: await contextOf().readText(text),
+        error: await contextOf().readReason(text),
         ...given({ kind, retry_after_seconds: retryAfterSeconds, permanent }),
         ...(await metadataField(contextOf(), flags)),
       };

@@ -53,6 +53,14 @@ export function addBulkCommands(task: Command, contextOf: () => Context): void {
     .option('--dry-run', 'change nothing, and say what would fail')
     .option('--no-wait', 'answer with the operation as it begins')
     .action((action: string, ids: string[], flags: BulkFlags) => runBulk(contextOf(), action, ids, flags));
+  task
+    .command('bulk-cancel <operation>')
+    .description('stop an operation on many tasks: what it has done stays done')
+    .action(async (id: string) => {
+      const context = contextOf();
+      const { operation } = await (await context.client()).tasks.cancelOperation(id);
+      writeOperation(context, operation);
+    });
 }
 
 async function runBulk(
@@ -65,6 +73,7 @@ async function runBulk(
   const { operation } = await client.tasks.bulk(bodyOf(action, ids, flags));
   const end = flags.wait ? await waitFor(context, client, operation) : operation;
   writeOperation(context, end);
+  if (end.status === 'stopped') throw new ExitError(EXIT.error, `It was stopped: ${end.stop_reason}.`);
   if (end.failed_count > 0)
     throw new ExitError(
       EXIT.error,

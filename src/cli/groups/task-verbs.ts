@@ -81,10 +81,10 @@ export function addVerbCommands(task: Command, contextOf: () => Context): void {
   task
     .command('request-changes <id> <reason>')
     .description(
-      'send work that waits for review back to the lane that did it; the reason is text, @file, or - for stdin',
+      'send work that waits for review back to the lane that did it; the reason is text, or - for stdin',
     )
     .action(async (id: string, reason: string) => {
-      const text = await contextOf().readText(reason);
+      const text = await contextOf().readReason(reason);
       await run((tasks) => tasks.requestChanges(id, text));
     });
   const plain = {

@@ -12,7 +12,11 @@ export const FINDINGS = {
     'blocked tasks that Hermes might have let go on by itself: blocked until somebody unblocks them',
   created_at_unknown:
     'tasks without a readable created_at: they begin with the import, or with the first that is known of them',
+  other_board: 'the board has another name in Hermes than the one it is imported into',
   lane_renamed: 'assignees whose names cannot be names of lanes: changed',
+  lane_shared: 'assignees whose names became the same name: one lane for both',
+  lane_unusable:
+    'assignees of whose names nothing is left that a lane could be called: their tasks have none',
   text_cut: 'tasks of which a text was too long: cut',
   legacy_cut: 'tasks with more columns and events than fit into payload.hermes: some left out',
   history_cut: 'tasks with more runs or comments than fit: the newest kept',
@@ -29,7 +33,9 @@ export const FINDINGS = {
   comment_orphaned: 'comments on tasks that are gone: left out',
   event_orphaned: 'events of tasks that are gone: left out',
   event_left_out: 'older events than payload.hermes has room for: left out',
+  attachment_orphaned: 'attachments of tasks that are gone: left out',
   attachment: 'attachments: their names and paths are in payload.hermes, their files stay where they are',
+  attachment_missing: 'attachments whose files cannot be found from here: marked with file_missing',
   subscription: 'subscriptions to notifications: left out, Lanekeeper has none to make of them yet',
   // What Hermes says can never be.
   current_run_not_open: 'broken: tasks with a current_run_id whose run is not open',

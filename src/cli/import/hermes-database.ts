@@ -28,25 +28,28 @@ export interface RawLink {
 }
 
 export class HermesDatabase {
+  readonly #path: string;
   readonly #database: Database;
   readonly #columns = new Map<string, ReadonlySet<string>>();
   readonly #statements = new Map<string, Statement>();
 
-  private constructor(database: Database) {
+  private constructor(path: string, database: Database) {
+    this.#path = path;
     this.#database = database;
   }
 
   static async open(path: string): Promise<HermesDatabase> {
     const bytes = await readSqliteFile(path);
     const { Database: SqlDatabase } = await initSqlJs();
-    const board = new HermesDatabase(new SqlDatabase(bytes));
+    const board = new HermesDatabase(
+      path,
+      readable(path, () => new SqlDatabase(bytes)),
+    );
     try {
       board.#prepare();
     } catch (error) {
       board.close();
-      if (error instanceof UsageError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new UsageError(`${path} cannot be read: ${reason}`, { cause: error });
+      throw error;
     }
     if (!board.has('tasks', 'id')) {
       board.close();
@@ -65,10 +68,14 @@ export class HermesDatabase {
     // In our copy. Otherwise every task would cost a look at all rows: old versions have no such index.
     for (const table of RELATED_TABLES) {
       if (this.has(table, 'task_id'))
-        this.#database.exec(`CREATE INDEX lanekeeper_import_${table} ON ${table} (task_id)`);
+        this.#exec(`CREATE INDEX lanekeeper_import_${table} ON ${table} (task_id)`);
     }
-    if (this.has('tasks', 'id')) this.#database.exec('CREATE INDEX lanekeeper_import_tasks ON tasks (id)');
-    this.#database.exec('PRAGMA query_only = 1');
+    if (this.has('tasks', 'id')) this.#exec('CREATE INDEX lanekeeper_import_tasks ON tasks (id)');
+    this.#exec('PRAGMA query_only = 1');
+  }
+
+  #exec(sql: string): void {
+    readable(this.#path, () => this.#database.exec(sql));
   }
 
   has(table: string, column: string): boolean {
@@ -82,14 +89,26 @@ export class HermesDatabase {
     );
   }
 
-  task(rowid: number): Row {
-    return this.#all('SELECT * FROM tasks WHERE rowid = ?', [rowid])[0] ?? {};
+  /** By rowid. */
+  tasks(rowids: readonly number[]): Map<number, Row> {
+    const rows = this.#all(
+      'SELECT t.rowid AS rowid_, t.* FROM json_each(?) AS wanted CROSS JOIN tasks t ON t.rowid = wanted.value',
+      [JSON.stringify(rowids)],
+    );
+    return new Map(rows.map(({ rowid_: rowid, ...row }) => [Number(rowid), row]));
   }
 
-  /** In the order they were written. */
-  related(table: RelatedTable, taskId: string): Row[] {
-    if (!this.has(table, 'task_id')) return [];
-    return this.#all(`SELECT * FROM ${table} WHERE task_id = ? ORDER BY rowid`, [taskId]);
+  /** By task, in the order they were written. */
+  related(table: RelatedTable, taskIds: readonly string[]): Map<string, Row[]> {
+    const byTask = new Map<string, Row[]>(taskIds.map((id) => [id, []]));
+    if (!this.has(table, 'task_id')) return byTask;
+    const rows = this.#all(
+      `SELECT wanted.value AS task_id_, r.* FROM json_each(?) AS wanted CROSS JOIN ${table} r ON r.task_id = wanted.value
+       ORDER BY wanted.key, r.rowid`,
+      [JSON.stringify(taskIds)],
+    );
+    for (const { task_id_: id, ...row } of rows) byTask.get(String(id))?.push(row);
+    return byTask;
   }
 
   links(): RawLink[] {
@@ -117,15 +136,36 @@ export class HermesDatabase {
   }
 
   #all(sql: string, parameters: readonly (string | number)[] = []): Row[] {
+    return readable(this.#path, () => this.#read(sql, parameters));
+  }
+
+  #read(sql: string, parameters: readonly (string | number)[]): Row[] {
     let statement = this.#statements.get(sql);
     if (statement === undefined) {
       statement = this.#database.prepare(sql);
       this.#statements.set(sql, statement);
     }
     statement.bind([...parameters]);
+    const names = statement.getColumnNames();
     const rows: Row[] = [];
-    while (statement.step()) rows.push(statement.getAsObject());
+    // By hand: asked for objects, sql.js looks the names of the columns up again for every row.
+    while (statement.step()) {
+      const cells = statement.get();
+      const row: Record<string, Cell> = {};
+      for (const [index, name] of names.entries()) row[name] = cells[index] ?? null;
+      rows.push(row);
+    }
     statement.reset();
     return rows;
+  }
+}
+
+/** Whatever SQLite cannot read is the file's fault: it was cut short, or its pages contradict each other. */
+function readable<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`${path} cannot be read: ${reason}`, { cause: error });
   }
 }

@@ -4,19 +4,17 @@
  */
 import type { Client } from '../../client/client.ts';
 import type { ReplyOf } from '../../client/operation-types.ts';
-import type { ImportedTask, ImportResult } from '../../contract/import.ts';
+import type { ImportResult } from '../../contract/import.ts';
 import type { LaneKind } from '../../contract/lanes.ts';
 import type { TaskStatus } from '../../contract/statuses.ts';
 import { textOf, timeOf, wordOf } from './cell.ts';
 import { type FindingCount, Findings } from './findings.ts';
+import { type Batched, batchesOf } from './hermes-batches.ts';
 import { HermesDatabase, type Outline } from './hermes-database.ts';
-import { HermesLanes, kindOf } from './hermes-lanes.ts';
-import { type Ordered, orderByParents } from './hermes-links.ts';
-import { importedTask, type Translation } from './hermes-task.ts';
+import { HermesLanes, kindOf, lanesOfProfiles } from './hermes-lanes.ts';
+import { orderByParents } from './hermes-links.ts';
+import { type BoardFacts, findBoardFacts } from './hermes-place.ts';
 
-/** Half of what a request may carry: a batch of usual tasks is written in some 200 ms, and nobody else waits longer. */
-const BATCH_TASKS_MAX = 500;
-const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** What the wire takes in one request. */
 const BATCH_LANES_MAX = 1000;
 /** As an external_ref has to look (contract/identifiers.ts). */
@@ -26,7 +24,7 @@ export interface HermesImport {
   readonly path: string;
   readonly client: Client;
   readonly isDryRun: boolean;
-  /** Lanes of kind spawn; all others are persistent. */
+  /** Assignees whose lanes are of kind spawn; all others are persistent. */
   readonly profiles: ReadonlySet<string>;
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -34,6 +32,8 @@ export interface HermesImport {
 export interface ImportReport {
   readonly board: string;
   readonly dry_run: boolean;
+  /** What the board here is called from now on; null: it keeps what it has. */
+  readonly named: Pick<BoardFacts, 'title' | 'description'> | null;
   readonly tasks: { found: number; created: number; present: number; left_out: number };
   /** Of those that are created. */
   readonly statuses: Partial<Record<TaskStatus, number>>;
@@ -87,16 +87,32 @@ class Import {
     const links = this.#database.links();
     const ordered = orderByParents(members, links, this.#findings);
     const lanes = await this.#registerLanes(members);
+    const named = await this.#nameBoard();
+    const batches = batchesOf(this.#database, {
+      ...ordered,
+      holders: keyHolders(members, this.#findings),
+      translation: {
+        lanes: this.#lanes,
+        findings: this.#findings,
+        now: new Date().toISOString(),
+      },
+    });
     let done = 0;
-    for (const batch of this.#batches(ordered, keyHolders(members, this.#findings))) {
-      this.#count(batch, await this.#send(batch));
+    let next = await batches.next();
+    while (!next.done) {
+      const batch = next.value;
+      // The next one is made while the server writes this one.
+      const [reply, following] = await Promise.all([this.#send(batch), batches.next()]);
+      this.#count(batch, reply);
       done += batch.length;
       onProgress(done, members.length);
+      next = following;
     }
     this.#countWhatIsLeft();
     return {
       board: client.board,
       dry_run: isDryRun,
+      named,
       tasks: {
         found: outlines.length,
         created: this.#counts.created,
@@ -140,11 +156,27 @@ class Import {
     );
   }
 
+  /** A board that people have not named yet is called what it was called there. */
+  async #nameBoard(): Promise<ImportReport['named']> {
+    const { client, isDryRun, path } = this.#options;
+    const { name, title, description } = await findBoardFacts(path);
+    if (name !== null && name !== client.board) {
+      this.#findings.add('other_board', `${name} → ${client.board}`);
+      return null;
+    }
+    if (title === null && description === null) return null;
+    const { board } = await client.boards.get(client.board);
+    if (board.title !== null || board.description !== null) return null;
+    if (!isDryRun) await client.boards.patch(client.board, { title, description });
+    return { title, description };
+  }
+
   async #registerLanes(members: readonly Member[]): Promise<ImportReport['lanes']> {
     const { client, isDryRun, profiles } = this.#options;
     const named = members.map(({ assignee }) => this.#lanes.laneOf(assignee));
     const names = [...new Set(named)].filter((name) => name !== null).sort();
-    const lanes = names.map((name) => ({ name, kind: kindOf(name, profiles) }));
+    const spawned = lanesOfProfiles(profiles);
+    const lanes = names.map((name) => ({ name, kind: kindOf(name, spawned) }));
     const created = new Set<string>();
     for (let at = 0; at < lanes.length || at === 0; at += BATCH_LANES_MAX) {
       const body = { dry_run: isDryRun, lanes: lanes.slice(at, at + BATCH_LANES_MAX), tasks: [] };
@@ -153,40 +185,7 @@ class Import {
     return { created: lanes.filter(({ name }) => created.has(name)), present: lanes.length - created.size };
   }
 
-  *#batches(
-    { order, parentsOf }: Ordered<Member>,
-    holders: ReadonlySet<string>,
-  ): Generator<{ member: Member; task: ImportedTask }[]> {
-    const translation: Translation = {
-      lanes: this.#lanes,
-      findings: this.#findings,
-      now: new Date().toISOString(),
-    };
-    let batch: { member: Member; task: ImportedTask }[] = [];
-    let bytes = 0;
-    for (const member of order) {
-      const { id, rowid } = member;
-      const hermes = {
-        row: this.#database.task(rowid),
-        runs: this.#database.related('task_runs', id),
-        comments: this.#database.related('task_comments', id),
-        events: this.#database.related('task_events', id),
-        attachments: this.#database.related('task_attachments', id),
-      };
-      const task = importedTask(id, hermes, holders.has(id), parentsOf.get(id) ?? [], translation);
-      const size = Buffer.byteLength(JSON.stringify(task));
-      if (batch.length === BATCH_TASKS_MAX || (batch.length > 0 && bytes + size > BATCH_BYTES_MAX)) {
-        yield batch;
-        batch = [];
-        bytes = 0;
-      }
-      batch.push({ member, task });
-      bytes += size;
-    }
-    if (batch.length > 0) yield batch;
-  }
-
-  async #send(batch: readonly { readonly task: ImportedTask }[]): Promise<ReplyOf<'importTasks'>> {
+  async #send(batch: readonly Batched<Member>[]): Promise<ReplyOf<'importTasks'>> {
     const { client, isDryRun } = this.#options;
     const tasks = batch.map(({ task }) => task);
     if (!isDryRun) return client.boards.importTasks(client.board, { tasks });
@@ -198,10 +197,7 @@ class Import {
     return client.boards.importTasks(client.board, { dry_run: true, tasks, assumed });
   }
 
-  #count(
-    batch: readonly { readonly member: Member; readonly task: ImportedTask }[],
-    { tasks: results }: ReplyOf<'importTasks'>,
-  ): void {
+  #count(batch: readonly Batched<Member>[], { tasks: results }: ReplyOf<'importTasks'>): void {
     const findings = this.#findings;
     for (const [index, { member, task }] of batch.entries()) {
       const result = results[index];
@@ -233,7 +229,9 @@ class Import {
     this.#findings.add('run_orphaned', null, database.countOrphans('task_runs'));
     this.#findings.add('comment_orphaned', null, database.countOrphans('task_comments'));
     this.#findings.add('event_orphaned', null, database.countOrphans('task_events'));
-    this.#findings.add('attachment', null, database.count('task_attachments'));
+    const orphanedAttachments = database.countOrphans('task_attachments');
+    this.#findings.add('attachment_orphaned', null, orphanedAttachments);
+    this.#findings.add('attachment', null, database.count('task_attachments') - orphanedAttachments);
     this.#findings.add('subscription', null, database.count('kanban_notify_subs'));
   }
 }

@@ -5,22 +5,31 @@
  */
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
+/** What a page may measure, by the file format; a power of two. Whatever else a header says is no log of SQLite's. */
+const PAGE_BYTES_MIN = 512;
+const PAGE_BYTES_MAX = 65_536;
 /** The last bit says in which order the words of the checksums are read. */
 const MAGIC_LITTLE_ENDIAN = 0x377f0682;
 const MAGIC_BIG_ENDIAN = 0x377f0683;
 
 type Checksum = readonly [number, number];
 
-/** The main file as the last committed transaction left it. What comes after that, or does not add up, was never committed. */
-export function applyWal(main: Uint8Array, wal: Uint8Array): Uint8Array {
+/**
+ * The main file as the last committed transaction left it. What comes after that, or does not add up, was never committed.
+ *
+ * @param bytesMax How large the result may be.
+ * @throws RangeError The log says that the database is larger.
+ */
+export function applyWal(main: Uint8Array, wal: Uint8Array, bytesMax: number): Uint8Array {
   const committed = committedPages(wal);
   if (committed === null) return main;
   const { pages, pageBytes, pageCount } = committed;
+  if (pageCount * pageBytes > bytesMax) throw new RangeError(`a database of ${pageCount * pageBytes} bytes`);
   const merged = new Uint8Array(pageCount * pageBytes);
   merged.set(main.subarray(0, merged.length));
   for (const [number, page] of pages) {
-    // A page that a later transaction has cut off again.
-    if (number <= pageCount) merged.set(page, (number - 1) * pageBytes);
+    // A page that a later transaction has cut off again. Pages count from one.
+    if (number >= 1 && number <= pageCount) merged.set(page, (number - 1) * pageBytes);
   }
   return merged;
 }
@@ -44,6 +53,7 @@ function committedPages(wal: Uint8Array): CommittedPages | null {
   let running = sum(0, 24, [0, 0]);
   if (!isSaid(24, running)) return null;
   const pageBytes = view.getUint32(8);
+  if (!isPageSize(pageBytes)) return null;
   const pages = new Map<number, Uint8Array>();
   let uncommitted = new Map<number, Uint8Array>();
   let pageCount = 0;
@@ -61,6 +71,10 @@ function committedPages(wal: Uint8Array): CommittedPages | null {
     pageCount = sizeAfterCommit;
   }
   return pageCount === 0 ? null : { pages, pageBytes, pageCount };
+}
+
+function isPageSize(bytes: number): boolean {
+  return bytes >= PAGE_BYTES_MIN && bytes <= PAGE_BYTES_MAX && (bytes & (bytes - 1)) === 0;
 }
 
 function checksum(

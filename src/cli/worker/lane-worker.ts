@@ -181,9 +181,8 @@ export class LaneWorker {
           `Next: lanekeeper lane set ${lane.name} --claim-mode pull-or-watch`,
       );
     }
-    const limit = hands() === 1 ? 'one task' : `${hands()} tasks`;
     reporter.note(
-      `working on lane ${lane.name} of board ${lane.board} as ${worker} (${lane.claim_mode}), ${limit} at a time; Ctrl-C drains`,
+      `working on lane ${lane.name} of board ${lane.board} as ${worker} (${lane.claim_mode}), ${limitText(hands())}; Ctrl-C drains`,
     );
     return lane.claim_mode;
   }
@@ -427,4 +426,10 @@ export class LaneWorker {
     if (this.#unreported > 0)
       throw new ExitError(EXIT.error, `The ends of ${this.#unreported} tasks could not be reported.`);
   }
+}
+
+function limitText(hands: number): string {
+  // A dispatcher has begun with what an earlier one has left.
+  if (hands < 1) return 'as soon as what runs already leaves room';
+  return hands === 1 ? 'one task at a time' : `${hands} tasks at a time`;
 }

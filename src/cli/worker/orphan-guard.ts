@@ -5,20 +5,22 @@
  * would do it without a process, cannot be reached from Node and covers neither grandchildren nor macOS.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { startTimeOf } from './process-table.ts';
 
 /**
- * Reads "+ pid" and "- pid" lines; at the end of input: TERM, up to five seconds, KILL. POSIX sh. With $1 it gives a
- * successor that many seconds to take the groups over, which it shows by writing another word than $3 into $2/holder.
- * A pid may belong to somebody else by then, so only what has $2/<directory>/pid and no $2/<directory>/exit yet is ended.
+ * Reads "+ group" and "- group" lines, a group being pid=start=directory; at the end of input: TERM, up to five seconds, KILL. POSIX
+ * sh. With $1 it gives a successor that many seconds to take the groups over, which it shows by writing another word than $3 into
+ * $2/holder, and lets those be that have left a note of their end, $2/<directory>/exit.
+ * A pid may belong to somebody else by then, whose start time is another. One that belongs to nobody is no other's: a group
+ * keeps the pid of its leader from being used again for as long as it has members.
  */
 const SCRIPT = `
 trap '' HUP INT TERM
 groups=' '
-while read -r sign pid directory; do
-  if [ "$directory" ]; then pid="$pid=$directory"; fi
+while read -r sign group; do
   case $sign in
-    +) groups="$groups$pid " ;;
-    -) case $groups in *" $pid "*) groups="\${groups%%" $pid "*} \${groups#*" $pid "}" ;; esac ;;
+    +) groups="$groups$group " ;;
+    -) case $groups in *" $group "*) groups="\${groups%%" $group "*} \${groups#*" $group "}" ;; esac ;;
   esac
 done
 [ "$groups" != ' ' ] || exit 0
@@ -28,20 +30,36 @@ if [ "$1" ]; then
   read -r holder < "$2/holder"
   [ "$holder" = "$3" ] || exit 0
   left=
-  for pid in $groups; do
-    directory=$2/\${pid#*=}
-    if [ -e "$directory/pid" ] && [ ! -e "$directory/exit" ]; then left="$left \${pid%%=*}"; fi
+  for group in $groups; do
+    [ -e "$2/\${group##*=}/exit" ] || left="$left $group"
   done
   groups=$left
 fi
-for pid in $groups; do kill -TERM "-$pid"; done
+started() {
+  if [ -e /proc/self/stat ]; then
+    read -r stat < "/proc/$1/stat" || return
+    set -- \${stat##*) }
+    echo "\${20}"
+  else
+    set -- $(LC_ALL=C TZ=UTC ps -ww -o lstart= -p "$1")
+    (IFS=_; echo "$*")
+  fi
+}
+tell() {
+  for group in $groups; do
+    pid=\${group%%=*} start=\${group#*=}
+    now=$(started "$pid")
+    if [ -z "$now" ] || [ "$now" = "\${start%%=*}" ]; then kill "$1" "-$pid" && alive=yes; fi
+  done
+}
+tell -TERM
 for second in 1 2 3 4 5; do
-  left=
-  for pid in $groups; do kill -0 "-$pid" && left=yes; done
-  [ "$left" ] || exit 0
+  alive=
+  tell -0
+  [ "$alive" ] || exit 0
   sleep 1
 done
-for pid in $groups; do kill -KILL "-$pid"; done
+tell -KILL
 `;
 
 /** Who may take the groups over, and until when. */
@@ -54,6 +72,8 @@ export interface Succession {
 
 export class OrphanGuard {
   readonly #shell: ChildProcess | undefined;
+  /** As the shell was told of them, by pid. */
+  readonly #groups = new Map<number, string>();
 
   private constructor(shell: ChildProcess | undefined) {
     this.#shell = shell;
@@ -78,14 +98,19 @@ export class OrphanGuard {
     return new OrphanGuard(shell);
   }
 
-  /** `directory`: where it leaves a note of its end, below that of the succession; no blanks in it. */
+  /** `directory`: where it leaves a note of its end, below that of the succession; no blanks and no "=" in it. */
   watch(pid: number, directory = ''): void {
-    this.#shell?.stdin?.write(`+ ${pid} ${directory}\n`);
+    const start = startTimeOf(pid)?.replace(/\s+/g, '_') ?? 'gone';
+    const group = `${pid}=${start}=${directory}`;
+    this.#groups.set(pid, group);
+    this.#shell?.stdin?.write(`+ ${group}\n`);
   }
 
-  /** With what watch() was given. */
-  forget(pid: number, directory = ''): void {
-    this.#shell?.stdin?.write(`- ${pid} ${directory}\n`);
+  forget(pid: number): void {
+    const group = this.#groups.get(pid);
+    if (group === undefined) return;
+    this.#groups.delete(pid);
+    this.#shell?.stdin?.write(`- ${group}\n`);
   }
 
   /** Ends what it still knows of, and itself. */

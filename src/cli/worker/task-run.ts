@@ -69,7 +69,7 @@ export class TaskRun {
     });
     this.#stopReason = this.#launched.stopped ?? null;
     this.tell(messages);
-    this.ended = this.#follow();
+    this.ended = this.#follow().catch((error: unknown) => this.#giveUp(error));
   }
 
   get #process(): RunningProcess {
@@ -78,9 +78,12 @@ export class TaskRun {
 
   /** The first reason counts, but for a lost claim, after which nothing may be reported. Too late: no reason at all. */
   stop(reason: StopReason): void {
-    if (reason.kind === 'claim_lost') this.#stopFor(reason);
-    else if (!this.#process.hasExited && this.#stopReason === null) this.#stopFor(reason);
+    const isInTime = !this.#process.hasExited && this.#stopReason === null;
+    const isNews = reason.kind === 'claim_lost' || isInTime;
+    if (isNews) this.#stopReason = reason;
+    // Before anybody is told: whatever that comes to, the process must not go on.
     this.#process.stop();
+    if (isNews) this.#launched.onStop?.(reason);
   }
 
   /** Acknowledged once the command can read it; until then the heartbeats repeat it. */
@@ -100,11 +103,6 @@ export class TaskRun {
 
   kill(): void {
     this.#process.kill();
-  }
-
-  #stopFor(reason: StopReason): void {
-    this.#stopReason = reason;
-    this.#launched.onStop?.(reason);
   }
 
   async #follow(): Promise<boolean> {
@@ -134,6 +132,17 @@ export class TaskRun {
     return isKnown;
   }
 
+  /** A mistake of ours costs this run, and not the worker with all the others. */
+  #giveUp(error: unknown): boolean {
+    const { heartbeats, reporter } = this.#context;
+    this.#process.stop();
+    heartbeats.drop(this.#kept.runId);
+    reporter.warn(
+      `${this.claim.task.id} (run ${this.claim.run_id}): ${messageOf(error)}; its process is stopped, its claim left to its lease`,
+    );
+    return false;
+  }
+
   /**
    * Another may hold the task soon, so the command must not go on. But a server that was away has kept the claim: given back it is no
    * failure, and claimable at once. What the server then says decides.
@@ -156,7 +165,8 @@ export class TaskRun {
     }
     // The process itself has ended the run with its token. It may tidy up; nothing is left to report.
     this.#ownOutcome = ownOutcomeOf(error);
-    this.#stopFor(reason);
+    this.#stopReason = reason;
+    this.#launched.onStop?.(reason);
     const timer = setTimeout(() => this.#process.stop(), this.#context.ownEndGraceSeconds * 1000);
     void this.#process.gone.then(() => clearTimeout(timer));
   }

@@ -58,6 +58,12 @@ export class Tasks extends Resource {
     return this.transport.request('getOperation', { params }, options);
   }
 
+  /** Stops it: what it has done stays done, the rest is left as it is. */
+  cancelOperation(operation: string, options?: Options): Reply<'cancelOperation'> {
+    const params = { board: this.boardOf(options), operation };
+    return this.transport.request('cancelOperation', { params, body: {} }, options);
+  }
+
   promote(task: string, options?: Options): Reply<'promoteTask'> {
     return this.transport.request('promoteTask', { params: this.#params(task, options) }, options);
   }

@@ -12,7 +12,7 @@ import { BulkRunner } from '../features/bulk/service.ts';
 import { ClaimWaiters, Reaper } from '../features/claims/service.ts';
 import { TaskImport } from '../features/imports/service.ts';
 import { ConfigCache, LaneService, PresenceTracker } from '../features/lanes/service.ts';
-import { Linking, TaskCreation, TaskService } from '../features/tasks/service.ts';
+import { Erasure, Linking, TaskCreation, TaskService } from '../features/tasks/service.ts';
 import { EventStreams } from '../features/watch/event-streams.ts';
 import { BoardFeeds } from '../features/watch/service.ts';
 import { WatchSessions } from '../features/watch/sessions.ts';
@@ -21,6 +21,14 @@ import { createClaims, createOutages } from './claims.ts';
 import { createDelegations } from './delegations.ts';
 
 export type Services = ReturnType<typeof createServices>;
+
+function createTasks({ database, wake, ids, onError }: Base, boards: BoardService, keys: KeyService) {
+  const shared = { sql: database.cold, wake, ids };
+  const erasure = new Erasure(shared);
+  const tasks = new TaskService({ ...shared, erasure });
+  const bulk = { ...shared, boards, keys, erasure, onError: onError('bulk operation') };
+  return { tasks, bulkRunner: new BulkRunner(bulk) };
+}
 
 export function createServices(base: Base) {
   const { config, database, clock, ids, metrics, wake, signingKeys, onError } = base;
@@ -35,11 +43,10 @@ export function createServices(base: Base) {
   const lanes = new LaneService({ sql: cold, wake, presence, configs, keys });
   const onLag = (seconds: number): void => metrics.watchLagSeconds.observe(seconds);
   const feeds = new BoardFeeds({ sql: cold, wake, clock, onError: onError('feed'), onLag });
-  const tasks = new TaskService({ sql: cold, wake, ids });
+  const { tasks, bulkRunner } = createTasks(base, boards, keys);
   const creation = new TaskCreation({ hot, wake, ids, clock });
   const linking = new Linking({ sql: cold, wake, resolve: tasks.resolve.bind(tasks) });
   const imports = new TaskImport({ sql: cold, wake, ids, clock, configs });
-  const bulkRunner = new BulkRunner({ sql: cold, wake, ids, boards, onError: onError('bulk operation') });
   const why = new Why({ sql: cold, presence, tasks });
   const attention = new Attention(why);
   const stranded = new StrandedSweep({

@@ -64,7 +64,9 @@ export function startSweeps(
   lifecycle.every('stranded tasks', STRANDED_INTERVAL_MS, (signal) => services.stranded.sweep(signal));
   lifecycle.every('delegations', DELEGATION_INTERVAL_MS, (signal) => services.delegationSweep.sweep(signal));
   lifecycle.every('bulk operations', BULK_INTERVAL_MS, (signal) => services.bulkRunner.sweep(signal));
-  lifecycle.every('operations long done', FORGET_INTERVAL_MS, () => services.bulkRunner.forgetOld());
+  lifecycle.every('operations long done', FORGET_INTERVAL_MS, (signal) =>
+    services.bulkRunner.forgetOld(signal),
+  );
   lifecycle.every('attendance', ATTENDANCE_INTERVAL_MS, async () => {
     services.departures.sweep();
     await services.attendance.sweep();

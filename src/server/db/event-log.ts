@@ -84,6 +84,13 @@ export async function appendEvents(tx: Tx, boardId: number, change: LogChange): 
   return { seq: row.seq, configVersion: row.config_version };
 }
 
+/** Claims in flight are decided again, where there is nothing to tell the log. As the last step, like the events. */
+export async function raiseConfigVersion(tx: Tx, boardId: number): Promise<void> {
+  await tx`
+    /* log.raise_config_version */
+    UPDATE board_seq SET config_version = config_version + 1 WHERE board_id = ${boardId}`;
+}
+
 /** `before` lost one task and `after` gained one. */
 export function countMove(counts: StatusCounts, before: TaskStatus | null, after: TaskStatus | null): void {
   if (before !== null) counts[before] = (counts[before] ?? 0) - 1;

@@ -1,6 +1,8 @@
 /** What a database error means: away (503, retry), conflict (retry the transaction), or a bug. */
 
 const QUERY_CANCELED = '57014';
+/** Of our own: no answer within the caller's patience. */
+const DEADLINE = 'DATABASE_DEADLINE';
 /** Driver codes and SQLSTATE classes that say nothing about the statement, only about the connection or the server. */
 const UNAVAILABLE_CODES = new Set([
   'CONNECTION_CLOSED',
@@ -23,7 +25,7 @@ const UNAVAILABLE_CODES = new Set([
   QUERY_CANCELED, // by statement_timeout
   '25P03', // idle_in_transaction_session_timeout
   '25006', // read_only_sql_transaction: we reached a standby
-  'DATABASE_DEADLINE',
+  DEADLINE,
 ]);
 const SERIALIZATION_FAILURE = '40001';
 const LOCK_NOT_AVAILABLE = '55P03';
@@ -46,6 +48,11 @@ export function isDatabaseAway(error: unknown): boolean {
 /** The statement itself took too long, by Postgres's own clock. */
 export function isStatementTimeout(error: unknown): boolean {
   return codeOf(error) === QUERY_CANCELED;
+}
+
+/** It took longer than its caller waits, or than Postgres lets a statement take: less of it at a time may do. */
+export function isTooSlow(error: unknown): boolean {
+  return isStatementTimeout(error) || codeOf(error) === DEADLINE;
 }
 
 /** A session is over, and its transaction with it: the connection broke, or this was Postgres's last word to it. */

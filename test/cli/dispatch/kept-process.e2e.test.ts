@@ -1,11 +1,18 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KeptProcess } from '../../../src/cli/dispatch/kept-process.ts';
 import { OutputFollower } from '../../../src/cli/dispatch/output-follower.ts';
 import { RunDirectory } from '../../../src/cli/dispatch/run-directory.ts';
-import { OrphanGuard } from '../../../src/cli/worker/orphan-guard.ts';
 import type { Argv } from '../../../src/cli/worker/running-process.ts';
 import { isAlive } from '../fixtures/cli-process.ts';
 
@@ -13,11 +20,13 @@ let root: string;
 let directory: RunDirectory;
 let processes: KeptProcess[];
 let heard: string;
+let troubles: string[];
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'lanekeeper-kept-'));
   directory = create('run_a');
   processes = [];
   heard = '';
+  troubles = [];
 });
 afterEach(async () => {
   for (const each of processes) each.kill();
@@ -41,17 +50,22 @@ function create(name: string): RunDirectory {
   return made;
 }
 
-const onOutput = (_: string, chunk: Uint8Array) => {
-  heard += Buffer.from(chunk).toString();
+const listener = {
+  onOutput: (_: string, chunk: Uint8Array) => {
+    heard += Buffer.from(chunk).toString();
+  },
+  onTrouble: (text: string) => {
+    troubles.push(text);
+  },
 };
 function start(argv: Argv, where = directory): KeptProcess {
   const env = { PATH: process.env['PATH'] ?? '' };
-  const made = KeptProcess.start({ directory: where, argv, cwd: root, env, onOutput });
+  const made = KeptProcess.start({ directory: where, argv, cwd: root, env, listener });
   processes.push(made);
   return made;
 }
 function adopt(where = directory): KeptProcess {
-  const made = KeptProcess.adopt(where, onOutput);
+  const made = KeptProcess.adopt(where, listener);
   processes.push(made);
   return made;
 }
@@ -137,54 +151,81 @@ test('a fresh token and the reason of a stop are there for the next one', () => 
   expect(read).toMatchObject({ claim: { token: 'fresh' }, stopped: { kind: 'timed_out', seconds: 3 } });
 });
 
-test('output is bounded on disk, and its tail is what came last', async () => {
-  const script =
-    'i=0; while [ $i -lt 40 ]; do head -c 1000000 /dev/zero | tr "\\0" x; echo; i=$((i+1)); done; echo last';
-  const made = start(['sh', '-c', script]);
-  const end = await made.ended;
-  expect(end.kind === 'exited' && end.stdout.endsWith('x\nlast\n')).toBe(true);
-  expect(heard.length).toBeGreaterThan(30e6);
-  expect(statSync(directory.file('stdout')).size).toBeLessThan(35e6);
-});
+describe('the output of a process', () => {
+  const MEGABYTE = 1024 * 1024;
+  let follower: OutputFollower;
+  beforeEach(() => {
+    for (const name of ['stdout', 'stderr'] as const) writeFileSync(directory.file(name), '');
+  });
+  const follow = (where = directory): OutputFollower => {
+    follower = new OutputFollower(where, listener);
+    return follower;
+  };
+  const print = (text: string): void => appendFileSync(directory.file('stdout'), text);
 
-test('what was read before is not passed on again', () => {
-  for (const name of ['stdout', 'stderr'] as const) writeFileSync(directory.file(name), '');
-  writeFileSync(directory.file('stdout'), 'one\ntwo\n');
-  directory.writeOffsets(4, 0);
-  const follower = new OutputFollower(directory, onOutput);
-  expect(follower.close()).toEqual({ stdout: 'one\ntwo\n', stderr: '' });
-  expect(heard).toBe('two\n');
-});
-
-describe('an orphan guard with a succession', () => {
-  const guardOf = () =>
-    OrphanGuard.start(process.env['PATH'], { seconds: 1, directory: root, word: 'first' });
-
-  test('ends what nobody has taken over in time, but for what has ended by itself', async () => {
-    mkdirSync(join(root, 'over'));
-    writeFileSync(join(root, 'over', 'exit'), '0\n');
-    writeFileSync(join(root, 'holder'), 'first\n');
-    const [left, over] = [start(['sleep', '100']), start(['sleep', '100'], create('run_b'))];
-    const guard = guardOf();
-    guard.watch(left.pid ?? 0, 'run_a');
-    guard.watch(over.pid ?? 0, 'over');
-    guard.close();
-    expect(await left.ended).toMatchObject({ exitCode: 143 });
-    expect(isAlive(over.pid ?? 0)).toBe(true);
+  test('that was read before is not passed on again', () => {
+    print('one\ntwo\n');
+    directory.writeOffsets(4, 0);
+    expect(follow().close()).toEqual({ stdout: 'one\ntwo\n', stderr: '' });
+    expect(heard).toBe('two\n');
   });
 
-  test('leaves to a successor what is its own now', async () => {
-    writeFileSync(join(root, 'holder'), 'second\n');
-    const taken = start(['sleep', '100']);
-    const guard = guardOf();
-    guard.watch(taken.pid ?? 0, 'run_a');
-    guard.close();
-    // Another guard, begun later with the same patience, marks the time by which the first has decided.
-    const marker = start(['sleep', '100'], create('run_b'));
-    const later = OrphanGuard.start(process.env['PATH'], { seconds: 2, directory: root, word: 'second' });
-    later.watch(marker.pid ?? 0, 'run_b');
-    later.close();
-    expect(await marker.ended).toMatchObject({ exitCode: 143 });
-    expect(isAlive(taken.pid ?? 0)).toBe(true);
+  test('is bounded on disk, and wholly heard by whoever reads as fast as it is written', () => {
+    follow();
+    for (let megabytes = 0; megabytes < 40; megabytes += 1) {
+      print(`${'x'.repeat(MEGABYTE - 1)}\n`);
+      follower.look();
+      expect(statSync(directory.file('stdout')).size).toBeLessThanOrEqual(17 * MEGABYTE);
+    }
+    print('last\n');
+    expect(follower.close().stdout.endsWith('x\nlast\n')).toBe(true);
+    expect(heard.length).toBe(40 * MEGABYTE + 5);
   });
+
+  test('is heard to its end within bounds, however much there is, and says how much was left out', () => {
+    follow();
+    const whole = 100 * MEGABYTE;
+    // With a hole in it, it takes no space.
+    truncateSync(directory.file('stdout'), whole - 5);
+    print('last\n');
+    expect(follower.close().stdout.endsWith('last\n')).toBe(true);
+    expect(heard.length).toBeLessThan(5 * MEGABYTE);
+    expect(heard.endsWith('\0last\n')).toBe(true);
+    const [note, leftOut] = /^\n\((\d+) bytes left out\)\n/.exec(heard) ?? ['', '0'];
+    expect(Number(leftOut) + heard.length - note.length).toBe(whole);
+  });
+
+  test('is heard all the same when the disk is full, and that is said once', () => {
+    print('one\n');
+    directory.writeOffsets(1, 0);
+    symlinkSync('/dev/full', `${directory.file('offsets')}.unfinished`);
+    follow().look();
+    print('two\n');
+    follower.look();
+    expect(heard).toBe('ne\ntwo\n');
+    expect(troubles).toEqual([expect.stringContaining('ENOSPC')]);
+    follower.close();
+    // What stood there stands there still.
+    expect(directory.readOffsets()).toEqual([1, 0]);
+  });
+
+  test('that was emptied by a dispatcher which was killed before it could say so is heard from the start', () => {
+    directory.writeOffsets(20 * MEGABYTE, 0);
+    print('after\n');
+    follow().close();
+    expect(heard).toBe('after\n');
+  });
+});
+
+test('what cannot be heard is not started, rather than started and said not to have been', async () => {
+  const deaf = new (class extends RunDirectory {
+    override readOffsets(): never {
+      throw new Error('unreadable');
+    }
+  })(directory.path);
+  expect(() => start(['touch', join(root, 'begun')], deaf)).toThrow('unreadable');
+  // Whatever was started begins with a note of its pid.
+  await expect(start(['true'], create('run_c')).ended).resolves.toMatchObject({ exitCode: 0 });
+  expect(directory.readPid()).toBeUndefined();
+  expect(isThere(join(root, 'begun'))).toBe(false);
 });

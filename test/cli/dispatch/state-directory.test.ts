@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { pidSpace, startTimeOf } from '../../../src/cli/dispatch/process-table.ts';
 import { StateDirectory } from '../../../src/cli/dispatch/state-directory.ts';
+import { pidSpace, startTimeOf } from '../../../src/cli/worker/process-table.ts';
 
 let path: string;
 let taken: StateDirectory[];

@@ -1,8 +1,8 @@
 /** Hermes boards as SQLite files, made by hand: of an old version, of a newer one, and with whatever irregularity a test wants. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import initSqlJs, { type Database } from 'sql.js';
+import initSqlJs, { type Database, type Statement } from 'sql.js';
 import { onTestFinished } from 'vitest';
 
 export type Value = string | number | null | Uint8Array;
@@ -45,6 +45,8 @@ export const MAY = 1_777_636_800;
 export class HermesBoard {
   readonly #database: Database;
   readonly #rows = new Map<string, number>();
+  /** Large boards are made of few kinds of rows. Freed with the database, by export. */
+  readonly #statements = new Map<string, Statement>();
 
   private constructor(database: Database) {
     this.#database = database;
@@ -75,8 +77,10 @@ export class HermesBoard {
 
   row(table: string, values: Values): this {
     const names = Object.keys(values);
-    const marks = names.map(() => '?').join(', ');
-    this.#database.run(`INSERT INTO ${table} (${names.join(', ')}) VALUES (${marks})`, Object.values(values));
+    const sql = `INSERT INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`;
+    const statement = this.#statements.get(sql) ?? this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    statement.run(Object.values(values));
     this.#rows.set(table, (this.#rows.get(table) ?? 0) + 1);
     return this;
   }
@@ -95,13 +99,17 @@ export class HermesBoard {
   }
 
   bytes(): Uint8Array {
+    this.#statements.clear();
     return this.#database.export();
   }
 
-  /** A file of its own; gone when the test ends. */
-  async save(): Promise<string> {
-    const directory = await mkdtemp(join(tmpdir(), 'lanekeeper-hermes-'));
-    onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  /** A file of its own, or with a name that of a named board; gone when the test ends. */
+  async save(named: { readonly name: string; readonly facts: object } | null = null): Promise<string> {
+    const root = await mkdtemp(join(tmpdir(), 'lanekeeper-hermes-'));
+    onTestFinished(() => rm(root, { recursive: true, force: true }));
+    const directory = named === null ? root : join(root, 'kanban', 'boards', named.name);
+    await mkdir(directory, { recursive: true });
+    if (named !== null) await writeFile(join(directory, 'board.json'), JSON.stringify(named.facts));
     const path = join(directory, 'kanban.db');
     await writeFile(path, this.bytes());
     return path;

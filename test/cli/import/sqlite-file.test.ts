@@ -1,10 +1,12 @@
 /** What an import reads of a database that is in use: what has been committed, and nothing else. */
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
 import { HermesDatabase } from '../../../src/cli/import/hermes-database.ts';
+import { readSqliteFile } from '../../../src/cli/import/sqlite-file.ts';
+import { HermesBoard } from './hermes-board.ts';
 
 /** Written by SQLite 3 in WAL mode (page size 512): one task in the file, then a transaction each for two more, in the log alone. */
 const MAIN =
@@ -25,7 +27,9 @@ async function saved(files: Readonly<Record<string, Uint8Array>>): Promise<strin
 async function titlesOf(path: string): Promise<unknown[]> {
   const database = await HermesDatabase.open(path);
   try {
-    return database.outlines().map(({ rowid }) => database.task(rowid)['title']);
+    return [...database.tasks(database.outlines().map(({ rowid }) => rowid)).values()].map(
+      ({ title }) => title,
+    );
   } finally {
     database.close();
   }
@@ -51,6 +55,83 @@ test('a log that is empty, cut short or no log at all changes nothing', async ()
     expect(await titlesOf(await saved({ '': unpacked(MAIN), '-wal': wal }))).toEqual(['in the file']);
 });
 
+/** A log whose sums are right, whatever else it says: one frame that commits. */
+interface LogOptions {
+  readonly pageBytes?: number;
+  readonly page?: number;
+  readonly pageCount?: number;
+  readonly data?: Uint8Array;
+}
+
+function logOf({ pageBytes = 512, page = 1, pageCount = 3, data = Buffer.alloc(512) }: LogOptions): Buffer {
+  const log = Buffer.alloc(32 + 24 + data.length);
+  let sum: [number, number] = [0, 0];
+  const add = (from: number, to: number): void => {
+    for (let at = from; at < to; at += 8) {
+      const first = (sum[0] + log.readUInt32LE(at) + sum[1]) >>> 0;
+      sum = [first, (sum[1] + log.readUInt32LE(at + 4) + first) >>> 0];
+    }
+  };
+  const write = (at: number, ...words: number[]): void =>
+    words.forEach((word, index) => {
+      log.writeUInt32BE(word, at + 4 * index);
+    });
+  write(0, 0x377f0682, 3_007_000, pageBytes, 0, 5, 7);
+  add(0, 24);
+  write(24, ...sum);
+  write(32, page, pageCount, 5, 7);
+  log.set(data, 56);
+  add(32, 40);
+  add(56, log.length);
+  write(48, ...sum);
+  return log;
+}
+
+test('a log that says of itself what no log of SQLite can changes nothing', async () => {
+  const main = unpacked(MAIN);
+  const firstPage = main.subarray(0, 512);
+  // The sums of the helper are right: this one counts, and cuts the file off after its first page.
+  const cut = await saved({ '': main, '-wal': logOf({ pageCount: 1, data: firstPage }) });
+  expect(await readSqliteFile(cut)).toHaveLength(512);
+  for (const pageBytes of [0, 1, 511, 513, 2 ** 17, 2 ** 31])
+    expect(await titlesOf(await saved({ '': main, '-wal': logOf({ pageBytes }) }))).toEqual(['in the file']);
+  const zero = logOf({ page: 0, pageCount: main.length / 512, data: firstPage });
+  expect(await titlesOf(await saved({ '': main, '-wal': zero }))).toEqual(['in the file']);
+});
+
+test('file and log are only read as far as there is memory for them, and what is too large is told with a remedy', async () => {
+  const main = unpacked(MAIN);
+  const huge = await saved({
+    '': main,
+    '-wal': logOf({ pageCount: 2 ** 32 - 1, data: main.subarray(0, 512) }),
+  });
+  await expect(readSqliteFile(huge)).rejects.toThrow(/with its log .*kanban.db-wal is larger than/);
+  const log = await saved({ '': main, '-wal': Buffer.alloc(main.length + 1) });
+  await expect(readSqliteFile(log, main.length)).rejects.toThrow(
+    /kanban.db-wal is larger than .*sqlite3 .*kanban.db 'PRAGMA wal_checkpoint/,
+  );
+  await expect(readSqliteFile(await saved({ '': main }), main.length - 1)).rejects.toThrow(
+    /kanban.db is larger than/,
+  );
+  expect(await readSqliteFile(await saved({ '': main }), main.length)).toEqual(main);
+  const directory = await saved({ '': main });
+  await mkdir(`${directory}-wal`);
+  await expect(readSqliteFile(directory)).rejects.toThrow('kanban.db-wal is no file');
+});
+
+test('a file whose pages contradict each other is told by its name, whenever that shows', async () => {
+  const board = await HermesBoard.make('new');
+  board.all(() => {
+    for (let index = 0; index < 500; index += 1) board.task(`t_${index}`, 'ready', { body: 'x'.repeat(500) });
+  });
+  const bytes = Buffer.from(board.bytes());
+  bytes.fill(0xff, 4096 * 12);
+  await expect(titlesOf(await saved({ '': bytes }))).rejects.toMatchObject({
+    name: 'UsageError',
+    message: expect.stringMatching(/kanban.db cannot be read: .*malformed/),
+  });
+});
+
 test('reading leaves file and log as they were, and makes no other', async () => {
   const path = await saved({ '': unpacked(MAIN), '-wal': unpacked(LOG) });
   const before = await stat(path, { bigint: true });
@@ -64,7 +145,7 @@ test('reading leaves file and log as they were, and makes no other', async () =>
 test('what cannot be read is said, with what to do about it', async () => {
   const journal = Buffer.from('d9d505f920a163d7', 'hex');
   const cases: [Readonly<Record<string, Uint8Array>>, RegExp][] = [
-    [{}, /Cannot read .*ENOENT/],
+    [{}, /Cannot read .*no such file/],
     [{ '': Buffer.from('no database') }, /not an SQLite database/],
     [{ '': unpacked(MAIN).subarray(0, 700) }, /cannot be read|no Hermes board/],
     [{ '': unpacked(MAIN), '-journal': journal }, /not finished.*sqlite3/],

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ProcessGroup } from '../../../src/cli/work/process-group.ts';
-import { OrphanGuard } from '../../../src/cli/worker/orphan-guard.ts';
 import type { Argv } from '../../../src/cli/worker/running-process.ts';
 import { isAlive } from '../fixtures/cli-process.ts';
 
@@ -72,19 +71,5 @@ describe('a process group', () => {
     await pidInFile();
     group.stop();
     expect(await group.ended).toMatchObject({ signal: 'SIGKILL' });
-  });
-});
-
-describe('an orphan guard', () => {
-  test('ends the groups it still knows of when its worker is gone, and leaves the others alone', async () => {
-    const ends = [start(['sleep', '100']), start(['sleep', '100']), start(['sleep', '100'])];
-    const guard = OrphanGuard.start(process.env['PATH']);
-    for (const { pid } of ends) guard.watch(pid ?? 0);
-    const [first, spared, last] = ends;
-    guard.forget(spared?.pid ?? 0);
-    guard.close();
-    expect(await first?.ended).toMatchObject({ signal: 'SIGTERM' });
-    expect(await last?.ended).toMatchObject({ signal: 'SIGTERM' });
-    expect(isAlive(spared?.pid ?? 0)).toBe(true);
   });
 });

@@ -2,6 +2,7 @@
 import type postgres from 'postgres';
 import type { Sql } from '../../../src/server/db/client.ts';
 import { appendEvents } from '../../../src/server/db/event-log.ts';
+import { readPasts } from '../../../src/server/features/claims/claiming/pasts.ts';
 import {
   type ClaimedRow,
   claimReady,
@@ -12,8 +13,10 @@ import { completeRuns } from '../../../src/server/features/claims/store/complete
 import { closeRuns, deleteClaims, lockHolds } from '../../../src/server/features/claims/store/end.ts';
 import { extendLeases, recordBeats } from '../../../src/server/features/claims/store/heartbeat.ts';
 import { appendLines } from '../../../src/server/features/claims/store/output.ts';
+import { listReviewedLanes, lockReviews } from '../../../src/server/features/claims/store/review.ts';
 import { findRuns } from '../../../src/server/features/claims/store/run.ts';
-import { moveTasks } from '../../../src/server/features/tasks/store/change.ts';
+import { handoffCapsOf } from '../../../src/server/features/claims/view.ts';
+import { moveTasks, type TaskAfter } from '../../../src/server/features/tasks/store/change.ts';
 import {
   countTasksOfRun,
   insertTasks,
@@ -116,7 +119,7 @@ export function operations(): Operation[] {
     if (holds.length !== BATCH) throw new Error(`claimed ${holds.length}`);
   };
   return [
-    ['create', (hot) => insertTasks(hot, BOARD_ID, newTasks(2 * BATCH))],
+    ['create', (hot) => insertTasks(hot, BOARD_ID, newTasks(2.5 * BATCH))],
     [
       'create with keys',
       (hot) => {
@@ -186,7 +189,28 @@ export function operations(): Operation[] {
         if (holds.length !== BATCH) throw new Error(`claimed ${holds.length}`);
       },
     ],
-    ['release', (hot) => release(hot, holds)],
+    ['release', (hot) => release(hot, holds, { status: 'ready' })],
+    ['claim what will be reviewed', claim],
+    ['hand over for review', (hot) => release(hot, holds, UNDER_REVIEW)],
+    [
+      'look for reviews',
+      async (hot) => {
+        if ((await listReviewedLanes(hot, BOARD_ID, ['lane-0', 'no-lane'])).length !== 1)
+          throw new Error('there are reviews');
+      },
+    ],
+    ['claim reviews and new work', claimReviews],
+    [
+      'claim a review by name',
+      (hot) => hot.begin((tx) => lockReviews(tx, BOARD_ID, [REVIEW_WANT], namedReview(holds[0]?.taskId))),
+    ],
+    [
+      'read what is handed over',
+      (hot) => {
+        const ids = holds.map((hold) => hold.taskId);
+        return readPasts(hot, BOARD_ID, { ids, children: ids }, handoffCapsOf(ids.length));
+      },
+    ],
     [
       'find runs',
       (hot) =>
@@ -208,8 +232,43 @@ export function operations(): Operation[] {
   ];
 }
 
+const UNDER_REVIEW: TaskAfter = {
+  status: 'review',
+  review: { resultAttempt: 1, reviewer: 'lane-0', implementerLane: 'lane-1', implementerWorker: 'w' },
+};
+
+const REVIEW_WANT = { lane: 'lane-0', worker: 'w', count: BATCH / 2 };
+const namedReview = (id: Uuid | undefined) => ({ namedTaskId: id ?? null, exceptIds: [] });
+
+/** Half a batch of each, as filling.ts does it; with the second look of a batch in which the first found somebody's own work. */
+async function claimReviews(hot: Sql): Promise<void> {
+  await hot.begin(async (tx) => {
+    const first = await lockReviews(
+      tx,
+      BOARD_ID,
+      [{ ...REVIEW_WANT, worker: null, count: 1 }],
+      namedReview(undefined),
+    );
+    const exceptIds = first.map((row) => row.id);
+    const rows = [
+      ...first,
+      ...(await lockReviews(tx, BOARD_ID, [{ ...REVIEW_WANT, count: BATCH / 2 - 1 }], {
+        namedTaskId: null,
+        exceptIds,
+      })),
+    ];
+    const reviewing = slots(BATCH).map((slot, index) => {
+      const review = rows[index];
+      return review === undefined ? slot : { ...slot, review };
+    });
+    const claimed = await claimReady(tx, BOARD_ID, 1, reviewing);
+    if (claimed.length !== BATCH || claimed.filter((row) => row.reviewer !== null).length !== BATCH / 2)
+      throw new Error(`claimed ${claimed.length}`);
+  });
+}
+
 /** As settle.ts does it. */
-async function release(hot: Sql, holds: readonly Hold[]): Promise<void> {
+async function release(hot: Sql, holds: readonly Hold[], after: TaskAfter): Promise<void> {
   await hot.begin(async (tx) => {
     const held = await lockHolds(tx, BOARD_ID, holds);
     if (held.length !== holds.length) throw new Error(`held ${held.length}`);
@@ -221,7 +280,7 @@ async function release(hot: Sql, holds: readonly Hold[]): Promise<void> {
     await moveTasks(
       tx,
       BOARD_ID,
-      held.map((before) => ({ before, after: { status: 'ready' as const } })),
+      held.map((before) => ({ before, after })),
     );
     const closing = {
       outcome: 'released',
@@ -245,7 +304,10 @@ async function release(hot: Sql, holds: readonly Hold[]): Promise<void> {
       actor: { type: 'system', id: 'test' } as const,
       data: {},
     }));
-    await appendEvents(tx, BOARD_ID, { events, counts: { running: -held.length, ready: held.length } });
+    await appendEvents(tx, BOARD_ID, {
+      events,
+      counts: { running: -held.length, [after.status]: held.length },
+    });
   });
 }
 
@@ -263,6 +325,8 @@ export interface Filling {
   readonly ready: number;
   readonly done: number;
   readonly running: number;
+  /** Under review, of the lanes' reviewers. Default: none. */
+  readonly reviews?: number;
   /** Spread over so many, lane-0 first. */
   readonly lanes: number;
 }
@@ -277,13 +341,15 @@ export async function fillBoard({ sql }: TestDatabase, filling: Filling): Promis
 }
 
 async function insertFilling(tx: postgres.TransactionSql, filling: Filling): Promise<void> {
-  const { boardId = BOARD_ID, ready, done, running, lanes } = filling;
+  const { boardId = BOARD_ID, ready, done, running, reviews = 0, lanes } = filling;
   await tx`
     INSERT INTO tasks (board_id, id, lane, status, priority, version, attempt, unmet_parents, consecutive_failures, protocol_violations,
-      max_failures, status_since, created_at, updated_at)
-    SELECT ${boardId}, ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'lane-' || n % ${lanes},
-      CASE WHEN n <= ${done} THEN 'done' WHEN n <= ${done + running} THEN 'running' ELSE 'ready' END, -1, 1, 1, 0, 0, 0, 2, now(), now(), now()
-    FROM generate_series(1, ${ready + done + running}::int) AS n`;
+      max_failures, status_since, created_at, updated_at, result_attempt, reviewer)
+    SELECT ${boardId}, ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, lane,
+      CASE WHEN n <= ${done} THEN 'done' WHEN n <= ${done + running} THEN 'running' WHEN is_review THEN 'review' ELSE 'ready' END,
+      -1, 1, 1, 0, 0, 0, 2, now(), now(), now(), CASE WHEN is_review THEN 1 END, CASE WHEN is_review THEN lane END
+    FROM generate_series(1, ${ready + done + running + reviews}::int) AS n,
+      LATERAL (SELECT 'lane-' || n % ${lanes} AS lane, n > ${ready + done + running} AS is_review) AS filler`;
   await tx`
     INSERT INTO task_details (board_id, task_id, title, created_by_type, created_by_id, idempotency_key)
     SELECT board_id, id, 'filler', 'system', 'test', id FROM tasks WHERE board_id = ${boardId} ON CONFLICT DO NOTHING`;

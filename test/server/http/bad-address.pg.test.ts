@@ -113,7 +113,7 @@ describe('a page token', () => {
     const { sql } = bench.database;
     const [row] = await sql`SELECT id FROM boards WHERE name = ${board}`;
     const [task] = (await bench.api.get(`/v1/boards/${board}/tasks?limit=1`)).body.tasks;
-    const tasksScope = `tasks ${row?.['id']} created ${JSON.stringify({ statuses: null, lanes: null, labels: null, tenants: null, titlePart: null })}`;
+    const tasksScope = `tasks ${row?.['id']} created ${JSON.stringify({ statuses: null, lanes: null, labels: null, tenants: null, titlePart: null, parentId: null })}`;
     const good = makePageToken(tasksScope, [task.id, '0']);
     expect((await bench.api.get(`/v1/boards/${board}/tasks?order=created&page_token=${good}`)).status).toBe(
       200,

@@ -15,7 +15,11 @@ const BODIES: Readonly<Record<string, unknown>> = {
   createKey: { role: 'observer', name: 'x' },
   createTask: { title: 'x' },
   createTasks: { tasks: [{ title: 'x' }] },
+  bulkTasks: { action: 'cancel', ids: ['x'] },
   assignTask: { lane: 'a' },
+  scheduleTask: { run_at: '2030-01-01T00:00:00.000Z' },
+  requestTaskChanges: { reason: 'x' },
+  requestRunChanges: { reason: 'x' },
   addComment: { body: 'x' },
   blockRun: { reason: 'x' },
   failRun: { error: 'x' },
@@ -61,6 +65,8 @@ describe('while the database is away', () => {
       task: claim.task.id,
       run: claim.run_id,
       key: 'key_01jcqk0v3te8sr3x6y9m2b4n5p',
+      parent: 'task_01jcqk0v3te8sr3x6y9m2b4n5p',
+      operation: 'op_01jcqk0v3te8sr3x6y9m2b4n5p',
     };
     const ask = async (route: (typeof ROUTES)[number]) => {
       const path = route.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => names[name] ?? name);

@@ -49,6 +49,12 @@ const KINDS: Readonly<Record<string, Kind>> = {
     body: { tasks: [{ title: 'a' }, { title: 'b' }] },
     other: { tasks: [{ title: 'a' }] },
   },
+  bulkTasks: {
+    // Of no task: it has ended when it is answered, so it reads the same again.
+    path: async () => '/v1/boards/default/tasks/bulk',
+    body: { action: 'cancel', ids: ['no-such-task'] },
+    other: { action: 'archive', ids: ['no-such-task'] },
+  },
   addComment: {
     path: async () => `/v1/boards/default/tasks/${(await bench.makeTask('default')).id}/comments`,
     body: { body: 'a' },

@@ -15,6 +15,7 @@ export type EmbeddedPostgresErrorCode =
   | 'data_dir_unusable'
   | 'initdb_failed'
   | 'start_failed'
+  | 'stop_failed'
   | 'system_dir_unusable'
   | 'unsupported_platform'
   | 'version_mismatch';

@@ -15,7 +15,7 @@ import { runCommand } from './run-command.ts';
 /** Fast shutdown, immediate shutdown, kill; the waits are those of the supervisor, plus time for the kernel. */
 const STEPS = [
   { signal: 'SIGINT', waitMillis: 2_500 },
-  { signal: 'SIGQUIT', waitMillis: 1_000 },
+  { signal: 'SIGQUIT', waitMillis: 500 },
   { signal: 'SIGKILL', waitMillis: 3_000 },
 ] as const;
 const POLL_MILLIS = 20;
@@ -53,10 +53,10 @@ export async function stopPostmaster(
   const steps = options.isUrgent === true ? STEPS.slice(-1) : STEPS;
   for (const step of steps) {
     throwIfAborted(options.signal);
-    const children = step.signal === 'SIGKILL' ? await listChildren(pid) : [];
-    for (const target of [pid, ...children]) {
-      sendSignal(target, step.signal);
+    if (step.signal === 'SIGKILL') {
+      await killChildren(pid);
     }
+    sendSignal(pid, step.signal);
     if (await waitForEnd(pid, identity.startedAt, step.waitMillis)) {
       return;
     }
@@ -87,6 +87,14 @@ export async function killStrayBackends(clusterDir: string, runAs: RunAs): Promi
     }
   }
   return killed;
+}
+
+/** Stopped, it neither makes nor buries children meanwhile, and the list of them is whole. */
+async function killChildren(pid: number): Promise<void> {
+  sendSignal(pid, 'SIGSTOP');
+  for (const child of await listChildren(pid)) {
+    sendSignal(child, 'SIGKILL');
+  }
 }
 
 async function listChildren(pid: number): Promise<number[]> {

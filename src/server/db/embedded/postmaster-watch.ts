@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
 import { stopPostmaster } from './orphan.ts';
 import type { Postmaster } from './postmaster.ts';
 import type { ProcessExit } from './supervised-process.ts';
@@ -15,8 +16,10 @@ export interface PostmasterWatch {
   readonly exited: Promise<ProcessExit>;
 }
 
-/** Time for the supervisor to do the stopping; one that was killed itself does nothing, and then we do it. */
+/** Time for the supervisor to do the stopping; one that was killed or stopped itself does nothing, and then we do it. */
 const SUPERVISOR_GRACE_MILLIS = STOP_WITHIN_MILLIS + 300;
+/** For the kernel to end what was killed, and for the files that are then closed: milliseconds, unless the disk hangs. */
+const KILLED_MILLIS = 3_000;
 
 export function watchPostmaster(
   postmaster: Postmaster,
@@ -60,16 +63,30 @@ async function stopWatched(
   clusterDir: string,
   ended: Promise<unknown>,
 ): Promise<void> {
-  const grace = new AbortController();
-  postmaster.supervised.child.ref();
-  postmaster.supervised.stop();
-  const isEnded = await Promise.race([
-    ended.then(() => true),
-    delay(SUPERVISOR_GRACE_MILLIS, false, { signal: grace.signal }),
-  ]);
-  grace.abort();
-  if (!isEnded) {
-    await stopPostmaster(postmaster.pid, clusterDir, { isUrgent: true });
-    await ended;
+  const { supervised, pid } = postmaster;
+  supervised.child.ref();
+  supervised.stop();
+  if (await isOverWithin(SUPERVISOR_GRACE_MILLIS, ended)) {
+    return;
+  }
+  await stopPostmaster(pid, clusterDir, { isUrgent: true });
+  // The supervisor may be the one that is stopped: it then does not see that Postgres is gone.
+  supervised.kill();
+  if (!(await isOverWithin(KILLED_MILLIS, ended))) {
+    throw new EmbeddedPostgresError(
+      'stop_failed',
+      `The embedded Postgres on ${clusterDir} (pid ${pid}) was killed, but what it held was not given back within ` +
+        `${KILLED_MILLIS / 1_000} s. Look whether the disk answers.`,
+    );
+  }
+}
+
+/** Rejects when it ends with an error in that time. */
+async function isOverWithin(millis: number, end: Promise<unknown>): Promise<boolean> {
+  const patience = new AbortController();
+  try {
+    return await Promise.race([end.then(() => true), delay(millis, false, { signal: patience.signal })]);
+  } finally {
+    patience.abort();
   }
 }

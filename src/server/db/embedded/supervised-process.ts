@@ -24,8 +24,10 @@ export interface SupervisedProcess {
   /** The program's own pid, not the shell's; null when the shell ended before it could say. */
   readonly pid: Promise<number | null>;
   readonly exited: Promise<ProcessExit>;
-  /** Starts the orderly end: interrupt, then quit, then kill, in STOP_WITHIN_MILLIS at most. */
+  /** Starts the orderly end: interrupt, then quit, then kill, in STOP_WITHIN_MILLIS; when nothing came of it, kill() at last. */
   stop(): void;
+  /** Ends the shell and its guard, which may be stopped, and a program that has no group of its own. Its children are not asked. */
+  kill(): void;
   /** Standard input and output of the program; null unless asked for with `piped`. */
   readonly child: ChildProcess;
 }
@@ -38,14 +40,22 @@ export interface SupervisedProcessOptions {
   readonly output: number | 'pipe';
 }
 
-/** 2.5 s of fast shutdown, then 1 s of immediate shutdown, then kill; the sum leaves room below the promised 4 s. */
-export const STOP_WITHIN_MILLIS = 3_500;
+/**
+ * 2.5 s of fast shutdown, then 0.5 s of immediate shutdown, which waits for nothing, then kill. A second of room is left below the promised
+ * 4 s: the guard counts its naps, and on a busy machine they take longer than they should.
+ */
+export const STOP_WITHIN_MILLIS = 3_000;
+/** The guard cannot take longer than this, unless it is stopped or the machine stands still. */
+const STOP_AT_LAST_MILLIS = 2 * STOP_WITHIN_MILLIS;
 
 /**
  * The guard polls in tenths of a second because POSIX sh cannot wait for two things at once. TERM and the others are
  * ignored by shell and guard: a service manager that signals the whole group must not take the guard away before the
- * database. The program sets its own handlers, so the ignored state that it inherits has no effect on it. The
- * children are read just before the kill: a stopped backend acts on nothing but SIGKILL.
+ * database. The program sets its own handlers, so the ignored state that it inherits has no effect on it.
+ *
+ * A stopped backend acts on nothing but SIGKILL, so the children are killed too. First of all the program is stopped: it then
+ * neither makes nor buries children, and the list of them is whole. It is killed last of all: with its end the shell kills the guard,
+ * and when it was the first, the guard was at times gone before it had reached the children, which then lived on.
  */
 const SUPERVISOR_SCRIPT = `
 unset LANEKEEPER_SUPERVISOR
@@ -59,13 +69,14 @@ echo "$child" >&3
   while read -r ignored <&3; do :; done
   kill -INT "$child"
   tenths=0
-  while [ "$tenths" -lt 35 ]; do
+  while [ "$tenths" -lt 30 ]; do
     sleep 0.1
     kill -0 "$child" || exit 0
     tenths=$((tenths + 1))
     [ "$tenths" -ne 25 ] || kill -QUIT "$child"
   done
-  kill -KILL "$child" $(cat "/proc/$child/task/$child/children")
+  kill -STOP "$child"
+  kill -KILL $(cat "/proc/$child/task/$child/children") "$child"
 ) &
 guard=$!
 exec 3<&-
@@ -100,16 +111,37 @@ export function runSupervised(options: SupervisedProcessOptions): SupervisedProc
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve(toProcessExit(code, signal)));
   });
+  let hasExited = false;
+  const kill = (): void => {
+    if (!hasExited) killGroup(child.pid);
+  };
+  let atLast: NodeJS.Timeout | undefined;
+  const note = (): void => {
+    hasExited = true;
+    clearTimeout(atLast);
+  };
   // Whoever awaits it gets the failure; nobody awaiting it must not end this process.
-  exited.catch(() => undefined);
+  exited.then(note, note);
   return {
     child,
     exited,
     pid: readPid(lifeline, exited),
     stop: () => {
       lifeline?.destroy();
+      if (!hasExited) atLast ??= setTimeout(kill, STOP_AT_LAST_MILLIS).unref();
     },
+    kill,
   };
+}
+
+/** The shell leads a group of its own, since it is spawned detached. Only while it lives: later the number may be somebody else's. */
+function killGroup(leader: number | undefined): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch {
+    // Nobody is left of it.
+  }
 }
 
 /** Lets this process end although the database runs: the lifeline then closes and the guard does the rest. */

@@ -33,12 +33,22 @@ export const operations = pgTable(
     actorId: text('actor_id').notNull(),
     createdAt: at('created_at').notNull().defaultNow(),
     finishedAt: at('finished_at'),
+    /** Why it was ended before all of it was done; null: it was not. */
+    stopReason: text('stop_reason'),
+    /** Who has asked for that; null: nobody, it may not go on. */
+    stoppedByType: text('stopped_by_type'),
+    stoppedById: text('stopped_by_id'),
   },
   (table) => [
     primaryKey({ name: 'operations_pkey', columns: [table.boardId, table.id] }),
     index('operations_running_index').on(table.boardId, table.id).where(sql`status = 'running'`),
-    check('operations_status_check', sql`${table.status} IN ('running', 'done')`),
+    /** In this order they are forgotten. */
+    index('operations_finished_index').on(table.finishedAt).where(sql`finished_at IS NOT NULL`),
+    check('operations_status_check', sql`${table.status} IN ('running', 'done', 'stopped')`),
+    check('operations_finished_check', sql`(${table.status} = 'running') = (${table.finishedAt} IS NULL)`),
+    check('operations_stopped_check', sql`(${table.status} = 'stopped') = (${table.stopReason} IS NOT NULL)`),
     check('operations_actor_type_check', sql`${table.actorType} IN ('key', 'claim', 'system')`),
+    check('operations_stopped_by_check', sql`${table.stoppedByType} IN ('key', 'claim', 'system')`),
   ],
 );
 

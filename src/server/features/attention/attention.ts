@@ -2,6 +2,7 @@
 
 import type { AttentionAction, AttentionCode, AttentionEntry } from '../../../contract/attention.ts';
 import { LIMITS } from '../../../contract/constants.ts';
+import type { LaneKind } from '../../../contract/lanes.ts';
 import type { WhyCode, WhyReason } from '../../../contract/why.ts';
 import { pinPlans, type Tx } from '../../db/client.ts';
 import { formatId, type Uuid } from '../../kernel/ids.ts';
@@ -96,8 +97,17 @@ export class Attention {
       if (lane !== undefined) return [{ lane, ...entry }];
       const row = taskId === undefined ? undefined : byId.get(taskId);
       if (row === undefined) return [];
-      const why = code === 'stranded' ? strandedBecause(reasons.get(row.id) ?? []) : {};
-      return [{ task: taskOf(row), ...entry, ...why }];
+      switch (code) {
+        case 'stranded':
+          return [
+            { task: taskOf(row), ...entry, ...strandedBecause(reasons.get(row.id) ?? [], row.lane_kind) },
+          ];
+        case 'blocked':
+        case 'gave_up':
+          return [{ task: taskOf(row), ...entry, detail: row.blocked_reason ?? detail }];
+        default:
+          return [{ task: taskOf(row), ...entry }];
+      }
     });
   }
 }
@@ -115,12 +125,12 @@ function taskOf({ id, title, status, lane, priority, version }: NamedTask): Atte
 }
 
 function candidateOfHalted(task: HaltedTask): Candidate {
-  const { id: taskId, status, since, blocked_kind: kind, blocked_reason: reason } = task;
+  const { id: taskId, status, since, blocked_kind: kind } = task;
   switch (status) {
     case 'blocked': {
       const code = kind === 'gave_up' ? 'gave_up' : 'blocked';
-      const detail =
-        reason ?? (kind === null ? 'No reason was given.' : `Kind ${kind}; no reason was given.`);
+      // The reason, where one was given, is read for those that are shown.
+      const detail = kind === null ? 'No reason was given.' : `Kind ${kind}; no reason was given.`;
       return { taskId, code, since, detail, actions: ['unblock', 'assign', 'complete', 'cancel'] };
     }
     case 'triage': {
@@ -156,22 +166,31 @@ function candidateOfLane({ name, kind, since, ready, last_seen_at: seen }: LaneO
     code: 'lane_offline',
     since,
     detail,
-    actions: [kind === 'spawn' ? 'dispatch' : 'work', 'assign'],
+    actions: [serverOf(kind), 'assign'],
   };
+}
+
+/** The command that serves such a lane. */
+function serverOf(kind: LaneKind | null): 'dispatch' | 'work' {
+  return kind === 'spawn' ? 'dispatch' : 'work';
 }
 
 /** What gets a stranded task going, by what keeps it. Whatever it is, the task may be given to others, or up. */
 const REMEDIES: Partial<Record<WhyCode, readonly AttentionAction[]>> = {
   board_paused: ['resume'],
   lane_unknown: ['register'],
-  lane_offline: ['work'],
   lane_paused: ['resume'],
   lane_draining: ['resume'],
   lane_human: ['complete'],
 };
 
-function strandedBecause(reasons: readonly WhyReason[]): Pick<AttentionEntry, 'detail' | 'actions'> {
-  const remedies = reasons.flatMap(({ code }) => REMEDIES[code] ?? []);
+function strandedBecause(
+  reasons: readonly WhyReason[],
+  kind: LaneKind | null,
+): Pick<AttentionEntry, 'detail' | 'actions'> {
+  const remedies = reasons.flatMap(({ code }) =>
+    code === 'lane_offline' ? [serverOf(kind)] : (REMEDIES[code] ?? []),
+  );
   return {
     detail: reasons.map(({ detail }) => detail).join(' '),
     actions: [...new Set<AttentionAction>([...remedies, 'assign', 'cancel'])],

@@ -27,8 +27,8 @@ export interface WhyFacts {
 }
 
 /** The lane that the task waits for; null: it is not assigned, or people decide on its review. */
-export function laneOf({ status, lane, reviewer }: Pick<WaitingTask, 'status' | 'lane' | 'reviewer'>) {
-  return status === 'review' ? reviewer : lane;
+export function laneOf({ is_under_review: isUnderReview, lane, reviewer }: WaitingTask): string | null {
+  return isUnderReview ? reviewer : lane;
 }
 
 export function reasonsOf(facts: WhyFacts): WhyReason[] {
@@ -62,10 +62,13 @@ function readyReasons(facts: WhyFacts): WhyReason[] {
 }
 
 function reviewReasons(facts: WhyFacts): WhyReason[] {
-  const { reviewer } = facts.task;
+  const { reviewer, implementer_lane: implementerLane, implementer_worker: implementer } = facts.task;
   if (reviewer === null)
     return [own(facts, 'in_review', 'The work is handed over and waits for a person to look at it.')];
-  const detail = `The work is handed over and waits for lane ${reviewer} to look at it.`;
+  // Only there may its own worker ask for it, and wonder.
+  const isItsLane = reviewer === implementerLane && implementer !== null;
+  const except = isItsLane ? `, by another worker than ${implementer}, who did it` : '';
+  const detail = `The work is handed over and waits for lane ${reviewer} to look at it${except}.`;
   return [own(facts, 'in_review', detail), ...obstacles(facts, true)];
 }
 
@@ -131,8 +134,10 @@ function obstacles(facts: WhyFacts, isDue: boolean): WhyReason[] {
   if (board.isPaused)
     found.push({ code: 'board_paused', detail: 'The board is paused.', since: board.updatedAt });
   const name = laneOf(task);
-  if (name === null) found.push(own(facts, 'unassigned', 'The task is assigned to no lane.'));
-  else if (lane === undefined)
+  if (name === null) {
+    // People decide on its review, whatever it waits for before.
+    if (!task.is_under_review) found.push(own(facts, 'unassigned', 'The task is assigned to no lane.'));
+  } else if (lane === undefined)
     found.push(own(facts, 'lane_unknown', `No lane ${name} is registered on this board.`));
   else found.push(...laneObstacles(lane, isDue));
   return found;

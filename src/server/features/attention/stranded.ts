@@ -2,7 +2,7 @@
  * Says once of each wait that it has become too long: a ready task that nobody claimed for `stranded_after_seconds`. Follows each board's
  * log behind that delay, so every wait is looked at exactly once, when it is due. Runs on every server: a board's mark is locked, one that
  * another server has is left to it, and the position moves in the transaction that writes what was found. Must never hold a task's lock, or
- * claims would skip the task.
+ * claims would skip the task; nor wait for the counter row while it holds rows of stranded tasks, because others take them in that order.
  *
  * An index of ready tasks by age would be the alternative; each creation and each claim would pay for it.
  */
@@ -81,10 +81,12 @@ export class StrandedSweep {
   async #turn(boardId: number, patienceMs: number): Promise<boolean> {
     const { sql, wake, onStranded } = this.#parts;
     try {
+      // By itself: together with the search it would keep what it has looked at locked until the counter row is free.
+      const hasMoved = await impatientTransaction(sql, patienceMs, (tx) => this.#forget(tx, boardId));
       const turn = await impatientTransaction(sql, patienceMs, (tx) => this.#search(tx, boardId));
       for (const reason of turn.reasons) onStranded(reason);
       if (turn.reasons.length > 0) wake.ring(boardId);
-      return turn.hasMore;
+      return hasMoved || turn.hasMore;
     } catch (error) {
       // Deleted meanwhile, and its tasks with it.
       if (error instanceof BoardGoneError) return false;
@@ -96,21 +98,20 @@ export class StrandedSweep {
     await pinPlans(tx);
     const mark = await lockMark(tx, boardId);
     if (mark === null) return { reasons: [], hasMore: await beginMark(tx, boardId, DEFAULT_SECONDS) };
-    const hasMoved = await this.#forget(tx, boardId);
     const page = await readOldLog(tx, boardId, {
       afterSeq: mark.seq,
       afterSeconds: settingsOf(mark).stranded_after_seconds,
       rowsMax: EVENTS_PER_TURN_MAX,
       waitsMax: STRANDED_PER_TURN_MAX,
     });
-    if (page.dueSeq === null) return { reasons: [], hasMore: hasMoved };
+    if (page.dueSeq === null) return { reasons: [], hasMore: false };
     const { waits } = page;
     const isCut = waits.length === STRANDED_PER_TURN_MAX;
     // What comes after the last of them is looked at in the next turn.
     await moveMark(tx, boardId, isCut ? (waits.at(-1)?.seq ?? mark.seq) : page.dueSeq);
     return {
       reasons: waits.length === 0 ? [] : await this.#report(tx, boardId, waits),
-      hasMore: hasMoved || isCut || page.isFull,
+      hasMore: isCut || page.isFull,
     };
   }
 
@@ -125,6 +126,7 @@ export class StrandedSweep {
 
   /** True: so many had moved on that others will have, too. */
   async #forget(tx: Tx, boardId: number): Promise<boolean> {
+    await pinPlans(tx);
     const oldest = await forgetMoved(tx, boardId, null, FORGOTTEN_PER_TURN_MAX);
     if (oldest.lastId === null) return false;
     const place = this.#places.get(boardId) ?? oldest.lastId;

@@ -44,7 +44,7 @@ interface CachedKey {
   touchedAt: number;
 }
 
-function principalOfKey(row: KeyRow): KeyPrincipal {
+export function principalOfKey(row: KeyRow): KeyPrincipal {
   return {
     kind: 'key',
     keyId: formatId('key', row.id),

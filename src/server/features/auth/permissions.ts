@@ -79,6 +79,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   // Deleting takes an admin key there, too; that depends on the body.
   bulkTasks: operate,
   getOperation: readBoard,
+  cancelOperation: operate,
   importTasks: administer,
   listTasks: readBoard,
   getTask: readTask,

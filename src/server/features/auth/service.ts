@@ -8,8 +8,17 @@ import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts
 import type { KeyPrincipal, Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { hashApiKey, makeApiKey } from './api-key.ts';
+import { principalOfKey } from './authenticator.ts';
 import { boardNotFound, maySeeBoard } from './permissions.ts';
-import { findKey, insertKey, type KeyRow, listKeys, revokeKey, revokeLaneKeys } from './store.ts';
+import {
+  findKey,
+  findLiveKeyById,
+  insertKey,
+  type KeyRow,
+  listKeys,
+  revokeKey,
+  revokeLaneKeys,
+} from './store.ts';
 
 export { makeApiKey } from './api-key.ts';
 export { Authenticator, createPrincipalLimit } from './authenticator.ts';
@@ -142,6 +151,13 @@ export class KeyService {
     const row = await withinDeadline(findKey(this.#sql, parseId('key', caller.keyId) as Uuid));
     if (row === null) throw new ProblemError('unauthenticated', 'The key was revoked.');
     return keyOf(row);
+  }
+
+  /** For what is done in a key's name after its request has been answered. Null: it was revoked, or has expired. */
+  async livePrincipal(runner: Runner, keyId: string): Promise<KeyPrincipal | null> {
+    const id = parseId('key', keyId);
+    const row = id === null ? null : await findLiveKeyById(runner, id);
+    return row === null ? null : principalOfKey(row);
   }
 
   async revoke(caller: Principal | null, id: string): Promise<void> {

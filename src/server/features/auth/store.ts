@@ -39,6 +39,15 @@ export async function findLiveKey(sql: Runner, hash: string): Promise<KeyRow | n
   return row ?? null;
 }
 
+/** The live key with this id. */
+export async function findLiveKeyById(sql: Runner, id: Uuid): Promise<KeyRow | null> {
+  const [row] = await sql<KeyRow[]>`
+    /* auth.find_live_key_by_id */
+    SELECT ${KEY_COLUMNS(sql)} FROM api_keys
+    WHERE id = ${id} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())`;
+  return row ?? null;
+}
+
 /** Which of these are live keys, and as what. */
 export async function findLiveKeys(
   sql: Runner,

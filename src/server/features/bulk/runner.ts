@@ -1,34 +1,27 @@
 /**
  * Carries operations out, in the background, on whichever server is there: each turn takes one operation that no other server has, does its
  * verb to the next few tasks and moves its place, all in one transaction. So a server that dies has done a turn or has not, and the next
- * one goes on behind it. A task that refuses fails alone. Nothing here may depend on which server made the operation.
+ * one goes on behind it. Nothing here may depend on which server made the operation, and no task may keep the others from being done.
  */
+import { LRUCache } from 'lru-cache';
 import type { ProblemCode } from '../../../contract/problems.ts';
 import type { Sql, Tx } from '../../db/client.ts';
-import { BoardGoneError, isConflict, isDatabaseAway, isStaleDecision } from '../../db/failures.ts';
+import { BoardGoneError, isConflict, isDatabaseAway, isStaleDecision, isTooSlow } from '../../db/failures.ts';
 import { impatientTransaction, transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
-import { boardIdOf, type IdSource, type Uuid } from '../../kernel/ids.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
+import { boardIdOf, type Uuid } from '../../kernel/ids.ts';
 import { Turns } from '../../kernel/turns.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
-import { beginDeletion, finishDeletion, lockFamily, lockTasks } from '../tasks/service.ts';
-import { GatheredLog } from './gathered-log.ts';
-import {
-  forgetOldOperation,
-  listRunning,
-  lockRunning,
-  type OperationRow,
-  readItems,
-  recordItems,
-} from './store.ts';
-import { BULK_VERBS } from './verbs.ts';
+import type { Erasure } from '../tasks/service.ts';
+import { mayGoOn } from './permission.ts';
+import { findOperation, forgetOldOperations, listRunning, placeOf, readItems } from './store.ts';
+import { ITEMS_MAX, type Portion, type TurnParts, takeTurn } from './turn.ts';
 
-interface BulkRunnerParts {
+interface BulkRunnerParts extends TurnParts {
   readonly sql: Sql;
   readonly wake: Wake;
-  readonly ids: IdSource;
   readonly boards: Pick<BoardService, 'resolveId'>;
+  readonly erasure: Erasure;
   readonly onError: (error: unknown) => void;
 }
 
@@ -37,30 +30,34 @@ const OPERATIONS_PER_SWEEP_MAX = 100;
 const TURNS_PER_SWEEP_MAX = 100;
 /** Then it is looked afresh which operations run. */
 const SWEEP_MS_MAX = 1000;
+/** Of erasing long histories in one turn: as long as a slow turn takes. */
+const ERASURE_MS_MAX = 300;
 /** Whoever asked has long read what came of it. */
 const KEPT_DAYS = 7;
+/** Forgotten by one statement: some 100 ms. An operation has 100,000 tasks at most, and is then forgotten alone. */
+const FORGOTTEN_AT_ONCE = { operationsMax: 1000, itemsMax: 20_000 };
+/** Then the other sweeps have the connection; what is left is forgotten a minute later. */
+const FORGETTING_MS_MAX = 5000;
+/** After a turn that took too long, and back after each that did not. */
+const SHRINK_FACTOR = 4;
+const GROWTH_FACTOR = 2;
+/** So often one task alone may take too long before it is passed over: half a minute. */
+const SLOW_ALONE_MAX = 3;
+/** Of operations that run, far more than there are; one that is forgotten begins with a full portion again. */
+const PACES_MAX = 1000;
 
-interface Turn {
-  readonly isDone: boolean;
-  readonly isHolderAddressed: boolean;
+/** How much of an operation is taken on at once. */
+interface Pace {
+  readonly itemsMax: number;
+  /** How often the next task has been too slow by itself. */
+  readonly slowAlone: number;
 }
 
-/**
- * What a turn takes on. Whatever a verb did not foresee (a bug, or a task that no verb can cope with) ends the transaction; then one task is
- * tried by itself, and when that is the one, it fails as `internal`. The others are not to wait for it forever.
- */
-const PORTIONS = ['many', 'one', 'none'] as const;
-type Portion = (typeof PORTIONS)[number];
-
-interface ItemOutcome {
-  readonly code: ProblemCode | null;
-  readonly isHolderAddressed: boolean;
-}
-
-const SKIPPED: ItemOutcome = { code: 'internal', isHolderAddressed: false };
+const FULL_PACE: Pace = { itemsMax: ITEMS_MAX, slowAlone: 0 };
 
 export class BulkRunner {
   readonly #parts: BulkRunnerParts;
+  readonly #paces = new LRUCache<Uuid, Pace>({ max: PACES_MAX });
   /** Of operations. */
   readonly #turns = new Turns<Uuid>({ roundsMax: TURNS_PER_SWEEP_MAX, durationMsMax: SWEEP_MS_MAX });
 
@@ -76,106 +73,89 @@ export class BulkRunner {
     );
   }
 
-  /** Now, turn by turn, until it is done or so many have been taken; also those that another server is at. */
+  /** Now, turn by turn, until it has ended or so many have been taken; also those that another server is at. */
   async runNow(id: Uuid, turnsMax: number): Promise<void> {
     for (let turns = 0; turns < turnsMax; turns += 1) if (!(await this.#turn(id, null))) return;
   }
 
-  async forgetOld(): Promise<void> {
-    await withinDeadline(forgetOldOperation(this.#parts.sql, KEPT_DAYS));
+  async forgetOld(signal: AbortSignal): Promise<void> {
+    const { sql } = this.#parts;
+    const deadline = performance.now() + FORGETTING_MS_MAX;
+    while (!signal.aborted && performance.now() < deadline)
+      if ((await withinDeadline(forgetOldOperations(sql, KEPT_DAYS, FORGOTTEN_AT_ONCE))) === 0) return;
   }
 
   /** True: there is more of it to do, and it is ours. @param patienceMs For each lock; null: what any request has. */
   async #turn(id: Uuid, patienceMs: number | null): Promise<boolean> {
-    const { sql, wake, boards } = this.#parts;
-    const boardId = boardIdOf(id);
-    const board = await boards.resolveId(boardId);
+    const board = await this.#parts.boards.resolveId(boardIdOf(id));
     if (board === null) return false;
-    for (const portion of PORTIONS) {
-      try {
-        const take = (tx: Tx) => this.#take(tx, board, id, { isPatient: patienceMs === null, portion });
-        const turn = await (patienceMs === null
-          ? transaction(sql, take)
-          : impatientTransaction(sql, patienceMs, take));
-        if (turn === null) return false;
-        if (turn.isHolderAddressed) wake.nudge(boardId);
-        wake.ring(boardId);
-        return !turn.isDone;
-      } catch (error) {
-        // Deleted meanwhile, and its tasks with it.
-        if (error instanceof BoardGoneError) return false;
-        if (isConflict(error) || isStaleDecision(error) || isDatabaseAway(error)) throw error;
-        this.#parts.onError(error);
-      }
-    }
-    return false;
+    if (!(await this.#shortenHistories(board, id, patienceMs))) return true;
+    const { itemsMax } = this.#paceOf(id);
+    const one = { itemsMax: 1, skippedAs: null };
+    let failure = await this.#try(board, id, patienceMs, { itemsMax, skippedAs: null });
+    // Whatever a verb did not foresee, a bug or a task that no verb can cope with: which of them is it?
+    if (typeof failure === 'string' && itemsMax > 1) failure = await this.#try(board, id, patienceMs, one);
+    if (typeof failure === 'string')
+      failure = await this.#try(board, id, patienceMs, { ...one, skippedAs: failure });
+    return failure === true;
   }
 
-  async #take(
-    tx: Tx,
-    board: BoardRef,
-    id: Uuid,
-    { isPatient, portion }: { readonly isPatient: boolean; readonly portion: Portion },
-  ): Promise<Turn | null> {
-    const operation = await lockRunning(tx, board.id, id, isPatient);
-    if (operation === null) return null;
-    const { isFamilyVerb, itemsMax } = BULK_VERBS[operation.action];
-    const place = operation.succeeded + operation.failed - operation.parameters.missing.length;
-    const taskIds = await readItems(tx, board.id, id, place, portion === 'many' ? itemsMax : 1);
-    await lockAll(tx, board.id, taskIds, isFamilyVerb);
-    const deletionSeq = await beginDeletion(tx, board.id);
-    const log = new GatheredLog();
-    const codes: (ProblemCode | null)[] = [];
-    let isHolderAddressed = false;
-    for (const taskId of taskIds) {
-      const isSkipped = portion === 'none';
-      const outcome = isSkipped ? SKIPPED : await this.#try(tx, board, operation, taskId, log);
-      codes.push(outcome.code);
-      isHolderAddressed ||= outcome.isHolderAddressed;
-    }
-    await recordItems(tx, board.id, id, { place, codes });
-    if (!operation.is_dry_run) {
-      await log.write(tx, board.id);
-      const deleted = taskIds.filter((_, index) => codes[index] === null);
-      if (operation.action === 'delete') await finishDeletion(tx, board.id, deletionSeq, deleted);
-    }
-    const isDone = operation.succeeded + operation.failed + codes.length >= operation.total;
-    return { isDone, isHolderAddressed };
-  }
-
-  /**
-   * One task by itself: what it has written is taken back when it refuses, and in a dry run in any case. Savepoints are left to the end of
-   * the transaction, where they are within each other: so few cost less than to release each.
-   */
+  /** True: it is to go on. A code: the transaction was ended by something that is none of its caller's business. */
   async #try(
-    tx: Tx,
     board: BoardRef,
-    { action, parameters, is_dry_run: isDryRun, actor_type: type, actor_id }: OperationRow,
     id: Uuid,
-    log: GatheredLog,
-  ): Promise<ItemOutcome> {
-    const logged = log.length;
-    const actor = { type, id: actor_id };
-    const parts = { tx, board, actor, ids: this.#parts.ids, append: log.append };
-    await tx`/* bulk.savepoint */ SAVEPOINT item`;
-    let code: ProblemCode | null = null;
-    let isHolderAddressed = false;
+    patienceMs: number | null,
+    portion: Portion,
+  ): Promise<boolean | ProblemCode> {
+    const { sql, wake } = this.#parts;
+    const isPatient = patienceMs === null;
     try {
-      isHolderAddressed = await BULK_VERBS[action].run({ parts, id, parameters });
+      const take = (tx: Tx) => takeTurn(this.#parts, tx, board, id, { portion, isPatient });
+      const end = await (isPatient ? transaction(sql, take) : impatientTransaction(sql, patienceMs, take));
+      this.#quicken(id, portion);
+      if (end === null) return false;
+      if (end.isHolderAddressed) wake.nudge(board.id);
+      wake.ring(board.id);
+      return !end.isEnded;
     } catch (error) {
-      if (!(error instanceof ProblemError)) throw error;
-      code = error.code;
+      // Deleted meanwhile, and its tasks with it.
+      if (error instanceof BoardGoneError) return false;
+      if (isTooSlow(error) && portion.skippedAs === null && this.#slowDown(id, portion))
+        return 'database_unavailable';
+      if (isConflict(error) || isStaleDecision(error) || isDatabaseAway(error)) throw error;
+      if (portion.skippedAs !== null) throw error;
+      this.#parts.onError(error);
+      return 'internal';
     }
-    if (code !== null || isDryRun) {
-      log.cut(logged);
-      await tx`/* bulk.roll_back */ ROLLBACK TO SAVEPOINT item`;
-    }
-    return { code, isHolderAddressed: isHolderAddressed && !isDryRun };
   }
-}
 
-/** In the order of all tasks, before the first is worked on. */
-async function lockAll(tx: Tx, boardId: number, ids: readonly Uuid[], isFamilyVerb: boolean): Promise<void> {
-  const family = await lockFamily(tx, boardId, isFamilyVerb ? ids : [], ids);
-  if (family.size === 0) await lockTasks(tx, boardId, ids);
+  /** What is to be deleted and has been through too much for one transaction. False: it takes more turns. */
+  async #shortenHistories(board: BoardRef, id: Uuid, patienceMs: number | null): Promise<boolean> {
+    const { sql, keys, erasure } = this.#parts;
+    const operation = await withinDeadline(findOperation(sql, board.id, id));
+    if (operation?.status !== 'running' || operation.action !== 'delete' || operation.is_dry_run) return true;
+    // Then the turn ends it.
+    if (!(await withinDeadline(mayGoOn(sql, keys, board, operation)))) return true;
+    const { itemsMax } = this.#paceOf(id);
+    const ids = await withinDeadline(readItems(sql, board.id, id, placeOf(operation), itemsMax));
+    const actor = { type: operation.actor_type, id: operation.actor_id };
+    const deadlineMs = performance.now() + ERASURE_MS_MAX;
+    return erasure.prepare({ board, actor, patienceMs, deadlineMs }, ids);
+  }
+
+  #paceOf(id: Uuid): Pace {
+    return this.#paces.get(id) ?? FULL_PACE;
+  }
+
+  #quicken(id: Uuid, { itemsMax }: Portion): void {
+    if (!this.#paces.has(id)) return;
+    this.#paces.set(id, { itemsMax: Math.min(ITEMS_MAX, itemsMax * GROWTH_FACTOR), slowAlone: 0 });
+  }
+
+  /** True: the one task is hopeless. */
+  #slowDown(id: Uuid, { itemsMax }: Portion): boolean {
+    const slowAlone = itemsMax === 1 ? this.#paceOf(id).slowAlone + 1 : 0;
+    this.#paces.set(id, { itemsMax: Math.max(1, Math.floor(itemsMax / SHRINK_FACTOR)), slowAlone });
+    return slowAlone >= SLOW_ALONE_MAX;
+  }
 }

@@ -4,21 +4,22 @@ import { LIMITS } from '../../../contract/constants.ts';
 import type { BroadReads } from '../../db/broad-reads.ts';
 import type { Sql, Tx } from '../../db/client.ts';
 import { isStatementTimeout } from '../../db/failures.ts';
-import { withinDeadline } from '../../db/tx.ts';
+import { transaction, withinDeadline } from '../../db/tx.ts';
 import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
 import { pause } from '../../kernel/lifecycle.ts';
-import { actorOf, type Principal } from '../../kernel/principal.ts';
+import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { filterOf, listTaskIds, type TaskService } from '../tasks/service.ts';
+import { filterOf, findByExternalRefs, listTaskIds, type TaskService } from '../tasks/service.ts';
+import { assertMayDo } from './permission.ts';
 import type { BulkRunner } from './runner.ts';
 import {
-  findByExternalRefs,
   findOperation,
   insertOperation,
   listFailures,
   type NewOperation,
   type OperationRow,
+  stopOperation,
 } from './store.ts';
 
 export { BulkRunner } from './runner.ts';
@@ -53,7 +54,7 @@ export class BulkService {
 
   /** Finds the tasks that are meant. */
   async plan(caller: Principal, board: BoardRef, body: BulkBody): Promise<BulkPlan> {
-    if (body.action === 'delete') assertAdmin(caller);
+    assertMayDo(caller, body.action, board);
     const { taskIds, missing } = body.filter
       ? { taskIds: await this.#match(caller, board, body.filter), missing: [] }
       : await this.#named(board, body.ids ?? []);
@@ -90,10 +91,9 @@ export class BulkService {
     references: readonly string[],
   ): Promise<{ taskIds: Uuid[]; missing: string[] }> {
     const refs = references.filter((reference) => parseId('task', reference) === null);
-    const known =
-      refs.length === 0
-        ? new Map<string, Uuid>()
-        : await withinDeadline(findByExternalRefs(this.#parts.sql, board.id, refs));
+    const found =
+      refs.length === 0 ? [] : await withinDeadline(findByExternalRefs(this.#parts.sql, board.id, refs));
+    const known = new Map(found.map((task) => [task.external_ref, task.id]));
     const taskIds = new Set<Uuid>();
     const missing = new Set<string>();
     for (const reference of references) {
@@ -127,7 +127,17 @@ export class BulkService {
     return this.#show(board, row);
   }
 
-  /** Once it is done, or as it is when the wait is over. */
+  /** Between two of its turns; it has ended when this is answered. */
+  async cancel(caller: Principal, board: BoardRef, operation: string): Promise<Operation> {
+    const { sql } = this.#parts;
+    const id = idOf(operation);
+    await transaction(sql, (tx) =>
+      stopOperation(tx, board.id, id, { reason: 'cancelled', actor: actorOf(caller) }),
+    );
+    return this.get(board, operation);
+  }
+
+  /** Once it has ended, or as it is when the wait is over. */
   async wait(
     board: BoardRef,
     operation: string,
@@ -140,7 +150,7 @@ export class BulkService {
       const row = await withinDeadline(findOperation(this.#parts.sql, board.id, id));
       if (row === null) throw operationNotFound(operation);
       const leftMs = deadline - performance.now();
-      if (row.status === 'done' || leftMs <= 0 || signal.aborted) return this.#show(board, row);
+      if (row.status !== 'running' || leftMs <= 0 || signal.aborted) return this.#show(board, row);
       await pause(Math.min(POLL_MS, leftMs), signal);
     }
   }
@@ -158,6 +168,8 @@ export class BulkService {
       action: row.action,
       dry_run: row.is_dry_run,
       status: row.status,
+      stop_reason: row.stop_reason,
+      stopped_by: actorIn(row.stopped_by_type, row.stopped_by_id),
       total: row.total,
       succeeded: row.succeeded,
       failed_count: row.failed,
@@ -172,16 +184,14 @@ export class BulkService {
   }
 }
 
+function actorIn(type: ActorRef['type'] | null, id: string | null): ActorRef | null {
+  return type === null || id === null ? null : { type, id };
+}
+
 function idOf(operation: string): Uuid {
   const id = parseId('op', operation);
   if (id === null) throw operationNotFound(operation);
   return id;
-}
-
-/** As the permission table says of deleting one task. */
-function assertAdmin(caller: Principal): void {
-  if (caller.kind === 'key' && caller.role === 'admin') return;
-  throw new ProblemError('forbidden', 'Deleting tasks takes an admin key.');
 }
 
 function operationNotFound(operation: string): ProblemError {

@@ -1,5 +1,5 @@
 /** Operations and their items. An operation's place is how many of its items have been decided; it moves with what was done to them. */
-import type { BulkAction } from '../../../contract/bulk.ts';
+import type { BulkAction, StopReason } from '../../../contract/bulk.ts';
 import type { ProblemCode } from '../../../contract/problems.ts';
 import type { JsonParameter, Runner, Sql, Tx } from '../../db/client.ts';
 import type { Uuid } from '../../kernel/ids.ts';
@@ -55,7 +55,10 @@ export interface OperationRow {
   readonly action: BulkAction;
   readonly parameters: BulkParameters;
   readonly is_dry_run: boolean;
-  readonly status: 'running' | 'done';
+  readonly status: 'running' | 'done' | 'stopped';
+  readonly stop_reason: StopReason | null;
+  readonly stopped_by_type: ActorRef['type'] | null;
+  readonly stopped_by_id: string | null;
   readonly total: number;
   readonly succeeded: number;
   readonly failed: number;
@@ -66,7 +69,8 @@ export interface OperationRow {
 }
 
 const COLUMNS = (sql: Runner) => sql`
-  id, action, parameters, is_dry_run, status, total, succeeded, failed, actor_type, actor_id, created_at, finished_at`;
+  id, action, parameters, is_dry_run, status, stop_reason, stopped_by_type, stopped_by_id, total, succeeded, failed,
+  actor_type, actor_id, created_at, finished_at`;
 
 export async function findOperation(sql: Runner, boardId: number, id: Uuid): Promise<OperationRow | null> {
   const [row] = await sql<OperationRow[]>`
@@ -95,15 +99,34 @@ export async function listRunning(sql: Sql, exceptIds: readonly Uuid[], rowsMax:
   return rows.map((row) => row.id);
 }
 
+/** What it has done stays done. One that has ended stays as it is. @param actor null: nobody has asked for it. */
+export async function stopOperation(
+  sql: Runner,
+  boardId: number,
+  id: Uuid,
+  { reason, actor }: { readonly reason: StopReason; readonly actor: ActorRef | null },
+): Promise<void> {
+  await sql`
+    /* bulk.stop */
+    UPDATE operations SET status = 'stopped', stop_reason = ${reason}, stopped_by_type = ${actor?.type ?? null},
+      stopped_by_id = ${actor?.id ?? null}, finished_at = clock_timestamp()
+    WHERE board_id = ${boardId} AND id = ${id} AND status = 'running'`;
+}
+
+/** The place of the next item. */
+export function placeOf({ succeeded, failed, parameters }: OperationRow): number {
+  return succeeded + failed - parameters.missing.length;
+}
+
 /** The next items, from a place on. */
 export async function readItems(
-  tx: Tx,
+  sql: Runner,
   boardId: number,
   operationId: Uuid,
   place: number,
   rowsMax: number,
 ): Promise<Uuid[]> {
-  const rows = await tx<{ task_id: Uuid }[]>`
+  const rows = await sql<{ task_id: Uuid }[]>`
     /* bulk.items */
     SELECT task_id FROM operation_items WHERE board_id = ${boardId} AND operation_id = ${operationId} AND place >= ${place}
     ORDER BY place LIMIT ${rowsMax}`;
@@ -121,9 +144,8 @@ export async function recordItems(
   await tx`
     /* bulk.record */
     WITH decided AS (
-      UPDATE operation_items i SET is_done = true, code = item.code
-      FROM unnest(${codes as (string | null)[]}::text[]) WITH ORDINALITY AS item (code, ordinal)
-      WHERE i.board_id = ${boardId} AND i.operation_id = ${operationId} AND i.place = ${place}::int + item.ordinal::int - 1
+      UPDATE operation_items SET is_done = true, code = (${codes as (string | null)[]}::text[])[place - ${place}::int + 1]
+      WHERE board_id = ${boardId} AND operation_id = ${operationId} AND place >= ${place} AND place < ${place + codes.length}
     )
     UPDATE operations SET
       succeeded = succeeded + ${codes.length - failed}, failed = failed + ${failed},
@@ -149,31 +171,31 @@ export async function listFailures(
     ORDER BY place LIMIT ${rowsMax}`;
 }
 
-/** Tasks by external_ref, as far as there are any. */
-export async function findByExternalRefs(
+/**
+ * Some operations that ended long ago, the oldest first, with their items: at most so many operations, and of more than so many tasks one alone.
+ * Resolves to how many.
+ */
+export async function forgetOldOperations(
   sql: Sql,
-  boardId: number,
-  refs: readonly string[],
-): Promise<Map<string, Uuid>> {
-  const rows = await sql<{ ref: string; task_id: Uuid }[]>`
-    /* bulk.find_by_refs */
-    SELECT wanted.ref, found.task_id FROM unnest(${refs as string[]}::text[]) AS wanted (ref)
-    CROSS JOIN LATERAL (
-      SELECT task_id FROM task_details WHERE board_id = ${boardId} AND external_ref = wanted.ref OFFSET 0
-    ) AS found`;
-  return new Map(rows.map((row) => [row.ref, row.task_id]));
-}
-
-/** One operation that was done long ago, with its items. */
-export async function forgetOldOperation(sql: Sql, keptDays: number): Promise<void> {
-  await sql`
+  keptDays: number,
+  bounds: { readonly operationsMax: number; readonly itemsMax: number },
+): Promise<number> {
+  const { count } = await sql`
     /* bulk.forget */
-    WITH old AS (
-      DELETE FROM operations WHERE (board_id, id) IN (
-        SELECT board_id, id FROM operations
-        WHERE status = 'done' AND finished_at < clock_timestamp() - make_interval(days => ${keptDays}) LIMIT 1 FOR UPDATE SKIP LOCKED
-      )
-      RETURNING board_id, id
+    WITH old AS MATERIALIZED (
+      SELECT board_id, id, total, finished_at FROM operations
+      WHERE finished_at < clock_timestamp() - make_interval(days => ${keptDays})
+      ORDER BY finished_at LIMIT ${bounds.operationsMax} FOR UPDATE SKIP LOCKED
+    ),
+    due AS MATERIALIZED (
+      SELECT board_id, id FROM (
+        SELECT board_id, id, sum(total) OVER (ORDER BY finished_at, id ROWS UNBOUNDED PRECEDING) AS items,
+          row_number() OVER (ORDER BY finished_at, id) AS number FROM old
+      ) AS numbered WHERE items <= ${bounds.itemsMax} OR number = 1
+    ),
+    items AS (
+      DELETE FROM operation_items i USING due WHERE i.board_id = due.board_id AND i.operation_id = due.id
     )
-    DELETE FROM operation_items i USING old WHERE i.board_id = old.board_id AND i.operation_id = old.id`;
+    DELETE FROM operations o USING due WHERE o.board_id = due.board_id AND o.id = due.id`;
+  return count;
 }

@@ -1,58 +1,75 @@
 /** What each action does to one task: the very verbs that a request for that task runs. */
 import type { BulkAction } from '../../../contract/bulk.ts';
+import type { Tx } from '../../db/client.ts';
 import { present } from '../../kernel/assert.ts';
 import { formatId, type Uuid } from '../../kernel/ids.ts';
 import { reclaimWithin } from '../claims/service.ts';
-import { deleteTask, type OperationParts, TaskOperation, taskNotFound } from '../tasks/service.ts';
-import type { BulkParameters } from './store.ts';
+import {
+  type Deletion,
+  MARKED,
+  markReviewerOf,
+  type OperationParts,
+  type ReviewerMark,
+  TaskOperation,
+  taskNotFound,
+} from '../tasks/service.ts';
+import type { BulkParameters, OperationRow } from './store.ts';
 
 export interface Step {
   readonly parts: OperationParts;
   readonly id: Uuid;
   readonly parameters: BulkParameters;
+  /** Of the lane that the tasks are given to. */
+  readonly mark: ReviewerMark;
+  /** What the transaction deletes; null: nothing. */
+  readonly deletion: Deletion | null;
+}
+
+/** Before any of the tasks is locked. A dry run marks nothing, as nothing else would take it back. */
+export async function markReviewer(
+  tx: Tx,
+  boardId: number,
+  { action, parameters, is_dry_run: isDryRun }: OperationRow,
+  taskIds: readonly Uuid[],
+): Promise<ReviewerMark> {
+  if (action !== 'assign' || isDryRun) return MARKED;
+  return markReviewerOf(tx, boardId, taskIds, parameters.lane);
 }
 
 export interface BulkVerb {
   /** It may move those that wait for the task: they are locked together with it. */
   readonly isFamilyVerb: boolean;
-  /** Of one transaction. */
-  readonly itemsMax: number;
+  /** It locks the task by itself, and writes what becomes of it at once, to the log as well. */
+  readonly isAlone: boolean;
   /** Resolves to whether the task's holder is to be told something. */
   readonly run: (step: Step) => Promise<boolean>;
 }
 
-/** Some 100 ms of locks on tasks that claims skip meanwhile; the counter row is held only at the end. */
-const ITEMS_MAX = 50;
-/** Each of them may have a thousand that wait for it, locked as well. */
-const FAMILY_ITEMS_MAX = 20;
-/** Writes to the log by itself, after which nothing may be locked. */
-const ENDING_ITEMS_MAX = 1;
-
 function verb(
-  act: (operation: TaskOperation, parameters: BulkParameters) => Promise<void>,
+  act: (operation: TaskOperation, parameters: BulkParameters, mark: ReviewerMark) => Promise<void>,
   isFamilyVerb = false,
 ): BulkVerb {
-  const run = async ({ parts, id, parameters }: Step): Promise<boolean> => {
+  const run = async ({ parts, id, parameters, mark }: Step): Promise<boolean> => {
     const operation = await TaskOperation.begin(parts, id, isFamilyVerb);
     if (operation === null) throw taskNotFound(formatId('task', id));
-    await act(operation, parameters);
+    await act(operation, parameters, mark);
     return operation.isHolderAddressed;
   };
-  return { isFamilyVerb, itemsMax: isFamilyVerb ? FAMILY_ITEMS_MAX : ITEMS_MAX, run };
+  return { isFamilyVerb, isAlone: false, run };
 }
 
 export const BULK_VERBS: Readonly<Record<BulkAction, BulkVerb>> = {
   promote: verb((operation) => operation.promote()),
   unblock: verb((operation) => operation.unblock(null)),
   cancel: verb((operation, { reason }) => operation.cancel(reason, null)),
-  assign: verb((operation, { lane, reason }) => operation.assign(lane, reason)),
+  assign: verb((operation, { lane, reason }, mark) => operation.assign(lane, reason, mark)),
   archive: verb((operation) => operation.archive()),
   reopen: verb((operation) => operation.reopen(), true),
   schedule: verb((operation, { runAt }) => operation.schedule(present(runAt, 'the contract asks for it'))),
   accept: verb((operation) => operation.accept(), true),
   reclaim: {
     isFamilyVerb: false,
-    itemsMax: ENDING_ITEMS_MAX,
+    isAlone: true,
     run: async ({ parts: { tx, board, actor }, id, parameters: { reason } }) => {
       await reclaimWithin(tx, board, { id, reference: formatId('task', id), reason, actor });
       return false;
@@ -60,9 +77,11 @@ export const BULK_VERBS: Readonly<Record<BulkAction, BulkVerb>> = {
   },
   delete: {
     isFamilyVerb: true,
-    itemsMax: FAMILY_ITEMS_MAX,
-    run: async ({ parts, id, parameters: { reason } }) => {
-      if (!(await deleteTask(parts, id, reason))) throw taskNotFound(formatId('task', id));
+    isAlone: false,
+    run: async ({ parts, id, parameters: { reason }, deletion }) => {
+      const change = await present(deletion, 'it is begun for this verb').decide(parts, id, reason);
+      if (change === null) throw taskNotFound(formatId('task', id));
+      await parts.append?.(change);
       return false;
     },
   },

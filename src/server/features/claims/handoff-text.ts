@@ -5,7 +5,6 @@
  * if the board had said it.
  */
 import type { Handoff } from '../../../contract/claims.ts';
-import { LIMITS } from '../../../contract/constants.ts';
 import type { Task } from '../../../contract/tasks.ts';
 import {
   HANDOFF_ATTEMPTS_MAX,
@@ -20,12 +19,14 @@ type Attempt = Handoff['attempts'][number];
 const CUT_TEXT = `longer than ${HANDOFF_TEXT_CHARACTERS_MAX} characters, cut there`;
 const CUT_DOCUMENT = `larger than ${HANDOFF_JSON_CHARACTERS_MAX} characters as JSON, left out`;
 
+const OR_LONG = ', or too long together';
+
 /** What `truncated` names, for readers. A name that is not here speaks for itself. */
 const LEFT_OUT: Readonly<Record<string, string>> = {
-  parents: `more than ${HANDOFF_PARENTS_MAX} tasks, the first are shown`,
-  comments: `more than ${HANDOFF_COMMENTS_MAX}, the newest are shown`,
-  attempts: `more than ${HANDOFF_ATTEMPTS_MAX}, the newest are shown`,
-  messages: `more than ${LIMITS.messagesMax}, the oldest are shown`,
+  parents: `more than ${HANDOFF_PARENTS_MAX} tasks${OR_LONG}, the first are shown`,
+  comments: `more than ${HANDOFF_COMMENTS_MAX}${OR_LONG}, the newest are shown`,
+  attempts: `more than ${HANDOFF_ATTEMPTS_MAX}${OR_LONG}, the newest are shown`,
+  messages: 'too many for one answer, the oldest are shown; heartbeats tell the others',
   review: CUT_TEXT,
   'parents.summary': CUT_TEXT,
   'comments.body': CUT_TEXT,

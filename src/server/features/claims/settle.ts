@@ -139,14 +139,12 @@ function afterOf({ held, end, summary, result }: Ending, verdict: Verdict): Task
   const review = reviewOf(held);
   if (verdict.status === 'review' && end.verb === 'complete') {
     const reviewer = end.reviewer ?? null;
-    const implementer = review ?? { implementerLane: held.lane, implementerWorker: held.worker };
-    const says = summary !== null || (result !== null && result !== undefined);
-    const resultAttempt = review === null || says ? held.attempt : review.resultAttempt;
-    return {
-      ...verdict,
-      lane: reviewer ?? implementer.implementerLane,
-      review: { ...implementer, resultAttempt, reviewer },
-    };
+    // A reviewer may hand the work on as it is. A result of his own is then his own work: he may not review it, and it goes back to him.
+    const isOwnWork = review === null || (result !== null && result !== undefined);
+    const work = isOwnWork
+      ? { implementerLane: held.claim_lane, implementerWorker: held.worker, resultAttempt: held.attempt }
+      : review;
+    return { ...verdict, lane: reviewer ?? work.implementerLane, review: { ...work, reviewer } };
   }
   if (review === null) return verdict;
   if (verdict.outcome === 'changes_requested')

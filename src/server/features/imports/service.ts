@@ -17,9 +17,15 @@ import type { IdSource, Uuid } from '../../kernel/ids.ts';
 import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
 import { type FieldProblem, ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { type ConfigCache, type RegisteredLane, registerMissingLanes } from '../lanes/service.ts';
+import {
+  type ConfigCache,
+  markReviewers,
+  type RegisteredLane,
+  registerMissingLanes,
+} from '../lanes/service.ts';
 import {
   countChildren,
+  findByExternalRefs,
   insertLinks,
   isSatisfied,
   lockLinks,
@@ -28,14 +34,7 @@ import {
 } from '../tasks/service.ts';
 import { arrivedComments, arrivedRuns, arrivedTask, createdEvent, idsByAge } from './arrival.ts';
 import { type KnownTask, type Plan, planImport } from './plan.ts';
-import {
-  findByExternalRefs,
-  insertArrivedComments,
-  insertArrivedRuns,
-  insertArrivedTasks,
-  listHeldKeys,
-  markReviewers,
-} from './store.ts';
+import { insertArrivedComments, insertArrivedRuns, insertArrivedTasks, listHeldKeys } from './store.ts';
 
 type ImportBody = z.infer<(typeof importTasks)['body']>;
 type ImportReply = z.infer<(typeof importTasks)['responses'][200]>;

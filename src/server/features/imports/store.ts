@@ -5,29 +5,6 @@ import { columnOf } from '../../db/column.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 
-export interface TaskAtHand {
-  readonly id: Uuid;
-  readonly external_ref: string;
-  readonly status: TaskStatus;
-  readonly archived_from: TaskStatus | null;
-}
-
-/** As they are at the moment: nothing is locked. */
-export async function findByExternalRefs(
-  sql: Runner,
-  boardId: number,
-  refs: readonly string[],
-): Promise<TaskAtHand[]> {
-  return sql<TaskAtHand[]>`
-    /* imports.find_by_external_refs */
-    SELECT found.id, wanted.ref AS external_ref, found.status, found.archived_from
-    FROM unnest(${refs as string[]}::text[]) AS wanted (ref)
-    CROSS JOIN LATERAL (
-      SELECT t.id, t.status, t.archived_from FROM task_details d JOIN tasks t ON t.board_id = d.board_id AND t.id = d.task_id
-      WHERE d.board_id = ${boardId} AND d.external_ref = wanted.ref OFFSET 0
-    ) AS found`;
-}
-
 /** Those of the keys that some task holds. */
 export async function listHeldKeys(sql: Runner, boardId: number, keys: readonly string[]): Promise<string[]> {
   const rows = await sql<{ key: string }[]>`
@@ -188,19 +165,6 @@ export async function insertArrivedComments(
       ${comments.map((comment) => comment.body)}::text[], ${comments.map((comment) => comment.authorId)}::text[],
       ${comments.map((comment) => comment.at)}::text[]
     ) AS item (task_id, id, body, author_id, at)`;
-}
-
-/** Claims of these lanes look for reviews first. Those that are not registered learn of it when they are. */
-export async function markReviewers(tx: Tx, boardId: number, names: readonly string[]): Promise<void> {
-  if (names.length === 0) return;
-  await tx`
-    /* imports.mark_reviewers */
-    UPDATE lanes l SET is_reviewer = true
-    FROM (
-      SELECT name FROM lanes WHERE board_id = ${boardId} AND name = ANY (${names as string[]}) AND NOT is_reviewer
-      ORDER BY name FOR NO KEY UPDATE
-    ) AS fresh
-    WHERE l.board_id = ${boardId} AND l.name = fresh.name`;
 }
 
 function jsonOrNull(value: unknown): string | null {

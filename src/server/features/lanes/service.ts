@@ -30,7 +30,7 @@ import { readBacklogs, readWorkers } from './store/presence.ts';
 export { type BoardConfig, ConfigCache, type LaneConfig } from './config.ts';
 export { PresenceTracker } from './presence.ts';
 export { PresenceEdges } from './presence-edges.ts';
-export { type LaneRow, lockLane, raiseEpoch } from './store/lane.ts';
+export { type LaneRow, lockLane, markReviewers, raiseEpoch } from './store/lane.ts';
 export { type LaneOffline, type LaneState, listLanesOffline, readLaneStates } from './store/lane-state.ts';
 export { listOthersOnline } from './store/presence.ts';
 export {

@@ -5,6 +5,7 @@
 import { LIMITS } from '../../../contract/constants.ts';
 import type { CreateTaskBody, Task } from '../../../contract/tasks.ts';
 import type { Sql, Tx } from '../../db/client.ts';
+import { appendEvents } from '../../db/event-log.ts';
 import { isConflict, isDatabaseAway, isStaleDecision } from '../../db/failures.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
@@ -12,12 +13,13 @@ import { present } from '../../kernel/assert.ts';
 import { Batcher, type Settled } from '../../kernel/batcher.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
-import { actorOf, type Principal } from '../../kernel/principal.ts';
+import { actorOf, type ClaimPrincipal, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { linkToParents, withParents } from './parentage.ts';
-import { countTasksOfRun, insertTasks, lockClaimOfRun, type NewTask } from './store/create.ts';
+import { batchOf, linkToParents, type Parentage, withParents } from './parentage.ts';
+import { lockOwnClaim } from './reach.ts';
+import { countTasksOfRun, creationOf, insertTaskRows, insertTasks, type NewTask } from './store/create.ts';
 import { findIdsByIdempotencyKey, findTasks, type TaskHotRow, type TaskRow } from './store/read.ts';
 import { taskOf } from './view.ts';
 
@@ -96,39 +98,45 @@ export class TaskCreation {
     bodies: readonly CreateTaskBody[],
     { traceparent, placement = {} }: Manner,
   ): Promise<Created[]> {
-    if (caller.kind === 'claim')
-      await this.#assertWithinClaim(tx, board, caller.runId, caller.taskId, bodies.length);
-    const drafts = bodies.map((body) => ({ ...this.#newTask(caller, body, traceparent), ...placement }));
+    const batch = batchOf(
+      bodies,
+      bodies.map((body) => ({ ...this.#newTask(caller, body, traceparent), ...placement })),
+    );
+    // Tasks before claims: whoever ends the claim, or the parents with it, has them in this order.
     const isLinked = bodies.some((body) => body.parents?.length);
-    const tasks = isLinked ? await withParents(tx, caller, board, bodies, drafts) : drafts;
-    const results = await this.#insert(tx, board, tasks).catch((error: unknown) => {
+    const parentage = isLinked ? await withParents(tx, caller, board, batch) : null;
+    if (caller.kind === 'claim') await this.#assertWithinClaim(tx, board, caller, bodies.length);
+    const tasks = parentage?.tasks ?? batch.drafts;
+    const makers = [...tasks.entries()].filter(([place]) => batch.makers[place] === place);
+    const rows = makers.map(([, task]) => task);
+    const results = await this.#insert(tx, board, rows, isLinked).catch((error: unknown) => {
       throw isStaleDecision(error) ? boardNotFound(board.name) : error;
     });
-    const created = results.map((result) => {
-      if (result.ok) return result.value;
-      throw result.error;
+    const byPlace = new Map(makers.map(([place], index) => [place, results[index]]));
+    const created = batch.makers.map((maker, place): Created => {
+      const result = present(byPlace.get(maker), 'every maker has been tried');
+      if (!result.ok) throw result.error;
+      return { task: result.value.task, isNew: result.value.isNew && maker === place };
     });
-    const made = tasks.filter((_, index) => created[index]?.isNew);
-    if (isLinked) await linkToParents(tx, board, made);
+    if (parentage !== null) await this.#finishLinked(tx, board, parentage, created);
     return created;
   }
 
-  async #assertWithinClaim(
+  /** Everything but the log has been written. The counter row comes last: all of the board would wait while it is linked. */
+  async #finishLinked(
     tx: Tx,
     board: BoardRef,
-    runId: string,
-    taskId: string,
-    count: number,
+    parentage: Parentage,
+    created: readonly Created[],
   ): Promise<void> {
-    const run = present(parseId('run', runId), 'a verified token names a run');
-    const task = present(parseId('task', taskId), 'a verified token names a task');
-    if (!(await lockClaimOfRun(tx, board.id, task, run))) {
-      throw new ProblemError(
-        'claim_lost',
-        'The claim of this token is over; it can create nothing any more.',
-        { extensions: { reason: 'ended' } },
-      );
-    }
+    const made = parentage.tasks.filter((_, place) => created[place]?.isNew);
+    const entries = created.map(({ task }) => present(parseId('task', task.id), 'a task of ours'));
+    await linkToParents(tx, board, parentage, made, entries);
+    if (made.length > 0) await appendEvents(tx, board.id, creationOf(made));
+  }
+
+  async #assertWithinClaim(tx: Tx, board: BoardRef, caller: ClaimPrincipal, count: number): Promise<void> {
+    const run = await lockOwnClaim(tx, board, caller);
     if ((await countTasksOfRun(tx, board.id, run)) + count > LIMITS.tasksPerRunMax) {
       throw new ProblemError('forbidden', `A run may create at most ${LIMITS.tasksPerRunMax} tasks.`);
     }
@@ -149,8 +157,15 @@ export class TaskCreation {
     }
   }
 
-  async #insert(runner: Sql | Tx, board: BoardRef, tasks: readonly NewTask[]): Promise<Settled<Created>[]> {
-    const rows = new Map((await insertTasks(runner, board.id, tasks)).map((row) => [row.id, row]));
+  /** @param isLogLater The caller writes the log, and takes the counter row with it. */
+  async #insert(
+    runner: Sql | Tx,
+    board: BoardRef,
+    tasks: readonly NewTask[],
+    isLogLater = false,
+  ): Promise<Settled<Created>[]> {
+    const insert = isLogLater ? insertTaskRows : insertTasks;
+    const rows = new Map((await insert(runner, board.id, tasks)).map((row) => [row.id, row]));
     const missing = tasks.filter((task) => !rows.has(task.id));
     const existing =
       missing.length === 0 ? new Map<string, TaskRow>() : await this.#findExisting(runner, board, missing);

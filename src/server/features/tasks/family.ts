@@ -43,7 +43,7 @@ export async function lockFamily(
   return familyOf(await lockTasks(tx, boardId, [...parentIds, ...otherIds, ...children]));
 }
 
-function familyOf(members: readonly FamilyMember[]): Family {
+export function familyOf(members: readonly FamilyMember[]): Family {
   return new Map(members.map((member) => [member.id, member]));
 }
 

@@ -5,32 +5,31 @@ import { FINISHED_STATUSES, type TaskStatus } from '../../../contract/statuses.t
 import type { Task } from '../../../contract/tasks.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
 import { countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
-import { transaction, withinDeadline } from '../../db/tx.ts';
+import { transaction } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { present } from '../../kernel/assert.ts';
-import { formatId, parseId, type Uuid } from '../../kernel/ids.ts';
-import { type ActorRef, actorOf, type ClaimPrincipal, type Principal } from '../../kernel/principal.ts';
+import { formatId, type Uuid } from '../../kernel/ids.ts';
+import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { appendChange } from './join/append.ts';
-import { taskNotFound } from './operation.ts';
-import { findParent, tooManyChildren } from './parentage.ts';
+import { tooManyChildren } from './parentage.ts';
+import { findNamedTask, lockOwnClaim, reachOf } from './reach.ts';
 import { isSatisfied, startOf } from './state.ts';
 import { type LockedTask, moveTasks, type TaskAfter } from './store/change.ts';
-import { lockClaimOfRun } from './store/create.ts';
-import { readGraph } from './store/graph.ts';
+import { findDown, findUp, findWayUp, readGraph } from './store/graph.ts';
 import {
   addUnmetParents,
   countChildren,
   countParents,
   deleteLink,
   type FamilyMember,
-  findPathUp,
   insertLinks,
   lockLinks,
   lockTasks,
 } from './store/link.ts';
 import { findTask } from './store/read.ts';
+import { taskNotFound } from './task-problems.ts';
 import { taskOf } from './view.ts';
 
 interface LinkingParts {
@@ -40,8 +39,11 @@ interface LinkingParts {
   readonly resolve: (caller: Principal, board: BoardRef, reference: string, runner?: Runner) => Promise<Uuid>;
 }
 
-/** What a screen can show, and more than a person can read. */
-const GRAPH_TASKS_MAX = 500;
+const GRAPH_MOST = { tasks: LIMITS.graphTasksMax, links: LIMITS.graphLinksMax };
+/** 8 µs each where they are linked in chains: a sixth of a second, in which nobody else links tasks of the board. */
+const SEARCHED_TASKS_MAX = 20_000;
+/** Of a way that is refused: more than a person reads, in a tenth of a second. */
+const TOLD_MOST = { levels: 100, links: 10_000 };
 
 /** Both ends of a link, locked. */
 interface Pair {
@@ -60,7 +62,7 @@ export class Linking {
   link(caller: Principal, board: BoardRef, child: string, parent: string): Promise<Task> {
     return this.#change(caller, board, child, parent, async (tx, pair) => {
       if (pair.parent === null) throw taskNotFound(parent);
-      await link(tx, board, pair.child, pair.parent, actorOf(caller));
+      await link(tx, caller, board, pair.child, pair.parent);
     });
   }
 
@@ -71,9 +73,10 @@ export class Linking {
     );
   }
 
-  async graph(caller: Principal, board: BoardRef, reference: string): Promise<TaskGraph> {
-    const id = await this.#parts.resolve(caller, board, reference);
-    const graph = await withinDeadline(readGraph(this.#parts.sql, board.id, id, GRAPH_TASKS_MAX));
+  /** The runner is one of broad reads: what it takes depends on what is linked. */
+  async graph(runner: Runner, caller: Principal, board: BoardRef, reference: string): Promise<TaskGraph> {
+    const id = await this.#parts.resolve(caller, board, reference, runner);
+    const graph = await readGraph(runner, board.id, id, GRAPH_MOST);
     if (graph.nodes.length === 0) throw taskNotFound(reference);
     return {
       nodes: graph.nodes.map((node) => ({ ...node, id: formatId('task', node.id) })),
@@ -98,13 +101,13 @@ export class Linking {
       // One at a time on a board: two links that are harmless alone may close a circle together.
       await lockLinks(tx, board.id);
       const childId = await resolve(caller, board, child, tx);
-      const parentId = await findParent(tx, caller, board, parent);
+      const parentId = await findNamedTask(tx, caller, board, parent);
       const locked = new Map(
         (await lockTasks(tx, board.id, [childId, parentId])).map((row) => [row.id, row]),
       );
       const found = locked.get(childId);
       if (found === undefined) throw taskNotFound(child);
-      if (caller.kind === 'claim') await assertHeld(tx, board, caller);
+      if (caller.kind === 'claim') await lockOwnClaim(tx, board, caller);
       await change(tx, { child: found, parent: locked.get(parentId) ?? null }, parentId);
       return taskOf(board, present(await findTask(tx, board.id, childId), 'it is locked'));
     });
@@ -113,39 +116,50 @@ export class Linking {
   }
 }
 
-/** Under a claim token only while the claim holds. */
-async function assertHeld(tx: Tx, board: BoardRef, caller: ClaimPrincipal): Promise<void> {
-  const task = present(parseId('task', caller.taskId), 'a verified token names a task');
-  const run = present(parseId('run', caller.runId), 'a verified token names a run');
-  if (await lockClaimOfRun(tx, board.id, task, run)) return;
-  throw new ProblemError('claim_lost', 'The claim of this token is over.', {
-    extensions: { reason: 'ended' },
-  });
-}
-
 async function link(
   tx: Tx,
+  caller: Principal,
   board: BoardRef,
   child: FamilyMember,
   parent: FamilyMember,
-  actor: ActorRef,
 ): Promise<void> {
   if (FINISHED_STATUSES.includes(child.status)) throw waitsNoMore(child.status);
-  const path = await findPathUp(tx, board.id, parent.id, child.id);
-  if (path !== null) throw dependencyCycle([child.id, ...path]);
+  if (child.id === parent.id) throw dependencyCycle([child.id, child.id]);
   const isMet = isSatisfied(parent);
   const made = await insertLinks(tx, board.id, [{ childId: child.id, parentId: parent.id, isMet }]);
   if (made.length === 0) return;
+  // Where nothing waits for the child, no way leads back to it.
+  if (child.has_children) await assertNoCircle(tx, caller, board, child.id, parent.id);
   if ((await countParents(tx, board.id, child.id)) > LIMITS.parentsMax) throw tooManyParents();
   const children = await countChildren(tx, board.id, [parent.id]);
   if ((children.get(parent.id) ?? 0) > LIMITS.childrenMax) throw tooManyChildren();
-  const linked = linkEvent('task.linked', child, parent.id, actor, { met: isMet });
+  const linked = linkEvent('task.linked', child, parent.id, actorOf(caller), { met: isMet });
   if (isMet) return appendOnly(tx, board, [linked]);
   if (child.status !== 'ready') {
     await addUnmetParents(tx, board.id, new Map([[child.id, 1]]));
     return appendOnly(tx, board, [linked], [child]);
   }
   await move(tx, board, child, { status: 'todo', unmetParents: child.unmet_parents + 1 }, linked);
+}
+
+/** The board is locked, so that no other link is made meanwhile. */
+async function assertNoCircle(
+  tx: Tx,
+  caller: Principal,
+  board: BoardRef,
+  childId: Uuid,
+  parentId: Uuid,
+): Promise<void> {
+  const back = { childId: parentId, parentId: childId };
+  let finding = await findUp(tx, board.id, back, SEARCHED_TASKS_MAX);
+  if (finding === 'unknown') finding = await findDown(tx, board.id, back, SEARCHED_TASKS_MAX);
+  if (finding === 'apart') return;
+  if (finding === 'unknown') throw tooManyToSearch();
+  const way = await findWayUp(tx, board.id, back, TOLD_MOST);
+  const circle = [childId, ...(way ?? [parentId, null, childId])];
+  const known = circle.filter((id) => id !== null);
+  const seen = await reachOf(tx, caller, board, known);
+  throw dependencyCycle(circle.map((id) => (id !== null && seen.has(id) ? id : null)));
 }
 
 async function unlink(
@@ -236,11 +250,27 @@ function waitsNoMore(status: TaskStatus): ProblemError {
   );
 }
 
-function dependencyCycle(path: readonly Uuid[]): ProblemError {
-  const ids = path.map((id) => formatId('task', id));
-  return new ProblemError('dependency_cycle', `The tasks would wait for each other: ${ids.join(' → ')}.`, {
-    extensions: { path: ids },
+/** @param circle null: tasks that the caller may not see, or more than are told. */
+function dependencyCycle(circle: readonly (Uuid | null)[]): ProblemError {
+  const steps = circle.map((id) => (id === null ? null : formatId('task', id)));
+  const told = steps.filter((step, index) => step !== null || steps[index - 1] !== null);
+  const path = steps.filter((step) => step !== null);
+  const way = told.map((step) => step ?? '…').join(' → ');
+  return new ProblemError('dependency_cycle', `The tasks would wait for each other: ${way}.`, {
+    extensions: { path, ...(path.length < steps.length ? { truncated: true } : {}) },
   });
+}
+
+function tooManyToSearch(): ProblemError {
+  return new ProblemError(
+    'invalid_request',
+    `More than ${SEARCHED_TASKS_MAX} tasks are linked on either side: whether this one would wait for itself cannot be told.`,
+    {
+      errors: [
+        { pointer: '/parent', detail: `more than ${SEARCHED_TASKS_MAX} tasks would be linked through it` },
+      ],
+    },
+  );
 }
 
 function tooManyParents(): ProblemError {

@@ -2,11 +2,11 @@
 
 import { LIMITS } from '../../../contract/constants.ts';
 import type { Message } from '../../../contract/messages.ts';
-import { type EventKind, FINISHED_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
+import { type EventKind, FINISHED_STATUSES } from '../../../contract/statuses.ts';
 import type { Task } from '../../../contract/tasks.ts';
 import type { Tx } from '../../db/client.ts';
 import { countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
-import { violatedUnique } from '../../db/failures.ts';
+import { RaceError, violatedUnique } from '../../db/failures.ts';
 import { excerptOf } from '../../kernel/excerpt.ts';
 import { formatId, type IdSource, type Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
@@ -23,27 +23,28 @@ import {
   promoteChildren,
 } from './family.ts';
 import { appendChange, type TaskChange } from './join/append.ts';
+import type { ReviewerMark } from './reviewer-mark.ts';
 import { mayMove, NO_STREAK, type StartStatus, startOf, type Verb } from './state.ts';
 import {
   insertComment,
   insertOperatorRun,
   moveTasks,
   patchTask,
-  releaseIdempotencyKey,
+  releaseIdempotencyKeys,
   requestCancel,
   reviewOf,
   type TaskAfter,
+  type TaskMove,
   type TaskPatch,
 } from './store/change.ts';
 import { type FamilyMember, lockTasks } from './store/link.ts';
 import { countOpenMessages, insertMessage, markHolderAddressed, missOpenMessages } from './store/message.ts';
 import { findTask } from './store/read.ts';
+import { illegalTransition, taskNotFound, tooManyMessages, waitsForParents } from './task-problems.ts';
 import { taskOf } from './view.ts';
 
 /** Pinned by the wire contract: how long a running claim may take to stop when the caller does not say. */
 const CANCEL_DEADLINE_SECONDS = 30;
-/** Nobody knows when a holder will read; a worker that heartbeats hears of its messages within some seconds. */
-const MESSAGES_RETRY_SECONDS = '10';
 const START_EVENTS: Readonly<Record<StartStatus, EventKind>> = {
   ready: 'task.ready',
   todo: 'task.todo',
@@ -56,38 +57,8 @@ export function eventTextOf(text: string | null | undefined): string | null {
   return text === null || text === undefined ? null : excerptOf(text, EVENT_TEXT_CHARACTERS_MAX);
 }
 
-export function taskNotFound(reference: string): ProblemError {
-  return new ProblemError('not_found', `There is no task ${JSON.stringify(reference)} on this board.`, {
-    extensions: { resource: 'task' },
-  });
-}
-
-export function illegalTransition(from: TaskStatus, verb: Verb, to: TaskStatus): ProblemError {
-  return new ProblemError(
-    'illegal_transition',
-    `A task that is ${from} cannot become ${to} by ${verb.replaceAll('_', ' ')}.`,
-    {
-      extensions: { status_before: from, status_after: to },
-    },
-  );
-}
-
-function tooManyMessages(): ProblemError {
-  return new ProblemError(
-    'rate_limited',
-    `${LIMITS.messagesMax} messages wait for the holder of this task to acknowledge them; it takes no more until it has.`,
-    { headers: { 'Retry-After': MESSAGES_RETRY_SECONDS } },
-  );
-}
-
-/** What it waits for, so that the caller knows what to finish or to unlink. */
-function waitsForParents(unmetParents: number): ProblemError {
-  return new ProblemError(
-    'illegal_transition',
-    `The task waits for ${unmetParents} of its parents. Finish them, or unlink them.`,
-    { extensions: { status_before: 'todo', status_after: 'ready', unmet_parents: unmetParents } },
-  );
-}
+/** What can be done to many locked tasks by one statement. */
+export type TasksWrite = (tx: Tx, boardId: number, ids: readonly Uuid[]) => Promise<void>;
 
 export interface OperationParts {
   readonly tx: Tx;
@@ -96,6 +67,12 @@ export interface OperationParts {
   readonly ids: IdSource;
   /** Takes what a verb has to say to the log. Default: it is written at once. Whoever gathers it writes it as the last thing of all. */
   readonly append?: (change: TaskChange) => Promise<unknown>;
+  /** Takes what becomes of the task's own row. Default: it is written at once. */
+  readonly move?: (move: TaskMove) => Promise<void>;
+  /** Takes what else is to be done to the task. Default: it is done at once. */
+  readonly write?: (write: TasksWrite, id: Uuid) => Promise<void>;
+  /** Tasks that the caller has locked, as they are now: no other is there. */
+  readonly known?: ReadonlyMap<Uuid, FamilyMember>;
 }
 
 /** What a move writes beyond the task's row and its own event. */
@@ -104,6 +81,8 @@ interface MoveExtras {
   readonly alsoWrite?: () => Promise<void>;
   /** What it does to those that wait for the task. */
   readonly alsoMove?: () => Promise<FamilyChange>;
+  /** Claims in flight are to be decided anew. */
+  readonly isConfigChange?: boolean;
   /** Where the event happened, beyond the task. */
   readonly place?: Partial<Pick<NewEvent, 'runId' | 'worker' | 'attempt'>>;
 }
@@ -115,13 +94,15 @@ export class TaskOperation {
   readonly #actor: ActorRef;
   readonly #ids: IdSource;
   readonly #append: (change: TaskChange) => Promise<unknown>;
+  readonly #moveRow: (move: TaskMove) => Promise<void>;
+  readonly #writeTo: (write: TasksWrite, id: Uuid) => Promise<void>;
   readonly #before: FamilyMember;
   /** With those that wait for it, where the verb is one that they care about. */
   readonly #family: Family;
   #isHolderAddressed = false;
 
   private constructor(
-    { tx, board, actor, ids, append }: OperationParts,
+    { tx, board, actor, ids, append, move, write }: OperationParts,
     before: FamilyMember,
     family: Family,
   ) {
@@ -130,6 +111,8 @@ export class TaskOperation {
     this.#actor = actor;
     this.#ids = ids;
     this.#append = append ?? ((change) => appendChange(tx, board.id, change));
+    this.#moveRow = move ?? ((one) => moveTasks(tx, board.id, [one]));
+    this.#writeTo = write ?? ((one, id) => one(tx, board.id, [id]));
     this.#before = before;
     this.#family = family;
   }
@@ -138,7 +121,11 @@ export class TaskOperation {
    * Locks the task for the rest of the transaction, and with `isFamilyVerb` those that wait for it; null when it is not there.
    */
   static async begin(parts: OperationParts, id: Uuid, isFamilyVerb = false): Promise<TaskOperation | null> {
-    const { tx, board } = parts;
+    const { tx, board, known } = parts;
+    if (known !== undefined) {
+      const member = known.get(id);
+      return member === undefined ? null : new TaskOperation(parts, member, NO_FAMILY);
+    }
     const family = isFamilyVerb ? await lockFamily(tx, board.id, [id], []) : NO_FAMILY;
     const before = family.get(id) ?? (await lockTasks(tx, board.id, [id]))[0];
     return before === undefined ? null : new TaskOperation(parts, before, family);
@@ -180,10 +167,14 @@ export class TaskOperation {
     );
   }
 
-  /** Work that is under review goes to another reviewer, or to people. */
-  async assign(lane: string | null, reason: string | null): Promise<void> {
+  /** Work that is under review goes to another reviewer, or to people. @param mark Of the lane. */
+  async assign(lane: string | null, reason: string | null, mark: ReviewerMark): Promise<void> {
     const { status, lane: from } = this.#before;
     const review = reviewOf(this.#before);
+    // What is finished keeps its review phase, and is refused below.
+    const isUnderReview = review !== null && mayMove(status, 'assign', status);
+    if (isUnderReview && lane !== null && !mark.isMarked)
+      throw new RaceError('its work was handed over for review after its lane was looked at');
     await this.#move(
       'assign',
       {
@@ -195,11 +186,12 @@ export class TaskOperation {
       },
       'task.assigned',
       { from_lane: from, lane, reason },
+      { isConfigChange: mark.isNew },
     );
   }
 
   async archive(): Promise<void> {
-    const alsoWrite = () => releaseIdempotencyKey(this.#tx, this.#board.id, this.#before.id);
+    const alsoWrite = () => this.#writeWith(releaseIdempotencyKeys);
     const after = { status: 'archived', archivedFrom: this.#before.status } as const;
     await this.#move('archive', after, 'task.archived', {}, { alsoWrite });
   }
@@ -222,8 +214,8 @@ export class TaskOperation {
       'task.reopened',
       this.#laneAfter(lane.lane),
       {
-        alsoWrite: () => missOpenMessages(this.#tx, this.#board.id, this.#before.id),
-        alsoMove: () => holdBackChildren(this.#tx, this.#board.id, this.#before, this.#actor, this.#family),
+        alsoWrite: () => this.#writeWith(missOpenMessages),
+        alsoMove: () => this.#holdBackChildren(),
       },
     );
   }
@@ -287,11 +279,21 @@ export class TaskOperation {
     return review === null ? {} : { lane: review.implementerLane };
   }
 
+  #writeWith(write: TasksWrite): Promise<void> {
+    return this.#writeTo(write, this.#before.id);
+  }
+
   #laneAfter(lane: string | null | undefined): { lane_after?: string | null } {
     return lane === undefined || lane === this.#before.lane ? {} : { lane_after: lane };
   }
 
-  #promoteChildren(): Promise<FamilyChange> {
+  async #holdBackChildren(): Promise<FamilyChange> {
+    if (!this.#before.has_children) return NO_CHANGE;
+    return holdBackChildren(this.#tx, this.#board.id, this.#before, this.#actor, this.#family);
+  }
+
+  async #promoteChildren(): Promise<FamilyChange> {
+    if (!this.#before.has_children) return NO_CHANGE;
     const parents = new Map([[this.#before.id, this.#actor]]);
     return promoteChildren(this.#tx, this.#board.id, parents, this.#family);
   }
@@ -448,12 +450,12 @@ export class TaskOperation {
     after: TaskAfter,
     kind: EventKind,
     data: Record<string, unknown>,
-    { otherEvents = [], alsoWrite, alsoMove, place = {} }: MoveExtras = {},
+    { otherEvents = [], alsoWrite, alsoMove, isConfigChange = false, place = {} }: MoveExtras = {},
   ): Promise<void> {
     const before = this.#before;
     if (!mayMove(before.status, verb, after.status))
       throw illegalTransition(before.status, verb, after.status);
-    await moveTasks(this.#tx, this.#board.id, [{ before, after }]);
+    await this.#moveRow({ before, after });
     await alsoWrite?.();
     const event: NewEvent = {
       kind,
@@ -469,6 +471,7 @@ export class TaskOperation {
     countMove(counts, before.status, after.status);
     const moved = (await alsoMove?.()) ?? NO_CHANGE;
     await this.#append({
+      isConfigChange,
       events: [...otherEvents, event, ...moved.events],
       counts: addCounts(counts, moved.counts),
       departures: [{ before, after }],

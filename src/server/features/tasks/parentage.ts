@@ -1,94 +1,133 @@
 /** The parents that tasks are created with: found, locked, and held against what has become of them. */
 import { LIMITS } from '../../../contract/constants.ts';
 import type { CreateTaskBody } from '../../../contract/tasks.ts';
-import type { Runner, Tx } from '../../db/client.ts';
+import type { Tx } from '../../db/client.ts';
 import { RaceError } from '../../db/failures.ts';
 import { present } from '../../kernel/assert.ts';
-import { parseId, type Uuid } from '../../kernel/ids.ts';
+import type { Uuid } from '../../kernel/ids.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { taskNotFound } from './operation.ts';
+import { findNamed } from './reach.ts';
 import { isSatisfied } from './state.ts';
 import type { NewTask } from './store/create.ts';
-import { countChildren, insertLinks, isKnownToClaim, lockTasks } from './store/link.ts';
-import { findIdByExternalRef, findIdsByIdempotencyKey } from './store/read.ts';
+import { countChildren, insertLinks, lockTasks, type NewLink } from './store/link.ts';
+import { findIdsByIdempotencyKey } from './store/read.ts';
+import { taskNotFound } from './task-problems.ts';
 
 /** An earlier entry of the same batch. */
 const ENTRY = /^#(\d+)$/;
 
-/** The tasks with their parents, and where those leave them: todo as long as one is not done. */
+/** A batch that is to be made. */
+interface Batch {
+  readonly bodies: readonly CreateTaskBody[];
+  readonly drafts: readonly NewTask[];
+  /** For each entry the place of the one that makes its task: of an earlier one with the same idempotency_key, or its own. */
+  readonly makers: readonly number[];
+}
+
+export interface Parentage {
+  /** With their parents, and where those leave them: in todo as long as one is not done. */
+  readonly tasks: readonly NewTask[];
+  /** Of parents that are there already, those that are done. */
+  readonly satisfied: ReadonlySet<Uuid>;
+  /** What the entries that others name have to turn out to be, by place. */
+  readonly named: ReadonlyMap<number, Uuid>;
+}
+
+export function batchOf(bodies: readonly CreateTaskBody[], drafts: readonly NewTask[]): Batch {
+  const places = new Map<string, number>();
+  const makers = drafts.map(({ idempotency_key }, place) => {
+    if (idempotency_key === null) return place;
+    const maker = places.get(idempotency_key) ?? place;
+    places.set(idempotency_key, maker);
+    return maker;
+  });
+  return { bodies, drafts, makers };
+}
+
+/** Locks the parents that are there already; nothing else of the board may be locked before but the board. */
 export async function withParents(
   tx: Tx,
   caller: Principal,
   board: BoardRef,
-  bodies: readonly CreateTaskBody[],
-  tasks: readonly NewTask[],
-): Promise<NewTask[]> {
-  const idOfEntry = await entryIds(tx, board, bodies, tasks);
-  const parents = await Promise.all(
-    bodies.map(async (body, index) => {
-      const ids = new Set<Uuid>();
-      for (const [place, reference] of (body.parents ?? []).entries()) {
-        const entry = ENTRY.exec(reference);
-        if (entry === null) ids.add(await findParent(tx, caller, board, reference));
-        else if (Number(entry[1]) < index)
-          ids.add(present(idOfEntry[Number(entry[1])], 'an earlier entry is one of the batch'));
-        else throw notAnEarlierEntry(index, place, reference);
-      }
-      return [...ids];
-    }),
+  batch: Batch,
+): Promise<Parentage> {
+  const { bodies, drafts } = batch;
+  const references = new Set(bodies.flatMap((body) => body.parents ?? []));
+  const named = await entryIds(tx, board, batch, references);
+  const known = await findNamed(
+    tx,
+    caller,
+    board,
+    [...references].filter((reference) => !ENTRY.test(reference)),
   );
-  const isNew = new Set(idOfEntry.filter((id, index) => id === tasks[index]?.id));
-  const known = [...new Set(parents.flat())].filter((id) => !isNew.has(id));
-  const locked = new Map((await lockTasks(tx, board.id, known)).map((task) => [task.id, task]));
-  const missing = known.find((id) => !locked.has(id));
-  if (missing !== undefined) throw taskNotFound(missing);
-  await assertRoom(tx, board, parents.flat());
-  return tasks.map((task, index) => {
+  const parents = bodies.map((body, index) => {
+    const ids = (body.parents ?? []).map((reference, place) => {
+      const entry = ENTRY.exec(reference)?.[1];
+      if (entry === undefined) return present(known.get(reference), 'what is not found is refused');
+      if (Number(entry) >= index) throw notAnEarlierEntry(index, place, reference);
+      return present(named.get(Number(entry)), 'an earlier entry is one of the batch');
+    });
+    return [...new Set(ids)];
+  });
+  const isNew = new Set(drafts.map(({ id }) => id));
+  const old = [...new Set(parents.flat())].filter((id) => !isNew.has(id));
+  const locked = new Map((await lockTasks(tx, board.id, old)).map((task) => [task.id, task]));
+  for (const [reference, id] of known) if (!locked.has(id)) throw taskNotFound(reference);
+  const satisfied = new Set(old.filter((id) => isSatisfied(locked.get(id))));
+  const tasks = drafts.map((task, index) => {
     const own = parents[index] ?? [];
-    const unmetParents = own.filter((id) => !isSatisfied(locked.get(id))).length;
+    const unmetParents = own.filter((id) => !satisfied.has(id)).length;
     const waits = unmetParents > 0 && (task.status === 'ready' || task.status === 'scheduled');
     return { ...task, parents: own, unmet_parents: unmetParents, status: waits ? 'todo' : task.status };
   });
+  return { tasks, satisfied, named };
 }
 
-/** Ids by entry: of one whose idempotency_key is taken, that of the task that has it. */
+/** Of the entries that others name: what they will have made, or the task that has their idempotency_key already. */
 async function entryIds(
   tx: Tx,
   board: BoardRef,
-  bodies: readonly CreateTaskBody[],
-  tasks: readonly NewTask[],
-): Promise<Uuid[]> {
-  const named = new Set(bodies.flatMap((body) => body.parents ?? []));
-  const keys = tasks.flatMap((task, index) =>
-    named.has(`#${index}`) && task.idempotency_key !== null ? [task.idempotency_key] : [],
-  );
+  { drafts, makers }: Batch,
+  references: ReadonlySet<string>,
+): Promise<Map<number, Uuid>> {
+  const named = drafts.map((_, place) => place).filter((place) => references.has(`#${place}`));
+  const keys = named.flatMap((place) => drafts[place]?.idempotency_key ?? []);
   const existing =
     keys.length === 0 ? new Map<string, Uuid>() : await findIdsByIdempotencyKey(tx, board.id, keys);
-  return tasks.map((task) => existing.get(task.idempotency_key ?? '') ?? task.id);
+  return new Map(
+    named.map((place) => {
+      const maker = present(drafts[makers[place] ?? place], 'a maker is one of the batch');
+      return [place, existing.get(maker.idempotency_key ?? '') ?? maker.id];
+    }),
+  );
 }
 
-/** A claim token names its own task, what its run has made, and what is linked to its task. */
-export async function findParent(
-  runner: Runner,
-  caller: Principal,
+/**
+ * Links what was made of a batch, before the counter row is taken. Its parents are locked, or as new as it is.
+ * @param entries What each entry of the batch has turned out to be.
+ */
+export async function linkToParents(
+  tx: Tx,
   board: BoardRef,
-  reference: string,
-): Promise<Uuid> {
-  const id = parseId('task', reference) ?? (await findIdByExternalRef(runner, board.id, reference));
-  if (id === null) throw taskNotFound(reference);
-  if (caller.kind === 'claim') {
-    const own = present(parseId('task', caller.taskId), 'a verified token names a task');
-    const run = present(parseId('run', caller.runId), 'a verified token names a run');
-    if (id !== own && !(await isKnownToClaim(runner, board.id, id, own, run))) throw taskNotFound(reference);
-  }
-  return id;
+  { satisfied, named }: Parentage,
+  made: readonly NewTask[],
+  entries: readonly Uuid[],
+): Promise<void> {
+  // Its idempotency_key was taken, or came free, since it was looked up.
+  for (const [place, id] of named)
+    if (entries[place] !== id) throw new RaceError('an entry of the batch is another task by now');
+  const links = made.flatMap((task) =>
+    task.parents.map((parentId): NewLink => ({ childId: task.id, parentId, isMet: satisfied.has(parentId) })),
+  );
+  await assertRoom(tx, board, links);
+  await insertLinks(tx, board.id, links);
 }
 
-async function assertRoom(tx: Tx, board: BoardRef, parentIds: readonly Uuid[]): Promise<void> {
+async function assertRoom(tx: Tx, board: BoardRef, links: readonly NewLink[]): Promise<void> {
   const added = new Map<Uuid, number>();
-  for (const id of parentIds) added.set(id, (added.get(id) ?? 0) + 1);
+  for (const { parentId } of links) added.set(parentId, (added.get(parentId) ?? 0) + 1);
   const counts = await countChildren(tx, board.id, [...added.keys()]);
   for (const [id, count] of added) {
     if ((counts.get(id) ?? 0) + count > LIMITS.childrenMax) throw tooManyChildren();
@@ -108,23 +147,5 @@ function notAnEarlierEntry(index: number, place: number, reference: string): Pro
     'invalid_request',
     `${JSON.stringify(reference)} is no earlier entry of this batch: entry ${index} may name those before it.`,
     { errors: [{ pointer: `/tasks/${index}/parents/${place}`, detail: 'names no earlier entry' }] },
-  );
-}
-
-/** Of the tasks that were made. Their parents are locked, or as new as they are. */
-export async function linkToParents(tx: Tx, board: BoardRef, made: readonly NewTask[]): Promise<void> {
-  const links = made.flatMap((task) => task.parents.map((parentId) => ({ childId: task.id, parentId })));
-  if (links.length === 0) return;
-  const known = await lockTasks(tx, board.id, [...new Set(links.map(({ parentId }) => parentId))]);
-  const parents = new Map(known.map((task) => [task.id, task]));
-  await insertLinks(
-    tx,
-    board.id,
-    links.map((link) => {
-      const parent = parents.get(link.parentId);
-      // An entry of the batch whose idempotency_key somebody else took meanwhile: its id belongs to nobody.
-      if (parent === undefined) throw new RaceError('a parent of the batch was made by somebody else');
-      return { ...link, isMet: isSatisfied(parent) };
-    }),
   );
 }

@@ -70,7 +70,7 @@ export function bindTaskRoutes(bind: Bind, parts: TaskRoutes): void {
   bindLinks(bind, parts);
 }
 
-function bindLinks(bind: Bind, { linking, boards }: TaskRoutes): void {
+function bindLinks(bind: Bind, { linking, boards, reads }: TaskRoutes): void {
   bind(linkParent, async ({ caller, params }) => {
     const board = await boards.resolve(params.board);
     return withTag(200, await linking.link(present(caller, CALLER), board, params.task, params.parent));
@@ -81,7 +81,10 @@ function bindLinks(bind: Bind, { linking, boards }: TaskRoutes): void {
   });
   bind(getGraph, async ({ caller, params }) => {
     const board = await boards.resolve(params.board);
-    return { status: 200, body: await linking.graph(present(caller, CALLER), board, params.task) };
+    const body = await reads.snapshot(String(board.id), (tx) =>
+      linking.graph(tx, present(caller, CALLER), board, params.task),
+    );
+    return { status: 200, body };
   });
 }
 
@@ -244,9 +247,11 @@ function bindVerbs(bind: Bind, { tasks, boards }: TaskRoutes): void {
       FAMILY_VERB,
     ),
   );
-  bind(assignTask, (exchange) =>
-    operate(exchange, (operation) => operation.assign(exchange.body.lane, exchange.body.reason ?? null)),
-  );
+  bind(assignTask, async ({ caller, params, body: { lane, reason = null } }) => {
+    const board = await boards.resolve(params.board);
+    const given = { lane, reason };
+    return withTag(200, await tasks.assign(present(caller, CALLER), board, params.task, given));
+  });
   bind(archiveTask, (exchange) => operate(exchange, (operation) => operation.archive()));
   bind(reopenTask, (exchange) => operate(exchange, (operation) => operation.reopen(), FAMILY_VERB));
   bind(scheduleTask, (exchange) =>

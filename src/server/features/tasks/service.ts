@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { Message } from '../../../contract/messages.ts';
 import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
 import type { Comment as CommentSchema, PatchTaskBody, Task } from '../../../contract/tasks.ts';
-import type { Runner, Sql, Tx } from '../../db/client.ts';
+import { pinPlans, type Runner, type Sql, type Tx } from '../../db/client.ts';
 import { isStatementTimeout } from '../../db/failures.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
@@ -11,21 +11,26 @@ import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts
 import { actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { beginDeletion, deleteTask, finishDeletion } from './deletion.ts';
-import { TaskOperation, taskNotFound } from './operation.ts';
-import { findParent } from './parentage.ts';
+import { Deletion } from './deletion.ts';
+import type { Erasure } from './erasure.ts';
+import { appendChange } from './join/append.ts';
+import { TaskOperation } from './operation.ts';
+import { findNamedTask, lockOwnClaim } from './reach.ts';
+import { markReviewerOf } from './reviewer-mark.ts';
 import type { TaskPatch } from './store/change.ts';
-import { lockClaimOfRun } from './store/create.ts';
 import { listMessages } from './store/message.ts';
 import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage } from './store/read.ts';
+import { taskNotFound } from './task-problems.ts';
 import { commentOf, messageOf, taskOf } from './view.ts';
 
 export { TaskCreation } from './creation.ts';
-export { beginDeletion, deleteTask, finishDeletion } from './deletion.ts';
+export { Deletion } from './deletion.ts';
+export { Erasure } from './erasure.ts';
 export {
   addCounts,
   type Family,
   type FamilyChange,
+  familyOf,
   lockFamily,
   NO_CHANGE,
   NO_FAMILY,
@@ -37,11 +42,11 @@ export { settleDelegations } from './join/settle.ts';
 export { Linking } from './linking.ts';
 export {
   eventTextOf,
-  illegalTransition,
   type OperationParts,
   TaskOperation,
-  taskNotFound,
+  type TasksWrite,
 } from './operation.ts';
+export { MARKED, markReviewerOf, type ReviewerMark } from './reviewer-mark.ts';
 export { Scheduler } from './scheduler.ts';
 export { decideEnd, type End, isSatisfied, mayMove, UNTYPED, type Verdict } from './state.ts';
 export {
@@ -51,6 +56,7 @@ export {
   moveTasks,
   reviewOf,
   type TaskAfter,
+  type TaskMove,
 } from './store/change.ts';
 export {
   countChildren,
@@ -70,6 +76,7 @@ export {
   tellMessages,
 } from './store/message.ts';
 export {
+  findByExternalRefs,
   findTasks,
   listNewestComments,
   listTaskIds,
@@ -77,8 +84,10 @@ export {
   type PagePosition,
   type TaskDetailValues,
   type TaskRow,
+  type ToldCommentRow,
   taskDetailColumns,
 } from './store/read.ts';
+export { illegalTransition, taskNotFound } from './task-problems.ts';
 export { commentOf, originOf, taskOf } from './view.ts';
 export { waitingLaneOf } from './waiting-lane.ts';
 
@@ -88,7 +97,11 @@ interface TaskServiceParts {
   readonly sql: Sql;
   readonly wake: Wake;
   readonly ids: IdSource;
+  readonly erasure: Erasure;
 }
+
+/** Of erasing a long history in one request: below what the clients of ours wait for an answer, which then ask again. */
+const ERASURE_MS_MAX = 6000;
 
 /** Of the messages a task ever got, all that anyone reads; open ones are a hundred at most, so the newest hold them all but for a flood. */
 const MESSAGES_LISTED_MAX = 500;
@@ -122,7 +135,7 @@ export class TaskService {
   async resolveToRead(caller: Principal, board: BoardRef, reference: string): Promise<Uuid> {
     const { sql } = this.#parts;
     return caller.kind === 'claim'
-      ? withinDeadline(findParent(sql, caller, board, reference))
+      ? withinDeadline(findNamedTask(sql, caller, board, reference))
       : this.resolve(caller, board, reference);
   }
 
@@ -176,15 +189,39 @@ export class TaskService {
     return task;
   }
 
+  /** @param lane null: no lane's, or for work under review, people's. */
+  async assign(
+    caller: Principal,
+    board: BoardRef,
+    reference: string,
+    { lane, reason }: { readonly lane: string | null; readonly reason: string | null },
+  ): Promise<Task> {
+    const task = await transaction(this.#parts.sql, async (tx) => {
+      const id = await this.resolve(caller, board, reference, tx);
+      const mark = await markReviewerOf(tx, board.id, [id], lane);
+      const operation = await this.#begin(tx, caller, board, reference);
+      await operation.assign(lane, reason, mark);
+      return operation.result();
+    });
+    this.#onCommitted(board, false);
+    return task;
+  }
+
   /** What was written about it is gone afterwards, in the log as well. */
   async delete(caller: Principal, board: BoardRef, reference: string): Promise<void> {
-    const { sql, ids } = this.#parts;
+    const { sql, ids, erasure } = this.#parts;
+    const actor = actorOf(caller);
+    const id = await this.resolve(caller, board, reference);
+    const deadlineMs = performance.now() + ERASURE_MS_MAX;
+    if (!(await erasure.prepare({ board, actor, patienceMs: null, deadlineMs }, [id]))) throw notErasedYet();
     await transaction(sql, async (tx) => {
-      const id = await this.resolve(caller, board, reference, tx);
-      const seq = await beginDeletion(tx, board.id);
-      const parts = { tx, board, actor: actorOf(caller), ids };
-      if (!(await deleteTask(parts, id, null))) throw taskNotFound(reference);
-      await finishDeletion(tx, board.id, seq, [id]);
+      await pinPlans(tx);
+      const deletion = await Deletion.begin(tx, board.id, (one) => erasure.afterSeqOf(one));
+      const change = await deletion.decide({ tx, board, actor, ids }, id, null);
+      if (change === null) throw taskNotFound(reference);
+      await deletion.erase();
+      await appendChange(tx, board.id, change);
+      await deletion.finish();
     });
     this.#onCommitted(board, false);
   }
@@ -213,15 +250,7 @@ export class TaskService {
     body: string,
   ): Promise<Comment> {
     const operation = await this.#begin(tx, caller, board, reference);
-    if (caller.kind === 'claim') {
-      const task = parseId('task', caller.taskId);
-      const run = parseId('run', caller.runId);
-      if (task === null || run === null || !(await lockClaimOfRun(tx, board.id, task, run))) {
-        throw new ProblemError('claim_lost', 'The claim of this token is over.', {
-          extensions: { reason: 'ended' },
-        });
-      }
-    }
+    if (caller.kind === 'claim') await lockOwnClaim(tx, board, caller);
     const { id, at } = await operation.comment(body);
     return { id: formatId('cmt', id), body, author: actorOf(caller), at };
   }
@@ -283,6 +312,15 @@ function tooExpensive({ filter, order }: TaskPage, cause: unknown): ProblemError
     'invalid_request',
     'Finding these tasks takes longer than a list may take: narrow it, best by lane and status, or read the snapshot or the log instead.',
     { errors, cause },
+  );
+}
+
+/** What is done stays done, so that asking again goes on with it. */
+function notErasedYet(): ProblemError {
+  return new ProblemError(
+    'database_unavailable',
+    'So much was written about this task that erasing it takes longer than one request: part of it is done, ask again for the rest.',
+    { headers: { 'Retry-After': '1' } },
   );
 }
 

@@ -40,8 +40,8 @@ const unheld = (status: TaskStatus): Exits => ({
   archive: ['archived'],
 });
 
-/** A failed attempt: retried after a pause, given up, or no longer wanted. A reviewer's attempt goes back to review. */
-const FAILED_EXITS: readonly TaskStatus[] = ['scheduled', 'blocked', 'review', 'cancelled'];
+/** A failed attempt: retried after a pause (in the phase it was in: startOf), given up, or no longer wanted. */
+const FAILED_EXITS: readonly TaskStatus[] = ['scheduled', 'blocked', 'cancelled'];
 
 /** Nothing stands before the task any more but its parents, or its reviewer when the work itself has been handed over. */
 const STARTS = ['ready', 'todo', 'review'] as const satisfies readonly TaskStatus[];
@@ -59,7 +59,7 @@ export const TRANSITIONS: Readonly<Record<TaskStatus, Exits>> = {
     block: ['blocked', 'todo', 'ready', 'triage', 'cancelled'],
     release: ['ready', 'todo', 'scheduled', 'review', 'cancelled'],
     fail: FAILED_EXITS,
-    crash: FAILED_EXITS,
+    crash: [...FAILED_EXITS, 'review'],
     time_out: FAILED_EXITS,
     reclaim: ['ready', 'todo', 'review', 'cancelled'],
     cancel: ['running', 'cancelled'],
@@ -270,13 +270,16 @@ function countFailure(
   };
 }
 
-/** A reviewer's task waits in review for another reviewer: the work itself has not failed. */
+/**
+ * Pauses, or whoever fails at once would be given the task again at once: a reviewer, too. Pinned by the domain: a reviewer that crashed is
+ * the exception, its review waits for the next one; so nobody fails faster than leases lapse, and the breaker counts.
+ */
 function retry(held: Held, outcome: Outcome, delaySeconds: number): Verdict {
-  const isReview = held.claimedFrom === 'review';
+  const isBackAtOnce = held.claimedFrom === 'review' && outcome === 'crashed';
   return {
-    status: isReview ? 'review' : 'scheduled',
+    status: isBackAtOnce ? 'review' : 'scheduled',
     outcome,
-    delaySeconds: isReview ? null : delaySeconds,
+    delaySeconds: isBackAtOnce ? null : delaySeconds,
     consecutiveFailures: held.consecutiveFailures,
     protocolViolations: 0,
     blocked: null,

@@ -40,6 +40,12 @@ export async function findSupervisors(clusterDir: string): Promise<number[]> {
   return all.filter(({ command }) => command.includes('lanekeeper-supervisor')).map(({ pid }) => pid);
 }
 
+/** Linux only. */
+export async function listChildren(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'ascii').catch(() => '');
+  return text.split(' ').filter(Boolean).map(Number);
+}
+
 interface FoundProcess extends DatabaseProcess {
   readonly workingDirectory: string;
 }

@@ -24,7 +24,10 @@ import {
   isPostmasterOf,
 } from '../../../../src/server/db/embedded/process-identity.ts';
 import { runToCompletion } from '../../../../src/server/db/embedded/run-to-completion.ts';
-import { sayLeftOut } from './test-bench.ts';
+import { runSupervised } from '../../../../src/server/db/embedded/supervised-process.ts';
+import { listChildren } from './database-processes.ts';
+import { killIfThere, sayLeftOut } from './test-bench.ts';
+import { waitFor } from './wait-for.ts';
 
 let directory: string;
 
@@ -161,6 +164,37 @@ describe('a program under supervision', () => {
     expect((await result).kind).toBe('failed');
     expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
+
+  // The supervisor ends with the program and must not take its guard away while that still kills the children; a hundred make this
+  // moment as long as a busy machine does.
+  it.runIf(process.platform === 'linux')(
+    'is ended with all of its children, even when they act on nothing but SIGKILL',
+    async () => {
+      const supervised = runSupervised({
+        file: '/bin/sh',
+        arguments: ['-c', 'trap "" INT QUIT; for i in $(seq 100); do sleep 600 & done; wait'],
+        runAs: null,
+        output: 'pipe',
+      });
+      const children: number[] = [];
+      try {
+        const pid = await supervised.pid;
+        await waitFor('a hundred children', 10_000, async () => {
+          children.splice(0, children.length, ...(await listChildren(pid ?? 0)));
+          return children.length === 100 ? true : { notYet: String(children.length) };
+        });
+        supervised.stop();
+        expect(await supervised.exited).toEqual({ code: null, signal: 'SIGKILL' });
+        await waitFor('the children to end', 1_000, async () => {
+          const identities = await Promise.all(children.map(identifyProcess));
+          const left = identities.filter((identity) => identity !== null && !identity.isZombie);
+          return left.length === 0 ? true : { notYet: `${left.length} left` };
+        });
+      } finally {
+        for (const child of children) killIfThere(child);
+      }
+    },
+  );
 
   it('is not started in vain: a program that does not exist says so', async () => {
     const result = await runToCompletion({ ...shell, file: join(directory, 'missing'), arguments: [] });

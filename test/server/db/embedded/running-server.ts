@@ -5,6 +5,7 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import type { RunAs } from '../../../../src/server/db/embedded/account.ts';
 import { spawnIdentity } from '../../../../src/server/db/embedded/account.ts';
@@ -125,8 +126,17 @@ export class RunningServer {
   }
 
   async ended(): Promise<void> {
-    if (this.process.exitCode === null && this.process.signalCode === null) {
-      await once(this.process, 'exit');
+    if (this.process.exitCode !== null || this.process.signalCode !== null) {
+      return;
+    }
+    const patience = new AbortController();
+    const isOver = await Promise.race([
+      once(this.process, 'exit').then(() => true),
+      delay(EVENT_DEADLINE_MILLIS, false, { signal: patience.signal }),
+    ]);
+    patience.abort();
+    if (!isOver) {
+      throw new Error(`the server did not end, but ${JSON.stringify(this.#events)} ${this.#errors}`);
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import { chown, mkdir, readdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 
 import type { RunAs } from '../../../../src/server/db/embedded/account.ts';
@@ -108,14 +109,39 @@ export class TestBench {
   }
 }
 
+/** As long as a server may take to say anything. A test that hangs should say where. */
+const QUERY_DEADLINE_MILLIS = 30_000;
+
 /** One query on a connection of its own. */
 export async function query(url: string, text: string): Promise<readonly Record<string, unknown>[]> {
   // Without fetch_types: that query of the driver's own is rejected with nobody listening when Postgres is killed.
   const sql = postgres(url, { max: 1, connect_timeout: 5, fetch_types: false });
+  const patience = new AbortController();
   try {
-    return await sql.unsafe(text);
+    const rows = await Promise.race([
+      sql.unsafe(text),
+      delay(QUERY_DEADLINE_MILLIS, null, { signal: patience.signal }),
+    ]);
+    if (rows === null) {
+      throw new UnansweredQuery(text);
+    }
+    return rows;
   } finally {
+    patience.abort();
     await sql.end({ timeout: 1 });
+  }
+}
+
+/** Occupies a process of the database until that is gone, which the client must see. */
+export async function sleepInDatabase(url: string): Promise<void> {
+  await query(url, 'SELECT pg_sleep(600)').catch((error: unknown) => {
+    if (error instanceof UnansweredQuery) throw error;
+  });
+}
+
+class UnansweredQuery extends Error {
+  constructor(text: string) {
+    super(`neither an answer nor an error within ${QUERY_DEADLINE_MILLIS} ms: ${text}`);
   }
 }
 

@@ -139,6 +139,20 @@ test('a lane that is paused, of people or only watches is not missed; one whose 
   });
 });
 
+test('a stranded task is told to be served in the way of its lane', async () => {
+  const board = await makeBoard(servers.first);
+  await board.lane('spawned', { kind: 'spawn' });
+  await board.lane('kept');
+  for (const [seconds, lane] of ['spawned', 'kept'].entries())
+    await strand(board, await board.task(lane), 400 - seconds);
+  const { attention } = await look(board);
+  const stranded = attention.filter(({ code }) => code === 'stranded');
+  expect(stranded.map(({ task, actions }) => [task?.lane, ...actions])).toEqual([
+    ['spawned', 'dispatch', 'assign', 'cancel'],
+    ['kept', 'work', 'assign', 'cancel'],
+  ]);
+});
+
 test('no more is shown than a page, the oldest of it, and it says so', async () => {
   const board = await makeBoard(servers.first);
   const tasks = await board.tasks('work', 201, { status: 'triage' });

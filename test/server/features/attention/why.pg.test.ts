@@ -168,6 +168,41 @@ describe('a task that waits', () => {
     expect(await codesOf(board, lane)).toEqual(['in_review', 'lane_offline']);
   });
 
+  test('for its review by its own lane is told who may not have it, and one whose reviewer failed, until when it waits', async () => {
+    const board = await newBoard();
+    const task = await board.task('work');
+    const review = { review: true, reviewer: 'work' };
+    const ended = await endClaim(
+      board.server,
+      await board.claim('work', { worker: 'ann' }),
+      'complete',
+      review,
+    );
+    expectStatus(ended, 200);
+    const [reason] = await why(board, task);
+    expect(reason).toMatchObject({
+      code: 'in_review',
+      detail: expect.stringContaining('another worker than ann'),
+    });
+    const refused = await board.claims('work', { worker: 'ann', task_id: task.id });
+    expect(refused.body).toMatchObject({ code: 'task_not_claimable', reasons: [reason] });
+    const claim = await board.claim('work', { worker: 'bob' });
+    const limited = { error: 'too many', kind: 'rate_limited' };
+    expectStatus(await endClaim(board.server, claim, 'fail', limited), 200);
+    expect(await why(board, task)).toMatchObject([{ code: 'cooling_down', until_at: expect.any(String) }]);
+  });
+
+  test('that was sent to people for review is not told that it has no lane, wherever it waits before', async () => {
+    const board = await newBoard();
+    const task = await board.task('work');
+    const review = { review: true, reviewer: 'work' };
+    await endClaim(board.server, await board.claim('work', { worker: 'ann' }), 'complete', review);
+    const claim = await board.claim('work', { worker: 'bob' });
+    expectStatus(await endClaim(board.server, claim, 'block', { reason: 'whom to ask?' }), 200);
+    expectStatus(await board.operate(task.id, 'assign', { lane: null }), 200);
+    expect(await codesOf(board, task)).toEqual(['blocked']);
+  });
+
   test('for nothing any more has finished', async () => {
     const board = await newBoard();
     const tasks = await board.tasks('work', 3);

@@ -291,6 +291,25 @@ describe('an operation', () => {
     expect((await ask(board, { action: 'archive', ids }, { headers })).code).toBe('idempotency_mismatch');
   });
 
+  test('is shown again although what it was found by is gone', async () => {
+    const [board] = await newBoard();
+    const parent = await board.task('work');
+    await board.task('work', { parents: [parent.id] });
+    const body = { action: 'archive', filter: { parent: parent.id } };
+    const headers = { 'Idempotency-Key': 'found-by-parent' };
+    const first = await make(board, { ...body, filter: { parent: 'nightly' } }, { headers }).catch(
+      () => null,
+    );
+    expect(first).toBeNull();
+    await board.call('PATCH', `/tasks/${parent.id}`, { body: { external_ref: 'nightly' } });
+    const named = { ...body, filter: { parent: 'nightly' } };
+    const made = await make(board, named, { headers });
+    await done(board, made);
+    expectStatus(await board.call('DELETE', `/tasks/${parent.id}`), 204);
+    expect((await make(board, named, { headers })).id).toBe(made.id);
+    expect((await ask(board, named)).code).toBe('not_found');
+  });
+
   test('is known on its own board alone', async () => {
     const [board] = await newBoard();
     const [other] = await newBoard();

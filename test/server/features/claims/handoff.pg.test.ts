@@ -1,10 +1,12 @@
 /** What a worker is told about a task: with the claim, and as text for whoever asks; and what its token lets it see around it. */
 import { afterEach, describe, expect, test } from 'vitest';
+import { taskDocument } from '../../../../src/cli/worker/task-document.ts';
 import type { Claim, Handoff } from '../../../../src/contract/claims.ts';
 import type { Task } from '../../../../src/contract/tasks.ts';
 import { handoffText } from '../../../../src/server/features/claims/handoff-text.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
+import { openWorker } from '../../../fixtures/push-worker.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
 const servers = useTwoServers();
@@ -64,6 +66,55 @@ describe('the text of a task', () => {
       '> hurry',
     ])
       expect(held).toContain(part);
+  });
+
+  test('is the same whichever way the task is handed over', async () => {
+    const board = await newBoard();
+    await board.lane('pushed', { claim_mode: 'push' });
+    const parent = await finished(board, { title: 'wood' });
+    const withPast = async (): Promise<Task> => {
+      const task = await board.task('work', {
+        body: 'carefully',
+        payload: { legs: 4 },
+        parents: [parent.id],
+      });
+      const first = (await board.claims('work', { task_id: task.id })).body.claims[0];
+      await end(board, first, 'heartbeat', { checkpoint: { legs: 2, long: 'l'.repeat(9000) } });
+      await end(board, first, 'fail', { error: 'e'.repeat(4000), metadata: { long: 'l'.repeat(9000) } });
+      expectStatus(
+        await board.call('POST', `/tasks/${task.id}/comments`, { body: { body: 'ö'.repeat(5000) } }),
+        201,
+      );
+      expectStatus(await board.operate(task.id, 'steer', { message: 'hurry' }), 201);
+      expectStatus(await board.operate(task.id, 'promote'), 200);
+      return task;
+    };
+    const expectSame = async (claim: Omit<Claim, 'token'>): Promise<void> => {
+      const text = handoffText(await board.read(claim.task.id), claim.handoff);
+      expect(await contextOf(board, claim.task.id)).toBe(text);
+      // What a process is given on its standard input.
+      const { handoff, ...task } = JSON.parse(taskDocument({ ...claim, token: '' }));
+      expect(handoffText(task, handoff)).toBe(text);
+    };
+
+    const { id } = await withPast();
+    const headers = { 'Idempotency-Key': `of-${id}` };
+    const claim = expectStatus(await board.claims('work', { worker: 'ann' }, { headers }), 200).body
+      .claims[0];
+    await expectSame(claim);
+    const again = expectStatus(await board.claims('work', { worker: 'ann' }, { headers }), 200).body
+      .claims[0];
+    expect(again.handoff).toEqual(claim.handoff);
+    const body = { mode: 'adopt', worker: 'bob' };
+    const taken = expectStatus(await board.call('POST', '/lanes/work/takeover', { body }), 200).body
+      .claims[0];
+    expect(taken.attempt).toBe(3);
+    await expectSame(taken);
+
+    expectStatus(await board.operate((await withPast()).id, 'assign', { lane: 'pushed' }), 200);
+    const worker = await openWorker(board, { lane: 'pushed' });
+    await worker.credit(1);
+    await expectSame(await worker.claim());
   });
 
   test('claims nothing, and tells nobody that its messages were heard', async () => {
@@ -145,6 +196,56 @@ describe('a handoff', () => {
     const text = await contextOf(board, id);
     const leftOut = text.slice(text.indexOf('## Left out here'));
     for (const name of ['payload', ...handoff.truncated]) expect(leftOut).toContain(`\n- ${name}: `);
+  });
+});
+
+describe('where the work stands', () => {
+  test('and what the review asked for is handed over after any night of attempts that came to nothing', async () => {
+    const board = await newBoard();
+    const { id } = await board.task('work', { max_failures: 1000 });
+    const work = await board.claim('work', { worker: 'ann' });
+    await end(board, work, 'heartbeat', { checkpoint: { legs: 2 } });
+    await end(board, work, 'complete', { summary: 'the work', review: true, reviewer: 'review' });
+    const review = await board.claim('review', { worker: 'bob' });
+    await end(board, review, 'request-changes', { reason: 'a leg is missing' });
+    for (let number = 0; number < 12; number += 1)
+      await end(board, await board.claim('work', { worker: 'ann' }), 'release', { reason: 'not now' });
+
+    const { handoff } = await board.claim('work', { worker: 'ann' });
+    expect(handoff.attempts.map((attempt) => attempt.attempt)).toEqual([
+      1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+    ]);
+    expect(handoff.attempts[0]?.checkpoint).toEqual({ legs: 2 });
+    expect([handoff.review, handoff.truncated]).toEqual(['a leg is missing', ['attempts']]);
+    expect(await contextOf(board, id)).toContain('## What the review asks for\n\n> a leg is missing\n');
+  });
+});
+
+describe('an answer', () => {
+  test('that hands many tasks over is no longer than a request may be, and says what it left out', async () => {
+    const board = await newBoard();
+    const completion = { summary: 's'.repeat(4096), result: 'r'.repeat(8000) };
+    const made = await board.tasks('review', 50);
+    for (const answer of await Promise.all(made.map(({ id }) => board.operate(id, 'complete', completion))))
+      expectStatus(answer, 200);
+    const parents = made.map(({ id }) => id);
+    const children = await board.tasks('work', 100, { parents });
+    const { claims } = expectStatus(await board.claims('work', { max: 100 }), 200).body as {
+      claims: Claim[];
+    };
+    expect(claims.map(({ task }) => task.id)).toEqual(children.map(({ id }) => id));
+    expect(JSON.stringify(claims.map(({ handoff }) => handoff)).length).toBeLessThan(8 * 1024 * 1024);
+    for (const { handoff } of claims) {
+      expect(handoff.truncated).toEqual(['parents']);
+      expect(handoff.parents.map((parent) => parent.task_id)).toEqual(
+        parents.slice(0, handoff.parents.length),
+      );
+      expect(handoff.parents[0]).toMatchObject(completion);
+    }
+    // Whoever has it to himself is told more, and still not without a bound.
+    const text = await contextOf(board, children[0]?.id ?? '');
+    expect(text.length).toBeGreaterThan(256 * 1024);
+    expect(text.length).toBeLessThan(512 * 1024);
   });
 });
 

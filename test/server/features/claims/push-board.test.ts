@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../../../src/contract/events.ts';
-import type { ClaimedTasks } from '../../../../src/server/features/claims/claiming/claiming.ts';
+import type { ClaimedTasks } from '../../../../src/server/features/claims/claiming/slot-plan.ts';
 import { PushBoard } from '../../../../src/server/features/claims/push/push-board.ts';
 import type { Offer } from '../../../../src/server/features/claims/push/push-lane.ts';
 import type { BoardFeeds, Follower } from '../../../../src/server/features/watch/service.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { EmptyClaimReason } from '../../../../src/contract/statuses.ts';
-import type { ClaimedTasks } from '../../../../src/server/features/claims/claiming/claiming.ts';
+import type { ClaimedTasks } from '../../../../src/server/features/claims/claiming/slot-plan.ts';
 import { type Offer, PushLane } from '../../../../src/server/features/claims/push/push-lane.ts';
 import { ProblemError } from '../../../../src/server/kernel/problem-error.ts';
 

@@ -4,6 +4,7 @@ import type { Claim } from '../../../../src/contract/claims.ts';
 import type { Task } from '../../../../src/contract/tasks.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
+import { only } from '../../../fixtures/eventually.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
 const servers = useTwoServers();
@@ -100,6 +101,70 @@ describe('work that is handed over for review', () => {
     await end(board, claim, 'complete');
   });
 
+  test('is given to a worker of that name on another lane, who is another one', async () => {
+    const [board] = await newBoard();
+    const { id } = await handedOver(board);
+    const claim = await board.claim('review', { worker: 'ann' });
+    expect(claim.task.id).toBe(id);
+    await end(board, claim, 'complete');
+  });
+
+  test('by workers without a name, known by their key, may be reviewed with that key on another lane and not on its own', async () => {
+    const [board] = await newBoard();
+    for (const reviewer of ['work', 'review']) {
+      const { id } = await board.task('work');
+      await end(board, await board.claim('work'), 'complete', { review: true, reviewer });
+      expect((await board.claims('work')).body.claims).toEqual([]);
+      const claim = await board.claim(reviewer, reviewer === 'work' ? { worker: 'somebody' } : {});
+      expect(claim.task.id).toBe(id);
+      await end(board, claim, 'complete');
+    }
+  });
+
+  test('may be handed on as it is by its reviewer; whoever puts a result of his own in its place may not review that', async () => {
+    const [board] = await newBoard();
+    const { id } = await handedOver(board, 'review');
+    const handOn = { review: true, reviewer: 'review' };
+    await end(board, await board.claim('review', { worker: 'bob' }), 'complete', {
+      ...handOn,
+      summary: 'fine',
+    });
+    expect(await board.read(id)).toMatchObject({ status: 'review', result: { lines: 3 } });
+    await end(board, await board.claim('review', { worker: 'bob' }), 'complete', { ...handOn, result: 4 });
+    expect(await board.read(id)).toMatchObject({ status: 'review', result: 4 });
+    expect((await board.claims('review', { worker: 'bob' })).body.claims).toEqual([]);
+    const { task } = await end(board, await board.claim('review', { worker: 'carl' }), 'request-changes', {
+      reason: 'three',
+    });
+    expect(task).toMatchObject({ status: 'ready', lane: 'review' });
+    expect((await board.claim('review', { worker: 'bob' })).handoff.review).toBe('three');
+  });
+
+  test.each([
+    ['error', { kind: 'error', retry_after_seconds: 1 }],
+    ['rate_limited', { kind: 'rate_limited', retry_after_seconds: 1 }],
+  ])(
+    'waits for a pause after its reviewer failed by %s, and then comes back to review by itself',
+    async (_, body) => {
+      const [board, elsewhere] = await newBoard();
+      const { id } = await handedOver(board);
+      const failed = await end(board, await board.claim('review', { worker: 'bob' }), 'fail', {
+        error: 'the model refuses',
+        ...body,
+      });
+      expect(failed.task).toMatchObject({ status: 'scheduled', lane: 'review', reviewer: 'review' });
+      const due = Date.parse(failed.task.run_at);
+      const claim = only(
+        expectStatus(await elsewhere.claims('review', { worker: 'bob' }, { waitSeconds: 20 }), 200).body
+          .claims as Claim[],
+      );
+      expect([claim.task.id, claim.attempt]).toEqual([id, 3]);
+      expect(Date.parse(claim.claimed_at)).toBeGreaterThanOrEqual(due);
+      const { task } = await end(board, claim, 'complete');
+      expect(task).toMatchObject({ status: 'done', lane: 'work', result: { lines: 3 } });
+    },
+  );
+
   test('without a reviewer waits for people, who accept it or send it back', async () => {
     const [board] = await newBoard();
     const first = await handedOver(board, null);
@@ -135,7 +200,7 @@ describe('work that is handed over for review', () => {
 
   test.each([
     ['release', {}],
-    ['fail', { error: 'reviewer broke' }],
+    ['fail', { error: 'reviewer broke', retry_after_seconds: 3600 }],
     ['block', { reason: 'whom to ask?' }],
     ['release', { delay_seconds: 3600 }],
   ])('keeps its phase when the reviewer ends by %s %j', async (verb, body) => {
@@ -158,6 +223,13 @@ describe('work that is handed over for review', () => {
     const { id } = await handedOver(board, null);
     expectStatus(await board.operate(id, 'assign', { lane: 'review' }), 200);
     expect((await board.claim('review', { worker: 'bob' })).task.id).toBe(id);
+  });
+
+  test('is not given to anybody any more once it is done', async () => {
+    const [board] = await newBoard();
+    const { id } = await handedOver(board, null);
+    expectStatus(await board.operate(id, 'accept'), 200);
+    expect((await board.operate(id, 'assign', { lane: 'review' })).code).toBe('illegal_transition');
   });
 
   test('lets what waits for it wait until it is accepted', async () => {

@@ -160,6 +160,30 @@ describe('a takeover by adoption', () => {
     for (const claim of adopted) expect((await endClaim(board.server, claim, 'heartbeat')).status).toBe(200);
   });
 
+  test("adopts reviews, but those of the new worker's own work wait for somebody else", async () => {
+    const [board] = await servers.board();
+    for (const name of ['work', 'other']) await board.lane(name);
+    const own: string[] = [];
+    for (const [lane, worker] of [
+      ['work', 'new'],
+      ['work', 'ann'],
+      ['other', 'new'],
+    ] as const) {
+      const { id } = await board.task(lane);
+      own.push(id);
+      const handOver = { review: true, reviewer: 'work' };
+      expectStatus(
+        await endClaim(board.server, await board.claim(lane, { worker }), 'complete', handOver),
+        200,
+      );
+    }
+    expectStatus(await board.claims('work', { worker: 'old', max: 3 }), 200);
+    const adopted = expectStatus(await takeOver(board, 'adopt'), 200).body.claims as Claim[];
+    expect(adopted.map((claim) => claim.task.id).sort()).toEqual(own.slice(1).sort());
+    expect((await board.read(own[0] ?? '')).status).toBe('review');
+    await auditBoard(servers.database.sql, board.name);
+  });
+
   test('of more claims than one transaction carries adopts what one answer carries, and releases the others', async () => {
     const [board] = await servers.board();
     await board.lane('work');

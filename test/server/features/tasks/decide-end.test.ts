@@ -242,10 +242,25 @@ describe('the end of a claim', () => {
 
   test('a task claimed from review goes back to review, not to ready', () => {
     const held: Held = { ...HELD, claimedFrom: 'review' };
-    for (const end of [ENDS.release, ENDS.fail, ENDS.crash, ENDS.time_out, fail({ kind: 'rate_limited' })])
+    for (const end of [ENDS.release, ENDS.crash])
       expect(decideEnd(held, end), end.verb).toMatchObject({ status: 'review', delaySeconds: null });
     expect(decideEnd({ ...held, consecutiveFailures: 1 }, ENDS.crash)).toMatchObject({ status: 'blocked' });
   });
+
+  test.each([
+    ['error', fail(), 0.5],
+    ['error with a pause of its own', fail({ retryAfterSeconds: 42 }), 42],
+    ['rate_limited', fail({ kind: 'rate_limited' }), 300],
+    ['rate_limited with a pause of its own', fail({ kind: 'rate_limited', retryAfterSeconds: 12 }), 12],
+    ['protocol_violation', fail({ kind: 'protocol_violation' }), 0.5],
+    ['time_out', ENDS.time_out, 0.5],
+  ])(
+    'a reviewer that fails by %s is not given the review again before the pause is over',
+    (_, end, delay) => {
+      const held: Held = { ...HELD, claimedFrom: 'review' };
+      expect(decideEnd(held, end, half)).toMatchObject({ status: 'scheduled', delaySeconds: delay });
+    },
+  );
 
   test('every verdict is a transition of the table with an outcome of the contract', () => {
     const ends = [...Object.values(ENDS), { verb: 'release', delaySeconds: 5 } as const];

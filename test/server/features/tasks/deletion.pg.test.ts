@@ -4,6 +4,7 @@ import type { Task } from '../../../../src/contract/tasks.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { eventually } from '../../../fixtures/eventually.ts';
+import { untilStanding } from '../../../fixtures/held-lock.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
 const servers = useTwoServers();
@@ -87,6 +88,27 @@ async function storied(board: TestBoard, word: string): Promise<Task> {
   return task;
 }
 
+/** Some more than ten portions of it. */
+const HISTORY_ROWS = 6000;
+
+/** As a long life leaves it: events and comments of a task that may not be claimed. */
+async function addHistory(board: TestBoard, task: Pick<Task, 'id'>, word: string): Promise<void> {
+  const { sql } = servers.database;
+  await sql`
+    WITH bumped AS (
+      UPDATE board_seq SET seq = seq + ${HISTORY_ROWS} WHERE board_id = (SELECT id FROM boards WHERE name = ${board.name}) RETURNING board_id, seq
+    ),
+    task AS (SELECT t.board_id, t.id FROM tasks t JOIN bumped USING (board_id) JOIN task_details d ON d.board_id = t.board_id AND d.task_id = t.id WHERE d.external_ref = ${word}),
+    remarks AS (
+      INSERT INTO comments (board_id, task_id, id, body, author_type, author_id)
+      SELECT board_id, id, gen_random_uuid(), ${word}, 'system', 'test' FROM task, generate_series(1, ${HISTORY_ROWS}::int)
+    )
+    INSERT INTO events (board_id, seq, kind, at, task_id, actor_type, actor_id, data)
+    SELECT board_id, bumped.seq - ${HISTORY_ROWS} + number, 'task.commented', now(), task.id, 'system', 'test', ${sql.json({ word })}
+    FROM bumped JOIN task USING (board_id), generate_series(1, ${HISTORY_ROWS}::int) AS number`;
+  expect((await board.call('GET', `/tasks/${task.id}/events`)).status).toBe(200);
+}
+
 test('nothing that was written about it is left in any table, and the log keeps its shape', async () => {
   const [board, elsewhere] = await newBoard();
   const word = 'Unrepeatable-7c1d';
@@ -150,6 +172,59 @@ test('an event that is written without the lock of the task while it is deleted 
   expect((await deleting.answer).status).toBe(204);
   expect((await board.events('&kinds=task.stranded')).map(({ data }) => data)).toEqual([{}]);
   expect(await tablesWith(word)).toEqual([]);
+});
+
+test('that it is stranded, written while it is deleted, neither stays behind nor waits for the deletion', async () => {
+  const [board] = await newBoard();
+  const { sql } = servers.database;
+  const task = await board.task('work');
+  const found = sql`SELECT b.id AS board_id, t.id AS task_id FROM tasks t JOIN boards b ON b.id = t.board_id WHERE b.name = ${board.name}`;
+  const [{ board_id: boardId, task_id: taskId } = {}] = await found;
+  // Of an earlier wait.
+  const known = sql`INSERT INTO stranded_tasks (board_id, task_id, ready_since) VALUES (${boardId}, ${taskId}, now() - interval '1 day')`;
+  await known;
+  const deleting = await sql.begin(async (tx) => {
+    await tx`SELECT FROM board_seq WHERE board_id = ${boardId} FOR NO KEY UPDATE`;
+    const answer = remove(board, task);
+    await untilStanding(sql, 'log.append', 'row');
+    await tx`SET LOCAL lock_timeout = '500ms'`;
+    await tx`
+      INSERT INTO stranded_tasks (board_id, task_id, ready_since) VALUES (${boardId}, ${taskId}, now())
+      ON CONFLICT (board_id, task_id) DO UPDATE SET ready_since = excluded.ready_since`;
+    return { answer };
+  });
+  expect((await deleting.answer).status).toBe(204);
+  expect([...(await sql`SELECT FROM stranded_tasks WHERE task_id = ${taskId}`)]).toEqual([]);
+});
+
+test('a history of any length is erased, in portions, also when the server stops in the middle of it', async () => {
+  const word = 'Unrepeatable-9f3a';
+  const [board, elsewhere] = await newBoard();
+  const { sql } = servers.database;
+  const task = await storied(board, word);
+  await addHistory(board, task, word);
+  const child = await board.task('work', { parents: [task.id] });
+  const keptWords = async (): Promise<number> =>
+    (await sql`SELECT count(*)::int AS kept FROM events WHERE data::text LIKE ${`%${word}%`}`)[0]?.['kept'];
+  const before = await keptWords();
+  expect(before).toBeGreaterThan(HISTORY_ROWS);
+  // Somebody holds one event of the middle, so a portion stands still there until it is given up.
+  await sql.begin(async (tx) => {
+    await tx`
+      SELECT FROM events WHERE seq = (SELECT max(seq) - ${HISTORY_ROWS / 2} FROM events WHERE data ->> 'word' = ${word}) AND data ->> 'word' = ${word} FOR UPDATE`;
+    const answer = remove(board, task);
+    const [pid] = await untilStanding(sql, 'tasks.erase_portion', 'row');
+    await sql`SELECT pg_terminate_backend(${pid ?? 0})`;
+    expect((await answer).status).toBe(503);
+  });
+  // What was erased stays erased; nobody can begin with what is left of it.
+  const left = await keptWords();
+  expect(left).toBeGreaterThan(0);
+  expect(left).toBeLessThan(before - 500);
+  expect((await board.read(task.id)).status).toBe('archived');
+  expectStatus(await remove(elsewhere, task), 204);
+  expect(await tablesWith(word)).toEqual([]);
+  expect((await board.read(child.id)).status).toBe('ready');
 });
 
 test('a task that somebody works on is not deleted; cancelled or reclaimed first, it is', async () => {

@@ -8,9 +8,9 @@ const TABLE: Readonly<Record<Verb, Readonly<Record<TaskStatus, string>>>> = {
   complete: { ...never(), running: 'done review' },
   block: { ...never(), running: 'blocked todo ready triage cancelled' },
   release: { ...never(), running: 'ready todo scheduled review cancelled' },
-  fail: { ...never(), running: 'scheduled blocked review cancelled' },
+  fail: { ...never(), running: 'scheduled blocked cancelled' },
   crash: { ...never(), running: 'scheduled blocked review cancelled' },
-  time_out: { ...never(), running: 'scheduled blocked review cancelled' },
+  time_out: { ...never(), running: 'scheduled blocked cancelled' },
   reclaim: { ...never(), running: 'ready todo review cancelled' },
   cancel: {
     triage: 'cancelled',

@@ -2,6 +2,7 @@
  * What on a board waits for a person. Reads the small indexes of rare statuses, the live claims and the list of stranded tasks: never the
  * backlog, never what is done. Of each kind no more rows than asked for, those of the oldest tasks.
  */
+import type { LaneKind } from '../../../../contract/lanes.ts';
 import type { BlockKind, TaskStatus } from '../../../../contract/statuses.ts';
 import type { Runner } from '../../../db/client.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
@@ -11,7 +12,6 @@ export interface HaltedTask {
   readonly status: 'blocked' | 'triage' | 'review';
   readonly since: string;
   readonly blocked_kind: BlockKind | null;
-  readonly blocked_reason: string | null;
   readonly reviewer: string | null;
   /** Under review by a lane, and not yet for too long. */
   readonly is_in_time: boolean;
@@ -24,10 +24,10 @@ export async function listHaltedTasks(
   reviewSeconds: number,
   perStatusMax: number,
 ): Promise<HaltedTask[]> {
-  const columns = sql`id, status, status_since, blocked_kind, blocked_reason, reviewer`;
+  const columns = sql`id, status, status_since, blocked_kind, reviewer`;
   return sql<HaltedTask[]>`
     /* attention.halted */
-    SELECT id, status, status_since AS since, blocked_kind, blocked_reason, reviewer,
+    SELECT id, status, status_since AS since, blocked_kind, reviewer,
       status = 'review' AND reviewer IS NOT NULL
         AND status_since > clock_timestamp() - make_interval(secs => ${reviewSeconds}) AS is_in_time
     FROM (
@@ -98,15 +98,21 @@ export interface NamedTask {
   readonly lane: string | null;
   readonly priority: number;
   readonly version: number;
+  readonly blocked_reason: string | null;
+  /** Null: it has no lane, or one that is not registered. */
+  readonly lane_kind: LaneKind | null;
 }
 
-/** By what people know them. */
+/** By what people know them. Only of those that are shown: reasons are long. */
 export async function nameTasks(sql: Runner, boardId: number, ids: readonly Uuid[]): Promise<NamedTask[]> {
   return sql<NamedTask[]>`
     /* attention.names */
-    SELECT task.*, detail.title FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+    SELECT task.*, detail.title, (
+      SELECT kind FROM lanes WHERE board_id = ${boardId} AND name = task.lane
+    ) AS lane_kind
+    FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
     CROSS JOIN LATERAL (
-      SELECT id, status, lane, priority, version FROM tasks WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0
+      SELECT id, status, lane, priority, version, blocked_reason FROM tasks WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0
     ) AS task
     CROSS JOIN LATERAL (
       SELECT title FROM task_details WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0

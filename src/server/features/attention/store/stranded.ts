@@ -183,6 +183,7 @@ export async function recordStranded(tx: Tx, boardId: number, waits: readonly Wa
 
 /**
  * Forgets tasks that have moved on since, of as many as asked for, in the order of their ids after this one. Null as the last: there are no more.
+ * Others write these rows while they have the counter row, so what they are at is left to the next time.
  */
 export async function forgetMoved(
   tx: Tx,
@@ -195,7 +196,7 @@ export async function forgetMoved(
     WITH page AS MATERIALIZED (
       SELECT task_id, ready_since FROM stranded_tasks
       WHERE board_id = ${boardId} AND (${afterId}::uuid IS NULL OR task_id > ${afterId}::uuid)
-      ORDER BY task_id LIMIT ${rowsMax} FOR UPDATE
+      ORDER BY task_id LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED
     ),
     moved AS MATERIALIZED (
       SELECT page.task_id FROM page WHERE (

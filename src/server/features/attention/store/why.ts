@@ -8,6 +8,10 @@ export interface WaitingTask {
   readonly status: TaskStatus;
   readonly lane: string | null;
   readonly reviewer: string | null;
+  /** Its work was handed over, and nobody has decided on it: wherever it stands, it goes back to review. */
+  readonly is_under_review: boolean;
+  readonly implementer_lane: string | null;
+  readonly implementer_worker: string | null;
   readonly unmet_parents: number;
   readonly run_at: string | null;
   readonly blocked_kind: BlockKind | null;
@@ -34,7 +38,8 @@ export async function readWaitingTasks(
     SELECT task.*, coalesce(failed.ended_at > task.status_since - make_interval(secs => ${SAME_END_SECONDS}), false) AS is_cooling_down
     FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
     CROSS JOIN LATERAL (
-      SELECT id, status, lane, reviewer, unmet_parents, run_at, blocked_kind, blocked_reason, status_since, attempt
+      SELECT id, status, lane, reviewer, result_attempt IS NOT NULL AS is_under_review, implementer_lane, implementer_worker, unmet_parents,
+        run_at, blocked_kind, blocked_reason, status_since, attempt
       FROM tasks WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0
     ) AS task
     LEFT JOIN LATERAL (

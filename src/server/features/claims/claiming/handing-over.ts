@@ -5,16 +5,11 @@ import { withinDeadline } from '../../../db/tx.ts';
 import { formatId, parseId, type Uuid } from '../../../kernel/ids.ts';
 import type { ClaimTokens } from '../../auth/service.ts';
 import type { BoardRef } from '../../boards/service.ts';
-import { listNewestComments, listParents, taskOf } from '../../tasks/service.ts';
+import { taskOf } from '../../tasks/service.ts';
 import type { Inbox } from '../steering/inbox.ts';
-import { type ClaimedRow, findLiveClaims, listNewestAttempts } from '../store/claim.ts';
-import {
-  EMPTY_HANDOFF,
-  HANDOFF_ATTEMPTS_MAX,
-  HANDOFF_COMMENTS_MAX,
-  HANDOFF_PARENTS_MAX,
-  handoffOf,
-} from '../view.ts';
+import { type ClaimedRow, findLiveClaims } from '../store/claim.ts';
+import { EMPTY_HANDOFF, handoffCapsOf, handoffOf } from '../view.ts';
+import { readPasts } from './pasts.ts';
 
 const HEARTBEATS_PER_LEASE = 3;
 
@@ -72,27 +67,16 @@ export class HandingOver {
       )
       .map((row) => row.id);
     if (withPast.length === 0) return new Map();
+    const caps = handoffCapsOf(withPast.length);
     const addressed = rows.filter((row) => row.message_count > 0);
     const listeners = addressed.map((row) => ({ taskId: row.id, runId: row.run_id }));
     const children = rows.filter((row) => row.parent_count > 0).map((row) => row.id);
-    const [parents, attempts, comments, messages] = await withinDeadline(
-      Promise.all([
-        children.length === 0 ? [] : listParents(this.#sql, board.id, children, HANDOFF_PARENTS_MAX + 1),
-        listNewestAttempts(this.#sql, board.id, withPast, HANDOFF_ATTEMPTS_MAX + 1),
-        listNewestComments(this.#sql, board.id, withPast, HANDOFF_COMMENTS_MAX + 1),
-        this.#inbox.handOver(board, listeners),
-      ]),
-    );
+    const [pasts, messages] = await Promise.all([
+      readPasts(this.#sql, board.id, { ids: withPast, children }, caps),
+      withinDeadline(this.#inbox.handOver(board, listeners, caps.messages)),
+    ]);
     return new Map(
-      withPast.map((id) => [
-        id,
-        handoffOf({
-          parents: parents.filter((row) => row.child_id === id),
-          attempts: attempts.filter((row) => row.task_id === id),
-          comments: comments.filter((row) => row.task_id === id),
-          messages: messages.get(id) ?? [],
-        }),
-      ]),
+      [...pasts].map(([id, past]) => [id, handoffOf({ ...past, messages: messages.get(id) ?? [] }, caps)]),
     );
   }
 

@@ -4,7 +4,7 @@ import { boardNotFound } from '../../auth/service.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import type { BoardFeeds, Follower } from '../../watch/service.ts';
 import { claimableOf } from '../claiming/claimable.ts';
-import type { ClaimedTasks } from '../claiming/claiming.ts';
+import type { ClaimedTasks } from '../claiming/slot-plan.ts';
 import { type Offer, PushLane } from './push-lane.ts';
 
 interface PushBoardParts {

@@ -7,7 +7,8 @@
 import { LIMITS } from '../../../../contract/constants.ts';
 import type { EmptyClaimReason } from '../../../../contract/statuses.ts';
 import { ProblemError } from '../../../kernel/problem-error.ts';
-import { type ClaimedTasks, GATHERED_TASKS_MAX } from '../claiming/claiming.ts';
+import { GATHERED_TASKS_MAX } from '../claiming/claiming.ts';
+import type { ClaimedTasks } from '../claiming/slot-plan.ts';
 import type { ClaimedRow } from '../store/claim.ts';
 
 /** The credits of one worker, and how it takes what they bring. */

@@ -2,7 +2,7 @@
 import { LIMITS } from '../../../../contract/constants.ts';
 import type { EndReply, HeartbeatBody, HeartbeatReply, Run } from '../../../../contract/runs.ts';
 import type { Outcome } from '../../../../contract/statuses.ts';
-import type { Runner, Sql, Tx } from '../../../db/client.ts';
+import type { Sql, Tx } from '../../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../../db/event-log.ts';
 import { isConflict, isDatabaseAway, isStaleDecision } from '../../../db/failures.ts';
 import { retriedStatement, transaction, withinDeadline } from '../../../db/tx.ts';
@@ -13,11 +13,9 @@ import { ProblemError } from '../../../kernel/problem-error.ts';
 import type { ClaimTokens } from '../../auth/service.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import type { PresenceTracker } from '../../lanes/service.ts';
-import { findTasks, lockFamily, type TaskRow, type ToldRow, taskOf } from '../../tasks/service.ts';
-import { settleEndings } from '../settle.ts';
+import { type ToldRow, taskOf } from '../../tasks/service.ts';
 import type { Inbox } from '../steering/inbox.ts';
 import { type CompletedRow, type Completion, completeRuns } from '../store/complete.ts';
-import { type HeldRow, lockHolds, markReviewers } from '../store/end.ts';
 import {
   type Beat,
   type BeatRow,
@@ -31,6 +29,7 @@ import { findRunEnds, findRuns, listTaskRuns, type RunRow } from '../store/run.t
 import { runOf, toldMessageOf } from '../view.ts';
 import { type JoinedBeats, roundsOf } from './beat-rounds.ts';
 import { claimLost } from './claim-lost.ts';
+import { endUnderLocks, firstOfEachRun, isPlainCompletion, portionsOf } from './run-ends.ts';
 import { actorOfHold, type RunBeat, type RunEnd } from './run-operation.ts';
 
 interface RunningParts {
@@ -121,15 +120,17 @@ export class Running {
     ).map((row) => runOf(board, row));
   }
 
-  /** Completions go first, all in one statement; what is left is decided one by one under its locks. */
+  /** Completions go first, all in one statement; what is left is decided one by one under its locks, a portion at a time. */
   async #endGathered(board: BoardRef, ends: readonly RunEnd[]): Promise<Settled<EndReply>[]> {
     const results = new Map<RunEnd, Settled<EndReply>>();
     const completions = firstOfEachRun(ends.filter(isPlainCompletion));
     if (completions.length > 0) await this.#complete(board, completions, results);
     const rest = ends.filter((end) => !results.has(end));
     if (rest.length > 0) {
-      const settled = await transaction(this.#parts.hot, (tx) => endUnderLocks(tx, board, rest));
-      for (const [end, result] of settled) results.set(end, result);
+      for (const portion of await portionsOf(this.#parts.hot, board, rest)) {
+        const settled = await transaction(this.#parts.hot, (tx) => endUnderLocks(tx, board, portion));
+        for (const [end, result] of settled) results.set(end, result);
+      }
     }
     for (const result of results.values())
       if (result.ok && result.value.run.outcome) this.#parts.onEnded(result.value.run.outcome);
@@ -254,102 +255,6 @@ export class Running {
     const token = this.#parts.tokens.sign({ ...beat.claim, maxRuntimeSeconds: row.runtime_seconds });
     return { ...reply, token };
   }
-}
-
-/**
- * In task order, so that two batches lock alike; a second operation of a run waits for the slower path. Not the first of each
- * task: a stale worker's operation on it must not stand in the way of the holder's.
- */
-function firstOfEachRun<T extends { readonly taskId: Uuid; readonly runId: Uuid }>(
-  operations: readonly T[],
-): T[] {
-  const first = new Map<Uuid, T>();
-  for (const operation of operations) if (!first.has(operation.runId)) first.set(operation.runId, operation);
-  return [...first.values()].sort((left, right) => (left.taskId < right.taskId ? -1 : 1));
-}
-
-/** Nothing but done: most ends are, and need not be decided. */
-function isPlainCompletion({ end }: RunEnd): boolean {
-  return end.verb === 'complete' && !end.isForReview;
-}
-
-function reviewerOf({ end }: RunEnd): string[] {
-  return end.verb === 'complete' && end.isForReview && end.reviewer ? [end.reviewer] : [];
-}
-
-/** Only a reviewer may send work back. */
-function isOfNoReview({ end }: RunEnd, held: HeldRow | undefined): boolean {
-  return end.verb === 'request_changes' && held !== undefined && held.claimed_from !== 'review';
-}
-
-async function endUnderLocks(
-  tx: Tx,
-  board: BoardRef,
-  ends: readonly RunEnd[],
-): Promise<Map<RunEnd, Settled<EndReply>>> {
-  const distinct = firstOfEachRun(ends);
-  const isNewReviewer = await markReviewers(tx, board.id, distinct.flatMap(reviewerOf));
-  // Locked together with those that wait for them, in the order of all tasks.
-  const completing = distinct.filter((end) => end.end.verb === 'complete');
-  const family = await lockFamily(
-    tx,
-    board.id,
-    completing.map((end) => end.taskId),
-    distinct.map((end) => end.taskId),
-  );
-  const held = new Map((await lockHolds(tx, board.id, distinct)).map((row) => [row.run_id, row]));
-  const winning = distinct.flatMap((end) => {
-    const row = held.get(end.runId);
-    return row === undefined || isOfNoReview(end, row)
-      ? []
-      : [{ ...end, held: row, evidence: null, request: end }];
-  });
-  await settleEndings(tx, board.id, winning, { family, isConfigChange: isNewReviewer });
-  const winners = new Set(winning.map(({ request }) => request));
-  const { runs, tasks } = await readReplies(tx, board, ends);
-  return new Map(
-    ends.map((end): [RunEnd, Settled<EndReply>] => {
-      if (isOfNoReview(end, held.get(end.runId))) return [end, { ok: false, error: noReview() }];
-      const run = runs.get(end.runId);
-      const task = tasks.get(end.taskId);
-      const isAnswered = run !== undefined && task !== undefined && (winners.has(end) || isSameEnd(run, end));
-      if (isAnswered)
-        return [end, { ok: true, value: { task: taskOf(board, task), run: runOf(board, run) } }];
-      return [end, { ok: false, error: claimLost(board, run) }];
-    }),
-  );
-}
-
-/** The same end with the same body gets the same answer again. */
-function isSameEnd(run: RunRow, end: RunEnd): boolean {
-  return (
-    run.attempt === end.attempt &&
-    run.outcome !== null &&
-    run.end_fingerprint !== null &&
-    run.end_fingerprint === end.fingerprint
-  );
-}
-
-async function readReplies(
-  runner: Runner,
-  board: BoardRef,
-  ends: readonly RunEnd[],
-): Promise<{ runs: Map<Uuid, RunRow>; tasks: Map<Uuid, TaskRow> }> {
-  const runs = await findRuns(
-    runner,
-    board.id,
-    ends.map((end) => end.runId),
-  );
-  const tasks = await findTasks(runner, board.id, [...new Set(ends.map((end) => end.taskId))]);
-  return { runs, tasks: new Map(tasks.map((task) => [task.id, task])) };
-}
-
-function noReview(): ProblemError {
-  const detail =
-    'This claim was not taken from review: there is nothing to send back. Complete, block, release or fail it.';
-  return new ProblemError('illegal_transition', detail, {
-    extensions: { status_before: 'running', status_after: 'ready' },
-  });
 }
 
 function tooManyBeats(): ProblemError {

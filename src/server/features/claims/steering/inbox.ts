@@ -33,12 +33,12 @@ export class Inbox {
 
   /** What is open for these runs, by task, and from now on delivered. */
   tell(board: BoardRef, listeners: readonly Listener[]): Promise<Told> {
-    return this.#tell(board, listeners, false);
+    return this.#tell(board, listeners, { perTaskMax: LIMITS.messagesMax });
   }
 
-  /** The same for runs that have just been claimed. */
-  handOver(board: BoardRef, listeners: readonly Listener[]): Promise<Told> {
-    return this.#tell(board, listeners, true);
+  /** The same for runs that have just been claimed; what is too much for now their heartbeats are told. */
+  handOver(board: BoardRef, listeners: readonly Listener[], perTaskMax: number): Promise<Told> {
+    return this.#tell(board, listeners, { perTaskMax, isHandoff: true });
   }
 
   /**
@@ -60,9 +60,12 @@ export class Inbox {
     throw claimLost(board, runs.get(hold.runId));
   }
 
-  async #tell(board: BoardRef, listeners: readonly Listener[], isHandoff: boolean): Promise<Told> {
+  async #tell(
+    board: BoardRef,
+    listeners: readonly Listener[],
+    options: Parameters<typeof tellMessages>[3],
+  ): Promise<Told> {
     if (listeners.length === 0) return NOTHING;
-    const options = { perTaskMax: LIMITS.messagesMax, isHandoff };
     const rows = await retriedStatement(() => tellMessages(this.#sql, board.id, listeners, options));
     const byTask = new Map<Uuid, ToldRow[]>();
     for (const row of rows) byTask.set(row.task_id, [...(byTask.get(row.task_id) ?? []), row]);

@@ -1,6 +1,5 @@
 /** The atomic claim: one statement picks, marks, opens the runs and logs, for any number of lanes of a board. */
-import type { Outcome } from '../../../../contract/statuses.ts';
-import type { JsonParameter, Runner, Tx } from '../../../db/client.ts';
+import type { PendingQuery, Runner, Tx } from '../../../db/client.ts';
 import { columnOf } from '../../../db/column.ts';
 import { assert } from '../../../kernel/assert.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
@@ -17,6 +16,8 @@ export interface Slot {
   readonly noProgressSeconds: number | null;
   /** The claim is taken when the worker's socket closes. Default: false. */
   readonly isCrashOnDisconnect?: boolean;
+  /** Work under review that fills it, locked by this transaction. Default: a ready task fills it. */
+  readonly review?: { readonly id: Uuid; readonly unmet_parents: number };
 }
 
 export type ClaimedRow = Omit<TaskRow, 'outcome' | 'summary' | 'result' | 'metadata' | 'ended_at'> & {
@@ -29,6 +30,8 @@ export type ClaimedRow = Omit<TaskRow, 'outcome' | 'summary' | 'result' | 'metad
   readonly claim_runtime_seconds: number | null;
   /** How long the task had been ready; 0 when the claim is read again. */
   readonly waited_seconds: number;
+  /** Tasks of the board that waited for review after it; 0 when the claim is read again. */
+  readonly board_reviews: number;
 };
 
 /**
@@ -53,29 +56,24 @@ type FilledRow = readonly [
   no_progress_seconds: number | null,
   run_at: string | null,
   created_at: string,
+  board_reviews: number,
   ...detail: TaskDetailValues,
 ];
 
-/** Of a row with the moment of its claim and its lease. */
-const EVENT_DATA = (sql: Runner, from: ClaimedFrom) => sql`
-  jsonb_build_object('status_before', ${from === 'ready' ? sql`'ready'` : sql`'review'`}, 'status_after', 'running', 'lease_seconds', lease_seconds, 'lease_expires_at',
+/** Of a row with the moment of its claim and its lease, and where it waited. */
+const EVENT_DATA = (sql: Runner, waited: PendingQuery) => sql`
+  jsonb_build_object('status_before', ${waited}, 'status_after', 'running', 'lease_seconds', lease_seconds, 'lease_expires_at',
     to_char((at + make_interval(secs => lease_seconds)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`;
 
-/** Where a claimed task waited: for whoever works on it, or for whoever looks at the work. */
-export type ClaimedFrom = 'ready' | 'review';
-
-/** Which tasks may fill the slots. */
+/** Which ready tasks may fill the slots. */
 export interface ClaimFilter {
-  /**
-   * Default: ready. From review the slots are all of one worker: nobody reviews his own work. A worker is one of a lane; the same name on another lane is another.
-   */
-  readonly from?: ClaimedFrom;
   /** This task and no other. */
   readonly namedTaskId?: Uuid | null;
 }
 
 /**
- * Fills the slots with ready tasks: each lane's by priority, then age. A task that somebody else is just taking is skipped.
+ * Fills the slots with ready tasks: each lane's by priority, then age. A task that somebody else is just taking is skipped. Work under review
+ * fills the slots that name it, in the same statement: in one of its own it would hold the counter row until the ready tasks are found.
  *
  * The decision that led here (lane exists, nothing is paused, room under the cap) was made on a version of the board's
  * configuration. The counter row is the last thing taken, and only at that version: else it hands out no numbers, the events lack
@@ -89,11 +87,14 @@ export async function claimReady(
   sql: Runner,
   boardId: number,
   configVersion: number,
-  slots: readonly Slot[],
-  { from = 'ready', namedTaskId = null }: ClaimFilter = {},
+  given: readonly Slot[],
+  { namedTaskId = null }: ClaimFilter = {},
 ): Promise<ClaimedRow[]> {
+  const reviewing = given.filter((slot) => slot.review !== undefined);
+  const open = reviewing.length === 0 ? given : given.filter((slot) => slot.review === undefined);
+  const slots = reviewing.length === 0 ? given : [...reviewing, ...open];
   const column = <T>(read: (slot: Slot) => T): T[] => columnOf(slots, read);
-  const lanes = [...new Set(slots.map((slot) => slot.lane))];
+  const lanes = [...new Set(open.map((slot) => slot.lane))];
   /** Most batches have one lease: its event data is then built once. */
   const usualLeaseSeconds = slots[0]?.leaseSeconds ?? 0;
   // Few ask for it: the others' batches carry no column of it.
@@ -103,39 +104,36 @@ export async function claimReady(
   const columns = sql`t.ctid AS place, t.id, t.attempt + 1 AS attempt, t.version + 1 AS version, t.priority, t.consecutive_failures,
           t.max_failures, t.max_runtime_seconds, t.no_progress_seconds, t.run_at, t.created_at, t.status_since`;
   // A named task is compared with want.status: said as a constant, its look-up could be planned on the index of the whole backlog.
-  const whose =
-    from === 'ready'
-      ? sql`t.lane = want.lane`
-      : sql`t.reviewer = want.lane
-          AND NOT (t.implementer_lane IS NOT DISTINCT FROM want.lane AND t.implementer_worker IS NOT DISTINCT FROM ${slots[0]?.worker ?? ''})`;
-  const waiting = from === 'ready' ? sql`'ready'` : sql`'review'`;
   const ready =
     namedTaskId === null
-      ? sql`SELECT ${columns} FROM tasks t WHERE t.board_id = ${boardId} AND ${whose} AND t.status = ${waiting}
+      ? sql`SELECT ${columns} FROM tasks t WHERE t.board_id = ${boardId} AND t.lane = want.lane AND t.status = 'ready'
           ORDER BY t.priority DESC, t.id LIMIT want.count FOR NO KEY UPDATE SKIP LOCKED`
       : sql`SELECT ${columns} FROM tasks t
-          WHERE t.board_id = ${boardId} AND t.id = ${namedTaskId} AND ${whose} AND t.status = want.status FOR NO KEY UPDATE`;
+          WHERE t.board_id = ${boardId} AND t.id = ${namedTaskId} AND t.lane = want.lane AND t.status = want.status FOR NO KEY UPDATE`;
+  const taken = sql`want CROSS JOIN LATERAL (SELECT want.first + row_number() OVER () AS slot, ready.* FROM (${ready}) AS ready) AS task`;
+  const { picked, waited, isUsual, counted, counters } =
+    reviewing.length === 0 ? readyOnly(sql, taken) : withReviews(sql, boardId, { taken, columns, reviewing });
   const rows = await sql`
     /* claims.claim */
     WITH want AS MATERIALIZED (
-      SELECT want.lane, want.first, want.count, ${waiting} AS status FROM unnest(
-        ${lanes}::text[], ${lanes.map((lane) => slots.findIndex((slot) => slot.lane === lane))}::int[],
-        ${lanes.map((lane) => slots.filter((slot) => slot.lane === lane).length)}::int[]
+      SELECT want.lane, want.first, want.count, 'ready' AS status FROM unnest(
+        ${lanes}::text[], ${lanes.map((lane) => reviewing.length + open.findIndex((slot) => slot.lane === lane))}::int[],
+        ${lanes.map((lane) => open.filter((slot) => slot.lane === lane).length)}::int[]
       ) AS want (lane, first, count)
     ),
     held AS MATERIALIZED (
-      SELECT want.lane, task.*,
+      SELECT ${picked.columns},
         (${column((slot) => slot.runId)}::uuid[])[slot] AS run_id,
         (${column((slot) => slot.worker)}::text[])[slot] AS worker,
         (${column((slot) => slot.leaseSeconds)}::int[])[slot] AS lease_seconds,
         coalesce(task.max_runtime_seconds, (${column((slot) => slot.maxRuntimeSeconds)}::int[])[slot]) AS claim_runtime_seconds,
         coalesce(task.no_progress_seconds, (${column((slot) => slot.noProgressSeconds)}::int[])[slot]) AS claim_no_progress_seconds
-      FROM want CROSS JOIN LATERAL (SELECT want.first + row_number() OVER () AS slot, ready.* FROM (${ready}) AS ready) AS task
+      FROM ${picked.from}
     ),
     -- One moment for the batch, after its last lock.
     moment AS MATERIALIZED (SELECT clock_timestamp() AS at WHERE (SELECT count(*) FROM held) > 0),
     usual AS MATERIALIZED (
-      SELECT lease_seconds, ${EVENT_DATA(sql, from)} AS data FROM (SELECT at, ${usualLeaseSeconds}::int AS lease_seconds FROM moment) AS claimed
+      SELECT lease_seconds, ${EVENT_DATA(sql, sql`'ready'`)} AS data FROM (SELECT at, ${usualLeaseSeconds}::int AS lease_seconds FROM moment) AS claimed
     ),
     moved AS (
       UPDATE tasks t SET status = 'running', attempt = t.attempt + 1, version = t.version + 1, status_since = (SELECT at FROM moment),
@@ -146,7 +144,7 @@ export async function claimReady(
     taken AS (
       INSERT INTO claims (board_id, task_id, run_id, attempt, lane, worker, claimed_from, claimed_at, lease_seconds, lease_expires_at,
         runtime_expires_at, no_progress_seconds, last_progress_at, is_crash_on_disconnect)
-      SELECT ${boardId}, id, run_id, attempt, lane, worker, ${waiting}, (SELECT at FROM moment), lease_seconds,
+      SELECT ${boardId}, id, run_id, attempt, lane, worker, ${waited}, (SELECT at FROM moment), lease_seconds,
         (SELECT at FROM moment) + make_interval(secs => lease_seconds),
         (SELECT at FROM moment) + make_interval(secs => claim_runtime_seconds), claim_no_progress_seconds, (SELECT at FROM moment),
         ${isCrashOnDisconnect}
@@ -158,36 +156,91 @@ export async function claimReady(
     ),
     total AS MATERIALIZED (
       SELECT (SELECT count(*) FROM held) AS held, (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM taken) AS taken,
-        (SELECT count(*) FROM opened) AS opened
+        (SELECT count(*) FROM opened) AS opened${counted}
     ),
     bumped AS (
       UPDATE board_seq SET seq = seq + total.moved, running = running + total.moved,
-        ${from === 'ready' ? sql`ready = ready - total.moved` : sql`review = review - total.moved`}
+        ${counters}
       FROM total WHERE board_id = ${boardId} AND config_version = ${configVersion} AND total.moved > 0
         AND total.moved = total.held AND total.taken = total.held AND total.opened = total.held
-      RETURNING seq, clock_timestamp() AS at
+      RETURNING seq, review, clock_timestamp() AS at
     ),
     written AS (
       INSERT INTO events (board_id, seq, kind, at, task_id, run_id, lane, worker, attempt, task_version, actor_type, actor_id, data)
       SELECT ${boardId}, (SELECT seq FROM bumped) - (SELECT moved FROM total) + row_number() OVER (ORDER BY slot), 'task.claimed',
         coalesce((SELECT at FROM bumped), at), id, run_id, lane, worker, attempt, version, 'key', (${column((slot) => slot.keyId)}::text[])[slot],
-        CASE WHEN lease_seconds = (SELECT lease_seconds FROM usual) THEN (SELECT data FROM usual) ELSE ${EVENT_DATA(sql, from)} END
+        CASE WHEN ${isUsual} THEN (SELECT data FROM usual) ELSE ${EVENT_DATA(sql, waited)} END
       FROM (SELECT held.*, (SELECT at FROM moment) AS at FROM held) AS claimed
     )
     SELECT (SELECT seq FROM bumped) AS log_seq, held.slot, held.id, held.attempt, held.version, (SELECT at FROM moment) AS claimed_at,
       (SELECT at FROM moment) + make_interval(secs => held.lease_seconds) AS lease_expires_at,
       date_part('epoch', (SELECT at FROM moment) - held.status_since) AS waited_seconds, held.claim_runtime_seconds, held.priority,
-      held.consecutive_failures, held.max_failures, held.max_runtime_seconds, held.no_progress_seconds, held.run_at, held.created_at, detail.*
+      held.consecutive_failures, held.max_failures, held.max_runtime_seconds, held.no_progress_seconds, held.run_at, held.created_at,
+      (SELECT review FROM bumped) AS board_reviews, detail.*
     FROM held
     CROSS JOIN LATERAL (
       SELECT ${taskDetailColumns(sql)} FROM task_details d WHERE d.board_id = ${boardId} AND d.task_id = held.id OFFSET 0
     ) AS detail`.values();
   return (rows as unknown as FilledRow[])
     .sort(([, left], [, right]) => left - right)
-    .map((row) => claimedRowOf(row, slots, from));
+    .map((row) => claimedRowOf(row, slots));
 }
 
-function claimedRowOf(row: FilledRow, slots: readonly Slot[], from: ClaimedFrom): ClaimedRow {
+/** What the statement says of the tasks that it picks, where it may be one thing or another. */
+interface Picking {
+  readonly picked: { readonly columns: PendingQuery; readonly from: PendingQuery };
+  /** The status in which a picked task waited. */
+  readonly waited: PendingQuery;
+  /** Its event says what most of the batch say. */
+  readonly isUsual: PendingQuery;
+  /** Beside the other counts. */
+  readonly counted: PendingQuery;
+  /** Of the board, those that its tasks leave. */
+  readonly counters: PendingQuery;
+}
+
+function readyOnly(sql: Runner, taken: PendingQuery): Picking {
+  return {
+    picked: { columns: sql`want.lane, task.*`, from: taken },
+    waited: sql`'ready'`,
+    isUsual: sql`lease_seconds = (SELECT lease_seconds FROM usual)`,
+    counted: sql``,
+    counters: sql`ready = ready - total.moved`,
+  };
+}
+
+/** The first slots are those of reviews. */
+function withReviews(
+  sql: Runner,
+  boardId: number,
+  {
+    taken,
+    columns,
+    reviewing,
+  }: { readonly taken: PendingQuery; readonly columns: PendingQuery; readonly reviewing: readonly Slot[] },
+): Picking {
+  const from = sql`(
+      SELECT want.lane, task.*, 'ready'::text AS waited FROM ${taken}
+      UNION ALL
+      SELECT review.lane, review.slot, task.*, review.status FROM (
+        SELECT *, 'review'::text AS status FROM unnest(
+          ${columnOf(reviewing, (slot) => slot.lane)}::text[], ${columnOf(reviewing, (slot) => slot.review?.id ?? null)}::uuid[]
+        ) WITH ORDINALITY AS review (lane, id, slot) OFFSET 0
+      ) AS review
+      CROSS JOIN LATERAL (
+        SELECT ${columns} FROM tasks t WHERE t.board_id = ${boardId} AND t.id = review.id AND t.status = review.status OFFSET 0
+      ) AS task
+    ) AS task`;
+  return {
+    picked: { columns: sql`task.*`, from },
+    waited: sql`waited`,
+    isUsual: sql`waited = 'ready' AND lease_seconds = (SELECT lease_seconds FROM usual)`,
+    counted: sql`, (SELECT count(*) FROM held WHERE waited = 'review') AS reviewed`,
+    counters: sql`ready = ready - (total.moved - total.reviewed), review = review - total.reviewed`,
+  };
+}
+
+function claimedRowOf(row: FilledRow, slots: readonly Slot[]): ClaimedRow {
   const slot = slots[row[1] - 1];
   assert(slot !== undefined, 'a row fills one of the slots');
   const claimedAt = row[5];
@@ -211,24 +264,24 @@ function claimedRowOf(row: FilledRow, slots: readonly Slot[], from: ClaimedFrom)
     status_since: claimedAt,
     created_at: row[15],
     updated_at: claimedAt,
-    title: row[16],
-    body: row[17],
-    payload: row[18],
-    labels: row[19],
-    backoff: row[20],
-    tenant: row[21],
-    external_ref: row[22],
-    idempotency_key: row[23],
-    traceparent: row[24],
-    comment_count: row[25],
-    created_by_type: row[26],
-    created_by_id: row[27],
-    message_count: row[28],
-    parent_count: row[29],
-    delegation_id: row[30],
-    origin: row[31],
-    unmet_parents: 0, // Or it would not be ready; work under review waits for nobody any more.
-    reviewer: from === 'review' ? slot.lane : null,
+    title: row[17],
+    body: row[18],
+    payload: row[19],
+    labels: row[20],
+    backoff: row[21],
+    tenant: row[22],
+    external_ref: row[23],
+    idempotency_key: row[24],
+    traceparent: row[25],
+    comment_count: row[26],
+    created_by_type: row[27],
+    created_by_id: row[28],
+    message_count: row[29],
+    parent_count: row[30],
+    delegation_id: row[31],
+    origin: row[32],
+    unmet_parents: slot.review?.unmet_parents ?? 0, // Or it would not be ready.
+    reviewer: slot.review === undefined ? null : slot.lane,
     claim_lane: slot.lane,
     claim_attempt: row[3],
     claimed_at: claimedAt,
@@ -236,6 +289,7 @@ function claimedRowOf(row: FilledRow, slots: readonly Slot[], from: ClaimedFrom)
     is_cancel_requested: false,
     claim_runtime_seconds: row[8],
     waited_seconds: row[7],
+    board_reviews: row[16],
   };
 }
 
@@ -271,7 +325,7 @@ export async function findLiveClaims(
   return sql<ClaimedRow[]>`
     /* claims.find_live */
     SELECT (SELECT seq FROM board_seq WHERE board_id = ${boardId}) AS log_seq, c.run_id, c.worker, c.attempt AS claim_attempt, c.lane AS claim_lane, c.claimed_at, c.lease_expires_at,
-      c.is_cancel_requested, extract(epoch FROM c.runtime_expires_at - c.claimed_at)::int AS claim_runtime_seconds, 0 AS waited_seconds,
+      c.is_cancel_requested, extract(epoch FROM c.runtime_expires_at - c.claimed_at)::int AS claim_runtime_seconds, 0 AS waited_seconds, 0 AS board_reviews,
       t.id, t.lane, t.status, t.attempt, t.version, t.status_since, t.updated_at, t.priority, t.consecutive_failures, t.max_failures,
       t.max_runtime_seconds, t.no_progress_seconds, t.run_at, t.unmet_parents, t.reviewer, t.blocked_kind, t.blocked_reason, t.created_at,
       d.title, d.body, d.payload, d.labels, d.backoff, d.tenant, d.external_ref, d.idempotency_key, d.traceparent, d.comment_count,
@@ -281,39 +335,4 @@ export async function findLiveClaims(
     JOIN task_details d ON d.board_id = c.board_id AND d.task_id = c.task_id
     WHERE c.board_id = ${boardId} AND c.run_id = ANY(${runIds as Uuid[]}::uuid[])
     ORDER BY c.run_id`;
-}
-
-export interface AttemptRow {
-  readonly task_id: Uuid;
-  readonly id: Uuid;
-  readonly attempt: number;
-  readonly lane: string | null;
-  readonly worker: string | null;
-  readonly outcome: Outcome;
-  readonly started_at: string;
-  readonly ended_at: string;
-  readonly summary: string | null;
-  readonly result: JsonParameter;
-  readonly error: string | null;
-  readonly checkpoint: JsonParameter;
-  readonly metadata: Record<string, JsonParameter> | null;
-}
-
-/** The newest ended attempts of several tasks, each task's oldest first, for handoffs. */
-export async function listNewestAttempts(
-  sql: Runner,
-  boardId: number,
-  taskIds: readonly Uuid[],
-  perTaskMax: number,
-): Promise<AttemptRow[]> {
-  return sql<AttemptRow[]>`
-    /* claims.list_newest_attempts */
-    SELECT newest.task_id, newest.id, newest.attempt, newest.lane, newest.worker, newest.outcome, newest.started_at, newest.ended_at,
-      newest.summary, newest.result, newest.error, newest.checkpoint, newest.metadata
-    FROM unnest(${taskIds as Uuid[]}::uuid[]) AS task (id)
-    CROSS JOIN LATERAL (
-      SELECT task_id, id, attempt, lane, worker, outcome, started_at, ended_at, summary, result, error, checkpoint, metadata FROM runs
-      WHERE board_id = ${boardId} AND task_id = task.id AND outcome IS NOT NULL ORDER BY attempt DESC LIMIT ${perTaskMax}
-    ) AS newest
-    ORDER BY newest.task_id, newest.attempt`;
 }

@@ -93,24 +93,6 @@ export async function lockHolds(tx: Tx, boardId: number, refs: readonly HoldRef[
 }
 
 /**
- * Lanes that are asked to review for the first time: claims look for reviews there from now on. Before any task is locked. True: there are
- * some, and claims that were decided without knowing are to be decided again.
- */
-export async function markReviewers(tx: Tx, boardId: number, lanes: readonly string[]): Promise<boolean> {
-  if (lanes.length === 0) return false;
-  const rows = await tx`
-    /* claims.mark_reviewers */
-    WITH fresh AS MATERIALIZED (
-      SELECT wanted.name FROM (SELECT DISTINCT name FROM unnest(${lanes as string[]}::text[]) AS name ORDER BY name) AS wanted
-      CROSS JOIN LATERAL (
-        SELECT FROM lanes WHERE board_id = ${boardId} AND name = wanted.name AND NOT is_reviewer FOR NO KEY UPDATE
-      ) AS lane
-    )
-    UPDATE lanes l SET is_reviewer = true FROM fresh WHERE l.board_id = ${boardId} AND l.name = fresh.name RETURNING 1`;
-  return rows.length > 0;
-}
-
-/**
  * Boards with a hold past one of its limits; none before what an outage took has been given back. The live set is small, so it is
  * scanned: an index on the lease would make every heartbeat move. Of more than there is room for any, not the same each time: some may
  * stay overdue whatever is done, and must not stand before the others.

@@ -341,7 +341,7 @@ function adoptionOf({ lane, worker, epoch }: Takeover, row: AdoptedRow, actor: A
 /** Released a moment ago: may the worker claim it at once? */
 function isClaimableBy(held: TakenRow, worker: string): boolean {
   if (held.is_cancel_requested) return false;
-  return held.claimed_from === 'review'
-    ? held.implementer_worker !== worker || held.implementer_lane !== held.claim_lane
-    : held.unmet_parents === 0;
+  if (held.claimed_from === 'ready') return held.unmet_parents === 0;
+  // As store/claim.ts has it: a worker is one of a lane, the same name on another lane is another.
+  return held.implementer_lane !== held.claim_lane || held.implementer_worker !== worker;
 }

@@ -65,7 +65,7 @@ export async function listLanes(
     WHERE board_id = ${boardId} AND (${afterName}::text IS NULL OR name > ${afterName}::text) ORDER BY name LIMIT ${rowsMax}`;
 }
 
-/** False: the lane exists. */
+/** False: the lane exists. It reviews from the first when work waits for that already. */
 export async function insertLane(
   tx: Tx,
   boardId: number,
@@ -75,11 +75,31 @@ export async function insertLane(
   const rows = await tx`
     /* lanes.insert */
     INSERT INTO lanes (board_id, name, kind, claim_mode, allowed_status_mutations, max_concurrent_claims, lease_seconds,
-      no_progress_seconds, max_runtime_seconds, labels, description, spawn)
+      no_progress_seconds, max_runtime_seconds, labels, description, spawn, is_reviewer)
     VALUES (${boardId}, ${name}, ${fields.kind}, ${fields.claim_mode}, ${fields.allowed_status_mutations}, ${fields.max_concurrent_claims},
       ${fields.lease_seconds}, ${fields.no_progress_seconds}, ${fields.max_runtime_seconds}, ${tx.json(fields.labels)},
-      ${fields.description}, ${fields.spawn === null ? null : tx.json(fields.spawn as JsonParameter)})
+      ${fields.description}, ${fields.spawn === null ? null : tx.json(fields.spawn as JsonParameter)},
+      EXISTS (SELECT FROM tasks WHERE board_id = ${boardId} AND reviewer = ${name} AND status = 'review'))
     ON CONFLICT (board_id, name) DO NOTHING RETURNING name`;
+  return rows.length > 0;
+}
+
+/**
+ * Lanes that are asked to review for the first time: claims look for reviews there from now on. Before any task is locked. True: there are
+ * some, and whatever becomes of what asked them, the version of the configuration is to be raised: claims that were decided without
+ * knowing are then decided again, on every server. Lanes that are not registered learn of it when they are.
+ */
+export async function markReviewers(tx: Tx, boardId: number, lanes: readonly string[]): Promise<boolean> {
+  if (lanes.length === 0) return false;
+  const rows = await tx`
+    /* lanes.mark_reviewers */
+    WITH fresh AS MATERIALIZED (
+      SELECT wanted.name FROM (SELECT DISTINCT name FROM unnest(${lanes as string[]}::text[]) AS name ORDER BY name) AS wanted
+      CROSS JOIN LATERAL (
+        SELECT FROM lanes WHERE board_id = ${boardId} AND name = wanted.name AND NOT is_reviewer FOR NO KEY UPDATE
+      ) AS lane
+    )
+    UPDATE lanes l SET is_reviewer = true FROM fresh WHERE l.board_id = ${boardId} AND l.name = fresh.name RETURNING 1`;
   return rows.length > 0;
 }
 

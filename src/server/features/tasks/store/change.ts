@@ -256,10 +256,11 @@ export async function patchTask(
   await tx`/* tasks.patch_details */ UPDATE task_details SET ${tx(columns)} WHERE board_id = ${boardId} AND task_id = ${id}`;
 }
 
-export async function releaseIdempotencyKey(tx: Tx, boardId: number, id: Uuid): Promise<void> {
+export async function releaseIdempotencyKeys(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<void> {
   await tx`
-    /* tasks.release_idempotency_key */
-    UPDATE task_details SET is_idempotency_key_held = false WHERE board_id = ${boardId} AND task_id = ${id} AND idempotency_key IS NOT NULL`;
+    /* tasks.release_idempotency_keys */
+    UPDATE task_details SET is_idempotency_key_held = false
+    WHERE board_id = ${boardId} AND task_id = ANY(${ids as Uuid[]}::uuid[]) AND idempotency_key IS NOT NULL`;
 }
 
 export interface NewComment {

@@ -2,6 +2,7 @@
 import type { BlockKind, TaskStatus } from '../../../../contract/statuses.ts';
 import type { Runner } from '../../../db/client.ts';
 import { columnOf } from '../../../db/column.ts';
+import { countMove, type LogChange, type NewEvent, type StatusCounts } from '../../../db/event-log.ts';
 import { formatId, type Uuid } from '../../../kernel/ids.ts';
 import type { ActorRef } from '../../../kernel/principal.ts';
 import type { TaskHotRow } from './read.ts';
@@ -35,7 +36,7 @@ export interface NewTask {
   readonly is_followed: boolean;
   readonly is_system: boolean;
   readonly origin: Readonly<Record<string, string>> | null;
-  /** Linked once the tasks are made. */
+  /** Linked once the tasks are there. */
   readonly parents: readonly Uuid[];
 }
 
@@ -43,22 +44,13 @@ export interface NewTask {
 type MadeRow = Pick<TaskHotRow, 'id' | 'run_at' | 'created_at'>;
 
 /**
- * Inserts the tasks whose idempotency_key and external_ref are free, in the given order, and returns their rows. What is missing
- * from the answer collided with an existing task; the caller finds out with which.
+ * The first steps of a creation: rows of the tasks whose idempotency_key and external_ref are free, in the given order.
  *
- * Keys are inserted in key order, so that two batches with keys in common wait for each other one way only. The counter row is
- * a scalar subselect: without a row (the board is gone) the events lack a seq, which rolls everything back.
- *
- * The columns travel as arrays: taking 23 of them out of JSON was 14 of 37 µs a task.
+ * Keys are inserted in key order, so that two batches with keys in common wait for each other one way only. The columns travel as
+ * arrays: taking 23 of them out of JSON was 14 of 37 µs a task.
  */
-export async function insertTasks(
-  sql: Runner,
-  boardId: number,
-  tasks: readonly NewTask[],
-): Promise<TaskHotRow[]> {
-  const rows = await sql<MadeRow[]>`
-    /* tasks.create */
-    WITH item AS MATERIALIZED (
+const makingRows = (sql: Runner, boardId: number, tasks: readonly NewTask[]) => sql`
+    item AS MATERIALIZED (
       SELECT item.*, clock_timestamp() AS now FROM unnest(
         ${columnOf(tasks, (task) => task.id)}::uuid[], ${columnOf(tasks, (task) => task.title)}::text[],
         ${columnOf(tasks, (task) => task.body)}::text[], ${columnOf(tasks, (task) => task.status)}::text[],
@@ -99,7 +91,21 @@ export async function insertTasks(
         run_at::timestamptz, blocked_kind, is_followed::boolean, is_system::boolean, now, now, now
       FROM kept
       RETURNING t.id, t.status, t.run_at, t.created_at
-    ),
+    )`;
+
+/**
+ * Makes tasks and logs it, in one statement. Returns the rows that were made; what is missing collided with an existing task, and the caller
+ * finds out with which. The counter row is a scalar subselect: without a row (the board is gone) the events lack a seq, which rolls
+ * everything back.
+ */
+export async function insertTasks(
+  sql: Runner,
+  boardId: number,
+  tasks: readonly NewTask[],
+): Promise<TaskHotRow[]> {
+  const rows = await sql<MadeRow[]>`
+    /* tasks.create */
+    WITH ${makingRows(sql, boardId, tasks)},
     total AS MATERIALIZED (
       SELECT count(*) AS made, count(*) FILTER (WHERE status = 'ready') AS ready, count(*) FILTER (WHERE status = 'scheduled') AS scheduled,
         count(*) FILTER (WHERE status = 'triage') AS triage, count(*) FILTER (WHERE status = 'blocked') AS blocked,
@@ -119,6 +125,34 @@ export async function insertTasks(
       FROM kept
     )
     SELECT id, run_at, created_at FROM made`;
+  return hotRowsOf(tasks, rows);
+}
+
+/** The same without the log, and so without the counter row: for those that are linked first. The caller writes `creationOf` them last. */
+export async function insertTaskRows(
+  sql: Runner,
+  boardId: number,
+  tasks: readonly NewTask[],
+): Promise<TaskHotRow[]> {
+  const rows = await sql<MadeRow[]>`
+    /* tasks.create_rows */
+    WITH ${makingRows(sql, boardId, tasks)}
+    SELECT id, run_at, created_at FROM made`;
+  return hotRowsOf(tasks, rows);
+}
+
+/** What the log is told of tasks that were made. */
+export function creationOf(tasks: readonly NewTask[]): LogChange {
+  const counts: StatusCounts = {};
+  const events = tasks.map((task): NewEvent => {
+    countMove(counts, null, task.status);
+    const { id, lane, actor } = task;
+    return { kind: 'task.created', taskId: id, lane, taskVersion: 1, actor, data: eventDataOf(task) };
+  });
+  return { events, counts };
+}
+
+function hotRowsOf(tasks: readonly NewTask[], rows: readonly MadeRow[]): TaskHotRow[] {
   const made = new Map(rows.map((row) => [row.id, row]));
   return tasks.flatMap((task) => {
     const row = made.get(task.id);

@@ -2,7 +2,7 @@
  * Erases tasks. Their events stay where they are, because the log is dense and others have read it, but keep no more than what folding
  * needs: the one place where rows of the log are changed.
  */
-import type { Tx } from '../../../db/client.ts';
+import type { Runner, Tx } from '../../../db/client.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 
 /**
@@ -45,19 +45,29 @@ const KEPT_KEYS: readonly string[] = [
   'changed',
 ];
 
-/** The task with everything that hangs on it but its events and the links of others to it. Under its lock. */
-export async function eraseTask(tx: Tx, boardId: number, id: Uuid): Promise<void> {
+/**
+ * Tasks with everything that hangs on them but their events and the links of others to them. Under their locks. That they are known to be
+ * stranded is not among it: those rows are changed under the counter row alone (forgetStranded).
+ */
+export async function eraseTasks(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<void> {
   await tx`
     /* tasks.erase */
-    WITH details AS (DELETE FROM task_details WHERE board_id = ${boardId} AND task_id = ${id}),
-    records AS (DELETE FROM runs WHERE board_id = ${boardId} AND task_id = ${id}),
-    remarks AS (DELETE FROM comments WHERE board_id = ${boardId} AND task_id = ${id}),
-    steering AS (DELETE FROM messages WHERE board_id = ${boardId} AND task_id = ${id}),
-    heads AS (DELETE FROM outputs WHERE board_id = ${boardId} AND task_id = ${id}),
-    printed AS (DELETE FROM output_lines WHERE board_id = ${boardId} AND task_id = ${id}),
-    upward AS (DELETE FROM links WHERE board_id = ${boardId} AND child_id = ${id}),
-    waits AS (DELETE FROM stranded_tasks WHERE board_id = ${boardId} AND task_id = ${id})
-    DELETE FROM tasks WHERE board_id = ${boardId} AND id = ${id}`;
+    WITH gone AS MATERIALIZED (SELECT ${boardId}::int AS board_id, id FROM unnest(${ids as Uuid[]}::uuid[]) AS id),
+    details AS (DELETE FROM task_details d USING gone WHERE d.board_id = ANY (ARRAY[gone.board_id]) AND d.task_id = gone.id),
+    records AS (DELETE FROM runs r USING gone WHERE r.board_id = ANY (ARRAY[gone.board_id]) AND r.task_id = gone.id),
+    remarks AS (DELETE FROM comments c USING gone WHERE c.board_id = ANY (ARRAY[gone.board_id]) AND c.task_id = gone.id),
+    steering AS (DELETE FROM messages m USING gone WHERE m.board_id = ANY (ARRAY[gone.board_id]) AND m.task_id = gone.id),
+    heads AS (DELETE FROM outputs o USING gone WHERE o.board_id = ANY (ARRAY[gone.board_id]) AND o.task_id = gone.id),
+    printed AS (DELETE FROM output_lines p USING gone WHERE p.board_id = ANY (ARRAY[gone.board_id]) AND p.task_id = gone.id),
+    upward AS (DELETE FROM links l USING gone WHERE l.board_id = ANY (ARRAY[gone.board_id]) AND l.child_id = gone.id)
+    DELETE FROM tasks t USING gone WHERE t.board_id = ANY (ARRAY[gone.board_id]) AND t.id = gone.id`;
+}
+
+/** That they are stranded was written without their locks, under the counter row: now that we have it, no more of it comes. */
+export async function forgetStranded(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<void> {
+  await tx`
+    /* tasks.forget_stranded */
+    DELETE FROM stranded_tasks WHERE board_id = ${boardId} AND task_id = ANY(${ids as Uuid[]}::uuid[])`;
 }
 
 /** Where the log ends now: what is written from here on may be seen by nobody yet. */
@@ -67,21 +77,86 @@ export async function readLogSeq(tx: Tx, boardId: number): Promise<number> {
   return row?.seq ?? 0;
 }
 
-/** @param afterSeq Only what stands behind it in the log. */
-export async function scrubEvents(
-  tx: Tx,
-  boardId: number,
-  ids: readonly Uuid[],
-  afterSeq = 0,
-): Promise<void> {
+/** Of an event's data `e.data`: has it more than may stay, and what may. */
+const HAS_WORDS = (sql: Runner) => sql`
+  EXISTS (
+    SELECT FROM jsonb_each(e.data) WHERE key <> ALL(${KEPT_KEYS as string[]}::text[]) OR jsonb_typeof(value) = 'object'
+  )`;
+const KEPT_DATA = (sql: Runner) => sql`
+  (
+    SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(e.data)
+    WHERE key = ANY(${KEPT_KEYS as string[]}::text[]) AND jsonb_typeof(value) <> 'object'
+  )`;
+
+/** A task, and where in the log its events begin that may still have words in them. */
+export interface Scrub {
+  readonly id: Uuid;
+  readonly afterSeq: number;
+}
+
+export async function scrubEvents(tx: Tx, boardId: number, tasks: readonly Scrub[]): Promise<void> {
   await tx`
     /* tasks.scrub_events */
-    UPDATE events e SET data = (
-      SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(e.data)
-      WHERE key = ANY(${KEPT_KEYS as string[]}::text[]) AND jsonb_typeof(value) <> 'object'
+    UPDATE events e SET data = ${KEPT_DATA(tx)}
+    FROM (
+      SELECT ${boardId}::int AS board_id, id, after_seq
+      FROM unnest(${tasks.map(({ id }) => id)}::uuid[], ${tasks.map(({ afterSeq }) => String(afterSeq))}::text[]::bigint[]) AS wanted (id, after_seq)
+    ) AS task
+    WHERE e.board_id = ANY (ARRAY[task.board_id]) AND e.task_id = task.id AND e.seq > task.after_seq AND e.kind <> 'task.deleted' AND ${HAS_WORDS(tx)}`;
+}
+
+/** Those of which more than so many rows of one kind are left. */
+export async function listLong(
+  sql: Runner,
+  boardId: number,
+  tasks: readonly Scrub[],
+  rowsMax: number,
+): Promise<Uuid[]> {
+  const rows = await sql<{ id: Uuid }[]>`
+    /* tasks.list_long */
+    SELECT task.id
+    FROM unnest(${tasks.map(({ id }) => id)}::uuid[], ${tasks.map(({ afterSeq }) => String(afterSeq))}::text[]::bigint[]) AS task (id, after_seq)
+    WHERE EXISTS (
+        SELECT FROM events WHERE board_id = ${boardId} AND task_id = task.id AND seq > task.after_seq ORDER BY seq OFFSET ${rowsMax} LIMIT 1
+      )
+      OR EXISTS (SELECT FROM comments WHERE board_id = ${boardId} AND task_id = task.id OFFSET ${rowsMax} LIMIT 1)
+      OR EXISTS (SELECT FROM messages WHERE board_id = ${boardId} AND task_id = task.id OFFSET ${rowsMax} LIMIT 1)
+      OR EXISTS (SELECT FROM runs WHERE board_id = ${boardId} AND task_id = task.id OFFSET ${rowsMax} LIMIT 1)`;
+  return rows.map((row) => row.id);
+}
+
+/** A portion of a long history: the next events emptied, and some of everything else deleted. Where in the log it ended. Under the task's lock. */
+export async function erasePortion(
+  tx: Tx,
+  boardId: number,
+  { id, afterSeq }: Scrub,
+  rowsMax: number,
+): Promise<number> {
+  const [row] = await tx<{ seq: number | null }[]>`
+    /* tasks.erase_portion */
+    WITH page AS MATERIALIZED (
+      SELECT board_id, seq FROM events
+      WHERE board_id = ${boardId} AND task_id = ${id} AND seq > ${afterSeq} ORDER BY seq LIMIT ${rowsMax}
+    ),
+    emptied AS (
+      UPDATE events e SET data = ${KEPT_DATA(tx)} FROM page
+      WHERE e.board_id = page.board_id AND e.seq = page.seq AND e.kind <> 'task.deleted' AND ${HAS_WORDS(tx)}
+    ),
+    remarks AS (
+      DELETE FROM comments WHERE board_id = ${boardId} AND task_id = ${id} AND id = ANY (
+        ARRAY(SELECT id FROM comments WHERE board_id = ${boardId} AND task_id = ${id} ORDER BY id LIMIT ${rowsMax})
+      )
+    ),
+    steering AS (
+      DELETE FROM messages WHERE board_id = ${boardId} AND task_id = ${id} AND id = ANY (
+        ARRAY(SELECT id FROM messages WHERE board_id = ${boardId} AND task_id = ${id} ORDER BY id LIMIT ${rowsMax})
+      )
+    ),
+    records AS (
+      DELETE FROM runs WHERE board_id = ${boardId} AND task_id = ${id} AND attempt = ANY (
+        ARRAY(SELECT attempt FROM runs WHERE board_id = ${boardId} AND task_id = ${id} ORDER BY attempt LIMIT ${rowsMax})
+      )
     )
-    WHERE e.board_id = ${boardId} AND e.task_id = ANY(${ids as Uuid[]}::uuid[]) AND e.seq > ${afterSeq} AND e.kind <> 'task.deleted'
-      AND EXISTS (
-        SELECT FROM jsonb_each(e.data) WHERE key <> ALL(${KEPT_KEYS as string[]}::text[]) OR jsonb_typeof(value) = 'object'
-      )`;
+    SELECT max(seq) AS seq FROM page`;
+  return row?.seq ?? afterSeq;
 }

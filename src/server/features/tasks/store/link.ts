@@ -1,5 +1,6 @@
 /** Links between tasks: a child waits for its parents. Whoever changes one holds the locks of both ends, in the order of all tasks. */
 import type { JsonParameter, Runner, Tx } from '../../../db/client.ts';
+import { documentColumn, type ExcerptCaps, excerptColumn } from '../../../db/excerpt.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import { type LockedTask, lockedColumns } from './change.ts';
 
@@ -122,28 +123,6 @@ export async function lockLinks(tx: Tx, boardId: number): Promise<void> {
   await tx`/* tasks.lock_links */ SELECT FROM boards WHERE id = ${boardId} FOR NO KEY UPDATE`;
 }
 
-/**
- * The way from `from` up to `to` over parents, both included; null: there is none. Goes over each link once, so a board of diamonds is no
- * slower than one of chains.
- */
-export async function findPathUp(sql: Runner, boardId: number, from: Uuid, to: Uuid): Promise<Uuid[] | null> {
-  const rows = await sql<{ id: Uuid; via: Uuid | null }[]>`
-    /* tasks.find_path_up */
-    WITH RECURSIVE up AS (
-      SELECT ${from}::uuid AS id, NULL::uuid AS via
-      UNION
-      SELECT parent.parent_id, up.id FROM up
-      CROSS JOIN LATERAL (SELECT parent_id FROM links WHERE board_id = ${boardId} AND child_id = up.id OFFSET 0) AS parent
-    )
-    SELECT id, via FROM up`;
-  const via = new Map(rows.map((row) => [row.id, row.via]));
-  if (!via.has(to)) return null;
-  const path: Uuid[] = [];
-  for (let id: Uuid | null = to; id !== null && path.length <= rows.length; id = via.get(id) ?? null)
-    path.unshift(id);
-  return path;
-}
-
 /** How many tasks each of these waits for or waited for. */
 export async function countParents(sql: Runner, boardId: number, id: Uuid): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
@@ -166,49 +145,76 @@ export async function countChildren(
   return new Map(rows.map((row) => [row.id, row.count]));
 }
 
-/** What a claim token may see beside its own task: what its run has made, and what is linked to the task directly. */
-export async function isKnownToClaim(
+/** Those of the tasks that the claim of a task may see: the task itself, what the run has made, and what is linked to the task directly. */
+export async function listReached(
   sql: Runner,
   boardId: number,
-  id: Uuid,
+  ids: readonly Uuid[],
   ownTaskId: Uuid,
   runId: Uuid,
-): Promise<boolean> {
-  const [row] = await sql<{ is_known: boolean }[]>`
-    /* tasks.is_known_to_claim */
-    SELECT EXISTS (SELECT FROM task_details WHERE board_id = ${boardId} AND task_id = ${id} AND created_by_run = ${runId})
-      OR EXISTS (SELECT FROM links WHERE board_id = ${boardId} AND child_id = ${id} AND parent_id = ${ownTaskId})
-      OR EXISTS (SELECT FROM links WHERE board_id = ${boardId} AND child_id = ${ownTaskId} AND parent_id = ${id}) AS is_known`;
-  return row?.is_known ?? false;
+): Promise<Uuid[]> {
+  const rows = await sql<{ id: Uuid }[]>`
+    /* tasks.list_reached */
+    SELECT wanted.id FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+    WHERE wanted.id = ${ownTaskId}
+      OR EXISTS (SELECT FROM task_details WHERE board_id = ${boardId} AND task_id = wanted.id AND created_by_run = ${runId} OFFSET 0)
+      OR EXISTS (SELECT FROM links WHERE board_id = ${boardId} AND child_id = wanted.id AND parent_id = ${ownTaskId} OFFSET 0)
+      OR EXISTS (SELECT FROM links WHERE board_id = ${boardId} AND child_id = ${ownTaskId} AND parent_id = wanted.id OFFSET 0)`;
+  return rows.map((row) => row.id);
 }
 
 export interface ParentRow {
   readonly child_id: Uuid;
   readonly id: Uuid;
   readonly title: string;
+  /** Longer than the cap by a character: it is to be cut. */
   readonly summary: string | null;
   readonly result: JsonParameter;
+  /** There is one, which is too long to be read. */
+  readonly is_result_cut: boolean;
+  /** How many parents the child has, counted no further than one beyond those that may be read. */
+  readonly found: number;
 }
 
-/** What the parents of several tasks have come to, each task's latest first made: for handoffs. Those that were never done say nothing. */
+/**
+ * What the parents of several tasks have come to, each task's first made first: for handoffs. Those that were never done say nothing.
+ * Of each task the links are read in the order of their index and no further than the caps go, and each parent is looked up by its keys.
+ */
 export async function listParents(
   sql: Runner,
   boardId: number,
   childIds: readonly Uuid[],
-  perTaskMax: number,
+  caps: ExcerptCaps,
 ): Promise<ParentRow[]> {
   return sql<ParentRow[]>`
     /* tasks.list_parents */
-    SELECT child.id AS child_id, parent.id, parent.title, parent.summary, parent.result
+    SELECT child.id AS child_id, parent.id, parent.title, parent.summary, parent.result_text::json AS result,
+      parent.has_result AND parent.result_text IS NULL AS is_result_cut, parent.found
     FROM unnest(${childIds as Uuid[]}::uuid[]) AS child (id)
     CROSS JOIN LATERAL (
-      SELECT t.id, d.title, r.summary, r.result
-      FROM links l
-      JOIN tasks t ON t.board_id = ${boardId} AND t.id = l.parent_id
-      JOIN task_details d ON d.board_id = ${boardId} AND d.task_id = l.parent_id
-      LEFT JOIN runs r ON r.board_id = ${boardId} AND r.task_id = l.parent_id AND r.attempt = coalesce(t.result_attempt, t.attempt)
-      WHERE l.board_id = ${boardId} AND l.child_id = child.id AND l.is_met
-      ORDER BY l.parent_id LIMIT ${perTaskMax}
+      SELECT told.*, count(*) OVER ()::int AS found, row_number() OVER (ORDER BY told.id) AS place,
+        sum(coalesce(octet_length(told.summary), 0) + coalesce(octet_length(told.result_text), 0) + octet_length(told.title)) OVER (
+          ORDER BY told.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS bytes_before
+      FROM (
+        SELECT link.parent_id AS id, detail.title, run.summary, run.result_text, coalesce(run.has_result, false) AS has_result
+        FROM (
+          SELECT parent_id FROM links WHERE board_id = ${boardId} AND child_id = child.id AND is_met
+          ORDER BY parent_id LIMIT ${caps.rows + 1}
+        ) AS link
+        CROSS JOIN LATERAL (
+          SELECT coalesce(result_attempt, attempt) AS attempt FROM tasks WHERE board_id = ${boardId} AND id = link.parent_id OFFSET 0
+        ) AS task
+        CROSS JOIN LATERAL (
+          SELECT title FROM task_details WHERE board_id = ${boardId} AND task_id = link.parent_id OFFSET 0
+        ) AS detail
+        LEFT JOIN LATERAL (
+          SELECT ${excerptColumn(sql, sql`summary`, caps)} AS summary, result IS NOT NULL AS has_result,
+            ${documentColumn(sql, sql`result`, caps)} AS result_text
+          FROM runs WHERE board_id = ${boardId} AND task_id = link.parent_id AND attempt = task.attempt OFFSET 0
+        ) AS run ON true
+      ) AS told
     ) AS parent
+    WHERE parent.place <= ${caps.rows} AND coalesce(parent.bytes_before, 0) < ${caps.bytes}
     ORDER BY child.id, parent.id`;
 }

@@ -112,15 +112,16 @@ export async function listOpenMessages(
 }
 
 /** What was open when the task finished stays missed, whatever becomes of the task. Under its lock. */
-export async function missOpenMessages(tx: Tx, boardId: number, taskId: Uuid): Promise<void> {
+export async function missOpenMessages(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<void> {
   await tx`
     /* tasks.miss_open_messages */
     WITH open AS MATERIALIZED (
-      SELECT id FROM messages WHERE board_id = ${boardId} AND task_id = ${taskId} AND acknowledged_at IS NULL AND missed_at IS NULL
+      SELECT task_id, id FROM messages
+      WHERE board_id = ${boardId} AND task_id = ANY(${taskIds as Uuid[]}::uuid[]) AND acknowledged_at IS NULL AND missed_at IS NULL
       ORDER BY id FOR NO KEY UPDATE
     )
     UPDATE messages m SET missed_at = clock_timestamp() FROM open
-    WHERE m.board_id = ${boardId} AND m.task_id = ${taskId} AND m.id = open.id`;
+    WHERE m.board_id = ANY (ARRAY[${boardId}::int]) AND m.task_id = open.task_id AND m.id = open.id`;
 }
 
 /** A run that is to be told what is open for its task. */

@@ -3,6 +3,7 @@
 import type { BlockKind, Outcome, TaskStatus } from '../../../../contract/statuses.ts';
 import type { TASK_ORDERS } from '../../../../contract/tasks.ts';
 import type { JsonParameter as Json, Runner } from '../../../db/client.ts';
+import { type ExcerptCaps, excerptColumn } from '../../../db/excerpt.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 
 export interface TaskHotRow {
@@ -135,6 +136,31 @@ export async function findIdByExternalRef(
   const [row] = await sql<{ task_id: Uuid }[]>`
     /* tasks.find_by_external_ref */ SELECT task_id FROM task_details WHERE board_id = ${boardId} AND external_ref = ${externalRef}`;
   return row?.task_id ?? null;
+}
+
+interface ReferencedTask {
+  readonly id: Uuid;
+  readonly external_ref: string;
+  readonly status: TaskStatus;
+  readonly archived_from: TaskStatus | null;
+}
+
+/** Those of the tasks that there are, as they are at the moment: nothing is locked. */
+export async function findByExternalRefs(
+  sql: Runner,
+  boardId: number,
+  refs: readonly string[],
+): Promise<ReferencedTask[]> {
+  return sql<ReferencedTask[]>`
+    /* tasks.find_by_external_refs */
+    SELECT task.id, wanted.ref AS external_ref, task.status, task.archived_from
+    FROM unnest(${refs as string[]}::text[]) AS wanted (ref)
+    CROSS JOIN LATERAL (
+      SELECT task_id FROM task_details WHERE board_id = ${boardId} AND external_ref = wanted.ref OFFSET 0
+    ) AS detail
+    CROSS JOIN LATERAL (
+      SELECT id, status, archived_from FROM tasks WHERE board_id = ${boardId} AND id = detail.task_id OFFSET 0
+    ) AS task`;
 }
 
 /** Ids of the tasks that hold these idempotency keys. */
@@ -289,20 +315,43 @@ export async function listComments(
     WHERE board_id = ${boardId} AND task_id = ${taskId} AND (${afterId}::uuid IS NULL OR id > ${afterId}::uuid) ORDER BY id LIMIT ${rowsMax}`;
 }
 
-/** The newest comments of several tasks, each task's oldest first, for handoffs. */
+export interface ToldCommentRow extends CommentRow {
+  /** How many comments the task has, counted no further than one beyond those that may be read. */
+  readonly found: number;
+}
+
+/** The newest comments of several tasks, each task's oldest first, for handoffs. A body longer than its cap is so by a character. */
 export async function listNewestComments(
   sql: Runner,
   boardId: number,
   taskIds: readonly Uuid[],
-  perTaskMax: number,
-): Promise<CommentRow[]> {
-  return sql<CommentRow[]>`
+  caps: ExcerptCaps,
+): Promise<ToldCommentRow[]> {
+  return sql<ToldCommentRow[]>`
     /* tasks.list_newest_comments */
-    SELECT newest.id, newest.task_id, newest.body, newest.author_type, newest.author_id, newest.at
+    SELECT comment.id, comment.task_id, comment.body, comment.author_type, comment.author_id, comment.at, comment.found
     FROM unnest(${taskIds as Uuid[]}::uuid[]) AS task (id)
     CROSS JOIN LATERAL (
-      SELECT id, task_id, body, author_type, author_id, at FROM comments
-      WHERE board_id = ${boardId} AND task_id = task.id ORDER BY id DESC LIMIT ${perTaskMax}
-    ) AS newest
-    ORDER BY newest.task_id, newest.id`;
+      SELECT newest.*, count(*) OVER ()::int AS found, row_number() OVER (ORDER BY newest.id DESC) AS place,
+        sum(octet_length(newest.body)) OVER (ORDER BY newest.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+      FROM (
+        SELECT id, task_id, ${excerptColumn(sql, sql`body`, caps)} AS body, author_type, author_id, at FROM comments
+        WHERE board_id = ${boardId} AND task_id = task.id ORDER BY id DESC LIMIT ${caps.rows + 1}
+      ) AS newest
+    ) AS comment
+    WHERE comment.place <= ${caps.rows} AND coalesce(comment.bytes_before, 0) < ${caps.bytes}
+    ORDER BY comment.task_id, comment.id`;
+}
+
+/** As far as anybody has committed it: read without a lock. What is finished stays as it is. */
+export async function isAnyUnderReview(sql: Runner, boardId: number, ids: readonly Uuid[]): Promise<boolean> {
+  const rows = await sql`
+    /* tasks.is_any_under_review */
+    SELECT FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+    CROSS JOIN LATERAL (
+      SELECT FROM tasks WHERE board_id = ${boardId} AND id = wanted.id AND result_attempt IS NOT NULL
+        AND status NOT IN ('done', 'cancelled', 'archived') OFFSET 0
+    ) AS task
+    LIMIT 1`;
+  return rows.length > 0;
 }

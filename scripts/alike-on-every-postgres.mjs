@@ -1,0 +1,48 @@
+// What the second run of CI, on the oldest supported Postgres, leaves out: database tests that have just passed on another Postgres, are
+// expensive, and whose outcome is decided before a statement is sent or after its answer has come. Whatever asks something of the
+// database itself stays in both runs: migrations, plans and pages, locks, races, the order of the log, imports, outages, searches. A new
+// test is in both runs until it is named here, with the reason.
+
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Files, and folders for all that is in them. */
+const ALIKE = [
+  // Who may do what, and what is refused as no frame or no token at all: decided from the contract, before any statement.
+  'test/security',
+  // The bytes of HTTP and of WebSockets, what is held in memory for them, and whose turn it is.
+  'test/server/ws',
+  'test/server/http/bad-address.pg.test.ts',
+  'test/server/http/bindings.pg.test.ts',
+  'test/server/http/event-stream.pg.test.ts',
+  'test/server/http/held-bodies.pg.test.ts',
+  'test/server/http/request-turns.pg.test.ts',
+  'test/server/features/auth/rate-limit.pg.test.ts',
+  'test/server/features/watch/limits.pg.test.ts',
+  'test/server/features/watch/slow-watcher.pg.test.ts',
+  'test/server/features/watch/socket.pg.test.ts',
+  'test/server/features/watch/upgrade.pg.test.ts',
+  // Which socket an offer goes to, and what becomes of it when the socket closes. That no two get one task is in push-race.
+  'test/server/features/claims/attendance.pg.test.ts',
+  'test/server/features/claims/beat-flood.pg.test.ts',
+  'test/server/features/claims/crash-on-disconnect.pg.test.ts',
+  'test/server/features/claims/push-delivery.pg.test.ts',
+  'test/server/features/claims/push-ends.pg.test.ts',
+  'test/server/features/claims/push-example.pg.test.ts',
+  'test/server/features/claims/push.pg.test.ts',
+  // Our own driver of the protocol, which is the same for all of them.
+  'test/server/db/counted-rows.pg.test.ts',
+  'test/server/db/driver.pg.test.ts',
+  // Thousands of random commands, one after the other, for faults of the rules. concurrent.pg.test.ts, with the locks, is in both.
+  'test/model/lifecycle.pg.test.ts',
+];
+
+/**
+ * @param {string} root of the checkout
+ * @returns {string[]} patterns for vitest's --exclude
+ */
+export function alikeOnEveryPostgres(root) {
+  const missing = ALIKE.filter((path) => !existsSync(join(root, path)));
+  if (missing.length > 0) throw new Error(`To be left out, but not there: ${missing.join(', ')}`);
+  return ALIKE.map((path) => (statSync(join(root, path)).isDirectory() ? `${path}/**` : path));
+}

@@ -1,0 +1,122 @@
+/**
+ * Takes apart what a task has gathered in a long life before it is deleted: a few rows a transaction, because a log of a hundred thousand
+ * events is not emptied within the time that one transaction has. The task is archived first, so that nobody begins with one whose
+ * history is half gone. What was erased stays erased: whoever goes on, after a restart or on another server, finds nothing more to write
+ * there. Must never delete the task itself, nor touch one that somebody holds: both are the deletion's to decide.
+ */
+import { LRUCache } from 'lru-cache';
+import { pinPlans, type Sql, type Tx } from '../../db/client.ts';
+import { isTooSlow } from '../../db/failures.ts';
+import { impatientTransaction, transaction, withinDeadline } from '../../db/tx.ts';
+import type { Wake } from '../../db/wake.ts';
+import type { IdSource, Uuid } from '../../kernel/ids.ts';
+import type { ActorRef } from '../../kernel/principal.ts';
+import type { BoardRef } from '../boards/service.ts';
+import { TaskOperation } from './operation.ts';
+import { erasePortion, listLong, type Scrub } from './store/delete.ts';
+import { lockTasks } from './store/link.ts';
+
+interface ErasureParts {
+  readonly sql: Sql;
+  readonly wake: Wake;
+  readonly ids: IdSource;
+}
+
+interface Errand {
+  readonly board: BoardRef;
+  readonly actor: ActorRef;
+  /** For each lock; null: what any request has. */
+  readonly patienceMs: number | null;
+  /** No portion is begun after this, on the clock of performance.now(). */
+  readonly deadlineMs: number;
+}
+
+/** Of each kind, in one transaction: some 20 ms. What has no more of any kind is deleted at once. */
+const ROWS_MAX = 500;
+/** After a portion that took too long: rows of a megabyte each, or a database that has other things to do. */
+const SHRINK_FACTOR = 4;
+/** Where the erasing of a task has come to; forgotten, it is gone over again, which finds nothing to write. */
+const PLACES_MAX = 10_000;
+/** Nobody deletes one task for longer; a place must not outlive a database that was restored under the server. */
+const PLACE_MS_MAX = 600_000;
+
+interface Place {
+  readonly afterSeq: number;
+  readonly rowsMax: number;
+}
+
+const START: Place = { afterSeq: 0, rowsMax: ROWS_MAX };
+
+export class Erasure {
+  readonly #parts: ErasureParts;
+  readonly #places = new LRUCache<Uuid, Place>({ max: PLACES_MAX, ttl: PLACE_MS_MAX });
+
+  constructor(parts: ErasureParts) {
+    this.#parts = parts;
+  }
+
+  /** From where on in the log events of the task may have words in them. */
+  afterSeqOf(id: Uuid): number {
+    return this.#placeOf(id).afterSeq;
+  }
+
+  /** True: what is left of these is little enough for one transaction. False: time was up, ask again. */
+  async prepare(errand: Errand, ids: readonly Uuid[]): Promise<boolean> {
+    const { sql } = this.#parts;
+    const scrubs = ids.map((id) => this.#scrubOf(id));
+    const long = await withinDeadline(listLong(sql, errand.board.id, scrubs, ROWS_MAX));
+    for (const id of long) if (!(await this.#shorten(errand, id))) return false;
+    return true;
+  }
+
+  async #shorten(errand: Errand, id: Uuid): Promise<boolean> {
+    const { sql, wake } = this.#parts;
+    const { board, patienceMs, deadlineMs } = errand;
+    for (let portions = 0; performance.now() < deadlineMs; portions += 1) {
+      const long = portions === 0 || (await this.#isLong(board, id));
+      if (!long) return true;
+      const portion = (tx: Tx) => this.#portion(tx, errand, id);
+      try {
+        const seq = await (patienceMs === null
+          ? transaction(sql, portion)
+          : impatientTransaction(sql, patienceMs, portion));
+        if (seq === null) return true;
+        this.#places.set(id, { ...this.#placeOf(id), afterSeq: seq });
+        // The first of them has archived it.
+        if (portions === 0) wake.ring(board.id);
+      } catch (error) {
+        const { afterSeq, rowsMax } = this.#placeOf(id);
+        if (!isTooSlow(error) || rowsMax === 1) throw error;
+        this.#places.set(id, { afterSeq, rowsMax: Math.max(1, Math.floor(rowsMax / SHRINK_FACTOR)) });
+      }
+    }
+    return false;
+  }
+
+  async #isLong({ id: boardId }: BoardRef, id: Uuid): Promise<boolean> {
+    const found = listLong(this.#parts.sql, boardId, [this.#scrubOf(id)], ROWS_MAX);
+    return (await withinDeadline(found)).length > 0;
+  }
+
+  /** Where it has come to; null: the task is gone, or somebody holds it. */
+  async #portion(tx: Tx, { board, actor }: Errand, id: Uuid): Promise<number | null> {
+    await pinPlans(tx);
+    const [task] = await lockTasks(tx, board.id, [id]);
+    if (task === undefined || task.status === 'running') return null;
+    const seq = await erasePortion(tx, board.id, this.#scrubOf(id), this.#placeOf(id).rowsMax);
+    if (task.status !== 'archived') {
+      const known = new Map([[id, task]]);
+      const operation = await TaskOperation.begin({ tx, board, actor, ids: this.#parts.ids, known }, id);
+      await operation?.archive();
+    }
+    return seq;
+  }
+
+  #placeOf(id: Uuid): Place {
+    return this.#places.get(id) ?? START;
+  }
+
+  #scrubOf(id: Uuid): Scrub {
+    return { id, afterSeq: this.afterSeqOf(id) };
+  }
+}
