@@ -12,7 +12,7 @@ import { BulkRunner } from '../features/bulk/service.ts';
 import { ClaimWaiters, Reaper } from '../features/claims/service.ts';
 import { TaskImport } from '../features/imports/service.ts';
 import { ConfigCache, LaneService, PresenceTracker } from '../features/lanes/service.ts';
-import { Erasure, Linking, TaskCreation, TaskService } from '../features/tasks/service.ts';
+import { Erasure, Linking, TaskService } from '../features/tasks/service.ts';
 import { EventStreams } from '../features/watch/event-streams.ts';
 import { BoardFeeds } from '../features/watch/service.ts';
 import { WatchSessions } from '../features/watch/sessions.ts';
@@ -32,7 +32,7 @@ function createTasks({ database, wake, ids, onError }: Base, boards: BoardServic
 
 export function createServices(base: Base) {
   const { config, database, clock, ids, metrics, wake, signingKeys, onError } = base;
-  const { hot, cold } = database;
+  const { cold } = database;
   const tokens = new ClaimTokens(signingKeys, clock);
   const limit = createPrincipalLimit(config.rateLimitPerMinute);
   const authenticator = new Authenticator(database.lookups, tokens);
@@ -44,7 +44,7 @@ export function createServices(base: Base) {
   const onLag = (seconds: number): void => metrics.watchLagSeconds.observe(seconds);
   const feeds = new BoardFeeds({ sql: cold, wake, clock, onError: onError('feed'), onLag });
   const { tasks, bulkRunner } = createTasks(base, boards, keys);
-  const creation = new TaskCreation({ hot, wake, ids, clock });
+  const returning = createDelegations(base, { boards, tasks, feeds });
   const linking = new Linking({ sql: cold, wake, resolve: tasks.resolve.bind(tasks) });
   const imports = new TaskImport({ sql: cold, wake, ids, clock, configs });
   const why = new Why({ sql: cold, presence, tasks });
@@ -83,9 +83,8 @@ export function createServices(base: Base) {
     lanes,
     feeds,
     tasks,
-    creation,
     linking,
-    ...createDelegations(base, { boards, creation, tasks, feeds }),
+    ...returning,
     imports,
     bulkRunner,
     why,

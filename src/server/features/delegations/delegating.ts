@@ -14,22 +14,14 @@ import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts
 import { actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
-import { settleDelegations, type TaskCreation } from '../tasks/service.ts';
-import { countRunning, findDepth, insertDelegation, lockCapacity, type NewDelegation } from './store.ts';
-
-/** Who is told the outcome of what was just made, in its transaction. */
-export interface Subscribing {
-  subscribeNew(
-    tx: Tx,
-    caller: Principal,
-    board: BoardRef,
-    beginning: {
-      readonly subject: { readonly id: Uuid; readonly isDelegation: boolean };
-      readonly origin: OriginBody | null;
-      readonly subscribe: CreateDelegationBody['subscribe'];
-    },
-  ): Promise<NewEvent[]>;
-}
+import {
+  findDelegationDepth,
+  givenParts,
+  type Subscribing,
+  settleDelegations,
+  type TaskCreation,
+} from '../tasks/service.ts';
+import { countRunning, insertDelegation, lockCapacity, type NewDelegation } from './store.ts';
 
 interface DelegatingParts {
   readonly ids: IdSource;
@@ -113,7 +105,7 @@ export class Delegating {
       caller.kind === 'claim'
         ? present(parseId('task', caller.taskId), 'a verified token names a task')
         : null;
-    const depth = 1 + (createdByTask === null ? 0 : await findDepth(tx, board.id, createdByTask));
+    const depth = 1 + (createdByTask === null ? 0 : await findDelegationDepth(tx, board.id, createdByTask));
     if (depth > LIMITS.delegationDepthMax) throw tooDeep();
     return {
       id: this.#parts.ids.next(board.id),
@@ -159,12 +151,6 @@ function capacityKeyOf(
 ): string | null {
   if (caller.kind === 'claim') return [caller.taskId, body.capacity_key].filter(Boolean).join(' ');
   return body.capacity_key || origin?.session_id || null;
-}
-
-function givenParts(origin: OriginBody): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(origin).filter((part): part is [string, string] => Boolean(part[1])),
-  );
 }
 
 /** The task itself: what is only of the delegation stands there. */

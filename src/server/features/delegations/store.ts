@@ -47,14 +47,6 @@ export async function countRunning(tx: Tx, boardId: number, key: string): Promis
   return row?.count ?? 0;
 }
 
-/** How deep in delegations a task is. */
-export async function findDepth(tx: Tx, boardId: number, taskId: Uuid): Promise<number> {
-  const [row] = await tx<{ delegation_depth: number }[]>`
-    /* delegations.find_depth */
-    SELECT delegation_depth FROM task_details WHERE board_id = ${boardId} AND task_id = ${taskId}`;
-  return row?.delegation_depth ?? 0;
-}
-
 export async function insertDelegation(
   tx: Tx,
   boardId: number,

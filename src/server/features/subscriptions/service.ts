@@ -13,13 +13,14 @@ import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.t
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { SecretBox } from '../auth/service.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
-import type { TaskService } from '../tasks/service.ts';
+import { givenParts, type TaskService } from '../tasks/service.ts';
 import {
   deleteSubscriptionRow,
   findByTarget,
   findSubscription,
   followTasks,
   insertSubscription,
+  listOfTask,
   listSubscriptions,
   lockDelegation,
   type NewSubscription,
@@ -117,7 +118,7 @@ export class SubscriptionService {
       mode: wish.mode ?? usual,
       wake: wish.wake ?? key.subject.isDelegation,
       kinds: wish.kinds ?? null,
-      origin: givenParts(wish.origin ?? null),
+      origin: givenParts(wish.origin ?? {}),
       owner: wish.owner || null,
       webhook,
     };
@@ -139,7 +140,7 @@ export class SubscriptionService {
       mode: wish.mode ?? known.mode,
       wake: wish.wake ?? known.wake,
       kinds: wish.kinds ?? known.kinds,
-      origin: { ...known.origin, ...givenParts(wish.origin ?? null) },
+      origin: { ...known.origin, ...givenParts(wish.origin ?? {}) },
       owner: wish.owner || known.owner,
       webhook,
     });
@@ -183,9 +184,25 @@ export class SubscriptionService {
     if (caller.kind === 'claim' || subscribe === false) return [];
     const named = subscribe ?? routeOf(origin);
     if (named === null) return [];
+    if (!subject.isDelegation) await followTasks(tx, board.id, [subject.id]);
     const key = { subject, target: targetOf(named), actor: actorOf(caller) };
     const wish = { ...named, user_id: named.user_id ?? origin?.user_id ?? null, origin };
     return [(await this.#insert(tx, board, key, wish)).event];
+  }
+
+  /** A webhook's secret stays with the one it was made for. */
+  async inherit(tx: Tx, caller: Principal, board: BoardRef, from: Uuid, to: Uuid): Promise<NewEvent[]> {
+    const known = await listOfTask(tx, board.id, from);
+    if (known.length === 0) return [];
+    await followTasks(tx, board.id, [to]);
+    const events: NewEvent[] = [];
+    for (const row of known) {
+      const key = { subject: { id: to, isDelegation: false }, target: targetOf(row), actor: actorOf(caller) };
+      const { user_id, mode, wake, kinds, origin, owner } = row;
+      const wish = { user_id, mode, wake, kinds, origin, owner, webhook: null };
+      events.push((await this.#insert(tx, board, key, wish)).event);
+    }
+    return events;
   }
 
   async get(board: BoardRef, reference: string): Promise<Subscription> {
@@ -239,12 +256,6 @@ function routeOf(
 
 function targetOf(body: Pick<PutSubscriptionBody, 'platform' | 'chat_id' | 'thread_id'>): Target {
   return { platform: body.platform, chatId: body.chat_id ?? '', threadId: body.thread_id ?? '' };
-}
-
-function givenParts(origin: OriginBody | null): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(origin ?? {}).filter((part): part is [string, string] => Boolean(part[1])),
-  );
 }
 
 /** Never with the secret of a webhook. */

@@ -3,9 +3,10 @@
  * claim token, has a transaction of its own, because it stands or falls as a whole.
  */
 import { LIMITS } from '../../../contract/constants.ts';
+import type { OriginBody } from '../../../contract/origins.ts';
 import type { CreateTaskBody, Task } from '../../../contract/tasks.ts';
 import type { Sql, Tx } from '../../db/client.ts';
-import { appendEvents } from '../../db/event-log.ts';
+import { appendEvents, type NewEvent } from '../../db/event-log.ts';
 import { isConflict, isDatabaseAway, isStaleDecision } from '../../db/failures.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
@@ -19,9 +20,16 @@ import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { batchOf, linkToParents, type Parentage, withParents } from './parentage.ts';
 import { lockOwnClaim } from './reach.ts';
-import { countTasksOfRun, creationOf, insertTaskRows, insertTasks, type NewTask } from './store/create.ts';
+import {
+  countTasksOfRun,
+  creationOf,
+  findDelegationDepth,
+  insertTaskRows,
+  insertTasks,
+  type NewTask,
+} from './store/create.ts';
 import { findIdsByIdempotencyKey, findTasks, type TaskHotRow, type TaskRow } from './store/read.ts';
-import { taskOf } from './view.ts';
+import { givenParts, taskOf } from './view.ts';
 
 export interface Created {
   readonly task: Task;
@@ -39,7 +47,24 @@ interface Manner {
   readonly placement?: Partial<Placement>;
 }
 
+/** What tells outcomes to where requests come from; it knows of tasks, so they only know of it by this. */
+export interface Subscribing {
+  subscribeNew(
+    tx: Tx,
+    caller: Principal,
+    board: BoardRef,
+    beginning: {
+      readonly subject: { readonly id: Uuid; readonly isDelegation: boolean };
+      readonly origin: OriginBody | null;
+      readonly subscribe: CreateTaskBody['subscribe'];
+    },
+  ): Promise<NewEvent[]>;
+  /** Also whoever is told of one task is told of another. */
+  inherit(tx: Tx, caller: Principal, board: BoardRef, from: Uuid, to: Uuid): Promise<NewEvent[]>;
+}
+
 interface CreationParts {
+  readonly subscribing: Subscribing;
   readonly hot: Sql;
   readonly wake: Wake;
   readonly ids: IdSource;
@@ -98,9 +123,15 @@ export class TaskCreation {
     bodies: readonly CreateTaskBody[],
     { traceparent, placement = {} }: Manner,
   ): Promise<Created[]> {
+    assertOwnBusiness(caller, bodies);
+    const depth = caller.kind === 'claim' ? await findDelegationDepth(tx, board.id, ownTaskOf(caller)) : 0;
     const batch = batchOf(
       bodies,
-      bodies.map((body) => ({ ...this.#newTask(caller, body, traceparent), ...placement })),
+      bodies.map((body) => ({
+        ...this.#newTask(caller, body, traceparent),
+        delegation_depth: depth,
+        ...placement,
+      })),
     );
     // Tasks before claims: whoever ends the claim, or the parents with it, has them in this order.
     const isLinked = bodies.some((body) => body.parents?.length);
@@ -119,7 +150,32 @@ export class TaskCreation {
       return { task: result.value.task, isNew: result.value.isNew && maker === place };
     });
     if (parentage !== null) await this.#finishLinked(tx, board, parentage, created);
+    // What belongs to a delegation is told with it.
+    if (placement.delegation_id === undefined) await this.#subscribe(tx, caller, board, bodies, created);
     return created;
+  }
+
+  /** Whoever is to be told of what was made. A child that a worker made for its own task is nobody else's business. */
+  async #subscribe(
+    tx: Tx,
+    caller: Principal,
+    board: BoardRef,
+    bodies: readonly CreateTaskBody[],
+    created: readonly Created[],
+  ): Promise<void> {
+    const { subscribing } = this.#parts;
+    const events: NewEvent[] = [];
+    for (const [place, body] of bodies.entries()) {
+      const made = created[place];
+      if (!made?.isNew) continue;
+      const subject = { id: present(parseId('task', made.task.id), 'a task of ours'), isDelegation: false };
+      const beginning = { subject, origin: body.origin ?? null, subscribe: body.subscribe };
+      if (caller.kind === 'key')
+        events.push(...(await subscribing.subscribeNew(tx, caller, board, beginning)));
+      else if (!body.parents?.length)
+        events.push(...(await subscribing.inherit(tx, caller, board, ownTaskOf(caller), subject.id)));
+    }
+    if (events.length > 0) await appendEvents(tx, board.id, { events });
   }
 
   /** Everything but the log has been written. The counter row comes last: all of the board would wait while it is linked. */
@@ -223,7 +279,7 @@ export class TaskCreation {
       delegation_depth: 0,
       is_followed: false,
       is_system: false,
-      origin: null,
+      origin: body.origin ? givenParts(body.origin) : null,
       created_by_run: caller.kind === 'claim' ? (parseId('run', caller.runId) as Uuid) : null,
       unmet_parents: 0,
       parents: [],
@@ -314,4 +370,14 @@ function freshRow(task: NewTask, row: TaskHotRow): TaskRow {
     metadata: null,
     ended_at: null,
   };
+}
+
+/** A model that works on a task does not choose where outcomes go. */
+function assertOwnBusiness(caller: Principal, bodies: readonly CreateTaskBody[]): void {
+  if (caller.kind === 'key' || !bodies.some(({ origin, subscribe }) => origin || subscribe)) return;
+  throw new ProblemError('forbidden', 'A claim token can neither set an origin nor subscribe.');
+}
+
+function ownTaskOf(caller: ClaimPrincipal): Uuid {
+  return present(parseId('task', caller.taskId), 'a verified token names a task');
 }

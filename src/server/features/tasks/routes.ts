@@ -3,6 +3,7 @@
 import { LIMITS } from '../../../contract/constants.ts';
 import { getGraph, linkParent, unlinkParent } from '../../../contract/links.ts';
 import { listMessages, steerTask } from '../../../contract/messages.ts';
+import type { OriginBody } from '../../../contract/origins.ts';
 import {
   acceptTask,
   addComment,
@@ -23,7 +24,7 @@ import {
   scheduleTask,
   unblockTask,
 } from '../../../contract/task-routes.ts';
-import type { Task } from '../../../contract/tasks.ts';
+import type { CreateTaskBody, Task } from '../../../contract/tasks.ts';
 import type { BroadReads } from '../../db/broad-reads.ts';
 import type { Wake } from '../../db/wake.ts';
 import { type Bind, pageRows } from '../../http/bind-route.ts';
@@ -93,19 +94,30 @@ function isGathered({ caller, idempotencyKey }: Pick<Exchange, 'caller' | 'idemp
   return idempotencyKey === null && caller?.kind === 'key';
 }
 
+/** What the header says wins: a gateway sends it, and a model writes bodies. */
+function withOrigin(body: CreateTaskBody, origin: OriginBody | null): CreateTaskBody {
+  return origin === null ? body : { ...body, origin };
+}
+
+/** Links and subscriptions are made in the transaction of their task. */
+function needsMore({ parents, origin, subscribe }: CreateTaskBody): boolean {
+  return Boolean(parents?.length) || Boolean(origin) || Boolean(subscribe);
+}
+
 function bindCreation(bind: Bind, { creation, boards, wake, idempotency }: TaskRoutes): void {
   bind(
     createTask,
     async (exchange) => {
       const caller = present(exchange.caller, CALLER);
       const board = await boards.resolve(exchange.params.board);
-      if (isGathered(exchange) && !exchange.body.parents?.length) {
-        const { body, traceparent, bodyBytes } = exchange;
+      const body = withOrigin(exchange.body, exchange.origin);
+      if (isGathered(exchange) && !needsMore(body)) {
+        const { traceparent, bodyBytes } = exchange;
         const { task, isNew } = await creation.createOne(caller, board, body, traceparent, bodyBytes);
         return withTag(isNew ? 201 : 200, task);
       }
       const answer = await idempotency.run(exchange, board.id, async (tx) => {
-        const [created] = await creation.createAll(tx, caller, board, [exchange.body], exchange);
+        const [created] = await creation.createAll(tx, caller, board, [body], exchange);
         const { task, isNew } = present(created, 'one body makes one task');
         return withTag(isNew ? 201 : 200, task);
       });
@@ -119,7 +131,8 @@ function bindCreation(bind: Bind, { creation, boards, wake, idempotency }: TaskR
     const caller = present(exchange.caller, CALLER);
     const board = await boards.resolve(exchange.params.board);
     const answer = await idempotency.run(exchange, board.id, async (tx) => {
-      const created = await creation.createAll(tx, caller, board, exchange.body.tasks, exchange);
+      const bodies = exchange.body.tasks.map((body) => withOrigin(body, exchange.origin));
+      const created = await creation.createAll(tx, caller, board, bodies, exchange);
       return { status: 201, body: { tasks: created.map(({ task }) => task) } };
     });
     wake.ring(board.id);

@@ -23,7 +23,7 @@ import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage }
 import { taskNotFound } from './task-problems.ts';
 import { commentOf, messageOf, taskOf } from './view.ts';
 
-export { TaskCreation } from './creation.ts';
+export { type Subscribing, TaskCreation } from './creation.ts';
 export { Deletion } from './deletion.ts';
 export { Erasure } from './erasure.ts';
 export {
@@ -58,6 +58,7 @@ export {
   type TaskAfter,
   type TaskMove,
 } from './store/change.ts';
+export { findDelegationDepth } from './store/create.ts';
 export {
   countChildren,
   insertLinks,
@@ -88,7 +89,7 @@ export {
   taskDetailColumns,
 } from './store/read.ts';
 export { illegalTransition, taskNotFound } from './task-problems.ts';
-export { commentOf, originOf, taskOf } from './view.ts';
+export { commentOf, givenParts, originOf, taskOf } from './view.ts';
 export { waitingLaneOf } from './waiting-lane.ts';
 
 type Comment = z.infer<typeof CommentSchema>;

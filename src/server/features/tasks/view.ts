@@ -2,7 +2,7 @@
 
 import type { z } from 'zod';
 import type { Message } from '../../../contract/messages.ts';
-import type { Origin } from '../../../contract/origins.ts';
+import type { Origin, OriginBody } from '../../../contract/origins.ts';
 import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
 import type { Comment as CommentSchema, Task } from '../../../contract/tasks.ts';
 import { TASK_BACKOFF } from '../../kernel/backoff.ts';
@@ -55,7 +55,13 @@ export function taskOf(board: BoardRef, row: ShownTaskRow): Task {
   };
 }
 
-/** What is stored has only what was given. */
+/** What is stored of an origin: only what was given. */
+export function givenParts(origin: OriginBody): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(origin).filter((part): part is [string, string] => Boolean(part[1])),
+  );
+}
+
 export function originOf(stored: Readonly<Record<string, string | null>>): Origin {
   const part = (name: keyof Origin): string | null => stored[name] || null;
   return {

@@ -140,3 +140,70 @@ describe('a delivery', () => {
     expect((await take(board)).map(({ events }) => events[0]?.task_id)).toEqual([tasks[1]?.id]);
   });
 });
+
+describe('whoever is told', () => {
+  const ORIGIN = { platform: 'telegram', chat_id: 'c9', session_id: 's9', context: 'about the build' };
+  const header = (origin: Body) => ({
+    'Lanekeeper-Origin': Buffer.from(JSON.stringify(origin)).toString('base64url'),
+  });
+  const subscriptions = async (board: TestBoard, task: string) =>
+    expectStatus(await board.call('GET', `/subscriptions?task_id=${task}`), 200).body.subscriptions;
+
+  test('is where the task came from, as the header says, unless nobody is to be', async () => {
+    const [board] = await newBoard();
+    const body = { title: 'a', lane: 'work', origin: { platform: 'discord', chat_id: 'model’s choice' } };
+    const made = expectStatus(await board.call('POST', '/tasks', { body, headers: header(ORIGIN) }), 201).body
+      .task;
+    expect(made.origin).toMatchObject({ platform: 'telegram', chat_id: 'c9', context: 'about the build' });
+    expect(await subscriptions(board, made.id)).toMatchObject([
+      { platform: 'telegram', chat_id: 'c9', mode: 'synthesize', wake: false, origin: { session_id: 's9' } },
+    ]);
+    const silent = await board.task('work', { origin: ORIGIN, subscribe: false });
+    expect(await subscriptions(board, silent.id)).toEqual([]);
+    const lost = await board.task('work', { origin: { session_id: 's9' } });
+    expect(await subscriptions(board, lost.id)).toEqual([]);
+    const elsewhere = await board.task('work', {
+      origin: ORIGIN,
+      subscribe: { platform: 'cli', chat_id: 's1' },
+    });
+    expect(await subscriptions(board, elsewhere.id)).toMatchObject([{ platform: 'cli', mode: 'direct' }]);
+    const broken = { 'Lanekeeper-Origin': 'e30x' };
+    expectStatus(await board.call('POST', '/tasks', { body: { title: 'a' }, headers: broken }), 400);
+  });
+
+  test('of a worker’s own tasks is whoever is told of its task; its children and its wishes are heard by nobody', async () => {
+    const [board] = await newBoard();
+    const task = await board.task('work', { origin: ORIGIN });
+    const claim = await board.claim('work');
+    const make = (body: Body) =>
+      board.call('POST', '/tasks', { body: { title: 'b', ...body }, token: claim.token });
+    const alone = expectStatus(await make({}), 201).body.task;
+    expect(await subscriptions(board, alone.id)).toMatchObject([{ platform: 'telegram', chat_id: 'c9' }]);
+    const parent = expectStatus(await make({}), 201).body.task;
+    const child = expectStatus(await make({ parents: [parent.id] }), 201).body.task;
+    expect(await subscriptions(board, child.id)).toEqual([]);
+    expectStatus(await make({ origin: ORIGIN }), 403);
+    expectStatus(await make({ subscribe: { platform: 'cli', chat_id: 's' } }), 403);
+    const body = { task_id: task.id, ...CHAT, mode: 'silent' };
+    expectStatus(await board.call('PUT', '/subscriptions', { body, token: claim.token }), 403);
+  });
+
+  test('of a claim token’s delegation is nobody: it collects it itself, also in its next run', async () => {
+    const [board] = await newBoard();
+    await board.task('work', { origin: ORIGIN });
+    const claim = await board.claim('work');
+    const tasks = [{ goal: 'look into it', lane: 'work' }];
+    const ask = (body: Body) =>
+      board.call('POST', '/delegations', { body: { tasks, ...body }, token: claim.token });
+    expectStatus(await ask({ origin: ORIGIN }), 403);
+    const made = expectStatus(await ask({}), 202).body.delegation;
+    expect(made).toMatchObject({ depth: 1, origin: null });
+    const collect = (token: string) => board.call('GET', `/delegations/${made.id}`, { token });
+    expectStatus(await collect(claim.token), 200);
+    const other = await board.task('work');
+    const foreign = expectStatus(await board.claims('work', { task_id: other.id }), 200).body.claims[0];
+    expectStatus(await collect(foreign.token), 404);
+    const all = expectStatus(await board.call('GET', '/subscriptions'), 200).body.subscriptions;
+    expect(all).toHaveLength(1);
+  });
+});

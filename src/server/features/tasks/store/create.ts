@@ -222,3 +222,11 @@ export async function lockClaimOfRun(
     SELECT FROM claims WHERE board_id = ${boardId} AND task_id = ${taskId} AND run_id = ${runId} AND NOT is_superseded FOR NO KEY UPDATE`;
   return rows.length > 0;
 }
+
+/** How deep in delegations a task is; what its runs make is as deep, and what they delegate one more. */
+export async function findDelegationDepth(sql: Runner, boardId: number, taskId: Uuid): Promise<number> {
+  const [row] = await sql<{ delegation_depth: number }[]>`
+    /* tasks.find_delegation_depth */
+    SELECT delegation_depth FROM task_details WHERE board_id = ${boardId} AND task_id = ${taskId}`;
+  return row?.delegation_depth ?? 0;
+}
