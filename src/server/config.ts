@@ -30,6 +30,7 @@ const Environment = z.object({
   LANEKEEPER_SECRET: text,
   LANEKEEPER_PUBLIC_URL: text.refine((value) => value === undefined || URL.canParse(value), 'must be a URL'),
   LANEKEEPER_ALLOWED_ORIGINS: text,
+  LANEKEEPER_WEBHOOK_HOSTS: text,
   LANEKEEPER_RATE_LIMIT: whole(1, 1_000_000_000),
   LANEKEEPER_LOG_LEVEL: z.preprocess(
     (value) => (value === '' ? undefined : value),
@@ -55,6 +56,8 @@ export interface Config {
   readonly secret: string | null;
   readonly publicUrl: string | null;
   readonly allowedOrigins: readonly string[];
+  /** Hosts, with or without a port, that webhooks may go to although they are not public. */
+  readonly webhookHosts: readonly string[];
   readonly rateLimitPerMinute: number | null;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   readonly logFormat: 'json' | 'pretty';
@@ -82,13 +85,18 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     adminKey: env.LANEKEEPER_ADMIN_KEY ?? null,
     secret: env.LANEKEEPER_SECRET ?? null,
     publicUrl: env.LANEKEEPER_PUBLIC_URL?.replace(/\/+$/, '') ?? null,
-    allowedOrigins: (env.LANEKEEPER_ALLOWED_ORIGINS ?? '')
-      .split(',')
-      .map((origin) => origin.trim())
-      .filter((origin) => origin !== ''),
+    allowedOrigins: wordsOf(env.LANEKEEPER_ALLOWED_ORIGINS),
+    webhookHosts: wordsOf(env.LANEKEEPER_WEBHOOK_HOSTS),
     rateLimitPerMinute: env.LANEKEEPER_RATE_LIMIT === undefined ? null : Number(env.LANEKEEPER_RATE_LIMIT),
     logLevel: env.LANEKEEPER_LOG_LEVEL ?? 'info',
     logFormat: env.LANEKEEPER_LOG_FORMAT ?? 'json',
     notify: env.LANEKEEPER_NOTIFY ?? 'listen',
   });
+}
+
+function wordsOf(list: string | undefined): string[] {
+  return (list ?? '')
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
 }

@@ -4,8 +4,10 @@ import type { BoardService } from '../features/boards/service.ts';
 import { Delegating, DelegationService, DelegationSweep } from '../features/delegations/service.ts';
 import { DeliveryBells, DeliveryService } from '../features/deliveries/service.ts';
 import { SubscriptionService } from '../features/subscriptions/service.ts';
+import { Synthesis } from '../features/synthesis/synthesis.ts';
 import { TaskCreation, type TaskService } from '../features/tasks/service.ts';
 import type { BoardFeeds } from '../features/watch/service.ts';
+import { refusalOf, type TrustedHosts, WebhookSender } from '../features/webhooks/service.ts';
 import type { Base } from './base.ts';
 
 interface DelegationParts {
@@ -19,12 +21,32 @@ export function createDelegations(
   { boards, tasks, feeds }: DelegationParts,
 ) {
   const secrets = new SecretBox(config.secret);
-  const subscriptions = new SubscriptionService({ sql: database.cold, wake, ids, secrets, boards, tasks });
+  const trusted: TrustedHosts = new Set(config.webhookHosts);
+  const subscriptions = new SubscriptionService({
+    sql: database.cold,
+    wake,
+    ids,
+    secrets,
+    boards,
+    tasks,
+    refusalOf: (url) => refusalOf(url, trusted),
+  });
+  const deliveries = new DeliveryService({ sql: database.cold, wake, random: Math.random });
   const creation = new TaskCreation({ hot: database.hot, wake, ids, clock, subscribing: subscriptions });
   return {
     subscriptions,
     creation,
-    deliveries: new DeliveryService({ sql: database.cold, wake, random: Math.random }),
+    deliveries,
+    synthesis: new Synthesis({ sql: database.sweeps, wake, ids, boards, deliveries, creation }),
+    webhooks: new WebhookSender({
+      sql: database.cold,
+      boards,
+      deliveries,
+      secrets,
+      trusted,
+      now: () => new Date(clock.now()),
+      onError: onError('webhooks'),
+    }),
     bells: new DeliveryBells({ sql: database.cold, feeds, onError: onError('deliveries') }),
     delegations: new DelegationService({ sql: database.cold, wake, ids }),
     delegating: new Delegating({ ids, boards, creation, subscribing: subscriptions }),

@@ -20,6 +20,10 @@ const FORGET_WORKERS_INTERVAL_MS = 60_000;
 const STRANDED_INTERVAL_MS = 2000;
 /** Between two sweeps of a long operation the others of the server have the database; a short one is done in some 100 ms. */
 const BULK_INTERVAL_MS = 200;
+/** A webhook is for machines that do not wait; nobody sees the difference. */
+const WEBHOOK_INTERVAL_MS = 200;
+/** A model takes seconds for a reply. */
+const SYNTHESIS_INTERVAL_MS = 200;
 /** A deadline is kept within a second. */
 const DELEGATION_INTERVAL_MS = 500;
 /** Of two sockets with one worker name the older is closed within a second, wherever it is. */
@@ -49,6 +53,7 @@ export function startSweeps(
     await Promise.all([creation.drain(), claiming.drain(), running.drain(), services.outputs.drain()]);
     await services.attendance.drain();
     await services.departures.drain();
+    await services.webhooks.drain();
     await presence.flush();
   });
   const scheduler = new Scheduler({ sql: database.sweeps, wake });
@@ -63,6 +68,8 @@ export function startSweeps(
   lifecycle.every('workers long gone', FORGET_WORKERS_INTERVAL_MS, () => presence.forgetLongGone());
   lifecycle.every('stranded tasks', STRANDED_INTERVAL_MS, (signal) => services.stranded.sweep(signal));
   lifecycle.every('delegations', DELEGATION_INTERVAL_MS, (signal) => services.delegationSweep.sweep(signal));
+  lifecycle.every('webhooks', WEBHOOK_INTERVAL_MS, (signal) => services.webhooks.sweep(signal));
+  lifecycle.every('synthesis', SYNTHESIS_INTERVAL_MS, (signal) => services.synthesis.sweep(signal));
   lifecycle.every('bulk operations', BULK_INTERVAL_MS, (signal) => services.bulkRunner.sweep(signal));
   lifecycle.every('operations long done', FORGET_INTERVAL_MS, (signal) =>
     services.bulkRunner.forgetOld(signal),

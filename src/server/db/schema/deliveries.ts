@@ -109,6 +109,9 @@ export const deliveries = pgTable(
       .on(table.boardId, table.subscriptionId, table.seq)
       .where(sql`status IN ('pending', 'synthesizing', 'leased')`),
     index('deliveries_pending_index').on(table.boardId, table.dueAt, table.id).where(sql`status = 'pending'`),
+    index('deliveries_webhook_index')
+      .on(table.boardId, table.dueAt)
+      .where(sql`is_webhook AND status IN ('pending', 'leased')`),
     index('deliveries_leased_index').on(table.boardId, table.sessionKey).where(sql`status = 'leased'`),
     index('deliveries_synthesis_index')
       .on(table.boardId, table.sessionKey, table.seq)

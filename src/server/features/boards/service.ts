@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import type { z } from 'zod';
 import type { Board, BoardSettings, patchBoard, putBoard } from '../../../contract/boards.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
-import type { Sql, Tx } from '../../db/client.ts';
+import type { Runner, Sql } from '../../db/client.ts';
 import { appendEvents } from '../../db/event-log.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
@@ -121,9 +121,9 @@ export class BoardService {
     return boardOf(row);
   }
 
-  /** Within a transaction, as they are now. */
-  async readSettings(tx: Tx, board: BoardRef): Promise<BoardSettings> {
-    const row = await findBoardById(tx, board.id);
+  /** As they are now. */
+  async readSettings(runner: Runner, board: BoardRef): Promise<BoardSettings> {
+    const row = await findBoardById(runner, board.id);
     if (row === null) throw boardNotFound(board.name);
     return settingsOf(row);
   }

@@ -39,7 +39,8 @@ import { Telling } from './telling.ts';
 import { deliveryOf } from './view.ts';
 
 export { DeliveryBells } from './bells.ts';
-export type { DeliveryRow } from './store/row.ts';
+export { lockGivingOut } from './store/lease.ts';
+export { type DeliveryRow, deliveryColumns } from './store/row.ts';
 
 interface DeliveryParts {
   readonly sql: Sql;
@@ -85,6 +86,11 @@ export class DeliveryService {
       );
   }
 
+  /** What would be told of each, directly. */
+  textsOf(tx: Tx, board: BoardRef, rows: readonly DeliveryRow[]): Promise<Map<Uuid, string>> {
+    return this.#telling.textsOf(tx, board, rows);
+  }
+
   present(board: BoardRef, rows: readonly DeliveryRow[]): Promise<LeasedDelivery[]> {
     return this.#telling.present(board, rows);
   }
@@ -94,23 +100,41 @@ export class DeliveryService {
     return withinDeadline(findLeased(this.#parts.sql, board.id, leases));
   }
 
-  async giveBack(board: BoardRef, rows: readonly DeliveryRow[]): Promise<void> {
+  async giveBack(board: BoardRef, rows: readonly Pick<DeliveryRow, 'id' | 'lease_id'>[]): Promise<void> {
     await withinDeadline(giveBackLeases(this.#parts.sql, board.id, rows));
     this.#parts.wake.ring(board.id);
   }
 
-  async ack(
-    caller: Principal,
+  /** Of a key. */
+  async ack(caller: Principal, board: BoardRef, id: Uuid, body: AckDeliveryBody): Promise<Delivery> {
+    return this.#ack({ actor: actorOf(caller), caller }, board, id, body);
+  }
+
+  /** Of the server itself. */
+  async ackAs(actor: ActorRef, board: BoardRef, id: Uuid, body: AckDeliveryBody): Promise<Delivery> {
+    return this.#ack({ actor, caller: null }, board, id, body);
+  }
+
+  async nack(caller: Principal, board: BoardRef, id: Uuid, body: NackDeliveryBody): Promise<Delivery> {
+    return this.#nack({ actor: actorOf(caller), caller }, board, id, body);
+  }
+
+  async nackAs(actor: ActorRef, board: BoardRef, id: Uuid, body: NackDeliveryBody): Promise<Delivery> {
+    return this.#nack({ actor, caller: null }, board, id, body);
+  }
+
+  async #ack(
+    sayer: Sayer,
     board: BoardRef,
     id: Uuid,
     { lease_id: leaseId, success, message_id: messageId, error }: AckDeliveryBody,
   ): Promise<Delivery> {
     if (success === false)
-      return this.nack(caller, board, id, {
+      return this.#nack(sayer, board, id, {
         lease_id: leaseId,
         error: error ?? 'the gateway says that it failed',
       });
-    return this.#decide(caller, board, id, async (tx, row) => {
+    return this.#decide(sayer, board, id, async (tx, row) => {
       if (row.status === 'acked' && row.lease_id === leaseId) return null;
       assertLeased(row, leaseId);
       await ackRow(tx, board.id, id, messageId ?? null);
@@ -118,13 +142,13 @@ export class DeliveryService {
     });
   }
 
-  async nack(
-    caller: Principal,
+  async #nack(
+    sayer: Sayer,
     board: BoardRef,
     id: Uuid,
     { lease_id: leaseId, error, permanent, defer_seconds: deferSeconds }: NackDeliveryBody,
   ): Promise<Delivery> {
-    return this.#decide(caller, board, id, async (tx, row) => {
+    return this.#decide(sayer, board, id, async (tx, row) => {
       assertLeased(row, leaseId);
       if (deferSeconds) {
         const { failures } = row;
@@ -156,7 +180,7 @@ export class DeliveryService {
 
   /** By hand, now. */
   async retry(caller: Principal, board: BoardRef, id: Uuid): Promise<Delivery> {
-    return this.#decide(caller, board, id, async (tx, row) => {
+    return this.#decide({ actor: actorOf(caller), caller }, board, id, async (tx, row) => {
       if (row.status !== 'dead' && row.status !== 'pending') throw notRetryable(row.status);
       await postponeRow(tx, board.id, id, { delaySeconds: 0, failures: 0, error: null });
       return null;
@@ -181,7 +205,7 @@ export class DeliveryService {
   }
 
   async #decide(
-    caller: Principal,
+    { actor, caller }: Sayer,
     board: BoardRef,
     id: Uuid,
     decide: (tx: Tx, row: DeliveryRow) => Promise<Decision | null>,
@@ -189,16 +213,23 @@ export class DeliveryService {
     const { sql, wake } = this.#parts;
     const decided = await transaction(sql, async (tx) => {
       const row = await lockDelivery(tx, board.id, id);
-      if (row === null || !isOwn(caller, row)) throw deliveryNotFound(formatId('dlv', id));
+      if (row === null || (caller !== null && !isOwn(caller, row)))
+        throw deliveryNotFound(formatId('dlv', id));
       const decision = await decide(tx, row);
-      if (decision !== null)
-        await appendEvents(tx, board.id, { events: [eventOf(row, decision, actorOf(caller))] });
+      if (decision !== null) await appendEvents(tx, board.id, { events: [eventOf(row, decision, actor)] });
       return findDelivery(tx, board.id, id);
     });
     wake.ring(board.id);
     if (decided === null) throw deliveryNotFound(formatId('dlv', id));
     return deliveryOf(board, decided);
   }
+}
+
+/** Who says what became of it. */
+interface Sayer {
+  readonly actor: ActorRef;
+  /** Null: the server, which may say it of any. */
+  readonly caller: Principal | null;
 }
 
 interface Decision {

@@ -42,6 +42,8 @@ interface SubscriptionParts {
   readonly secrets: SecretBox;
   readonly boards: Pick<BoardService, 'readSettings'>;
   readonly tasks: Pick<TaskService, 'resolve'>;
+  /** What is wrong with the address of a webhook; null: nothing, as far as can be said without resolving it. */
+  readonly refusalOf: (url: URL) => string | null;
 }
 
 /** Standard Webhooks asks for 24 to 64. */
@@ -161,6 +163,8 @@ export class SubscriptionService {
       return { webhook: kept, secret: null };
     }
     const { url } = webhook;
+    const refusal = this.#parts.refusalOf(new URL(url));
+    if (refusal !== null) throw badWebhook(refusal);
     const given = webhook.secret ?? null;
     if (given === null && knownSecret !== null)
       return { webhook: { url, sealedSecret: knownSecret }, secret: null };
@@ -295,4 +299,10 @@ function subscriptionNotFound(reference: string): ProblemError {
     `There is no subscription ${JSON.stringify(reference)} on this board.`,
     { extensions: { resource: 'subscription' } },
   );
+}
+
+function badWebhook(refusal: string): ProblemError {
+  return new ProblemError('invalid_request', `The URL of a webhook ${refusal}.`, {
+    errors: [{ pointer: '/webhook/url', detail: refusal }],
+  });
 }

@@ -14,7 +14,7 @@ import { present } from '../../kernel/assert.ts';
 import { Batcher, type Settled } from '../../kernel/batcher.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
-import { actorOf, type ClaimPrincipal, type Principal } from '../../kernel/principal.ts';
+import { type ActorRef, actorOf, type ClaimPrincipal, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
@@ -178,6 +178,14 @@ export class TaskCreation {
     if (events.length > 0) await appendEvents(tx, board.id, { events });
   }
 
+  /** One of the server's own, which no list shows. Within the caller's transaction. */
+  async createSystem(tx: Tx, board: BoardRef, actor: ActorRef, body: CreateTaskBody): Promise<Task> {
+    const draft = { ...this.#draft(actor, body, null), is_system: true };
+    const [result] = await this.#insert(tx, board, [draft]);
+    if (!result?.ok) throw collision(draft);
+    return result.value.task;
+  }
+
   /** Everything but the log has been written. The counter row comes last: all of the board would wait while it is linked. */
   async #finishLinked(
     tx: Tx,
@@ -254,6 +262,11 @@ export class TaskCreation {
   }
 
   #newTask(caller: Principal, body: CreateTaskBody, traceparent: string | null): NewTask {
+    const run = caller.kind === 'claim' ? parseId('run', caller.runId) : null;
+    return { ...this.#draft(actorOf(caller), body, traceparent), created_by_run: run };
+  }
+
+  #draft(actor: ActorRef, body: CreateTaskBody, traceparent: string | null): NewTask {
     const { status, runAt } = this.#firstStatus(body);
     return {
       id: this.#parts.ids.next(),
@@ -274,13 +287,13 @@ export class TaskCreation {
       no_progress_seconds: body.no_progress_seconds ?? null,
       run_at: runAt,
       blocked_kind: status === 'blocked' ? 'operator' : null,
-      actor: actorOf(caller),
+      actor,
       delegation_id: null,
       delegation_depth: 0,
       is_followed: false,
       is_system: false,
       origin: body.origin ? givenParts(body.origin) : null,
-      created_by_run: caller.kind === 'claim' ? (parseId('run', caller.runId) as Uuid) : null,
+      created_by_run: null,
       unmet_parents: 0,
       parents: [],
     };

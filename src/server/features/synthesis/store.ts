@@ -1,0 +1,91 @@
+/** Deliveries that wait for a reply to be made of them. */
+import type { TaskStatus } from '../../../contract/statuses.ts';
+import type { Runner, Tx } from '../../db/client.ts';
+import type { Uuid } from '../../kernel/ids.ts';
+import { type DeliveryRow, deliveryColumns } from '../deliveries/service.ts';
+
+/** Of more than there is room for any, not the same each time. */
+export async function listBoardsWithSynthesis(
+  sql: Runner,
+  exceptIds: readonly number[],
+  boardsMax: number,
+): Promise<number[]> {
+  const rows = await sql<{ board_id: number }[]>`
+    /* synthesis.list_boards */
+    SELECT board_id FROM deliveries WHERE status = 'synthesizing' AND board_id <> ALL (${exceptIds as number[]}::int[])
+    GROUP BY board_id ORDER BY random() LIMIT ${boardsMax}`;
+  return rows.map((row) => row.board_id);
+}
+
+/** The next of each session of which none is being made, oldest first. After deliveries.lockGivingOut: nobody else begins one meanwhile. */
+export async function listStartable(tx: Tx, boardId: number, rowsMax: number): Promise<DeliveryRow[]> {
+  return tx<DeliveryRow[]>`
+    /* synthesis.list_startable */
+    SELECT ${deliveryColumns(tx)} FROM (
+      SELECT DISTINCT ON (waiting.session_key) waiting.id FROM deliveries waiting
+      WHERE waiting.board_id = ${boardId} AND waiting.status = 'synthesizing' AND waiting.synthesis_task_id IS NULL
+        AND waiting.synthesis_due_at > clock_timestamp()
+        AND NOT EXISTS (
+          SELECT FROM deliveries made WHERE made.board_id = ${boardId} AND made.session_key = waiting.session_key
+            AND made.status = 'synthesizing' AND made.synthesis_task_id IS NOT NULL)
+      ORDER BY waiting.session_key, waiting.seq, waiting.id
+    ) AS first
+    CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE board_id = ${boardId} AND id = first.id OFFSET 0) AS d
+    ORDER BY d.seq LIMIT ${rowsMax}`;
+}
+
+export async function noteSynthesisTask(tx: Tx, boardId: number, id: Uuid, taskId: Uuid): Promise<void> {
+  await tx`
+    /* synthesis.note_task */
+    UPDATE deliveries SET synthesis_task_id = ${taskId} WHERE board_id = ${boardId} AND id = ${id}`;
+}
+
+export interface SettledSynthesis {
+  readonly id: Uuid;
+  readonly task_id: Uuid | null;
+  readonly status: TaskStatus | null;
+}
+
+/** Whose reply is made, or cannot be any more: it failed, its time is over, or nobody is there to make it. Most urgent first. */
+export async function listSettled(
+  sql: Runner,
+  boardId: number,
+  lane: string | null,
+  rowsMax: number,
+): Promise<SettledSynthesis[]> {
+  return sql<SettledSynthesis[]>`
+    /* synthesis.list_settled */
+    SELECT d.id, d.synthesis_task_id AS task_id, t.status
+    FROM (SELECT * FROM deliveries WHERE board_id = ${boardId} AND status = 'synthesizing' OFFSET 0) AS d
+    LEFT JOIN LATERAL (SELECT status FROM tasks WHERE board_id = ${boardId} AND id = d.synthesis_task_id OFFSET 0) AS t ON true
+    WHERE d.synthesis_due_at <= clock_timestamp()
+      OR (d.synthesis_task_id IS NOT NULL AND coalesce(t.status, 'archived') NOT IN ('ready', 'running', 'scheduled', 'todo', 'review'))
+      OR NOT EXISTS (SELECT FROM lanes WHERE board_id = ${boardId} AND name = ${lane})
+    ORDER BY d.synthesis_due_at LIMIT ${rowsMax}`;
+}
+
+/** What the last run of a task says, as text; null: nothing. */
+export async function findReply(tx: Tx, boardId: number, taskId: Uuid): Promise<string | null> {
+  const [row] = await tx<{ reply: string | null }[]>`
+    /* synthesis.find_reply */
+    SELECT coalesce(
+      CASE jsonb_typeof(r.result) WHEN 'string' THEN r.result #>> '{}' WHEN 'object' THEN r.result ->> 'text' END, r.summary) AS reply
+    FROM (SELECT attempt FROM tasks WHERE board_id = ${boardId} AND id = ${taskId} AND status = 'done') AS t
+    CROSS JOIN LATERAL (SELECT result, summary FROM runs WHERE board_id = ${boardId} AND task_id = ${taskId} AND attempt = t.attempt OFFSET 0) AS r`;
+  return row?.reply ?? null;
+}
+
+/** With the reply, or without one as it would have been told directly. False: it does not wait for one any more. */
+export async function settleSynthesis(
+  tx: Tx,
+  boardId: number,
+  id: Uuid,
+  reply: string | null,
+): Promise<boolean> {
+  const rows = await tx`
+    /* synthesis.settle */
+    UPDATE deliveries SET status = 'pending', due_at = clock_timestamp(), text = ${reply}, is_fallback = ${reply === null},
+      mode = ${reply === null ? 'direct' : 'synthesize'}
+    WHERE board_id = ${boardId} AND id = ${id} AND status = 'synthesizing' RETURNING 1`;
+  return rows.length > 0;
+}
