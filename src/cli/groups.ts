@@ -54,6 +54,60 @@ export const GROUPS: readonly Group[] = [
     load: async () => (await import('./groups/task.ts')).registerTask,
   },
   {
+    name: 'delegate',
+    summary: 'hand work over in the background: prints its id at once',
+    load: async () => (await import('./groups/delegate.ts')).registerDelegate,
+  },
+  {
+    name: 'check',
+    summary: 'how a delegation stands',
+    load: async () => (await import('./groups/delegation.ts')).registerCheck,
+  },
+  {
+    name: 'collect',
+    summary: 'wait for a delegation and print its results',
+    load: async () => (await import('./groups/delegation.ts')).registerCollect,
+  },
+  {
+    name: 'steer',
+    summary: 'tell the workers of a delegation something',
+    load: async () => (await import('./groups/delegation.ts')).registerSteer,
+  },
+  {
+    name: 'cancel',
+    summary: 'stop a delegation, or all of a session',
+    load: async () => (await import('./groups/delegation.ts')).registerCancel,
+  },
+  {
+    name: 'list',
+    summary: 'delegations, newest first',
+    load: async () => (await import('./groups/delegation.ts')).registerList,
+  },
+  {
+    name: 'delegation',
+    plural: 'delegations',
+    summary: 'delegations: create, get, collect, steer, cancel, list',
+    load: async () => (await import('./groups/delegation.ts')).registerDelegation,
+  },
+  {
+    name: 'subscription',
+    plural: 'subscriptions',
+    summary: 'who is told an outcome: put, list, get, delete',
+    load: async () => (await import('./groups/subscription.ts')).registerSubscription,
+  },
+  {
+    name: 'delivery',
+    plural: 'deliveries',
+    summary: 'outcomes on their way: claim, ack, nack, list, retry',
+    load: async () => (await import('./groups/delivery.ts')).registerDelivery,
+  },
+  {
+    name: 'session',
+    plural: 'sessions',
+    summary: 'what an origin session was told: messages',
+    load: async () => (await import('./groups/delivery.ts')).registerSession,
+  },
+  {
     name: 'run',
     plural: 'runs',
     summary: 'the run of a claim, for its holder: heartbeat, complete, request-changes, block, release, fail',
@@ -79,6 +133,11 @@ export const GROUPS: readonly Group[] = [
     name: 'dispatch',
     summary: 'spawn a process for each task of the lanes of kind spawn',
     load: async () => (await import('./groups/dispatch.ts')).registerDispatch,
+  },
+  {
+    name: 'synthesize',
+    summary: 'make replies of outcomes with a model',
+    load: async () => (await import('./groups/synthesize.ts')).registerSynthesize,
   },
   {
     name: 'watch',

@@ -5,11 +5,14 @@
 import type { ReplyOf } from './operation-types.ts';
 import { Boards } from './resources/boards.ts';
 import { Claims } from './resources/claims.ts';
+import { Delegations } from './resources/delegations.ts';
+import { Deliveries } from './resources/deliveries.ts';
 import { Events } from './resources/events.ts';
 import { Keys } from './resources/keys.ts';
 import { Lanes } from './resources/lanes.ts';
 import type { BoardCallOptions } from './resources/resource.ts';
 import { Runs } from './resources/runs.ts';
+import { Subscriptions } from './resources/subscriptions.ts';
 import { Tasks } from './resources/tasks.ts';
 import type { CallOptions, TransportOptions } from './transport.ts';
 import { Transport } from './transport.ts';
@@ -30,6 +33,9 @@ export class Client {
   readonly lanes: Lanes;
   readonly tasks: Tasks;
   readonly claims: Claims;
+  readonly delegations: Delegations;
+  readonly subscriptions: Subscriptions;
+  readonly deliveries: Deliveries;
   readonly runs: Runs;
   readonly keys: Keys;
   readonly events: Events;
@@ -46,6 +52,9 @@ export class Client {
     this.lanes = new Lanes(transport, this.board);
     this.tasks = new Tasks(transport, this.board);
     this.claims = new Claims(transport, this.board);
+    this.delegations = new Delegations(transport, this.board);
+    this.subscriptions = new Subscriptions(transport, this.board);
+    this.deliveries = new Deliveries(transport, this.board);
     this.events = new Events(transport, this.board);
     this.runs = new Runs(transport);
     this.keys = new Keys(transport);

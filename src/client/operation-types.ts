@@ -10,6 +10,8 @@ import type * as boards from '../contract/boards.ts';
 import type * as bulk from '../contract/bulk.ts';
 import type * as claims from '../contract/claims.ts';
 import type * as context from '../contract/context.ts';
+import type * as delegations from '../contract/delegations.ts';
+import type * as deliveries from '../contract/deliveries.ts';
 import type * as events from '../contract/events.ts';
 import type * as imports from '../contract/import.ts';
 import type * as keys from '../contract/keys.ts';
@@ -18,6 +20,8 @@ import type * as links from '../contract/links.ts';
 import type * as messages from '../contract/messages.ts';
 import type * as outputs from '../contract/outputs.ts';
 import type * as runs from '../contract/runs.ts';
+import type * as sessions from '../contract/sessions.ts';
+import type * as subscriptions from '../contract/subscriptions.ts';
 import type * as system from '../contract/system.ts';
 import type * as tasks from '../contract/task-routes.ts';
 import type * as why from '../contract/why.ts';
@@ -36,6 +40,8 @@ type Descriptor =
   | DescriptorIn<typeof bulk>
   | DescriptorIn<typeof claims>
   | DescriptorIn<typeof context>
+  | DescriptorIn<typeof delegations>
+  | DescriptorIn<typeof deliveries>
   | DescriptorIn<typeof events>
   | DescriptorIn<typeof imports>
   | DescriptorIn<typeof keys>
@@ -44,6 +50,8 @@ type Descriptor =
   | DescriptorIn<typeof messages>
   | DescriptorIn<typeof outputs>
   | DescriptorIn<typeof runs>
+  | DescriptorIn<typeof sessions>
+  | DescriptorIn<typeof subscriptions>
   | DescriptorIn<typeof system>
   | DescriptorIn<typeof tasks>
   | DescriptorIn<typeof why>;

@@ -90,6 +90,38 @@ export const OPERATIONS = {
   listTaskRuns: { method: 'get', path: '/v1/boards/{board}/tasks/{task}/runs' },
   listTaskEvents: { method: 'get', path: '/v1/boards/{board}/tasks/{task}/events' },
 
+  createDelegation: { method: 'post', path: '/v1/boards/{board}/delegations', isIdempotent: true },
+  listDelegations: { method: 'get', path: '/v1/boards/{board}/delegations' },
+  getDelegation: { method: 'get', path: '/v1/boards/{board}/delegations/{delegation}', isWaitable: true },
+  steerDelegation: {
+    method: 'post',
+    path: '/v1/boards/{board}/delegations/{delegation}/steer',
+    isIdempotent: true,
+  },
+  cancelDelegation: {
+    method: 'post',
+    path: '/v1/boards/{board}/delegations/{delegation}/cancel',
+    isRepeatable: true,
+  },
+  cancelDelegations: { method: 'post', path: '/v1/boards/{board}/delegations/cancel', isRepeatable: true },
+
+  putSubscription: { method: 'put', path: '/v1/boards/{board}/subscriptions' },
+  listSubscriptions: { method: 'get', path: '/v1/boards/{board}/subscriptions' },
+  getSubscription: { method: 'get', path: '/v1/boards/{board}/subscriptions/{subscription}' },
+  deleteSubscription: { method: 'delete', path: '/v1/boards/{board}/subscriptions/{subscription}' },
+
+  claimDeliveries: {
+    method: 'post',
+    path: '/v1/boards/{board}/deliveries/claims',
+    isIdempotent: true,
+    isWaitable: true,
+  },
+  listDeliveries: { method: 'get', path: '/v1/boards/{board}/deliveries' },
+  ackDelivery: { method: 'post', path: '/v1/deliveries/{delivery}/ack', isRepeatable: true },
+  nackDelivery: { method: 'post', path: '/v1/deliveries/{delivery}/nack' },
+  retryDelivery: { method: 'post', path: '/v1/deliveries/{delivery}/retry', isRepeatable: true },
+  listSessionMessages: { method: 'get', path: '/v1/boards/{board}/sessions/{session}/messages' },
+
   claimTasks: {
     method: 'post',
     path: '/v1/boards/{board}/lanes/{lane}/claims',

@@ -123,6 +123,12 @@ export const Delegation = z
       .array(DelegationResult)
       .nullable()
       .describe('In task order, once it is decided; null in lists: ask for the one.'),
+    text: z
+      .string()
+      .nullable()
+      .describe(
+        'All of it as one block, as it is told where it returns to, once it is decided; null in lists.',
+      ),
     reason: z.string().nullable().describe('Why it was cancelled, or that its deadline passed.'),
     created_by: Actor,
     created_at: Timestamp,

@@ -34,6 +34,12 @@ const TABLE = `
   scheduleTask acceptTask requestTaskChanges bulkTasks cancelOperation           | yes | yes | -   | -   | -
   patchTask promoteTask unblockTask cancelTask completeTask                      | yes | yes | -   | -   | -
   assignTask archiveTask reopenTask steerTask reclaimTask                        | yes | yes | -   | -   | -
+  createDelegation                                                               | yes | yes | -   | -   | yes
+  getDelegation listDelegations                                                  | yes | yes | yes | yes | yes
+  steerDelegation cancelDelegation                                               | yes | yes | -   | -   | yes
+  cancelDelegations putSubscription deleteSubscription                           | yes | yes | -   | -   | -
+  claimDeliveries ackDelivery nackDelivery retryDelivery                         | yes | yes | -   | -   | -
+  getSubscription listSubscriptions listDeliveries listSessionMessages           | yes | yes | yes | -   | -
   claimTasks                                                                     | yes | -   | -   | own lane | -
   batchRuns                                                                      | yes | -   | -   | yes | -
   heartbeatRun appendOutput acknowledgeMessages                      | token | token | token | token | own run

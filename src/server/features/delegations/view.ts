@@ -1,7 +1,8 @@
 /** A delegation as the wire shows it. */
-import type { Delegation } from '../../../contract/delegations.ts';
+import type { Delegation, DelegationResult } from '../../../contract/delegations.ts';
 import { formatId } from '../../kernel/ids.ts';
 import type { BoardRef } from '../boards/service.ts';
+import { textOfDelegation } from '../deliveries/service.ts';
 import { originOf } from '../tasks/service.ts';
 import type { DelegationRow } from './store.ts';
 
@@ -21,9 +22,15 @@ export function delegationOf(board: BoardRef, row: DelegationRow): Delegation {
     deadline_at: row.deadline_at,
     tasks: row.tasks.map((id) => formatId('task', id)),
     results: row.results,
+    text: row.results === null ? null : textOf(row, row.results),
     reason: row.reason,
     created_by: { type: row.created_by_type, id: row.created_by_id },
     created_at: row.created_at,
     completed_at: row.completed_at,
   };
+}
+
+function textOf(row: DelegationRow, results: readonly DelegationResult[]): string {
+  const { status, reason, goal, context } = row;
+  return textOfDelegation({ id: formatId('deleg', row.id), status, reason, goal, context, results });
 }

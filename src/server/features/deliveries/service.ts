@@ -41,6 +41,7 @@ import { deliveryOf } from './view.ts';
 export { DeliveryBells } from './bells.ts';
 export { lockGivingOut } from './store/lease.ts';
 export { type DeliveryRow, deliveryColumns } from './store/row.ts';
+export { textOfDelegation } from './text.ts';
 
 interface DeliveryParts {
   readonly sql: Sql;

@@ -31,11 +31,11 @@ export async function listHaltedTasks(
       status = 'review' AND reviewer IS NOT NULL
         AND status_since > clock_timestamp() - make_interval(secs => ${reviewSeconds}) AS is_in_time
     FROM (
-      (SELECT ${columns} FROM tasks WHERE board_id = ${boardId} AND status = 'blocked' ORDER BY id LIMIT ${perStatusMax})
+      (SELECT ${columns} FROM tasks WHERE board_id = ${boardId} AND status = 'blocked' AND NOT is_system ORDER BY id LIMIT ${perStatusMax})
       UNION ALL
-      (SELECT ${columns} FROM tasks WHERE board_id = ${boardId} AND status = 'triage' ORDER BY id LIMIT ${perStatusMax})
+      (SELECT ${columns} FROM tasks WHERE board_id = ${boardId} AND status = 'triage' AND NOT is_system ORDER BY id LIMIT ${perStatusMax})
       UNION ALL
-      (SELECT ${columns} FROM tasks WHERE board_id = ${boardId} AND status = 'review' ORDER BY id LIMIT ${perStatusMax})
+      (SELECT ${columns} FROM tasks WHERE board_id = ${boardId} AND status = 'review' AND NOT is_system ORDER BY id LIMIT ${perStatusMax})
     ) AS halted`;
 }
 
@@ -112,7 +112,8 @@ export async function nameTasks(sql: Runner, boardId: number, ids: readonly Uuid
     ) AS lane_kind
     FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
     CROSS JOIN LATERAL (
-      SELECT id, status, lane, priority, version, blocked_reason FROM tasks WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0
+      SELECT id, status, lane, priority, version, blocked_reason FROM tasks
+      WHERE board_id = ${boardId} AND id = wanted.id AND NOT is_system OFFSET 0
     ) AS task
     CROSS JOIN LATERAL (
       SELECT title FROM task_details WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0

@@ -163,7 +163,8 @@ export async function recordStranded(tx: Tx, boardId: number, waits: readonly Wa
       FROM unnest(${waits.map(({ id }) => id)}::uuid[], ${waits.map(({ seq }) => String(seq))}::text[]::bigint[]) AS wait (id, seq)
       CROSS JOIN LATERAL (SELECT at FROM events WHERE board_id = ${boardId} AND seq = wait.seq OFFSET 0) AS event
       CROSS JOIN LATERAL (
-        SELECT id, lane, status, status_since FROM tasks WHERE board_id = ${boardId} AND id = wait.id OFFSET 0
+        SELECT id, lane, status, status_since FROM tasks
+        WHERE board_id = ${boardId} AND id = wait.id AND NOT is_system OFFSET 0
       ) AS task
       WHERE task.status = 'ready' AND task.status_since <= event.at
       ORDER BY task.id

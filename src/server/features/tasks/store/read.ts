@@ -203,6 +203,7 @@ function filterOf(sql: Runner, boardId: number, filter: TaskFilter) {
   const named = lanes?.filter((lane): lane is string => lane !== null) ?? null;
   const title = titlePart === null ? null : `%${titlePart.replaceAll(/[\\%_]/g, '\\$&')}%`;
   return sql`
+    AND NOT t.is_system
     ${statuses === null ? sql`AND t.status <> 'archived'` : sql`AND t.status = ANY(${statuses as TaskStatus[]}::text[])`}
     ${named === null ? sql`` : sql`AND (t.lane = ANY(${named}::text[]) OR (${lanes?.includes(null) ?? false} AND t.lane IS NULL))`}
     ${labels === null ? sql`` : sql`AND d.labels @> ${sql.json(labels)}`}
@@ -286,7 +287,7 @@ export async function listUnfinishedTasks(
       SELECT measured.*, sum(bytes) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before, count(*) OVER ()::int AS found
       FROM (
         SELECT ${TASK_COLUMNS(sql)}, ${TASK_BYTES(sql)} AS bytes FROM ${TASK_TABLES(sql)}
-        WHERE t.board_id = ${boardId} AND t.status NOT IN ('done', 'cancelled', 'archived') ORDER BY t.id LIMIT ${most.rows}::int + 1
+        WHERE t.board_id = ${boardId} AND NOT t.is_system AND t.status NOT IN ('done', 'cancelled', 'archived') ORDER BY t.id LIMIT ${most.rows}::int + 1
       ) AS measured
     ) AS counted
     WHERE bytes_before < ${most.bytes} ORDER BY id LIMIT ${most.rows}`;

@@ -1,0 +1,93 @@
+/** A clean reply is made of an outcome where one is wanted, and never at the cost of the outcome. */
+import { describe, expect, test } from 'vitest';
+import type { LeasedDelivery } from '../../../../src/contract/deliveries.ts';
+import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
+import { useTwoServers } from '../../../fixtures/two-servers.ts';
+
+const servers = useTwoServers();
+
+type Body = Readonly<Record<string, unknown>>;
+
+async function newBoard(): Promise<TestBoard> {
+  const [board] = await servers.board();
+  for (const lane of ['work', 'writer']) await board.lane(lane);
+  expectStatus(await board.call('PATCH', '', { body: { settings: { synthesizer_lane: 'writer' } } }), 200);
+  return board;
+}
+
+/** Done, with somebody on a platform for replies to be told. */
+async function outcome(board: TestBoard, session: string, summary: string, chat = session): Promise<string> {
+  const origin = { platform: 'telegram', chat_id: chat, session_id: session };
+  const task = await board.task('work', { title: `Task of ${session}`, origin });
+  const claim = expectStatus(await board.claims('work', { task_id: task.id }), 200).body.claims[0];
+  expectStatus(await endClaim(board.server, claim, 'complete', { summary }), 200);
+  return task.id;
+}
+
+async function take(board: TestBoard, body: Body = {}, waitSeconds = 20): Promise<LeasedDelivery[]> {
+  const headers = { Prefer: `wait=${waitSeconds}` };
+  return expectStatus(await board.call('POST', '/deliveries/claims', { body, headers }), 200).body.deliveries;
+}
+
+const write = (board: TestBoard, waitSeconds = 20) => board.claims('writer', { max: 10 }, { waitSeconds });
+
+describe('a reply', () => {
+  test('is what the synthesizer makes of the outcome, as a task that no list shows', async () => {
+    const board = await newBoard();
+    await outcome(board, 's1', 'the cache was stale');
+    const [claim] = expectStatus(await write(board), 200).body.claims;
+    expect(claim.task.payload.text).toContain('the cache was stale');
+    const { tasks } = expectStatus(await board.call('GET', '/tasks?lane=writer'), 200).body;
+    expect(tasks).toEqual([]);
+    expectStatus(await endClaim(board.server, claim, 'complete', { result: 'All good again.' }), 200);
+    const [delivery] = await take(board);
+    expect(delivery).toMatchObject({ mode: 'synthesize', text: 'All good again.', is_fallback: false });
+  });
+
+  test('that fails is told directly', async () => {
+    const board = await newBoard();
+    await outcome(board, 's1', 'the cache was stale');
+    const [claim] = expectStatus(await write(board), 200).body.claims;
+    expectStatus(await endClaim(board.server, claim, 'fail', { error: 'no model' }), 200);
+    const [delivery] = await take(board);
+    expect(delivery).toMatchObject({ mode: 'direct', is_fallback: true });
+    expect(delivery?.text).toContain('the cache was stale');
+  });
+
+  test('of a session waits for the one before it; of another session, and what is told directly, it does not', async () => {
+    const board = await newBoard();
+    await outcome(board, 'same', 'one', 'c1');
+    await outcome(board, 'same', 'two', 'c2');
+    await outcome(board, 'other', 'three');
+    const found: string[] = [];
+    while (found.length < 2)
+      for (const claim of expectStatus(await write(board), 200).body.claims)
+        found.push(claim.task.payload.text);
+    expect(found.map((text) => /one|two|three/.exec(text)?.[0]).toSorted()).toEqual(['one', 'three']);
+    const plain = await board.task('work', {
+      origin: { platform: 'discord', chat_id: 'c', session_id: 'third' },
+    });
+    const claim = expectStatus(await board.claims('work', { task_id: plain.id }), 200).body.claims[0];
+    expectStatus(await endClaim(board.server, claim, 'complete', { summary: 'plain' }), 200);
+    expect(await take(board)).toMatchObject([{ mode: 'direct', is_fallback: false }]);
+  });
+
+  test('that nobody makes in time is told directly, and its task is over', async () => {
+    const board = await newBoard();
+    const id = await outcome(board, 's1', 'done');
+    const [claim] = expectStatus(await write(board), 200).body.claims;
+    await servers.database
+      .sql`UPDATE deliveries SET synthesis_due_at = clock_timestamp() WHERE status = 'synthesizing'`;
+    const [delivery] = await take(board);
+    expect(delivery).toMatchObject({ mode: 'direct', is_fallback: true });
+    expect(delivery?.events[0]?.task_id).toBe(id);
+    await board.untilStatus(claim.task.id, 'cancelled');
+  });
+
+  test('is not waited for where the lane is not there', async () => {
+    const board = await newBoard();
+    expectStatus(await board.call('PATCH', '', { body: { settings: { synthesizer_lane: 'nobody' } } }), 200);
+    await outcome(board, 's1', 'done');
+    expect(await take(board, {}, 0)).toMatchObject([{ is_fallback: true }]);
+  });
+});
