@@ -21,6 +21,7 @@ import { churn } from './scenarios/p9-churn.ts';
 import { replicas } from './scenarios/p10-replicas.ts';
 import { cancel } from './scenarios/p11-cancel.ts';
 import { why } from './scenarios/p12-why.ts';
+import { returning } from './scenarios/p13-return.ts';
 
 /** As every command of ours ends that was interrupted. */
 const EXIT_INTERRUPTED = 130;
@@ -39,6 +40,7 @@ const SCENARIOS: readonly Scenario[] = [
   replicas,
   cancel,
   why,
+  returning,
 ];
 
 async function runBench(options: BenchOptions, signal: AbortSignal): Promise<RunRecord> {
