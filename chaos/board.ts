@@ -7,6 +7,7 @@ export interface BoardPlan {
   readonly lanes: readonly LanePlan[];
   readonly reviewLane: string;
   readonly probeLane: LanePlan;
+  readonly synthesizerLane: LanePlan;
   readonly orchestratorKey: string;
   readonly observerKey: string;
   /** What this build offers. */
@@ -28,6 +29,8 @@ const LANES = [
   { name: 'pushed', claimMode: 'push', leaseSeconds: 7, claimsMax: null },
 ] as const;
 const PROBE_LEASE_SECONDS = 10;
+const SYNTHESIZER_LANE = 'replies';
+const SYNTHESIZER_LEASE_SECONDS = 3;
 
 export async function openBoard(url: string, adminKey: string): Promise<BoardPlan> {
   const ask = async (method: 'PUT' | 'POST', path: string, body: unknown) => {
@@ -53,7 +56,7 @@ export async function openBoard(url: string, adminKey: string): Promise<BoardPla
   const key = async (role: string): Promise<string> =>
     String((await ask('POST', '/v1/keys', { role, name: role, boards: [BOARD] }))['secret']);
 
-  await ask('PUT', path, {});
+  await ask('PUT', path, { settings: { synthesizer_lane: SYNTHESIZER_LANE } });
   const lanes: LanePlan[] = [];
   for (const plan of LANES)
     lanes.push(await lane(plan.name, plan.claimMode, plan.leaseSeconds, plan.claimsMax));
@@ -63,6 +66,7 @@ export async function openBoard(url: string, adminKey: string): Promise<BoardPla
     lanes,
     reviewLane: REVIEW_LANE,
     probeLane: await lane('probe', 'pull', PROBE_LEASE_SECONDS, null),
+    synthesizerLane: await lane(SYNTHESIZER_LANE, 'pull-or-watch', SYNTHESIZER_LEASE_SECONDS, null),
     orchestratorKey: await key('orchestrator'),
     observerKey,
     hasTakeover: await offersTakeover(url, path, adminKey),

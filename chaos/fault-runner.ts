@@ -1,6 +1,7 @@
 /** Carries the plan of faults out, and writes down what was really done, and when it was over. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
+import { waitUntil } from './deadline.ts';
 import type { PlannedFault } from './faults.ts';
 import type { Party } from './party.ts';
 import { nowMs, type Recorder } from './recorder.ts';
@@ -11,11 +12,15 @@ export interface FaultTargets {
   readonly cluster: Cluster;
   readonly servers: readonly Server[];
   readonly workers: readonly Party[];
+  readonly gateways: readonly Party[];
+  readonly synthesizers: readonly Party[];
 }
 
 /** Between the death of a process and its next life. */
 const REVIVE_MS = 300;
 const SLOW_MS = [20, 250] as const;
+/** A gateway is hit while it holds something, if that is not too long in coming. */
+const HOLDING_WITHIN_MS = 3000;
 const LOOK_MS = 100;
 /** A process that waits this long for a processor is one of very many. */
 const STALL_MS = 700;
@@ -66,18 +71,22 @@ export class FaultRunner {
   #inflict({ kind, target, durationMs }: PlannedFault): Promise<void> {
     const { cluster } = this.#targets;
     const worker = choose(this.#targets.workers, target);
+    const gateway = choose(this.#targets.gateways, target);
+    const synthesizer = choose(this.#targets.synthesizers, target);
     const server = choose(this.#targets.servers, target);
     const [proxy, side] = proxyOf(server, target);
     const through = `${side} of ${server.name}`;
     switch (kind) {
       case 'kill-worker':
-        return this.#during(worker, 'kill worker', worker.process, async () => {
-          await worker.kill();
-          await delay(REVIVE_MS);
-          worker.start();
-        });
+        return this.#during(worker, 'kill worker', worker.process, () => killFor(worker));
       case 'stop-worker':
         return this.#during(worker, 'stop worker', worker.process, () => stopFor(worker, durationMs));
+      case 'kill-gateway':
+        return this.#whileHolding(gateway, 'kill gateway', () => killFor(gateway));
+      case 'stop-gateway':
+        return this.#whileHolding(gateway, 'stop gateway', () => stopFor(gateway, durationMs));
+      case 'kill-synthesizer':
+        return this.#during(synthesizer, 'kill synthesizer', synthesizer.process, () => killFor(synthesizer));
       case 'kill-server':
       case 'restart-server':
         return this.#during(server, kind.replace('-', ' '), server.name, async () => {
@@ -113,6 +122,11 @@ export class FaultRunner {
     }
   }
 
+  async #whileHolding(gateway: Party, fault: string, act: () => Promise<void>): Promise<void> {
+    await waitUntil(() => gateway.isHolding, HOLDING_WITHIN_MS);
+    await this.#during(gateway, fault, gateway.process, act);
+  }
+
   #disturb(
     proxy: TcpProxy,
     fault: string,
@@ -138,6 +152,12 @@ export class FaultRunner {
       this.#recorder.write({ entry: 'fault', at, fault, target, until: nowMs() });
     }
   }
+}
+
+async function killFor(party: Party): Promise<void> {
+  await party.kill();
+  await delay(REVIVE_MS);
+  party.start();
 }
 
 async function stopFor(process: Pick<Party | Server, 'signal'>, durationMs: number): Promise<void> {

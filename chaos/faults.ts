@@ -7,6 +7,9 @@ import type { Random } from './random.ts';
 export const FAULT_KINDS = [
   'kill-worker',
   'stop-worker',
+  'kill-gateway',
+  'stop-gateway',
+  'kill-synthesizer',
   'kill-server',
   'stop-server',
   'restart-server',
@@ -35,6 +38,9 @@ export interface PlannedFault {
 const WEIGHTS: Readonly<Record<FaultKind, number>> = {
   'kill-worker': 5,
   'stop-worker': 4,
+  'kill-gateway': 3,
+  'stop-gateway': 2,
+  'kill-synthesizer': 2,
   'kill-server': 3,
   'stop-server': 1,
   'restart-server': 1,
@@ -51,6 +57,7 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
 /** The lease of the lanes that are held under fire is 2 or 3 s; a stop of twice that lets every lease lapse. */
 const DURATIONS_MS: Partial<Readonly<Record<FaultKind, readonly [number, number]>>> = {
   'stop-worker': [4000, 6000],
+  'stop-gateway': [4000, 6000],
   'stop-server': [4000, 6000],
   'cut-proxy': [50, 500],
   'delay-proxy': [1000, 3000],

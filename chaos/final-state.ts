@@ -4,6 +4,7 @@ import type { Event } from '../src/contract/events.ts';
 import { type BlockKind, type Outcome, TASK_STATUSES, type TaskStatus } from '../src/contract/statuses.ts';
 import { formatCursor } from '../src/server/kernel/cursor.ts';
 import { formatId } from '../src/server/kernel/ids.ts';
+import { readFinalReturns } from './final-returns.ts';
 import type { FinalClaim, FinalLink, FinalRun, FinalState, FinalTask } from './history.ts';
 import { nowMs } from './recorder.ts';
 
@@ -13,6 +14,7 @@ interface EventRow {
   readonly at: Date;
   readonly task_id: string | null;
   readonly run_id: string | null;
+  readonly delegation_id: string | null;
   readonly lane: string | null;
   readonly worker: string | null;
   readonly attempt: number | null;
@@ -75,7 +77,7 @@ export async function readFinalState(sql: postgres.Sql, boardName: string): Prom
     const [clock] = await tx<{ at: Date }[]>`SELECT clock_timestamp() AS at`;
     const readAtMs = nowMs();
     const events = await tx<EventRow[]>`
-      SELECT seq::int, kind, at, task_id, run_id, lane, worker, attempt, task_version, actor_type, actor_id, data
+      SELECT seq::int, kind, at, task_id, run_id, delegation_id, lane, worker, attempt, task_version, actor_type, actor_id, data
       FROM events WHERE board_id = ${board.id} ORDER BY seq`;
     const tasks = await tx<TaskRow[]>`
       SELECT t.id, t.status, t.lane, t.attempt, t.version, d.idempotency_key, t.run_at, t.blocked_kind, t.blocked_reason,
@@ -92,6 +94,7 @@ export async function readFinalState(sql: postgres.Sql, boardName: string): Prom
       SELECT seq::int, ${tx.unsafe(TASK_STATUSES.map((status) => `${status}::int`).join(', '))}
       FROM board_seq WHERE board_id = ${board.id}`;
     if (counter === undefined || clock === undefined) throw new Error('the board has no counter row');
+    const returns = await readFinalReturns(tx, board.id);
     const counts = Object.fromEntries(TASK_STATUSES.map((status) => [status, counter[status]]));
     return {
       readAt: clock.at.toISOString(),
@@ -103,13 +106,14 @@ export async function readFinalState(sql: postgres.Sql, boardName: string): Prom
       claims: claims.map(claimOf),
       links: links.map(linkOf),
       counts,
+      ...returns,
     } satisfies FinalState;
   })) as FinalState;
 }
 
 /** As the wire has it: absent instead of null. */
 function eventOf(board: BoardRow, boardName: string, row: EventRow): Event {
-  const { lane, worker, attempt, task_version, task_id, run_id } = row;
+  const { lane, worker, attempt, task_version, task_id, run_id, delegation_id } = row;
   const optional = {
     lane,
     worker,
@@ -117,6 +121,7 @@ function eventOf(board: BoardRow, boardName: string, row: EventRow): Event {
     task_version,
     task_id: task_id === null ? null : formatId('task', task_id),
     run_id: run_id === null ? null : formatId('run', run_id),
+    delegation_id: delegation_id === null ? null : formatId('deleg', delegation_id),
   };
   const given = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== null));
   return {

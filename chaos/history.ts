@@ -4,7 +4,8 @@
  * at the end.
  */
 import type { Event } from '../src/contract/events.ts';
-import type { Outcome, TaskStatus } from '../src/contract/statuses.ts';
+import type { DelegationStatus, Outcome, TaskStatus } from '../src/contract/statuses.ts';
+import type { FinalReturns } from './final-returns.ts';
 
 /** Milliseconds of the one clock of the recording machine that only rises, the same for all its processes. */
 export type AtMs = number;
@@ -81,7 +82,97 @@ export interface OperatorOperation extends OperationBase {
   readonly parentId?: string;
 }
 
-export type Operation = CreateOperation | ClaimOperation | RunOperation | CancelOperation | OperatorOperation;
+/** Work handed over as a group, by an orchestrator or under a claim. Its key is its goal too, so that its row tells. */
+export interface DelegateOperation extends OperationBase {
+  readonly kind: 'delegate';
+  readonly idempotencyKey: string;
+  readonly sessionId: string | null;
+  /** Of an ok. */
+  readonly delegationId?: string;
+  readonly taskIds?: readonly string[];
+  readonly isReplay?: boolean;
+}
+
+/** Looked up with a wait, or stopped. */
+export interface DecisionOperation extends OperationBase {
+  readonly kind: 'collect' | 'cancel_delegation';
+  readonly delegationId: string;
+  /** Of an ok: what it was then, and once it was decided whose results came with it. */
+  readonly status?: DelegationStatus;
+  readonly taskIds?: readonly string[];
+}
+
+export interface CancelSessionOperation extends OperationBase {
+  readonly kind: 'cancel_session';
+  readonly sessionId: string;
+  /** Of an ok: those that it stopped. */
+  readonly delegationIds?: readonly string[];
+}
+
+export interface SubscribeOperation extends OperationBase {
+  readonly kind: 'subscribe';
+  /** A task or delegation. */
+  readonly subjectId: string;
+  readonly platform: string;
+  readonly chatId: string;
+  readonly subscriptionId?: string;
+}
+
+/** A gateway's request for deliveries, with a wait. */
+export interface LeaseOperation extends OperationBase {
+  readonly kind: 'lease';
+  readonly leaseSeconds: number;
+  readonly leases: readonly RecordedLease[];
+}
+
+export interface RecordedLease {
+  readonly deliveryId: string;
+  readonly subscriptionId: string;
+  readonly leaseId: string;
+  readonly attempt: number;
+  /** By the database. */
+  readonly expiresAt: string;
+  /** The events that it tells about. */
+  readonly seqs: readonly number[];
+  /** A digest: the same text each time. */
+  readonly text: string;
+}
+
+/** What a gateway says of a delivery. bury: it can never be sent. */
+export interface DeliveryOperation extends OperationBase {
+  readonly kind: 'deliver' | 'nack' | 'bury' | 'defer';
+  readonly deliveryId: string;
+  readonly leaseId: string;
+  readonly attempt: number;
+}
+
+/** By hand: a dead one is tried again. */
+export interface RetryOperation extends OperationBase {
+  readonly kind: 'retry';
+  readonly deliveryId: string;
+}
+
+export type ReturnOperation =
+  | DelegateOperation
+  | DecisionOperation
+  | CancelSessionOperation
+  | SubscribeOperation
+  | LeaseOperation
+  | DeliveryOperation
+  | RetryOperation;
+
+export type Operation =
+  | CreateOperation
+  | ClaimOperation
+  | RunOperation
+  | CancelOperation
+  | OperatorOperation
+  | ReturnOperation;
+
+/** Those that are answered when there is something: that they take long says nothing. */
+export function isWait({ kind }: Pick<Operation, 'kind'>): boolean {
+  return kind === 'claim' || kind === 'collect' || kind === 'lease';
+}
 
 /** What a watcher of the whole board, without a filter, received, in the order in which it did, through all its reconnects. */
 export interface WatchedEntry {
@@ -127,7 +218,7 @@ export interface FaultEntry {
 export type HistoryEntry = Operation | WatchedEntry | BookmarkEntry | WatchEndEntry | FaultEntry;
 
 /** The board at the end, read from the database itself after the last fault, when everything that was under way had ended. */
-export interface FinalState {
+export interface FinalState extends FinalReturns {
   /** By the database. */
   readonly readAt: string;
   /** The same moment by the recording machine's clock: what puts the times of the log beside those of the history. */

@@ -6,11 +6,11 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkHistory } from './checkers/check.ts';
-import type { Violation } from './history.ts';
+import type { HistoryEntry, Violation } from './history.ts';
 import { type ChaosOptions, readOptions, USAGE, UsageError } from './options.ts';
 import { PLANTS } from './plants/plant.ts';
 import { readRecording } from './recorder.ts';
-import { renderFaults, renderLoad, renderViolations, renderWindows } from './report.ts';
+import { renderDeliveries, renderFaults, renderLoad, renderViolations, renderWindows } from './report.ts';
 import { ChaosRun, type RunOutcome } from './run.ts';
 import { listSlowStretches } from './slow-stretches.ts';
 import { countWindows } from './windows.ts';
@@ -59,14 +59,28 @@ function judge(options: ChaosOptions, outcome: RunOutcome, directory: string): n
     `\n${renderLoad(recording.entries)}\n\n${renderFaults(recording.entries)}\n\n${renderWindows(windows)}\n`,
   );
   say(`  ${final.tasks.length} tasks, ${final.runs.length} runs, ${final.events.length} events`);
+  say(`  ${final.delegations.length} delegations, ${renderDeliveries(final)}`);
   if (violations.length > 0) say(`\n${renderViolations(violations)}`);
   if (options.plant !== null) return judgePlant(options, violations);
   const missed = windows.filter(({ count, isExpected }) => isExpected && count === 0);
   const isMissing = options.seconds >= WINDOWS_FROM_SECONDS && missed.length > 0;
   if (isMissing) say(`\nnever hit: ${missed.map(({ window }) => window).join('; ')}`);
-  const isClean = violations.length === 0 && troubles.length === 0 && !isMissing;
+  const made = countHandovers(recording.entries);
+  const isShort = made < (options.delegations ?? 0);
+  if (isShort) say(`\nonly ${made} delegations were made by orchestrators`);
+  const isClean = violations.length === 0 && troubles.length === 0 && !isMissing && !isShort;
   say(`\n${violations.length} violations, ${troubles.length} troubles; seed ${options.seed}`);
   return isClean ? EXIT.ok : EXIT.violated;
+}
+
+/** Those that were acknowledged; what workers hand on comes on top. */
+function countHandovers(entries: readonly HistoryEntry[]): number {
+  const made = entries.flatMap((entry) =>
+    entry.entry === 'operation' && entry.kind === 'delegate' && entry.sessionId !== null
+      ? [entry.delegationId]
+      : [],
+  );
+  return new Set(made.filter((id) => id !== undefined)).size;
 }
 
 /** A planted bug that is not found is the checkers' failure; one that is found ends the run as any bug does. */

@@ -8,6 +8,8 @@ export interface ChaosOptions {
   readonly seconds: number;
   readonly servers: number;
   readonly workers: number;
+  /** How many are handed over in that time; null: at the usual pace. */
+  readonly delegations: number | null;
   readonly faults: readonly FaultKind[];
   readonly plant: PlantName | null;
   /** Keep the directory also when nothing was found. */
@@ -18,11 +20,12 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-export const USAGE = `usage: npm run chaos -- [--seed N] [--seconds S] [--servers N] [--workers N] [--faults a,b] [--plant NAME] [--keep]
+export const USAGE = `usage: npm run chaos -- [--seed N] [--seconds S] [--servers N] [--workers N] [--delegations N] [--faults a,b] [--plant NAME] [--keep]
   --seed     the same seed gives the same plan of faults and the same choices (default: a random one, printed)
   --seconds  how long there is load and faults (default 90); starting, draining and checking come on top
   --servers  2 or 3 servers on one Postgres (default 2)
   --workers  processes that work (default 12)
+  --delegations  at least so many are made in that time (default: four in five seconds)
   --faults   only these: ${FAULT_KINDS.join(', ')}
   --plant    run against a server with a bug: ${PLANT_NAMES.join(', ')}
   --keep     keep the recording also when nothing was found`;
@@ -32,6 +35,8 @@ const SECONDS_MIN = 15;
 const SECONDS_MAX = 6 * 3600;
 /** That of the smoke run. */
 const SECONDS_DEFAULT = 90;
+/** Some three a second for the longest. */
+const DELEGATIONS_MAX = 60_000;
 const SEED_MAX = 2 ** 31 - 1;
 
 export function readOptions(args: readonly string[]): ChaosOptions {
@@ -42,6 +47,7 @@ export function readOptions(args: readonly string[]): ChaosOptions {
       seconds: { type: 'string' },
       servers: { type: 'string' },
       workers: { type: 'string' },
+      delegations: { type: 'string' },
       faults: { type: 'string' },
       plant: { type: 'string' },
       keep: { type: 'boolean' },
@@ -53,6 +59,10 @@ export function readOptions(args: readonly string[]): ChaosOptions {
     seconds: readCount('--seconds', values.seconds, SECONDS_DEFAULT, [SECONDS_MIN, SECONDS_MAX]),
     servers: readCount('--servers', values.servers, 2, [2, 3]),
     workers: readCount('--workers', values.workers, 12, [1, 64]),
+    delegations:
+      values.delegations === undefined
+        ? null
+        : readCount('--delegations', values.delegations, 0, [0, DELEGATIONS_MAX]),
     faults: values.faults === undefined ? FAULT_KINDS : readNames('--faults', values.faults, FAULT_KINDS),
     plant: values.plant === undefined ? null : (readNames('--plant', values.plant, PLANT_NAMES)[0] ?? null),
     isKept: values.keep ?? false,

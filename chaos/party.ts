@@ -22,6 +22,7 @@ export class Party {
   #life = 0;
   #isEndExpected = false;
   #hasJoined = false;
+  #held = 0;
   #isClosed = false;
 
   constructor(options: PartyOptions) {
@@ -40,10 +41,16 @@ export class Party {
     return this.#hasJoined;
   }
 
+  /** It was given something, and has not said yet what became of it. */
+  get isHolding(): boolean {
+    return this.#held > 0;
+  }
+
   start(): void {
     if (this.#isClosed) return;
     const { program, config, niceness, onSeq, onTrouble } = this.#options;
     this.#life += 1;
+    this.#held = 0;
     this.#isEndExpected = false;
     const child = fork(program, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] });
     this.#child = child;
@@ -59,6 +66,7 @@ export class Party {
     });
     child.on('message', (message: PartyMessage) => {
       if (message.told === 'joined') this.#hasJoined = true;
+      else if (message.told === 'holding') this.#held = message.count;
       else onSeq?.(message.seq);
     });
     if (niceness !== undefined && child.pid !== undefined) setPriority(child.pid, niceness);

@@ -1,5 +1,5 @@
 /** What is printed of a run. */
-import type { FaultEntry, HistoryEntry, Violation } from './history.ts';
+import type { FaultEntry, FinalState, HistoryEntry, Violation } from './history.ts';
 import type { WindowCount } from './windows.ts';
 
 /** Of each property: one instance shows what is wrong, and the others are in the file beside the recording. */
@@ -23,6 +23,14 @@ export function renderFaults(entries: readonly HistoryEntry[]): string {
   const names = [...new Set(faults.map(({ fault }) => fault))].sort();
   const rows = names.map((name) => [name, String(faults.filter(({ fault }) => fault === name).length)]);
   return renderTable([['fault', 'times'], ...rows]);
+}
+
+export function renderDeliveries({ deliveries, subscriptions }: FinalState): string {
+  const statuses = [...new Set(deliveries.map(({ status }) => status))].sort();
+  const counts = statuses.map(
+    (wanted) => `${deliveries.filter(({ status }) => status === wanted).length} ${wanted}`,
+  );
+  return `${subscriptions.length} subscriptions, ${deliveries.length} deliveries (${counts.join(', ')})`;
 }
 
 export function renderWindows(windows: readonly WindowCount[]): string {

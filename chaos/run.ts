@@ -30,6 +30,9 @@ export interface RunOutcome {
 
 const ADMIN_KEY = 'chaos-admin-key-0123456789abcdef';
 const ORCHESTRATORS = 2;
+const GATEWAYS = 3;
+/** A second: with their children about two tasks, a fifth of all. */
+const DELEGATIONS_PER_SECOND = 0.8;
 const WATCHERS = ['socket', 'socket', 'stream', 'poll'] as const;
 /** Their retries must not keep a server from coming back. */
 const WORKER_NICENESS = 5;
@@ -43,6 +46,8 @@ const DRAIN_MS = 15_000;
 const LEAVE_MS = 8000;
 /** The longest lease (10 s), as much again when an outage was forgiven, and the reaper's and scheduler's rounds. */
 const SETTLE_MS = 30_000;
+/** The latest deadline of a delegation (20 s) is over by then, and a reply is made or its 45 s are; few wait for that. */
+const RETURN_MS = 60_000;
 /** The longest a watcher pauses between connections, and what it takes to notice a half-open one. */
 const CATCH_UP_MS = 20_000;
 
@@ -79,13 +84,21 @@ export class ChaosRun {
 
   async #run(signal: AbortSignal): Promise<RunOutcome> {
     const { seed, seconds, faults } = this.#options;
+    const delegations = this.#options.delegations ?? Math.round(seconds * DELEGATIONS_PER_SECOND);
     const historyDirectory = join(this.#directory, 'history');
     mkdirSync(historyDirectory);
     const programs = await bundlePrograms(join(this.#directory, 'programs'));
     const cluster = await Cluster.start(join(this.#directory, 'database'));
     this.#ends.push(() => cluster.stop());
     const stage = await this.#setStage(cluster);
-    const config = { ...stage, seed, directory: historyDirectory, urls: this.#servers.map(({ url }) => url) };
+    const config = {
+      ...stage,
+      seed,
+      seconds,
+      delegations: Math.ceil(delegations / ORCHESTRATORS),
+      directory: historyDirectory,
+      urls: this.#servers.map(({ url }) => url),
+    };
     const watchers = WATCHERS.map((way, index) =>
       this.#startParty(`watcher-${index + 1}`, programs.watcher, {
         ...config,
@@ -97,15 +110,16 @@ export class ChaosRun {
     const workers = start('worker', this.#options.workers, programs.worker);
     const creators = [...start('orchestrator', ORCHESTRATORS, programs.orchestrator)];
     const probers = start('prober', 1, programs.prober);
+    const gateways = start('gateway', GATEWAYS, programs.gateway);
+    const synthesizers = start('synthesizer', 1, programs.synthesizer);
     if (!(await waitUntil(() => this.#parties.every(({ hasJoined }) => hasJoined), JOIN_MS)))
       throw new Error('the processes of the load did not start in time');
 
     const plan = planFaults(new Random(seed).of('faults'), seconds, faults);
     this.#say(`${plan.length} faults are planned over ${seconds} s`);
     const recorder = new Recorder(historyDirectory, 'faults');
-    const runner = new FaultRunner({ cluster, servers: this.#servers, workers }, recorder, (detail) =>
-      this.#trouble(detail),
-    );
+    const targets = { cluster, servers: this.#servers, workers, gateways, synthesizers };
+    const runner = new FaultRunner(targets, recorder, (detail) => this.#trouble(detail));
     void runner.watchMachine(AbortSignal.any([signal, this.#over.signal]));
     const load = delay(seconds * 1000, undefined, { signal });
     // Not before its end: a signal is the only way in which it fails.
@@ -115,7 +129,7 @@ export class ChaosRun {
     this.#say('draining');
     const final = await this.#settle(
       cluster,
-      { creators, probers, workers, watchers, board: stage.board },
+      { creators, probers, workers, watchers, tellers: [...gateways, ...synthesizers], board: stage.board },
       signal,
     );
     return { historyDirectory, final, hasTakeover: stage.hasTakeover, troubles: this.#troubles };
@@ -165,12 +179,14 @@ export class ChaosRun {
 
   async #settle(
     cluster: Cluster,
-    parties: Readonly<Record<'creators' | 'probers' | 'workers' | 'watchers', readonly Party[]>> & {
+    parties: Readonly<
+      Record<'creators' | 'probers' | 'workers' | 'watchers' | 'tellers', readonly Party[]>
+    > & {
       readonly board: string;
     },
     signal: AbortSignal,
   ): Promise<FinalState> {
-    const { creators, probers, workers, watchers, board } = parties;
+    const { creators, probers, workers, watchers, tellers, board } = parties;
     const countOf = async (...statuses: string[]): Promise<number> => {
       signal.throwIfAborted();
       const [row] = await cluster.sql<{ count: number }[]>`
@@ -179,16 +195,17 @@ export class ChaosRun {
       return row?.count ?? 0;
     };
     for (const party of creators) party.order({ order: 'leave' });
+    for (const party of tellers) party.order({ order: 'quiet' });
     // Long enough to ask some more times, now that all is well, whether who waits is woken.
     await delay(LAST_CALM_MS, undefined, { signal });
     for (const party of probers) party.order({ order: 'leave' });
     await waitUntil(async () => (await countOf('ready', 'running', 'scheduled')) === 0, DRAIN_MS);
     for (const party of workers) party.order({ order: 'leave' });
-    for (const party of [...creators, ...probers, ...workers]) {
-      const isByItself = await party.ended(LEAVE_MS);
-      if (!isByItself) this.#trouble(`${party.process} did not leave by itself`);
-    }
+    await this.#left([...creators, ...probers, ...workers]);
     await waitUntil(async () => (await countOf('running', 'scheduled')) === 0, SETTLE_MS);
+    await waitUntil(async () => (await this.#countReturning(cluster, board, signal)) === 0, RETURN_MS);
+    for (const party of tellers) party.order({ order: 'leave' });
+    await this.#left(tellers);
     signal.throwIfAborted();
     const final = await readFinalState(cluster.sql, board);
     for (const party of watchers) party.order({ order: 'quiet' });
@@ -199,6 +216,30 @@ export class ChaosRun {
     for (const party of watchers) party.order({ order: 'leave' });
     for (const party of watchers) await party.ended(LEAVE_MS);
     return final;
+  }
+
+  async #left(parties: readonly Party[]): Promise<void> {
+    for (const party of parties) {
+      const isByItself = await party.ended(LEAVE_MS);
+      if (!isByItself) this.#trouble(`${party.process} did not leave by itself`);
+    }
+  }
+
+  /** What is still to be decided or told without anybody asking; what pauses after a failure is not. */
+  async #countReturning(cluster: Cluster, boardName: string, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted();
+    const [row] = await cluster.sql<{ count: number }[]>`
+      WITH board AS (SELECT id FROM boards WHERE name = ${boardName})
+      SELECT ((
+        SELECT count(*) FROM delegations
+        WHERE board_id = (TABLE board) AND ((status = 'running' AND deadline_at IS NOT NULL) OR has_leftovers)
+      ) + (
+        SELECT count(*) FROM deliveries d
+        WHERE board_id = (TABLE board) AND (status IN ('synthesizing', 'leased') OR (status = 'pending' AND due_at <= clock_timestamp() AND NOT EXISTS (
+          SELECT FROM deliveries before WHERE before.board_id = d.board_id AND before.subscription_id = d.subscription_id
+            AND before.seq < d.seq AND before.status = 'pending')))
+      ))::int AS count`;
+    return row?.count ?? 0;
   }
 
   #trouble(detail: string): void {

@@ -2,7 +2,7 @@
  * Stretches in which the machine had so much else to do that whatever took long in them is no wonder. They are told to the checkers as
  * faults of the machine, so that nobody takes a lack of processor time for a wake that was lost.
  */
-import type { FaultEntry, HistoryEntry, Operation } from './history.ts';
+import { type FaultEntry, type HistoryEntry, isWait, type Operation } from './history.ts';
 
 /**
  * What does not wait takes milliseconds, also with all this load. A system that is slow without reason is for the benchmarks to find.
@@ -17,11 +17,12 @@ export function listSlowStretches(entries: readonly HistoryEntry[]): FaultEntry[
   });
 }
 
-/**
- * Only what was answered: what was not has met another fault. Claims may wait for work. Workers have a lower priority than the rest and are
- * stopped on purpose: their slowness is their own.
- */
-function isSlow({ kind, ending, invokedAt, endedAt, process }: Operation): boolean {
-  if (process.startsWith('worker')) return false;
-  return kind !== 'claim' && ending === 'ok' && endedAt !== undefined && endedAt - invokedAt > SLOW_MS;
+/** They have a lower priority than the rest, or are stopped on purpose: their slowness is their own. */
+const OWN_SLOWNESS = /^(?:worker|gateway|synthesizer)-/;
+
+/** Only what was answered: what was not has met another fault. */
+function isSlow(operation: Operation): boolean {
+  const { ending, invokedAt, endedAt, process } = operation;
+  if (OWN_SLOWNESS.test(process) || isWait(operation)) return false;
+  return ending === 'ok' && endedAt !== undefined && endedAt - invokedAt > SLOW_MS;
 }

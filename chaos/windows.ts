@@ -14,6 +14,7 @@ import type {
   WatchedEntry,
 } from './history.ts';
 import type { Recording } from './recorder.ts';
+import { countReturnWindows } from './return-windows.ts';
 
 export interface WindowCount {
   readonly window: string;
@@ -45,6 +46,7 @@ export function countWindows({ recording, final, faults, hasTakeover }: WindowIn
     recording.entries.filter((entry) => entry.entry === 'operation'),
     final,
   );
+  const returns = countReturnWindows(recording.entries, final);
   const always = (window: string, count: number): WindowCount => ({ window, count, isExpected: true });
   return [
     always('lease lapsed, its holder wrote later', run.countLateWrites()),
@@ -60,6 +62,17 @@ export function countWindows({ recording, final, faults, hasTakeover }: WindowIn
     always('parent reopened while its child is being claimed', families.reopenedWhileClaimed),
     always('self-park meets the end of its helper', families.parkedAsHelperEnds),
     always('review claimed while it is accepted', families.reviewClaimedWhileAccepted),
+    always('two children of a delegation end at once', returns.childrenEndingAtOnce),
+    always('delegation refused for want of room', returns.refusedForCapacity),
+    always('delegation decided by its deadline', returns.decidedByDeadline),
+    always('delegation cancelled as its last child ends', returns.cancelledAsTheyEnded),
+    always('delivery given out again', returns.lapsedDeliveries),
+    always('reply failed, told directly', returns.repliesThatFailed),
+    {
+      window: 'gateway killed between claim and ack',
+      count: returns.gatewaysKilledWhileHolding,
+      isExpected: faults.includes('kill-gateway'),
+    },
     {
       window: 'server killed with operations under way',
       count: run.countKillsUnderWay('kill server'),

@@ -1,5 +1,6 @@
 -- Locks: ACCESS EXCLUSIVE on "tasks", "task_details" and "events" for a moment: the new columns are written into no row. Their indexes hold
--- no row yet, but SHARE on "task_details" is held while it is read once: some seconds for a million tasks, and creations wait for that.
+-- no row yet, but SHARE on "task_details" and then on "events" is held while each is read once: some seconds for a million tasks, and about
+-- as many for ten million events. Whatever changes a board waits for that.
 CREATE TABLE "delegation_tasks" (
 	"board_id" integer NOT NULL,
 	"delegation_id" uuid NOT NULL,
@@ -145,8 +146,11 @@ CREATE INDEX "deliveries_webhook_index" ON "deliveries" USING btree ("board_id",
 CREATE INDEX "deliveries_leased_index" ON "deliveries" USING btree ("board_id","session_key") WHERE status = 'leased';--> statement-breakpoint
 CREATE INDEX "deliveries_synthesis_index" ON "deliveries" USING btree ("board_id","session_key","seq") WHERE status = 'synthesizing';--> statement-breakpoint
 CREATE INDEX "deliveries_status_index" ON "deliveries" USING btree ("board_id","status","id");--> statement-breakpoint
+CREATE INDEX "deliveries_task_index" ON "deliveries" USING btree ("board_id","task_id") WHERE task_id IS NOT NULL;--> statement-breakpoint
+CREATE INDEX "deliveries_delegation_index" ON "deliveries" USING btree ("board_id","delegation_id") WHERE delegation_id IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "session_messages_task_index" ON "session_messages" USING btree ("board_id","task_id") WHERE task_id IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "session_messages_delegation_index" ON "session_messages" USING btree ("board_id","delegation_id") WHERE delegation_id IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX "subscriptions_target_key" ON "subscriptions" USING btree ("board_id","subject_id","platform","chat_id","thread_id");--> statement-breakpoint
+CREATE INDEX "events_delegation_index" ON "events" USING btree ("board_id","delegation_id","seq") WHERE delegation_id IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "task_details_delegation_index" ON "task_details" USING btree ("board_id","delegation_id","task_id") WHERE delegation_id IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "task_details_origin_session_index" ON "task_details" USING btree ("board_id","origin_session","task_id") WHERE origin_session IS NOT NULL;

@@ -6,6 +6,9 @@
  * snapshot after the board was left alone long enough for reaper and scheduler to do their work.
  */
 import type { FinalState, HistoryEntry, Violation } from '../history.ts';
+import { checkDelegations } from './delegations.ts';
+import { checkDeliveries } from './deliveries.ts';
+import { checkDeliveryLeases } from './delivery-leases.ts';
 import { checkIdempotency } from './idempotency.ts';
 import { checkLogFold } from './log-fold.ts';
 import { checkLostAcknowledgements } from './lost-acknowledgements.ts';
@@ -33,6 +36,9 @@ export function checkHistory(
     ...checkWatchers(entries, final),
     ...checkLogFold(final),
     ...checkIdempotency(operations, final),
+    ...checkDelegations(operations, final),
+    ...checkDeliveries(operations, final),
+    ...checkDeliveryLeases(operations, final),
     ...checkWaitingChildren(final),
     ...checkReviews(operations, final),
   ];

@@ -10,7 +10,15 @@
  * do than it could. A fault of a client counts against its own waits only. Cannot prove: that a wake was fast,
  * anything about lanes that are pushed to, nor about a run that was never left in peace for longer than the bound.
  */
-import type { AtMs, ClaimOperation, FaultEntry, FinalState, HistoryEntry, Violation } from '../history.ts';
+import {
+  type AtMs,
+  type ClaimOperation,
+  type FaultEntry,
+  type FinalState,
+  type HistoryEntry,
+  isWait,
+  type Violation,
+} from '../history.ts';
 import { databaseClock } from './database-clock.ts';
 import { groupBy } from './group-by.ts';
 import { listReadySpans, type ReadySpan, type Span } from './ready-spans.ts';
@@ -97,7 +105,7 @@ function touches(fault: FaultEntry, span: Span, settleMs: number): boolean {
 /** When requests were under way that should have been answered long before. */
 function listSlowRequests(entries: readonly HistoryEntry[], slowMs: number): Span[] {
   return entries.flatMap((entry) => {
-    if (entry.entry !== 'operation' || entry.kind === 'claim' || entry.endedAt === undefined) return [];
+    if (entry.entry !== 'operation' || isWait(entry) || entry.endedAt === undefined) return [];
     const { invokedAt: from, endedAt: until } = entry;
     return until - from > slowMs ? [{ from, until }] : [];
   });

@@ -19,6 +19,8 @@ export interface LifeParts {
   readonly decide: (kind: 'accept' | 'send_back') => Promise<void>;
   /** Makes a task that this one waits for, and looks until somebody holds it; false: it could not. */
   readonly makeHelper: () => Promise<boolean>;
+  /** Hands work on under its claim, and resolves when that has come back, or will not. */
+  readonly delegate: () => Promise<void>;
   readonly leaving: AbortSignal;
 }
 

@@ -6,6 +6,7 @@ import { Random } from '../random.ts';
 import { Recorder } from '../recorder.ts';
 import { type Body, type CallAnswer, call } from './call.ts';
 import { Families } from './families.ts';
+import { Handovers } from './handovers.ts';
 import { joinRun, type LanePlan, type PartyChannel, type PartyConfig } from './party-channel.ts';
 import { after, pause } from './pause.ts';
 import { cancelEndOf } from './worker-context.ts';
@@ -30,6 +31,7 @@ const WAITING_MAX = 150;
 
 class Orchestrator {
   readonly families: Families;
+  readonly handovers: Handovers;
   readonly #config: PartyConfig;
   readonly #quiet: AbortSignal;
   readonly #recorder: Recorder;
@@ -45,6 +47,7 @@ class Orchestrator {
     this.#recorder = new Recorder(config.directory, config.process);
     this.#random = new Random(config.seed).of(config.process);
     this.families = new Families(channel, this.#recorder, () => this.#isFull);
+    this.handovers = new Handovers(channel, this.#recorder);
   }
 
   async create(): Promise<void> {
@@ -174,6 +177,7 @@ await Promise.all([
   orchestrator.cancel(),
   orchestrator.tend(),
   orchestrator.families.run(),
+  orchestrator.handovers.run(),
 ]);
 await new Promise<void>((resolve) => {
   if (channel.leaving.aborted) resolve();

@@ -20,9 +20,15 @@ export interface PartyConfig {
   /** One of the lanes: what reviewers wait on. */
   readonly reviewLane: string;
   readonly probeLane: LanePlan;
+  /** Where replies are made. */
+  readonly synthesizerLane: LanePlan;
   readonly orchestratorKey: string;
   readonly observerKey: string;
   readonly hasTakeover: boolean;
+  /** How long there is load. */
+  readonly seconds: number;
+  /** Of orchestrators: how many to make in that time. */
+  readonly delegations: number;
   /** Of watchers: how they watch. */
   readonly way?: 'socket' | 'stream' | 'poll';
 }
@@ -30,15 +36,22 @@ export interface PartyConfig {
 /** quiet: begin nothing new. leave: end as soon as what is held is over. report: say how far you have come. */
 export type PartyOrder = { readonly order: 'quiet' | 'leave' | 'report' };
 
-/** joined: it is about to begin. seq: how far a watcher has come. */
-export type PartyMessage = { readonly told: 'joined' } | { readonly told: 'seq'; readonly seq: number };
+/** joined: it is about to begin. seq: how far a watcher has come. holding: how much a gateway has been given and said nothing of. */
+export type PartyMessage =
+  | { readonly told: 'joined' }
+  | { readonly told: 'seq'; readonly seq: number }
+  | { readonly told: 'holding'; readonly count: number };
+
+export function tell(message: PartyMessage): void {
+  process.send?.(message);
+}
 
 export interface PartyChannel {
   readonly config: PartyConfig;
   /** Fires at "quiet" and at "leave". */
   readonly quiet: AbortSignal;
   readonly leaving: AbortSignal;
-  onReport(tell: () => PartyMessage): void;
+  onReport(say: () => PartyMessage): void;
 }
 
 /** Joins the run; ends this process when the one that started it is gone. */
@@ -52,15 +65,15 @@ export function joinRun(): Promise<PartyChannel> {
   return new Promise((resolve) => {
     process.on('message', (message: PartyConfig | PartyOrder) => {
       if ('process' in message) {
-        const onReport = (tell: () => PartyMessage): void => {
-          report = tell;
+        const onReport = (say: () => PartyMessage): void => {
+          report = say;
         };
-        process.send?.({ told: 'joined' } satisfies PartyMessage);
+        tell({ told: 'joined' });
         resolve({ config: message, quiet: quiet.signal, leaving: leaving.signal, onReport });
         return;
       }
       if (message.order === 'report') {
-        if (report !== undefined) process.send?.(report());
+        if (report !== undefined) tell(report());
         return;
       }
       quiet.abort();

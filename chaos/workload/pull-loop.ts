@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CallAnswer, call } from './call.ts';
 import { type HintSocket, openHints } from './hint-socket.ts';
-import { readClaims, recordedClaim } from './holder.ts';
+import { type HeldClaim, readClaims, recordedClaim } from './holder.ts';
 import { after, pause } from './pause.ts';
 import type { LoopParts } from './worker-context.ts';
 
@@ -26,19 +26,23 @@ const RETRY_DOUBLINGS_MAX = 3;
 /** A hint may be lost with its socket. */
 const HINT_WAIT_MS = 1500;
 
-export async function pullLoop(parts: LoopParts): Promise<void> {
-  const { context, lane, random } = parts;
+/** Until all is to be quiet, or longer where it is said so. */
+export async function pullLoop(
+  parts: LoopParts & { readonly until?: AbortSignal },
+  work: (claim: HeldClaim) => Promise<void> = (claim) => parts.context.work(parts, claim),
+): Promise<void> {
+  const { context, lane, random, until = context.quiet } = parts;
   const hints = lane.claimMode === 'watch' ? openHints(parts) : null;
   let asked = 0;
   let failures = 0;
-  while (!context.quiet.aborted) {
-    if (hints !== null) await awaitHint(hints, context.quiet);
+  while (!until.aborted) {
+    if (hints !== null) await awaitHint(hints, until);
     asked += 1;
     const answer = await claim(parts, asked);
     const claims = answer.ending === 'ok' ? readClaims(answer.body) : [];
-    await Promise.all(claims.map((held) => context.work(parts, held)));
+    await Promise.all(claims.map(work));
     failures = answer.ending === 'ok' ? 0 : Math.min(failures + 1, RETRY_DOUBLINGS_MAX);
-    if (failures > 0) await pause(random.between(...RETRY_MS) * 2 ** failures, context.quiet);
+    if (failures > 0) await pause(random.between(...RETRY_MS) * 2 ** failures, until);
   }
   hints?.close();
 }

@@ -3,6 +3,7 @@
  * lease, answers are not waited for, ends are repeated, and some go on writing long after somebody else has the task.
  */
 import type { Body } from './call.ts';
+import { APART_MS, untilChimeMs } from './chime.ts';
 import { type EndKind, end, type LifeParts, PROMPT_MS, work } from './life-parts.ts';
 import { after } from './pause.ts';
 import { handOverBody, review } from './review-life.ts';
@@ -22,15 +23,12 @@ const LIVES = {
   abandon: 2,
   hand_over: 18,
   park: 10,
+  delegate: 4,
 } as const;
 
 /** From the moment a request leaves: about as long as its statement takes. */
 const IMPATIENT_MS = [0, 12] as const;
-/** Long enough that several who wait for the next stroke began apart, and below every lease. */
-const CHIME_MS = 500;
 const CHIME_SHARE = 0.8;
-/** How far apart those are who mean the same moment: about as long as a statement takes. */
-const APART_MS = [0, 8] as const;
 /** Later attempts of a task that was parked do the work, or it would never be done. */
 const PARKS_MAX = 2;
 const ACCEPT_SHARE = 0.75;
@@ -69,6 +67,8 @@ export async function live(parts: LifeParts): Promise<void> {
       return handOver(parts);
     case 'park':
       return park(parts);
+    case 'delegate':
+      return handOn(parts);
     default:
       await work(parts, random.between(...PROMPT_MS));
       return finish(parts, life);
@@ -79,13 +79,9 @@ const summary = { summary: 'done' };
 
 const leaseMs = ({ leaseSeconds }: LifeParts): number => leaseSeconds * 1000;
 
-function nextChimeMs(): number {
-  return (Math.floor(Date.now() / CHIME_MS) + 1) * CHIME_MS;
-}
-
 /** Ends on the next stroke, as others do. */
 async function meet(parts: LifeParts): Promise<void> {
-  await work(parts, nextChimeMs() - Date.now() + parts.random.between(...APART_MS));
+  await work(parts, untilChimeMs() + parts.random.between(...APART_MS));
   await finish(parts, 'complete');
 }
 
@@ -106,8 +102,24 @@ async function park(parts: LifeParts): Promise<void> {
   const { random, claim } = parts;
   const isParked = claim.attempt <= PARKS_MAX && (await parts.makeHelper());
   if (!isParked) return finish(parts, 'complete');
-  await work(parts, nextChimeMs() - Date.now() + random.between(...APART_MS));
+  await work(parts, untilChimeMs() + random.between(...APART_MS));
   await end(parts, 'block', { reason: 'a helper is at it', kind: 'dependency' });
+}
+
+/** Has others do a part of it, waits for what comes of that within its own run, and stays alive meanwhile. */
+async function handOn(parts: LifeParts): Promise<void> {
+  const { write } = parts;
+  let isCollected = false;
+  const collected = parts.delegate().finally(() => {
+    isCollected = true;
+  });
+  while (!isCollected && !parts.leaving.aborted) {
+    await work(parts, leaseMs(parts) / 3);
+    const { ending } = await write('heartbeat', {});
+    if (ending === 'fail') break;
+  }
+  await collected;
+  await finish(parts, 'complete');
 }
 
 async function liveSteadily(parts: LifeParts): Promise<void> {

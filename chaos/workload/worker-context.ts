@@ -2,6 +2,7 @@
 import type { Random } from '../random.ts';
 import type { Recorder } from '../recorder.ts';
 import { type CallAnswer, call } from './call.ts';
+import { delegateUnder } from './hand-on.ts';
 import { type HeldClaim, type Write, writeOverHttp } from './holder.ts';
 import { Operator } from './operator.ts';
 import { makeHelper } from './park.ts';
@@ -52,6 +53,7 @@ export class WorkerContext {
         await new Operator(this.config, this.recorder, own).act({ kind, taskId: claim.taskId });
       },
       makeHelper: () => makeHelper({ ...parts, random: own }, claim),
+      delegate: () => delegateUnder({ ...parts, random: own }, claim),
       leaving: this.leaving,
     });
   }

@@ -13,8 +13,11 @@ import { createServer } from 'node:http';
 const said = [];
 /** @type {Sent[]} */
 const sent = [];
-/** The next so many sends are answered with this status; 0: the connection is cut. @type {{ count: number, status: number }} */
-let failures = { count: 0, status: 500 };
+/**
+ * The next so many sends are answered with this status; 0: the connection is cut, -1: they are never answered. is_taken: people see them all
+ * the same, and whoever sent them cannot know. @type {{ count: number, status: number, is_taken: boolean }}
+ */
+let failures = { count: 0, status: 500, is_taken: false };
 /** Sessions in the middle of a turn. @type {Set<string>} */
 const busy = new Set();
 /** @type {Set<() => void>} */
@@ -68,7 +71,7 @@ const routes = {
   'POST /send': (body) => take(body, 'message'),
   'POST /turns': (body) => take(body, 'turn'),
   'POST /failures': (body) => {
-    failures = { count: 0, status: 500, ...body };
+    failures = { count: 0, status: 500, is_taken: false, ...body };
     return failures;
   },
   'POST /busy': ({ session, is_busy: isBusy }) => {
@@ -79,28 +82,40 @@ const routes = {
   'GET /sent': () => ({ messages: sent }),
 };
 
+/** @typedef {(status: number, body: unknown) => void} Answer */
+
+/** As it was asked to go wrong. @param {import('node:http').IncomingMessage} request @param {string} path @param {Answer} answer */
+async function fail(request, path, answer) {
+  failures.count -= 1;
+  const body = await bodyOf(request);
+  if (failures.is_taken) take(body, path === '/turns' ? 'turn' : 'message');
+  if (failures.status === 0) request.socket.destroy();
+  else if (failures.status > 0) answer(failures.status, { error: 'as asked' });
+}
+
+/** @param {import('node:http').IncomingMessage} request @param {URL} url @param {Answer} answer */
+async function serve(request, url, answer) {
+  const session = /^\/sessions\/(.*)$/.exec(url.pathname);
+  if (session !== null) {
+    answer(200, { isBusy: busy.has(decodeURIComponent(session[1] ?? '')) });
+    return;
+  }
+  const route = routes[`${request.method} ${url.pathname}`];
+  if (route === undefined) answer(404, { error: 'there is no such thing here' });
+  else answer(200, await route(await bodyOf(request), url));
+}
+
 const server = createServer(async (request, response) => {
   const url = new URL(request.url ?? '/', 'http://chat');
-  const answer = (/** @type {number} */ status, /** @type {unknown} */ body) => {
+  /** @type {Answer} */
+  const answer = (status, body) => {
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(JSON.stringify(body));
   };
+  const isSend = request.method === 'POST' && ['/send', '/turns'].includes(url.pathname);
   try {
-    const isSend = request.method === 'POST' && ['/send', '/turns'].includes(url.pathname);
-    if (isSend && failures.count > 0) {
-      failures.count -= 1;
-      if (failures.status === 0) request.socket.destroy();
-      else answer(failures.status, { error: 'as asked' });
-      return;
-    }
-    const session = /^\/sessions\/(.*)$/.exec(url.pathname);
-    if (session !== null) {
-      answer(200, { isBusy: busy.has(decodeURIComponent(session[1] ?? '')) });
-      return;
-    }
-    const route = routes[`${request.method} ${url.pathname}`];
-    if (route === undefined) answer(404, { error: 'there is no such thing here' });
-    else answer(200, await route(await bodyOf(request), url));
+    if (isSend && failures.count > 0) await fail(request, url.pathname, answer);
+    else await serve(request, url, answer);
   } catch (error) {
     answer(400, { error: error instanceof Error ? error.message : String(error) });
   }

@@ -2,7 +2,7 @@
 // the conversation. It keeps nothing but how far it has read the chat: killed at any moment and started again, it loses nothing, and says
 // nothing twice but with the id that it was said with before.
 //   node gateway.mjs      LANEKEEPER_URL, LANEKEEPER_TOKEN (an orchestrator's key with owner "chat-gateway"), LANEKEEPER_BOARD, CHAT_URL,
-//                         STATE_FILE (./gateway-state.json)
+//                         STATE_FILE (./gateway-state.json), LEASE_SECONDS (60)
 
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { connect, LanekeeperError } from 'lanekeeper/client';
@@ -12,6 +12,12 @@ const OWNER = 'chat-gateway';
 const { CHAT_URL = 'http://127.0.0.1:7430', STATE_FILE = 'gateway-state.json' } = process.env;
 /** How long either side is asked to wait for news. */
 const WAIT_SECONDS = 20;
+/** Of an answer that is waited for: the wait, and time to come here. */
+const READ_MS = (WAIT_SECONDS + 10) * 1000;
+/** Of a delivery: a gateway that dies has it given out again after this. */
+const LEASE_SECONDS = Number(process.env['LEASE_SECONDS'] ?? 60);
+/** The chat has less than the lease, so that what it was too slow for is said while the lease holds. */
+const SEND_MS = (LEASE_SECONDS * 1000) / 2;
 /** A conversation that is in the middle of a turn is looked at again after this. */
 const BUSY_SECONDS = 2;
 /** After a failure of either side. */
@@ -31,12 +37,14 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abor
  * @typedef {import('lanekeeper/client').LeasedDelivery} LeasedDelivery
  */
 
-/** @param {string} path @param {unknown} [body] */
+/** What the chat answers is whatever it says. @typedef {Omit<Response, 'json'> & { json: () => Promise<any> }} ChatAnswer */
+
+/** @param {string} path @param {unknown} [body] @returns {Promise<ChatAnswer>} */
 async function chat(path, body) {
   const init = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
   return fetch(`${CHAT_URL}${path}`, {
     ...init,
-    signal: AbortSignal.any([stop.signal, AbortSignal.timeout(60_000)]),
+    signal: AbortSignal.any([stop.signal, AbortSignal.timeout(body === undefined ? READ_MS : SEND_MS)]),
   });
 }
 
@@ -64,7 +72,9 @@ async function listen() {
   while (!stop.signal.aborted) {
     const answer = await chat(`/updates?after=${after}&wait=${WAIT_SECONDS}`);
     if (!answer.ok) throw new Error(`the chat answered ${answer.status}`);
-    for (const message of /** @type {ChatMessage[]} */ ((await answer.json()).messages)) {
+    /** @type {{ messages: ChatMessage[] }} */
+    const { messages } = await answer.json();
+    for (const message of messages) {
       await take(message);
       after = message.id;
       await keepUpTo(after);
@@ -106,13 +116,17 @@ async function take(message) {
       { idempotencyKey },
     );
   } catch (error) {
-    if (!(error instanceof LanekeeperError) || error.code !== 'delegation_capacity') throw error;
-    await tell(
-      message,
-      `${session}/busy/${message.id}`,
-      'I am still busy with what you asked before. /stop ends that.',
-    );
+    const answer = error instanceof LanekeeperError ? answerTo(error) : null;
+    if (answer === null) throw error;
+    await tell(message, `${session}/refused/${message.id}`, answer);
   }
+}
+
+/** What cannot be done later either must not hold up the messages behind it. Null: try again. @param {LanekeeperError} error */
+function answerTo(error) {
+  if (error.code === 'delegation_capacity')
+    return 'I am still busy with what you asked before. /stop ends that.';
+  return [400, 404, 413, 422].includes(error.status) ? `I cannot take this: ${error.message}` : null;
 }
 
 /** One line, one task: "lane: what to do". Other lines are talk. @param {string} text */
@@ -132,7 +146,7 @@ async function tell({ chat_id, thread_id }, id, text) {
 
 async function deliver() {
   while (!stop.signal.aborted) {
-    const ask = { owner: OWNER, platforms: [PLATFORM], max: 10 };
+    const ask = { owner: OWNER, platforms: [PLATFORM], max: 10, lease_seconds: LEASE_SECONDS };
     const { deliveries } = await client.deliveries.claim(ask, {
       waitSeconds: WAIT_SECONDS,
       signal: stop.signal,

@@ -1,12 +1,15 @@
 /** What `lanekeeper/client` offers. */
 export type { Board } from '../contract/boards.ts';
 export type { Claim, Handoff } from '../contract/claims.ts';
+export type { Delegation, DelegationResult } from '../contract/delegations.ts';
+export type { Delivery, LeasedDelivery } from '../contract/deliveries.ts';
 export type { Event } from '../contract/events.ts';
 export type { Key } from '../contract/keys.ts';
 export type { Lane } from '../contract/lanes.ts';
 export type { Message } from '../contract/messages.ts';
 export type { OutputLine } from '../contract/outputs.ts';
 export type { Run, RunOperation, RunOperationResult } from '../contract/runs.ts';
+export type { Subscription } from '../contract/subscriptions.ts';
 export type { Task } from '../contract/tasks.ts';
 export type { Client, ConnectOptions } from './client.ts';
 export { connect } from './client.ts';

@@ -2,7 +2,16 @@
 import { z } from 'zod';
 import { LaneParams } from './boards.ts';
 import { LIMITS } from './constants.ts';
-import { Cursor, LaneName, RunId, TaskId, TaskReference, Timestamp, WorkerName } from './identifiers.ts';
+import {
+  Cursor,
+  DelegationId,
+  LaneName,
+  RunId,
+  TaskId,
+  TaskReference,
+  Timestamp,
+  WorkerName,
+} from './identifiers.ts';
 import { Lane } from './lanes.ts';
 import { defineRoute } from './route.ts';
 import { EMPTY_CLAIM_REASONS, Outcome, TAKEOVER_MODES } from './statuses.ts';
@@ -35,6 +44,20 @@ export const Handoff = z
       }),
     ),
     review: z.string().nullable(),
+    delegation: z
+      .object({
+        id: DelegationId,
+        index: z.int().describe('Its place in the delegation, from 0.'),
+        total: z.int(),
+        delegation_goal: z.string().nullable().describe('Of the whole delegation.'),
+        delegation_context: z.string().nullable().describe('Of the whole delegation.'),
+        goal: z.string().nullable(),
+        context: z.string().nullable(),
+        toolsets: z.array(z.string()).nullable(),
+        model: z.string().nullable(),
+      })
+      .nullable()
+      .describe('What it was handed over with; null: it is not of a delegation.'),
     messages: z.array(z.object({ id: z.string(), text: z.string(), at: Timestamp })),
     truncated: z.array(z.string()).describe('Names of the parts that were cut.'),
   })

@@ -102,7 +102,8 @@ export const NackDeliveryBody = z
   .refine((body) => !(body.permanent && body.defer_seconds), {
     path: ['permanent'],
     message: 'not together with defer_seconds',
-  });
+  })
+  .meta({ id: 'NackDeliveryBody' });
 export type NackDeliveryBody = z.infer<typeof NackDeliveryBody>;
 
 /** The id finds its board, as a run's does. */

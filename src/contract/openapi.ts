@@ -34,6 +34,9 @@ const TAGS: Readonly<Record<string, string>> = {
   tasks: 'What there is to do, and what people and orchestrators do with it.',
   claims: 'Taking work: a live, leased hold on a task.',
   runs: 'The verbs of the holder of a claim, under its claim token.',
+  delegations: 'Groups of tasks that are handed over together, with one outcome.',
+  subscriptions: 'To whom the outcome of a task or delegation is told.',
+  deliveries: 'Outcomes on their way back: leased to gateways, or posted to webhooks.',
   events: "A board's gap-free log: read, long-polled, watched.",
 };
 

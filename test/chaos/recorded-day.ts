@@ -124,7 +124,7 @@ export function operationOn<K extends RecordedOperation['kind']>(
       entry.kind === kind &&
       (entry.kind === 'claim'
         ? entry.claims.some((claim) => claim.taskId === taskId)
-        : entry.taskId === taskId),
+        : 'taskId' in entry && entry.taskId === taskId),
   );
   return present(found[nth - 1]) as OperationOf<K>;
 }

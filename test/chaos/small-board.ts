@@ -329,6 +329,10 @@ export class SmallBoard {
       links: this.links,
       claims: claimsOf(this, this.#time(LEASE_MS)),
       counts: countsOf(this.tasks),
+      delegationCapacity: 3,
+      delegations: [],
+      subscriptions: [],
+      deliveries: [],
     };
     return structuredClone({ entries: this.#entries, final }) as Recording;
   }

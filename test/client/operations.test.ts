@@ -28,9 +28,12 @@ describe('the operation table', () => {
       .filter(([, operation]) => operation.method === 'post' && repetitionOf(operation) === 'free')
       .map(([id]) => id);
     expect(free.sort()).toEqual([
+      'ackDelivery',
       'acknowledgeMessages',
       'batchRuns',
       'blockRun',
+      'cancelDelegation',
+      'cancelDelegations',
       'cancelOperation',
       'completeRun',
       'failRun',
@@ -38,6 +41,7 @@ describe('the operation table', () => {
       'importTasks',
       'releaseRun',
       'requestRunChanges',
+      'retryDelivery',
     ]);
     expect(repetitionOf(OPERATIONS.patchTask)).toBe('never');
     expect(repetitionOf(OPERATIONS.cancelTask)).toBe('never');

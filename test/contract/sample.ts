@@ -19,8 +19,15 @@ const NAMED: Readonly<Record<string, unknown>> = {
   CommentId: `cmt_${ID_SUFFIX}`,
   MessageId: `msg_${ID_SUFFIX}`,
   OperationId: `op_${ID_SUFFIX}`,
+  DelegationId: `deleg_${ID_SUFFIX}`,
+  SubscriptionId: `sub_${ID_SUFFIX}`,
+  DeliveryId: `dlv_${ID_SUFFIX}`,
   // Which tasks are meant is said in one of two ways.
   BulkBody: { action: 'promote', ids: ['PROJ-12'] },
+  // So is whom a subscription is to, what a child is to do, and why a delivery comes back.
+  PutSubscriptionBody: { task_id: 'PROJ-12', platform: 'discord' },
+  DelegatedTaskBody: { title: 'x' },
+  NackDeliveryBody: { lease_id: 'x', error: 'x' },
 };
 
 export function sampleOf(node: unknown, document: OpenApiDocument): unknown {

@@ -83,6 +83,27 @@ describe('in a body', () => {
     expect(ours.body.task.id).not.toBe(theirs.id);
   });
 
+  test('a task or delegation to subscribe to, and a child to steer', async () => {
+    const path = '/v1/boards/own/subscriptions';
+    const target = { platform: 'discord', chat_id: 'c1' };
+    await expectAlike(({ task }) => boardAdmin.put(path, { task_id: task, ...target }), 404);
+    await expectAlike(
+      ({ delegation }) => boardAdmin.put(path, { delegation_id: delegation, ...target }),
+      404,
+    );
+    const steer = `/v1/boards/own/delegations/${world.places.own.delegation}/steer`;
+    await expectAlike(({ task }) => boardAdmin.post(steer, { message: 'x', task_id: task }), 404);
+  });
+
+  test('a session, whose delegations are to stop', async () => {
+    await expectAlike(
+      ({ session }) => boardAdmin.post('/v1/boards/own/delegations/cancel', { session_id: session }),
+      200,
+    );
+    const theirs = await bench.api.get('/v1/boards/foreign/delegations?status=running');
+    expect(theirs.body.delegations).toHaveLength(1);
+  });
+
   test('a steering message to acknowledge', async () => {
     const foreign = `/v1/boards/foreign/tasks/${places.foreign.task}`;
     const { message } = (await bench.api.post(`${foreign}/steer`, { message: MARKERS.foreign })).body;
@@ -152,6 +173,8 @@ describe('in a query', () => {
       `label=marker:${MARKERS.foreign}`,
       `tenant=${MARKERS.foreign}`,
       `q=${MARKERS.foreign}`,
+      `delegation=${foreign.delegation}`,
+      `session_id=${foreign.session}`,
     ]) {
       const { status, body } = await boardAdmin.get(`/v1/boards/own/tasks?${query}`);
       expect([query, status, body.tasks.filter(({ board }: { board: string }) => board !== 'own')]).toEqual([
@@ -166,6 +189,19 @@ describe('in a query', () => {
       expect(JSON.stringify(body)).not.toContain(MARKERS.foreign);
     }
     expect((await boardAdmin.get(`/v1/boards/own/events?tasks=${foreign.task}`)).body.events).toEqual([]);
+  });
+
+  test('what returns to a session, or is told to a subscription, of another board is not found', async () => {
+    for (const [path, member] of [
+      [`delegations?session_id=${places.foreign.session}`, 'delegations'],
+      [`subscriptions?delegation_id=${places.foreign.delegation}`, 'subscriptions'],
+      [`deliveries?subscription_id=${places.foreign.subscription}`, 'deliveries'],
+      [`sessions/${places.foreign.session}/messages`, 'messages'],
+    ] as const) {
+      const { status, body } = await boardAdmin.get(`/v1/boards/own/${path}`);
+      expect([path, status, body[member]]).toEqual([path, 200, []]);
+    }
+    await expectAlike(({ task }) => boardAdmin.get(`/v1/boards/own/subscriptions?task_id=${task}`), 200);
   });
 
   const paged = ROUTES.filter(

@@ -17,6 +17,10 @@ const NOWHERE = {
   key: 'key_01jcqk0v3te8sr3x6y9m2b4n5p',
   operation: 'op_01jcqk0v3te8sr3x6y9m2b4n5p',
   parent: 'missing',
+  delegation: 'missing',
+  subscription: 'missing',
+  delivery: 'missing',
+  session: 'missing',
 };
 const ORIGIN = 'https://evil.example';
 

@@ -35,15 +35,17 @@ beforeAll(async () => {
 
 const everyRoute = ROUTES.map((route) => [route.operationId, route] as const);
 
-/** A comment is refused by the row, which is only asked with a body that is one. */
-const probeOf = (route: Route): unknown =>
-  route.operationId === 'addComment' ? VALID_BODIES['addComment'] : NO_BODY_OF_OURS;
+/** These are refused by the row, which is only asked with a body that is taken. */
+const ASK_THE_ROW = /^addComment$|^(steer|cancel)Delegation$|^(ack|nack|retry)Delivery$/;
+const probeOf = ({ operationId }: Route): unknown =>
+  ASK_THE_ROW.test(operationId) ? VALID_BODIES[operationId] : NO_BODY_OF_OURS;
 
-/** Keys have no place of their own, and the one that is there must stay. */
-const placeOf = (name: keyof World['places']): Place => ({
-  ...world.places[name],
-  key: world.places.missing.key,
-});
+/** Keys have no place of their own; those and subscriptions that are there must stay. */
+const placeOf = (name: keyof World['places'], { operationId }: Route): Place => {
+  const { missing, [name]: place } = world.places;
+  const subscription = operationId === 'deleteSubscription' ? missing.subscription : place.subscription;
+  return { ...place, key: missing.key, subscription };
+};
 
 function askAs(caller: Caller, route: Route, place: Place): Promise<CallAnswer> {
   const api = caller.name === 'none' ? checkedClient(serverOfStrangers.url) : bench.api;
@@ -65,7 +67,11 @@ describe('what the table says holds, and what is refused changes nothing and sho
 
   test.each(everyRoute)('%s', async (_, route) => {
     const cells = (['own', 'foreign'] as const).flatMap((name) =>
-      allCallers().map((caller) => ({ name: `${caller.name} on ${name}`, caller, place: placeOf(name) })),
+      allCallers().map((caller) => ({
+        name: `${caller.name} on ${name}`,
+        caller,
+        place: placeOf(name, route),
+      })),
     );
     const isAllowed = ({ caller, place }: (typeof cells)[number]): boolean =>
       expectedOutcome(route, caller, place) === 'allowed';
@@ -102,7 +108,7 @@ describe('a foreign board cannot be told from one that does not exist', () => {
     expect(strangers.length).toBeGreaterThan(8);
     await Promise.all(
       strangers.map(async (caller) => {
-        const [foreign, missing] = [placeOf('foreign'), placeOf('missing')];
+        const [foreign, missing] = [placeOf('foreign', route), placeOf('missing', route)];
         const there = await askAs(caller, route, foreign);
         const nowhere = await askAs(caller, route, missing);
         expect([caller.name, faceOf(there, foreign)]).toEqual([caller.name, faceOf(nowhere, missing)]);
@@ -112,21 +118,24 @@ describe('a foreign board cannot be told from one that does not exist', () => {
   });
 });
 
-describe('a task or run of a foreign board cannot be told, on one’s own, from one that does not exist', () => {
-  const naming = everyRoute.filter(([, route]) => /\{(task|run)\}/.test(route.path));
+describe('what is on a foreign board cannot be told, on one’s own, from what does not exist', () => {
+  const naming = everyRoute.filter(([, route]) =>
+    /\{(task|run|delegation|subscription|delivery)\}/.test(route.path),
+  );
 
   test.each(naming)('%s', async (operationId, route) => {
     if (route.body) expect(Object.keys(VALID_BODIES), 'a body that the route takes').toContain(operationId);
     const { own, foreign, missing } = world.places;
     const before = await deedsIn(bench);
+    const { board, lane } = own;
     const variants = [
       [
-        { ...own, task: foreign.task, run: foreign.run },
-        { ...own, task: missing.task, run: missing.run },
+        { ...foreign, board, lane },
+        { ...missing, board, lane },
       ],
       [
-        { ...own, task: foreign.ref, run: foreign.run },
-        { ...own, task: missing.ref, run: missing.run },
+        { ...foreign, board, lane, task: foreign.ref },
+        { ...missing, board, lane, task: missing.ref },
       ],
     ] as const;
     const insiders = CALLERS.map((name) => world.callers[name]).filter(

@@ -7,7 +7,7 @@ import type { Caller, Place } from './world.ts';
 /** Refused by every schema: tells "let through" (400) from "refused" without doing anything. */
 export const NO_BODY_OF_OURS = { no_such_field: 1 };
 
-/** By operation: a body that is taken, for the routes that name a task or a run in their path. */
+/** By operation: a body that is taken, for the routes that name something of a board in their path. */
 export const VALID_BODIES: Readonly<Record<string, unknown>> = {
   patchTask: { priority: 1 },
   promoteTask: {},
@@ -31,6 +31,11 @@ export const VALID_BODIES: Readonly<Record<string, unknown>> = {
   blockRun: { reason: 'x' },
   releaseRun: { reason: 'x' },
   failRun: { error: 'x' },
+  steerDelegation: { message: 'x' },
+  cancelDelegation: { reason: 'x' },
+  ackDelivery: { lease_id: 'x' },
+  nackDelivery: { lease_id: 'x', error: 'x' },
+  retryDelivery: {},
 };
 
 export function pathTo(route: Route, place: Place): string {
@@ -60,10 +65,11 @@ const ABOUT_THE_ROW = new Set([
   'illegal_transition',
   'invalid_request',
   'dependency_cycle',
+  'lease_lost',
 ]);
 
-/** There is none at any place: keys have no place, and no task is its own parent. */
-const UNPLACED = new Set(['key', 'parent']);
+/** There is none at any place: keys have no place, no task is its own parent, and the subscription is to stay. */
+const UNPLACED = new Set(['key', 'parent', 'subscription']);
 
 /** What the gate did: `allowed` also when the request failed for what it said or for what it is about. */
 export function outcomeOf({ status, code, body }: CallAnswer): string {

@@ -36,6 +36,10 @@ const OPERATOR_SECRET = 'operator-secret-5678+/=';
 /** Private to a board's users: it may be stored and answered, but never logged or counted. */
 const PAYLOAD = 'very-private-payload-content';
 
+/** Port 1 of loopback: no webhook is there, so posts fail, and are logged and stored with their reason. */
+const NOBODY = '127.0.0.1:1';
+const GIVEN_SECRET = `whsec_${Buffer.from('given-by-whoever-subscribed-9012').toString('base64')}`;
+
 test('the search finds a secret in each of its spellings', () => {
   const secrets = { key: 'lk_admin_0123456789+/?&=%' };
   const { key } = secrets;
@@ -55,11 +59,27 @@ test('no secret is in the log at its most talkative, in an answer that does not 
   const url = new URL(proxy.url);
   // Given even where the server asks for none: what is in the URL must not come out again.
   if (url.password === '') url.password = 'database-password-1234';
-  const server = await startTestServer(url.href, { logLevel: 'trace', secret: OPERATOR_SECRET });
+  const server = await startTestServer(url.href, {
+    logLevel: 'trace',
+    secret: OPERATOR_SECRET,
+    webhookHosts: [NOBODY],
+  });
   const said: string[] = [];
   const record = (answer: CallAnswer): CallAnswer => {
-    const { secret: _secret, claims, token: _token, ...rest } = Object(answer.body);
-    const untold = { ...rest, claims: claims?.map(({ token: _, ...claim }: { token: string }) => claim) };
+    const {
+      secret: _secret,
+      claims,
+      token: _token,
+      subscription,
+      ...rest
+    } = structuredClone(Object(answer.body));
+    // The one answer that makes it.
+    if (subscription?.webhook) delete subscription.webhook.secret;
+    const untold = {
+      ...rest,
+      subscription,
+      claims: claims?.map(({ token: _, ...claim }: { token: string }) => claim),
+    };
     said.push(
       JSON.stringify([...answer.headers]),
       typeof answer.body === 'string' ? answer.body : JSON.stringify(untold),
@@ -104,6 +124,21 @@ test('no secret is in the log at its most talkative, in an answer that does not 
   socket.send(`{"type":"complete","id":"c","run_id":"${first.run_id}","token":"${token}",}`);
   await socket.closed();
   said.push(JSON.stringify([socket.frames, socket.closing]));
+
+  // Webhooks of both kinds, to which something is posted in vain.
+  const { task: told } = (await ask('POST', `${board}/tasks`, { title: 'x' })).body;
+  const subscribe = async (platform: string, webhook: Readonly<Record<string, string>>) =>
+    (await ask('PUT', `${board}/subscriptions`, { task_id: told.id, platform, webhook })).body.subscription;
+  const hook = `http://${NOBODY}/hook`;
+  const made = (await subscribe('made', { url: hook })).webhook.secret;
+  expect(made).toMatch(/^whsec_/);
+  await subscribe('given', { url: hook, secret: GIVEN_SECRET });
+  await ask('POST', `${board}/tasks/${told.id}/complete`, {});
+  await eventually('both posts have failed', async () => {
+    const { deliveries } = (await ask('GET', `${board}/deliveries`)).body;
+    return deliveries.filter(({ failures }: { failures: number }) => failures > 0).length === 2;
+  });
+  await ask('GET', `${board}/subscriptions`);
 
   // Used badly: wrong, in the wrong place, and in the middle of what cannot be read.
   const guess = 'lk_admin_guessed-by-somebody-else';
@@ -196,6 +231,8 @@ test('no secret is in the log at its most talkative, in an answer that does not 
     'claim token': token,
     'signature of a claim token': token.split('.')[2],
     'the same claim token, signed anew': again.token,
+    'webhook secret that was made': made,
+    'webhook secret that was given': GIVEN_SECRET,
     'mistyped credential': guess,
     'unknown credential': unknown,
     LANEKEEPER_SECRET: OPERATOR_SECRET,

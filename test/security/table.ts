@@ -6,10 +6,11 @@ import type { Route } from '../../src/contract/route.ts';
 import { type Caller, maySee, type Place } from './world.ts';
 
 /**
- * yes: on the boards it sees. every board: only with the right to all of them. own lane, own task, own run: of the key or the claim.
+ * yes: on the boards it sees. every board: only with the right to all of them. own lane, own task, own run: of the key or the claim; own
+ * delegation: made under the claim.
  * token: refused with the hint that it takes the token of the claim.
  */
-type Cell = 'yes' | '-' | 'every board' | 'own lane' | 'own task' | 'own run' | 'token';
+type Cell = 'yes' | '-' | 'every board' | 'own lane' | 'own task' | 'own run' | 'own delegation' | 'token';
 
 /** Nobody is asked who they are. */
 const OPEN = ['livez', 'readyz', 'openapiDocument', 'docsPage', 'jwks'];
@@ -35,8 +36,9 @@ const TABLE = `
   patchTask promoteTask unblockTask cancelTask completeTask                      | yes | yes | -   | -   | -
   assignTask archiveTask reopenTask steerTask reclaimTask                        | yes | yes | -   | -   | -
   createDelegation                                                               | yes | yes | -   | -   | yes
-  getDelegation listDelegations                                                  | yes | yes | yes | yes | yes
-  steerDelegation cancelDelegation                                               | yes | yes | -   | -   | yes
+  listDelegations                                                                | yes | yes | yes | yes | yes
+  getDelegation                                                                  | yes | yes | yes | yes | own delegation
+  steerDelegation cancelDelegation                                               | yes | yes | -   | -   | own delegation
   cancelDelegations putSubscription deleteSubscription                           | yes | yes | -   | -   | -
   claimDeliveries ackDelivery nackDelivery retryDelivery                         | yes | yes | -   | -   | -
   getSubscription listSubscriptions listDeliveries listSessionMessages           | yes | yes | yes | -   | -
@@ -76,13 +78,15 @@ export function expectedOutcome(route: Route, caller: Caller, place: Place): Out
   const cell = caller.role === 'nobody' ? '-' : ROWS[operationId]?.[caller.role];
   switch (cell) {
     case 'yes':
-      return operationId === 'getRun' && !maySee(caller, place) ? 'hidden run' : 'allowed';
+      return maySee(caller, place) ? 'allowed' : hiddenById(route);
     case 'every board':
       return caller.boards === null ? 'allowed' : 'forbidden';
     case 'own lane':
       return caller.lane === place.lane ? 'allowed' : 'forbidden';
     case 'own task':
       return caller.task === place.task ? 'allowed' : 'hidden task';
+    case 'own delegation':
+      return caller.task === place.task ? 'allowed' : 'hidden delegation';
     case 'own run':
       return caller.run === place.run ? 'allowed' : 'not_your_claim';
     case 'token':
@@ -92,4 +96,10 @@ export function expectedOutcome(route: Route, caller: Caller, place: Place): Out
     default:
       throw new Error(`the table says nothing about ${operationId}`);
   }
+}
+
+/** What is found by its id alone is hidden by itself, and not with its board. */
+function hiddenById({ operationId, path }: Route): Outcome {
+  if (operationId === 'getRun') return 'hidden run';
+  return path.includes('{delivery}') ? 'hidden delivery' : 'allowed';
 }

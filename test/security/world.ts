@@ -20,6 +20,12 @@ export interface Place {
   readonly operation: string;
   /** The task itself, which can be no parent of its own. */
   readonly parent: string;
+  /** Made under the claim of the task; decided, so that nothing about it happens by itself. */
+  readonly delegation: string;
+  readonly subscription: string;
+  /** Of the session; it failed once and waits. */
+  readonly delivery: string;
+  readonly session: string;
 }
 
 export const CALLERS = [
@@ -76,6 +82,10 @@ const MISSING: Place = {
   key: 'key_01jcqk0v3te8sr3x6y9m2b4n5p',
   operation: 'op_01jcqk0v3te8sr3x6y9m2b4n5p',
   parent: 'nightly-missing',
+  delegation: 'deleg_01jcqk0v3te8sr3x6y9m2b4n5p',
+  subscription: 'sub_01jcqk0v3te8sr3x6y9m2b4n5p',
+  delivery: 'dlv_01jcqk0v3te8sr3x6y9m2b4n5p',
+  session: 'session-missing',
 };
 
 async function furnish(bench: Bench, name: 'own' | 'foreign'): Promise<[Place, HeldClaim]> {
@@ -105,10 +115,67 @@ async function furnish(bench: Bench, name: 'own' | 'foreign'): Promise<[Place, H
   const dryRun = { action: 'archive', ids: [ref], dry_run: true };
   const { body } = await bench.api.post(`/v1/boards/${name}/tasks/bulk`, dryRun);
   const operation = body.operation.id;
+  const { id: task } = claim.task;
+  const returns = {
+    delegation: await delegate(bench, name, claim),
+    ...(await furnishReturns(bench, name)),
+  };
   return [
-    { board: name, lane, task: claim.task.id, ref, run: claim.run_id, key, operation, parent: ref },
+    { board: name, lane, task, ref, run: claim.run_id, key, operation, parent: ref, ...returns },
     claim,
   ];
+}
+
+type BoardName = keyof typeof MARKERS;
+
+/** Two, one of them under the claim, with a child that has ended. */
+async function delegate(bench: Bench, name: BoardName, claim: HeldClaim): Promise<string> {
+  const marker = MARKERS[name];
+  const path = `/v1/boards/${name}/delegations`;
+  const task = { title: marker, goal: marker, context: marker, toolsets: [marker], model: marker };
+  const body = { goal: marker, context: marker, tasks: [task] };
+  const { delegation } = (await bench.as(claim.token).post(path, body)).body;
+  const [child] = delegation.tasks;
+  await bench.api.post(`/v1/boards/${name}/tasks/${child}/complete`, {
+    summary: marker,
+    result: { marker },
+    metadata: { marker },
+  });
+  await bench.api.post(path, { ...body, origin: { ...originOf(name), platform: marker } });
+  return delegation.id;
+}
+
+const originOf = (name: BoardName) => ({
+  chat_id: MARKERS[name],
+  thread_id: MARKERS[name],
+  user_id: MARKERS[name],
+  session_id: `session-${name}`,
+  profile: MARKERS[name],
+  context: MARKERS[name],
+});
+
+/** Outcomes on their way back to one session: two that have arrived, and one that could not be sent. */
+async function furnishReturns(
+  bench: Bench,
+  name: BoardName,
+): Promise<Pick<Place, 'subscription' | 'delivery' | 'session'>> {
+  const marker = MARKERS[name];
+  const origin = { ...originOf(name), platform: marker };
+  for (let count = 0; count < 3; count += 1) {
+    const { id } = await bench.makeTask(name, { title: marker, origin });
+    await bench.api.post(`/v1/boards/${name}/tasks/${id}/complete`, { summary: marker });
+  }
+  const take = async () => {
+    const { body } = await bench.api.post(`/v1/boards/${name}/deliveries/claims`);
+    return body.deliveries[0];
+  };
+  for (let count = 0; count < 2; count += 1) {
+    const { id, lease_id } = await take();
+    await bench.api.post(`/v1/deliveries/${id}/ack`, { lease_id, message_id: marker });
+  }
+  const { id: delivery, lease_id, subscription } = await take();
+  await bench.api.post(`/v1/deliveries/${delivery}/nack`, { lease_id, error: marker });
+  return { subscription: subscription.id, delivery, session: origin.session_id };
 }
 
 export async function makeWorld(bench: Bench): Promise<World> {
@@ -199,6 +266,9 @@ export async function deedsIn({ database: { sql } }: Pick<Bench, 'database'>): P
       (SELECT sum(version) FROM tasks) AS versions, (SELECT count(*) FROM comments) AS comments, (SELECT count(*) FROM runs) AS runs,
       (SELECT count(*) FROM messages) AS messages, (SELECT count(*) FROM output_lines) AS lines,
       (SELECT count(*) FROM api_keys WHERE revoked_at IS NULL) AS live_keys, (SELECT count(*) FROM signing_keys) AS signing_keys,
+      (SELECT count(*) FROM delegations) AS delegations, (SELECT count(*) FROM subscriptions) AS subscriptions,
+      (SELECT count(*) FROM session_messages) AS session_messages,
+      (SELECT jsonb_agg(jsonb_build_array(id, status, attempt, failures, due_at) ORDER BY id) FROM deliveries) AS deliveries,
       (SELECT count(*) FROM idempotency_keys) AS answers`,
   ]);
   return { events: [...events], counts: [...counts] };

@@ -3,16 +3,23 @@ import type { Command } from 'commander';
 import type { Board } from '../../contract/boards.ts';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
-import { given, integerFrom, withExamples } from '../options.ts';
+import { given, integerFrom, listFrom, withExamples } from '../options.ts';
 import type { Output } from '../output.ts';
 import type { Register } from '../register.ts';
 import { writeFields, writeTable } from '../table.ts';
+
+/** As the contract has it. */
+const DELEGATION_CAPACITY_MAX = 100;
 
 interface BoardFlags {
   readonly title?: string;
   readonly description?: string;
   readonly paused?: boolean;
   readonly strandedAfterSeconds?: number;
+  readonly delegationCapacity?: number;
+  readonly synthesizerLane?: string;
+  readonly synthesizePlatforms?: string[];
+  readonly defaultOwner?: string;
 }
 
 interface ListFlags {
@@ -59,7 +66,15 @@ function withBoardOptions(command: Command): Command {
       '--stranded-after-seconds <n>',
       'a task that nobody has claimed for so long is reported (default 300)',
       integerFrom(1, 86_400 * 30),
-    );
+    )
+    .option(
+      '--delegation-capacity <n>',
+      'running delegations of one capacity key',
+      integerFrom(1, DELEGATION_CAPACITY_MAX),
+    )
+    .option('--synthesizer-lane <name>', 'whose workers make replies of outcomes; empty: nobody')
+    .option('--synthesize-platforms <names>', 'where outcomes are told as a reply; comma-separated', listFrom)
+    .option('--default-owner <name>', 'whose gateway delivers what names none; empty: nobody');
 }
 
 async function listBoards(context: Context, flags: ListFlags): Promise<void> {
@@ -97,9 +112,16 @@ interface SaveRequest {
 }
 
 async function saveBoard(context: Context, { name, flags, isNew }: SaveRequest): Promise<void> {
-  const named = given({ paused: flags.paused, stranded_after_seconds: flags.strandedAfterSeconds });
-  const settings = Object.keys(named).length === 0 ? undefined : named;
   const text = (value: string | undefined) => (value === '' ? null : value);
+  const named = given({
+    paused: flags.paused,
+    stranded_after_seconds: flags.strandedAfterSeconds,
+    delegation_capacity: flags.delegationCapacity,
+    synthesizer_lane: text(flags.synthesizerLane),
+    synthesize_platforms: flags.synthesizePlatforms,
+    default_owner: text(flags.defaultOwner),
+  });
+  const settings = Object.keys(named).length === 0 ? undefined : named;
   const body = given({ title: text(flags.title), description: text(flags.description), settings });
   const { boards } = await context.client();
   const reply = isNew ? await boards.put(name, body) : await boards.patch(name, body);

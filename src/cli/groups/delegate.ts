@@ -179,9 +179,13 @@ async function create(
       if (!isFull(error) || onCapacity === 'fail') throw error;
       if (onCapacity === 'inline') return null;
     }
-    if (after === undefined)
+    if (after === undefined) {
+      // Tried once more from here on: one that ended in between is not waited for.
+      after = (await client.events.list({ after: 'now' })).cursor;
       context.output.note('As many delegations as may are running; waiting for one of them to end.');
-    const leftSeconds = Math.floor((endsAt - performance.now()) / 1000);
+      continue;
+    }
+    const leftSeconds = Math.ceil((endsAt - performance.now()) / 1000);
     if (leftSeconds <= 0)
       throw new ExitError(EXIT.waitTimedOut, 'There was no room in time; nothing was delegated.');
     after = await waitForEnd(client, after, Math.min(leftSeconds, ROOM_WAIT_SECONDS));
@@ -189,8 +193,8 @@ async function create(
 }
 
 /** Until some delegation is decided. @returns From where on to look next. */
-async function waitForEnd(client: Client, after: string | undefined, waitSeconds: number): Promise<string> {
-  const query = { kinds: 'delegation.completed', after: after ?? 'now' };
+async function waitForEnd(client: Client, after: string, waitSeconds: number): Promise<string> {
+  const query = { kinds: 'delegation.completed', after };
   return (await client.events.list(query, { waitSeconds })).cursor;
 }
 

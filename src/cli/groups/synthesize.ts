@@ -32,7 +32,7 @@ export const registerSynthesize: Register = (command, contextOf) => {
   withExamples(
     command,
     `  lanekeeper synthesize --endpoint https://api.openai.com/v1 --model gpt-4o-mini --register
-  lanekeeper board set default --settings '{"synthesizer_lane": "synthesizer"}'`,
+  lanekeeper board set default --synthesizer-lane synthesizer --synthesize-platforms telegram`,
   );
   command
     .description(

@@ -17,7 +17,7 @@ interface DelegationParts {
 }
 
 export function createDelegations(
-  { config, database, clock, wake, ids, onError }: Base,
+  { config, database, clock, wake, ids, metrics, onError }: Base,
   { boards, tasks, feeds }: DelegationParts,
 ) {
   const secrets = new SecretBox(config.secret);
@@ -31,7 +31,12 @@ export function createDelegations(
     tasks,
     refusalOf: (url) => refusalOf(url, trusted),
   });
-  const deliveries = new DeliveryService({ sql: database.cold, wake, random: Math.random });
+  const deliveries = new DeliveryService({
+    sql: database.cold,
+    wake,
+    random: Math.random,
+    onOutcome: (outcome) => metrics.deliveries.inc({ outcome }),
+  });
   const creation = new TaskCreation({ hot: database.hot, wake, ids, clock, subscribing: subscriptions });
   return {
     subscriptions,

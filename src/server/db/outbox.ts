@@ -48,10 +48,11 @@ export const outboxOf = (sql: Runner, boardId: number) => sql`
       FROM boards b WHERE b.id = ${boardId} OFFSET 0
     ) AS board
     CROSS JOIN LATERAL (
-      -- A UUIDv7 whose last 32 bits are the board's number, as all ids that find their board by themselves.
+      -- A UUIDv7 whose last 32 bits are the board's number, as all ids that find their board by themselves. Drawn for each row, because it
+      -- looks at it: without, once for the statement.
       SELECT (lpad(to_hex(floor(extract(epoch FROM written.at) * 1000)::bigint), 12, '0') || '7' || substr(random, 1, 3) || '8'
         || substr(random, 4, 7) || lpad(to_hex(${boardId}::int), 8, '0'))::uuid AS id
-      FROM (SELECT encode(uuid_send(gen_random_uuid()), 'hex') AS random OFFSET 0) AS drawn
+      FROM (SELECT encode(uuid_send(gen_random_uuid()), 'hex') AS random WHERE s.id IS NOT NULL AND written.seq IS NOT NULL OFFSET 0) AS drawn
     ) AS made
     WHERE written.kind = ANY (coalesce(s.kinds, ${[...OUTCOME_KINDS]}::text[]))
       AND NOT (written.kind LIKE 'subscription.%' OR written.kind LIKE 'delivery.%')

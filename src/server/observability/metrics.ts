@@ -65,6 +65,11 @@ function createWorkMetrics(registers: Registry[]) {
       'Ready tasks that nobody had claimed for too long, as this server found them, by the first reason.',
       'reason',
     ),
+    deliveries: labelled(
+      'lanekeeper_deliveries_total',
+      'What was said of deliveries through this server: acked, nacked (to be tried again), deferred, dead.',
+      'outcome',
+    ),
     heartbeats: counter('lanekeeper_heartbeats_total', 'Heartbeats accepted by this server.'),
     outages: counter(
       'lanekeeper_outages_total',
@@ -84,6 +89,16 @@ function createGauges(registers: Registry[]) {
       labelNames: ['status'],
       registers,
     }),
+    delegations: new Gauge({
+      name: 'lanekeeper_delegations',
+      help: 'Delegations in the database, by status.',
+      labelNames: ['status'],
+      registers,
+    }),
+    oldestDueDeliverySeconds: gauge(
+      'lanekeeper_oldest_due_delivery_seconds',
+      'How long the delivery that has been due longest waits to be sent.',
+    ),
     liveClaims: gauge('lanekeeper_live_claims', 'Claims held in the database.'),
     oldestReadySeconds: gauge(
       'lanekeeper_oldest_ready_seconds',

@@ -208,7 +208,7 @@ export function operations(): Operation[] {
       'read what is handed over',
       (hot) => {
         const ids = holds.map((hold) => hold.taskId);
-        return readPasts(hot, BOARD_ID, { ids, children: ids }, handoffCapsOf(ids.length));
+        return readPasts(hot, BOARD_ID, { ids, children: ids, delegated: ids }, handoffCapsOf(ids.length));
       },
     ],
     [

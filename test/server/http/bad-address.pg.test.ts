@@ -43,6 +43,16 @@ describe('a bad path', () => {
     ['GET', '/v1/runs/run_00000000000000000000000000', 404],
     ['DELETE', '/v1/keys/key_7zzzzzzzzzzzzzzzzzzzzzzzzz', 404],
     ['DELETE', '/v1/keys/nothing', 400],
+    ['GET', `${BOARD}/delegations/nothing`, 400],
+    ['GET', `${BOARD}/delegations/deleg_7zzzzzzzzzzzzzzzzzzzzzzzzz`, 404],
+    ['POST', `${BOARD}/delegations/deleg_00000000000000000000000000/cancel`, 404],
+    ['GET', `${BOARD}/subscriptions/sub_7zzzzzzzzzzzzzzzzzzzzzzzzz`, 404],
+    ['DELETE', `${BOARD}/subscriptions/sub_00000000000000000000000000`, 404],
+    ['POST', '/v1/deliveries/nothing/retry', 400],
+    ['POST', '/v1/deliveries/dlv_7zzzzzzzzzzzzzzzzzzzzzzzzz/retry', 404],
+    ['POST', '/v1/deliveries/dlv_00000000000000000000000000/retry', 404],
+    ['GET', `${BOARD}/sessions/a%00b/messages`, 400],
+    ['GET', `${BOARD}/sessions/${'x'.repeat(2000)}/messages`, 400],
   ])('%s %s is refused', async (method, path, status) => {
     expect((await refusalOf(method, path)).status).toBe(status);
   });
@@ -67,6 +77,13 @@ describe('a bad query', () => {
     '/tasks?colour=red',
     '/tasks?tenant=%00',
     '/lanes?limit=1000000',
+    '/delegations?status=sleeping',
+    '/delegations?session_id=',
+    '/delegations?session_id=%00',
+    '/subscriptions?delegation_id=nothing',
+    '/deliveries?status=pending,',
+    '/deliveries?subscription_id=nothing',
+    '/tasks?delegation=nothing',
     '/events?limit=1001',
     '/events?limit=x',
     '/events?kinds=task.exploded',
@@ -113,7 +130,7 @@ describe('a page token', () => {
     const { sql } = bench.database;
     const [row] = await sql`SELECT id FROM boards WHERE name = ${board}`;
     const [task] = (await bench.api.get(`/v1/boards/${board}/tasks?limit=1`)).body.tasks;
-    const tasksScope = `tasks ${row?.['id']} created ${JSON.stringify({ statuses: null, lanes: null, labels: null, tenants: null, titlePart: null, parentId: null })}`;
+    const tasksScope = `tasks ${row?.['id']} created ${JSON.stringify({ statuses: null, lanes: null, labels: null, tenants: null, titlePart: null, parentId: null, delegationId: null, sessionId: null })}`;
     const good = makePageToken(tasksScope, [task.id, '0']);
     expect((await bench.api.get(`/v1/boards/${board}/tasks?order=created&page_token=${good}`)).status).toBe(
       200,
@@ -137,6 +154,27 @@ describe('a page token', () => {
         `/v1/boards/${board}/tasks/${task.id}/runs`,
         makePageToken(`runs ${row?.['id']} ${task.id}`, ['-1.5']),
       ],
+      [
+        `/v1/boards/${board}/delegations`,
+        makePageToken(`delegations ${row?.['id']} [null,null]`, ['nonsense']),
+      ],
+      [`/v1/boards/${board}/subscriptions`, makePageToken(`subscriptions ${row?.['id']} `, ['nonsense'])],
+      [
+        `/v1/boards/${board}/deliveries`,
+        makePageToken(`deliveries ${row?.['id']} [null,null,null]`, ['nonsense']),
+      ],
+      ...(
+        [
+          ['yesterday', task.id.replace('task', 'dlv')],
+          ['1767607200000000', 'nonsense'],
+          ['-1', task.id.replace('task', 'dlv')],
+          ['1e15', task.id.replace('task', 'dlv')],
+          ['9'.repeat(17), task.id.replace('task', 'dlv')],
+        ] as const
+      ).map((parts): [string, string] => [
+        `/v1/boards/${board}/sessions/s1/messages`,
+        makePageToken(`messages ${row?.['id']} s1`, [...parts]),
+      ]),
     ];
     for (const [path, token] of forged) {
       const separator = path.includes('?') ? '&' : '?';

@@ -27,6 +27,12 @@ const BODIES: Readonly<Record<string, unknown>> = {
   steerTask: { message: 'x' },
   appendOutput: { lines: ['x'] },
   acknowledgeMessages: { ids: ['msg_01jcqk0v3te8sr3x6y9m2b4n5p'] },
+  createDelegation: { tasks: [{ title: 'x' }] },
+  steerDelegation: { message: 'x' },
+  cancelDelegations: { session_id: 'x' },
+  putSubscription: { task_id: 'x', platform: 'x' },
+  ackDelivery: { lease_id: 'x' },
+  nackDelivery: { lease_id: 'x', error: 'x' },
 };
 
 /** A request that finds no connection is given up after 8 s: whoever is served before that had to wait for none of those that are gone. */
@@ -67,6 +73,9 @@ describe('while the database is away', () => {
       key: 'key_01jcqk0v3te8sr3x6y9m2b4n5p',
       parent: 'task_01jcqk0v3te8sr3x6y9m2b4n5p',
       operation: 'op_01jcqk0v3te8sr3x6y9m2b4n5p',
+      delegation: 'deleg_01jcqk0v3te8sr3x6y9m2b4n5p',
+      subscription: 'sub_01jcqk0v3te8sr3x6y9m2b4n5p',
+      delivery: 'dlv_01jcqk0v3te8sr3x6y9m2b4n5p',
     };
     const ask = async (route: (typeof ROUTES)[number]) => {
       const path = route.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => names[name] ?? name);

@@ -65,6 +65,34 @@ const KINDS: Readonly<Record<string, Kind>> = {
     body: { message: 'a' },
     other: { message: 'b' },
   },
+  createDelegation: {
+    path: async () => '/v1/boards/default/delegations',
+    body: { goal: 'a', tasks: [{ title: 'a' }, { goal: 'b' }] },
+    other: { goal: 'b', tasks: [{ title: 'a' }] },
+  },
+  steerDelegation: {
+    path: async () => {
+      const body = { tasks: [{ title: 'a' }] };
+      const { delegation } = (await bench.api.post('/v1/boards/default/delegations', body)).body;
+      return `/v1/boards/default/delegations/${delegation.id}/steer`;
+    },
+    body: { message: 'a' },
+    other: { message: 'b' },
+  },
+  claimDeliveries: {
+    path: async () => {
+      const board = `/v1/boards/${uniqueName('returns')}`;
+      await bench.api.put(board);
+      for (const session_id of ['s1', 's2', 's3']) {
+        const origin = { platform: 'discord', chat_id: 'c1', thread_id: session_id, session_id };
+        const { task } = (await bench.api.post(`${board}/tasks`, { title: 'x', origin })).body;
+        await bench.api.post(`${board}/tasks/${task.id}/complete`, {});
+      }
+      return `${board}/deliveries/claims`;
+    },
+    body: { max: 1 },
+    other: { max: 2 },
+  },
   claimTasks: {
     path: async () => `${await ON_LANE()}/claims`,
     body: { max: 1 },

@@ -117,6 +117,10 @@ export const deliveries = pgTable(
       .on(table.boardId, table.sessionKey, table.seq)
       .where(sql`status = 'synthesizing'`),
     index('deliveries_status_index').on(table.boardId, table.status, table.id),
+    index('deliveries_task_index').on(table.boardId, table.taskId).where(sql`task_id IS NOT NULL`),
+    index('deliveries_delegation_index')
+      .on(table.boardId, table.delegationId)
+      .where(sql`delegation_id IS NOT NULL`),
     check(
       'deliveries_status_check',
       sql`${table.status} IN ('pending', 'synthesizing', 'leased', 'acked', 'dead')`,

@@ -34,6 +34,9 @@ export const events = pgTable(
   (table) => [
     primaryKey({ name: 'events_pkey', columns: [table.boardId, table.seq] }),
     index('events_task_index').on(table.boardId, table.taskId, table.seq).where(sql`task_id IS NOT NULL`),
+    index('events_delegation_index')
+      .on(table.boardId, table.delegationId, table.seq)
+      .where(sql`delegation_id IS NOT NULL`),
     check('events_actor_type_check', sql`${table.actorType} IN ('key', 'claim', 'system')`),
   ],
 );

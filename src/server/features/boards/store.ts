@@ -130,6 +130,11 @@ export async function deleteBoardRows(tx: Tx, boardId: number, name: string): Pr
     'events',
     'workers',
     'lanes',
+    'delegations',
+    'delegation_tasks',
+    'subscriptions',
+    'deliveries',
+    'session_messages',
     'idempotency_keys',
   ]) {
     await tx`/* boards.delete */ DELETE FROM ${tx(table)} WHERE board_id = ${boardId}`;

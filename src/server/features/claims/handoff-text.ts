@@ -28,6 +28,10 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   attempts: `more than ${HANDOFF_ATTEMPTS_MAX}${OR_LONG}, the newest are shown`,
   messages: 'too many for one answer, the oldest are shown; heartbeats tell the others',
   review: CUT_TEXT,
+  'delegation.delegation_goal': CUT_TEXT,
+  'delegation.delegation_context': CUT_TEXT,
+  'delegation.goal': CUT_TEXT,
+  'delegation.context': CUT_TEXT,
   'parents.summary': CUT_TEXT,
   'comments.body': CUT_TEXT,
   'attempts.summary': CUT_TEXT,
@@ -48,6 +52,10 @@ export function handoffText(task: Task, handoff: Handoff): string {
     `# ${lineOf(task.title)}`,
     standingOf(task),
     section('What is to be done', task.body === null ? '' : quoted(task.body)),
+    section(
+      'What it was handed over with',
+      handoff.delegation === null ? '' : delegationText(handoff.delegation),
+    ),
     section('Payload', isPayloadCut ? '' : payload),
     section('What the review asks for', handoff.review === null ? '' : quoted(handoff.review)),
     section('Messages that nobody has acknowledged yet', handoff.messages.map(messageText).join('\n\n')),
@@ -74,6 +82,20 @@ function standingOf(task: Task): string {
       : ' This is a review: look at the work of the attempt before, then complete it or request changes.';
   const cancel = claim?.cancel_requested ? ' It is to be cancelled: stop.' : '';
   return `Task ${task.id}, ${status} ${place}${held}.${waits}${review}${cancel}`;
+}
+
+function delegationText(delegation: NonNullable<Handoff['delegation']>): string {
+  const { id, index, total, delegation_goal: wholeGoal, delegation_context: wholeContext } = delegation;
+  const { goal, context, toolsets, model } = delegation;
+  return blocks([
+    `Task ${index + 1} of ${total} of the delegation ${id}.`,
+    goal === null ? '' : `Goal:\n${quoted(goal)}`,
+    context === null ? '' : `Context:\n${quoted(context)}`,
+    named('Toolsets', toolsets),
+    named('Model', model),
+    wholeGoal === null ? '' : `Goal of the whole delegation:\n${quoted(wholeGoal)}`,
+    wholeContext === null ? '' : `Context of the whole delegation:\n${quoted(wholeContext)}`,
+  ]);
 }
 
 function parentText({ task_id: id, title, summary, result }: Handoff['parents'][number]): string {

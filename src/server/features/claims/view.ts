@@ -8,6 +8,7 @@ import { formatId } from '../../kernel/ids.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { commentOf, type ParentRow, type ToldCommentRow, type ToldRow } from '../tasks/service.ts';
 import type { AttemptRow } from './store/attempt.ts';
+import type { BriefingRow } from './store/briefing.ts';
 import type { RunRow } from './store/run.ts';
 
 export function runOf(board: BoardRef, row: RunRow): Run {
@@ -76,6 +77,7 @@ export const EMPTY_HANDOFF: Handoff = {
   comments: [],
   attempts: [],
   review: null,
+  delegation: null,
   messages: [],
   truncated: [],
 };
@@ -91,10 +93,11 @@ export interface HandoffParts {
   readonly attempts: readonly AttemptRow[];
   readonly comments: readonly ToldCommentRow[];
   readonly messages: readonly ToldRow[];
+  readonly briefing: BriefingRow | null;
 }
 
 export function handoffOf(
-  { parents, attempts, comments, messages }: HandoffParts,
+  { parents, attempts, comments, messages, briefing }: HandoffParts,
   caps: HandoffCaps,
 ): Handoff {
   const truncated: string[] = [];
@@ -152,7 +155,25 @@ export function handoffOf(
         metadata: (document('metadata') ?? {}) as Handoff['attempts'][number]['metadata'],
       };
     }),
+    delegation: briefing === null ? null : delegationOf(briefing, capText),
     messages: messages.map(toldMessageOf),
     truncated,
+  };
+}
+
+function delegationOf(
+  row: BriefingRow,
+  capText: (name: string, text: string | null) => string | null,
+): Handoff['delegation'] {
+  return {
+    id: formatId('deleg', row.delegation_id),
+    index: row.place,
+    total: row.total,
+    delegation_goal: capText('delegation.delegation_goal', row.whole_goal),
+    delegation_context: capText('delegation.delegation_context', row.whole_context),
+    goal: capText('delegation.goal', row.goal),
+    context: capText('delegation.context', row.context),
+    toolsets: row.toolsets,
+    model: row.model,
   };
 }

@@ -17,7 +17,7 @@ import type { Idempotency } from '../../http/idempotency.ts';
 import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
 import { present } from '../../kernel/assert.ts';
 import { boardIdOf, formatId, parseId, type Uuid } from '../../kernel/ids.ts';
-import type { KeyPrincipal, Principal } from '../../kernel/principal.ts';
+import type { Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { maySeeBoard } from '../auth/service.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
@@ -130,10 +130,15 @@ function askOf({ caller, body }: ClaimExchange) {
 
 /** A key that is bound to an owner takes that owner's, and nothing else. */
 function ownerOf(caller: Principal, { owner }: ClaimDeliveriesBody): string | null {
-  const bound = caller.kind === 'key' ? (caller as KeyPrincipal).owner : null;
+  const bound = boundOwnerOf(caller);
   if (bound === null) return owner ?? null;
   if (!owner || owner === bound) return bound;
   throw new ProblemError('forbidden', `This key is bound to the deliveries of ${JSON.stringify(bound)}.`);
+}
+
+/** Null: bound to nobody. */
+function boundOwnerOf(caller: Principal): string | null {
+  return caller.kind === 'key' ? caller.owner : null;
 }
 
 function bindVerdicts(bind: Bind, { deliveries, boards }: DeliveryRoutes): void {
@@ -159,16 +164,17 @@ function bindVerdicts(bind: Bind, { deliveries, boards }: DeliveryRoutes): void 
 }
 
 function bindReading(bind: Bind, { deliveries, boards }: DeliveryRoutes): void {
-  bind(listDeliveries, async ({ params, query }) => {
+  bind(listDeliveries, async ({ caller, params, query }) => {
+    const owner = boundOwnerOf(present(caller, CALLER));
     const board = await boards.resolve(params.board);
     const rows = pageRows(query);
     const statuses = query.status === undefined ? null : statusesOf(query.status);
     const subscriptionId = query.subscription_id === undefined ? null : parseId('sub', query.subscription_id);
-    const scope = `deliveries ${board.id} ${JSON.stringify([statuses, subscriptionId])}`;
+    const scope = `deliveries ${board.id} ${JSON.stringify([statuses, subscriptionId, owner])}`;
     const [position] = readPageToken(query.page_token, scope, 1) ?? [];
     const beforeId = position === undefined ? null : idAt('dlv', position);
     const page = { beforeId, rowsMax: rows + 1 };
-    const found = await deliveries.list(board, { statuses, subscriptionId }, page);
+    const found = await deliveries.list(board, { statuses, subscriptionId, owner }, page);
     return {
       status: 200,
       body: {
@@ -182,16 +188,22 @@ function bindReading(bind: Bind, { deliveries, boards }: DeliveryRoutes): void {
     const board = await boards.resolve(params.board);
     const rows = pageRows(query);
     const scope = `messages ${board.id} ${params.session}`;
-    const [at, id] = readPageToken(query.page_token, scope, 2) ?? [];
-    const after = at === undefined || id === undefined ? null : { at: timeAt(at), id: idAt('dlv', id) };
+    const [us, id] = readPageToken(query.page_token, scope, 2) ?? [];
+    const after =
+      us === undefined || id === undefined ? null : { us: microsecondsAt(us), id: idAt('dlv', id) };
     const found = await deliveries.listMessages(board, params.session, { after, rowsMax: rows + 1 });
-    const messages = found.slice(0, rows).map(({ delivery_id, task_id, delegation_id, ...message }) => ({
-      delivery_id: formatId('dlv', delivery_id),
-      task_id: task_id === null ? null : formatId('task', task_id),
-      delegation_id: delegation_id === null ? null : formatId('deleg', delegation_id),
-      ...message,
-    }));
-    const next = nextPageToken(found, rows, scope, (row) => [row.at, formatId('dlv', row.delivery_id)]);
+    const messages = found
+      .slice(0, rows)
+      .map(({ delivery_id, at_us: _us, task_id, delegation_id, ...message }) => ({
+        delivery_id: formatId('dlv', delivery_id),
+        task_id: task_id === null ? null : formatId('task', task_id),
+        delegation_id: delegation_id === null ? null : formatId('deleg', delegation_id),
+        ...message,
+      }));
+    const next = nextPageToken(found, rows, scope, (row) => [
+      String(row.at_us),
+      formatId('dlv', row.delivery_id),
+    ]);
     return { status: 200, body: { messages, next_page_token: next } };
   });
 }
@@ -202,8 +214,9 @@ function idAt(prefix: 'dlv', text: string): Uuid {
   return id;
 }
 
-function timeAt(text: string): string {
-  if (Number.isNaN(Date.parse(text))) throw badPageToken();
+/** Sixteen digits last until 2286. */
+function microsecondsAt(text: string): string {
+  if (!/^\d{1,16}$/.test(text)) throw badPageToken();
   return text;
 }
 

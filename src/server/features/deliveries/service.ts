@@ -28,11 +28,13 @@ import {
 } from './store/lease.ts';
 import { ackRow, buryRow, postponeRow } from './store/outcome.ts';
 import {
+  type DeliveryFilter,
   type DeliveryRow,
   findDelivery,
   listDeliveries,
   listSessionMessages,
   lockDelivery,
+  type MessagePosition,
   type SessionMessageRow,
 } from './store/row.ts';
 import { Telling } from './telling.ts';
@@ -48,6 +50,8 @@ interface DeliveryParts {
   readonly wake: Wake;
   /** From 0 up to 1. */
   readonly random: () => number;
+  /** Called behind the commit. */
+  readonly onOutcome: (outcome: 'acked' | 'nacked' | 'deferred' | 'dead') => void;
 }
 
 /** What a lease is known by. */
@@ -149,7 +153,7 @@ export class DeliveryService {
     id: Uuid,
     { lease_id: leaseId, error, permanent, defer_seconds: deferSeconds }: NackDeliveryBody,
   ): Promise<Delivery> {
-    return this.#decide(sayer, board, id, async (tx, row) => {
+    const said = await this.#decide(sayer, board, id, async (tx, row) => {
       assertLeased(row, leaseId);
       if (deferSeconds) {
         const { failures } = row;
@@ -161,6 +165,8 @@ export class DeliveryService {
         isPermanent: permanent === true,
       });
     });
+    if (said.status === 'pending') this.#parts.onOutcome(deferSeconds ? 'deferred' : 'nacked');
+    return said;
   }
 
   async #fail(
@@ -190,7 +196,7 @@ export class DeliveryService {
 
   async list(
     board: BoardRef,
-    filter: { readonly statuses: readonly DeliveryStatus[] | null; readonly subscriptionId: Uuid | null },
+    filter: DeliveryFilter,
     page: { readonly beforeId: Uuid | null; readonly rowsMax: number },
   ): Promise<Delivery[]> {
     const rows = listDeliveries(this.#parts.sql, board.id, filter, page);
@@ -200,7 +206,7 @@ export class DeliveryService {
   listMessages(
     board: BoardRef,
     sessionId: string,
-    page: { readonly after: { readonly at: string; readonly id: Uuid } | null; readonly rowsMax: number },
+    page: { readonly after: MessagePosition | null; readonly rowsMax: number },
   ): Promise<SessionMessageRow[]> {
     return withinDeadline(listSessionMessages(this.#parts.sql, board.id, sessionId, page));
   }
@@ -211,18 +217,19 @@ export class DeliveryService {
     id: Uuid,
     decide: (tx: Tx, row: DeliveryRow) => Promise<Decision | null>,
   ): Promise<Delivery> {
-    const { sql, wake } = this.#parts;
-    const decided = await transaction(sql, async (tx) => {
+    const { sql, wake, onOutcome } = this.#parts;
+    const { found, decision } = await transaction(sql, async (tx) => {
       const row = await lockDelivery(tx, board.id, id);
       if (row === null || (caller !== null && !isOwn(caller, row)))
         throw deliveryNotFound(formatId('dlv', id));
       const decision = await decide(tx, row);
       if (decision !== null) await appendEvents(tx, board.id, { events: [eventOf(row, decision, actor)] });
-      return findDelivery(tx, board.id, id);
+      return { found: await findDelivery(tx, board.id, id), decision };
     });
     wake.ring(board.id);
-    if (decided === null) throw deliveryNotFound(formatId('dlv', id));
-    return deliveryOf(board, decided);
+    if (decision !== null) onOutcome(decision.kind === 'delivery.acked' ? 'acked' : 'dead');
+    if (found === null) throw deliveryNotFound(formatId('dlv', id));
+    return deliveryOf(board, found);
   }
 }
 
@@ -256,7 +263,7 @@ function assertLeased(row: DeliveryRow, leaseId: string): void {
     'lease_lost',
     'The lease is over: the delivery has been given out again, or is finished.',
     {
-      extensions: { status: row.status },
+      extensions: { delivery_status: row.status },
     },
   );
 }

@@ -1,5 +1,5 @@
 /** Whether the server can do its work, and the figures that only the database knows. */
-import { TASK_STATUSES } from '../../../contract/statuses.ts';
+import { DELEGATION_STATUSES, TASK_STATUSES } from '../../../contract/statuses.ts';
 import type { BroadReads } from '../../db/broad-reads.ts';
 import type { Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
@@ -68,6 +68,9 @@ export class SystemService {
     try {
       const gauges = await reads.read('gauges', readGauges);
       for (const status of TASK_STATUSES) metrics.tasks.set({ status }, gauges.statuses[status] ?? 0);
+      for (const status of DELEGATION_STATUSES)
+        metrics.delegations.set({ status }, gauges.delegations[status] ?? 0);
+      metrics.oldestDueDeliverySeconds.set(gauges.oldestDueDeliverySeconds);
       metrics.liveClaims.set(gauges.liveClaims);
       metrics.oldestReadySeconds.set(gauges.oldestReadySeconds);
       metrics.oldestTransactionSeconds.set(gauges.oldestTransactionSeconds);

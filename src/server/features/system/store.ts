@@ -25,6 +25,8 @@ export async function countAppliedMigrations(sql: Runner): Promise<number> {
 
 export interface Gauges {
   readonly statuses: Readonly<Record<string, number>>;
+  readonly delegations: Readonly<Record<string, number>>;
+  readonly oldestDueDeliverySeconds: number;
   readonly liveClaims: number;
   readonly oldestReadySeconds: number;
   readonly oldestTransactionSeconds: number;
@@ -48,8 +50,16 @@ export async function readGauges(sql: Runner): Promise<Gauges> {
         SELECT status_since FROM tasks WHERE status = 'ready' ORDER BY board_id, lane, priority DESC, id LIMIT 1000) AS oldest) AS oldest_ready,
       (SELECT extract(epoch FROM clock_timestamp() - min(xact_start))::float8 FROM pg_stat_activity
         WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()) AS oldest_transaction`;
+  const delegations = await sql<{ status: string; count: number }[]>`
+    /* system.delegations */ SELECT status, count(*)::int AS count FROM delegations GROUP BY status`;
+  const [outbox] = await sql<{ oldest_due: number | null }[]>`
+    /* system.outbox */
+    SELECT extract(epoch FROM clock_timestamp() - min(due_at))::float8 AS oldest_due FROM deliveries
+    WHERE status = 'pending' AND due_at <= clock_timestamp()`;
   return {
     statuses: counts ?? {},
+    delegations: Object.fromEntries(delegations.map(({ status, count }) => [status, count])),
+    oldestDueDeliverySeconds: outbox?.oldest_due ?? 0,
     liveClaims: ages?.live_claims ?? 0,
     oldestReadySeconds: ages?.oldest_ready ?? 0,
     oldestTransactionSeconds: ages?.oldest_transaction ?? 0,

@@ -14,6 +14,7 @@ import { addCounts, type Family, lockFamily, NO_FAMILY, releaseChildren } from '
 import type { TaskChange } from './join/append.ts';
 import { eventTextOf, type OperationParts } from './operation.ts';
 import { eraseTasks, forgetStranded, readLogSeq, scrubEvents } from './store/delete.ts';
+import { eraseReturns } from './store/erase-returns.ts';
 import { type FamilyMember, lockTasks } from './store/link.ts';
 
 /** What one transaction deletes: decided task by task, erased together, then what is said of it is written to the log by the caller. */
@@ -87,7 +88,8 @@ export class Deletion {
     if (ids.length === 0) return;
     this.#erased.push(...ids);
     await eraseTasks(this.#tx, this.#boardId, ids);
-    const scrubs = ids.map((id) => ({ id, afterSeq: this.#afterSeqOf(id) }));
+    const replies = await eraseReturns(this.#tx, this.#boardId, ids);
+    const scrubs = [...ids, ...replies].map((id) => ({ id, afterSeq: this.#afterSeqOf(id) }));
     await scrubEvents(this.#tx, this.#boardId, scrubs);
   }
 

@@ -32,6 +32,8 @@ export function filterOf(words: FilterWords, parentId: Uuid | null, pointer = ''
     tenants: read('tenant', (word) => word.length > 0),
     titlePart: words.q ?? null,
     parentId,
+    delegationId: null,
+    sessionId: null,
   };
 }
 

@@ -38,7 +38,7 @@ import type { BoardService } from '../boards/service.ts';
 import type { BoardFeeds } from '../watch/service.ts';
 import { waitForChange } from '../watch/service.ts';
 import { filterOf } from './filter.ts';
-import type { Linking, PagePosition, TaskCreation, TaskService } from './service.ts';
+import type { Linking, PagePosition, TaskCreation, TaskFilter, TaskService } from './service.ts';
 
 const CALLER = 'routes of tasks are not open';
 
@@ -167,7 +167,7 @@ function bindReading(bind: Bind, { tasks, boards, feeds, reads, why }: TaskRoute
     const order = query.order ?? '-created';
     const parentId =
       query.parent === undefined ? null : await tasks.resolve(present(caller, CALLER), board, query.parent);
-    const filter = filterOf(query, parentId);
+    const filter = { ...filterOf(query, parentId), ...returnOf(query) };
     const scope = `tasks ${board.id} ${order} ${JSON.stringify(filter)}`;
     const after = positionOf(readPageToken(query.page_token, scope, 2));
     const isExplained = query.include === 'why';
@@ -306,6 +306,17 @@ function bindTalk(bind: Bind, { tasks, boards, wake, idempotency }: TaskRoutes):
     wake.ring(board.id);
     return answer;
   });
+}
+
+/** Where what they do returns to. Of a delegation that there is not, there are no tasks. */
+function returnOf(query: {
+  readonly delegation?: string | undefined;
+  readonly session_id?: string | undefined;
+}): Pick<TaskFilter, 'delegationId' | 'sessionId'> {
+  const { delegation, session_id: sessionId = null } = query;
+  const delegationId =
+    delegation === undefined ? null : present(parseId('deleg', delegation), 'the contract has looked at it');
+  return { delegationId, sessionId };
 }
 
 function positionOf(parts: readonly string[] | null): PagePosition | null {

@@ -84,6 +84,7 @@ export {
   listUnfinishedTasks,
   type PagePosition,
   type TaskDetailValues,
+  type TaskFilter,
   type TaskRow,
   type ToldCommentRow,
   taskDetailColumns,

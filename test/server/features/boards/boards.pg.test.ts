@@ -119,6 +119,20 @@ describe('the counts of a board', () => {
   });
 });
 
+/** A delegation whose outcome has been delivered, and one whose outcome is on its way. */
+async function furnishReturns(board: string): Promise<void> {
+  const path = `/v1/boards/${board}`;
+  for (const session_id of ['arrived', 'waiting']) {
+    const origin = { platform: 'discord', chat_id: session_id, session_id };
+    const { delegation } = (await bench.api.post(`${path}/delegations`, { tasks: [{ title: 'x' }], origin }))
+      .body;
+    await bench.api.post(`${path}/tasks/${delegation.tasks[0]}/complete`, {});
+  }
+  const [{ id, lease_id }] = (await bench.api.post(`${path}/deliveries/claims`)).body.deliveries;
+  await bench.api.post(`/v1/deliveries/${id}/ack`, { lease_id });
+  expect((await bench.api.get(`${path}/sessions/arrived/messages`)).body.messages).toHaveLength(1);
+}
+
 describe('deleting a board', () => {
   test('waits for live claims to end', async () => {
     const board = await makeBoard();
@@ -143,6 +157,7 @@ describe('deleting a board', () => {
     await bench.api.post(`${path}/tasks/${task.id}/comments`, { body: 'hello' });
     const claim = await bench.claim(board, 'a');
     await bench.as(claim.token).post(`/v1/runs/${claim.run_id}/complete`, {});
+    await furnishReturns(board);
     const { cursor } = (await bench.api.get(path)).body.board;
     const [{ id }] = (await bench.database.sql`SELECT id FROM boards WHERE name = ${board}`) as unknown as [
       { id: number },

@@ -30,7 +30,7 @@ describe('a handoff', () => {
 
   test('says that there may be more messages where it has only its share of them', () => {
     const truncatedOf = (told: number, tasks: number): string[] =>
-      handoffOf({ parents: [], attempts: [], comments: [], messages: messages(told) }, handoffCapsOf(tasks))
+      handoffOf({ parents: [], attempts: [], comments: [], messages: messages(told), briefing: null }, handoffCapsOf(tasks))
         .truncated;
     expect(truncatedOf(LIMITS.messagesMax, 1)).toEqual([]);
     expect(truncatedOf(20, LIMITS.claimsMax)).toEqual(['messages']);

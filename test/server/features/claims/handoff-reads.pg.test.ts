@@ -12,7 +12,7 @@ const taskId = (number: number): Uuid =>
   `01900000-0000-7000-8000-${number.toString(16).padStart(12, '0')}` as Uuid;
 const DONE = 5000;
 const CHILD = taskId(DONE + 1);
-const TASKS = { ids: [CHILD], children: [CHILD] };
+const TASKS = { ids: [CHILD], children: [CHILD], delegated: [] };
 const PARENTS = 1000;
 const ATTEMPTS = 1000;
 const COMMENTS = 1000;

@@ -79,6 +79,42 @@ const text = (task: Partial<Task>, handoff: Partial<Handoff> = {}): string =>
   handoffText({ ...TASK, ...task }, { ...EMPTY_HANDOFF, ...handoff });
 
 describe('the text of a task', () => {
+  test('of a delegation says what it was handed over with, none of which can pass for a heading', () => {
+    const delegation = {
+      id: 'deleg_01',
+      index: 1,
+      total: 3,
+      delegation_goal: 'All of it.',
+      delegation_context: null,
+      goal: '# Do this\nwell',
+      context: 'As before.',
+      toolsets: ['web'],
+      model: 'm-1',
+    };
+    expect(text({ body: null, payload: null }, { delegation })).toBe(`# Build the thing
+
+Task task_01, ready on lane factory.
+
+## What it was handed over with
+
+Task 2 of 3 of the delegation deleg_01.
+
+Goal:
+> # Do this
+> well
+
+Context:
+> As before.
+
+Toolsets: ["web"]
+
+Model: "m-1"
+
+Goal of the whole delegation:
+> All of it.
+`);
+  });
+
   test('that is fresh says what is to be done, and nothing of what there is not', () => {
     expect(text({})).toBe(`# Build the thing
 

@@ -31,6 +31,8 @@ test.each(['made while the board was empty', 'made on statistics'])('with plans 
     tenants: null,
     titlePart: null,
     parentId,
+    delegationId: null,
+    sessionId: null,
   };
   const list = async () => {
     for (const order of ORDERS) {

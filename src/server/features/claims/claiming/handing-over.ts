@@ -63,7 +63,8 @@ export class HandingOver {
           (row.claim_attempt ?? 0) > 1 ||
           row.comment_count > 0 ||
           row.message_count > 0 ||
-          row.parent_count > 0,
+          row.parent_count > 0 ||
+          row.delegation_id !== null,
       )
       .map((row) => row.id);
     if (withPast.length === 0) return new Map();
@@ -71,8 +72,9 @@ export class HandingOver {
     const addressed = rows.filter((row) => row.message_count > 0);
     const listeners = addressed.map((row) => ({ taskId: row.id, runId: row.run_id }));
     const children = rows.filter((row) => row.parent_count > 0).map((row) => row.id);
+    const delegated = rows.filter((row) => row.delegation_id !== null).map((row) => row.id);
     const [pasts, messages] = await Promise.all([
-      readPasts(this.#sql, board.id, { ids: withPast, children }, caps),
+      readPasts(this.#sql, board.id, { ids: withPast, children, delegated }, caps),
       withinDeadline(this.#inbox.handOver(board, listeners, caps.messages)),
     ]);
     return new Map(

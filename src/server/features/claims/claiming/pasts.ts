@@ -5,6 +5,7 @@ import { withinDeadline } from '../../../db/tx.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import { listNewestComments, listParents } from '../../tasks/service.ts';
 import { listNewestAttempts } from '../store/attempt.ts';
+import { listBriefings } from '../store/briefing.ts';
 import type { HandoffCaps, HandoffParts } from '../view.ts';
 
 /** Messages are told to holders and not just read: whoever holds the task has them marked. */
@@ -14,13 +15,15 @@ interface Tasks {
   readonly ids: readonly Uuid[];
   /** Those of them that wait, or waited, for others. */
   readonly children: readonly Uuid[];
+  /** Those of them that are of a delegation. */
+  readonly delegated: readonly Uuid[];
 }
 
 /** One connection for all of it, whose plans do not depend on statistics: this stands between a claim and its answer. */
 export async function readPasts(
   sql: Sql,
   boardId: number,
-  { ids, children }: Tasks,
+  { ids, children, delegated }: Tasks,
   caps: HandoffCaps,
 ): Promise<ReadonlyMap<Uuid, Past>> {
   const read = begin(sql, 'ISOLATION LEVEL REPEATABLE READ READ ONLY', async (tx) => {
@@ -29,12 +32,14 @@ export async function readPasts(
       children.length === 0 ? [] : listParents(tx, boardId, children, caps.parents),
       listNewestAttempts(tx, boardId, ids, caps.attempts),
       listNewestComments(tx, boardId, ids, caps.comments),
+      delegated.length === 0 ? [] : listBriefings(tx, boardId, delegated, caps.comments),
     ]);
   });
-  const [parents, attempts, comments] = await withinDeadline(read);
+  const [parents, attempts, comments, briefings] = await withinDeadline(read);
   const parentsOf = groupBy(parents, (row) => row.child_id);
   const attemptsOf = groupBy(attempts, (row) => row.task_id);
   const commentsOf = groupBy(comments, (row) => row.task_id);
+  const briefingOf = new Map(briefings.map((row) => [row.task_id, row]));
   return new Map(
     ids.map((id) => [
       id,
@@ -42,6 +47,7 @@ export async function readPasts(
         parents: parentsOf.get(id) ?? [],
         attempts: attemptsOf.get(id) ?? [],
         comments: commentsOf.get(id) ?? [],
+        briefing: briefingOf.get(id) ?? null,
       },
     ]),
   );

@@ -22,7 +22,7 @@ export class TaskContext {
   async read(caller: Principal, board: BoardRef, reference: string): Promise<string> {
     const id = await this.#tasks.resolve(caller, board, reference);
     const task = await this.#tasks.get(caller, board, reference);
-    const own = { ids: [id], children: [id] };
+    const own = { ids: [id], children: [id], delegated: task.delegation_id === null ? [] : [id] };
     const caps = handoffCapsOf(1);
     const [pasts, messages] = await Promise.all([
       readPasts(this.#sql, board.id, own, caps),

@@ -328,8 +328,7 @@ export async function findLiveClaims(
       c.is_cancel_requested, extract(epoch FROM c.runtime_expires_at - c.claimed_at)::int AS claim_runtime_seconds, 0 AS waited_seconds, 0 AS board_reviews,
       t.id, t.lane, t.status, t.attempt, t.version, t.status_since, t.updated_at, t.priority, t.consecutive_failures, t.max_failures,
       t.max_runtime_seconds, t.no_progress_seconds, t.run_at, t.unmet_parents, t.reviewer, t.blocked_kind, t.blocked_reason, t.created_at,
-      d.title, d.body, d.payload, d.labels, d.backoff, d.tenant, d.external_ref, d.idempotency_key, d.traceparent, d.comment_count,
-      d.created_by_type, d.created_by_id, d.message_count, d.parent_count
+      ${taskDetailColumns(sql)}
     FROM claims c
     JOIN tasks t ON t.board_id = c.board_id AND t.id = c.task_id
     JOIN task_details d ON d.board_id = c.board_id AND d.task_id = c.task_id

@@ -48,26 +48,36 @@ export async function lockDelivery(sql: Runner, boardId: number, id: Uuid): Prom
   return row ?? null;
 }
 
+export interface DeliveryFilter {
+  readonly statuses: readonly DeliveryStatus[] | null;
+  readonly subscriptionId: Uuid | null;
+  /** Null: whosever they are. */
+  readonly owner: string | null;
+}
+
 /** Newest first. */
 export async function listDeliveries(
   sql: Runner,
   boardId: number,
-  filter: { readonly statuses: readonly DeliveryStatus[] | null; readonly subscriptionId: Uuid | null },
+  filter: DeliveryFilter,
   page: { readonly beforeId: Uuid | null; readonly rowsMax: number },
 ): Promise<DeliveryRow[]> {
-  const { statuses, subscriptionId } = filter;
+  const { statuses, subscriptionId, owner } = filter;
   return sql<DeliveryRow[]>`
     /* deliveries.list */
     SELECT ${deliveryColumns(sql)} FROM deliveries d
     WHERE d.board_id = ${boardId} ${page.beforeId === null ? sql`` : sql`AND d.id < ${page.beforeId}`}
       ${statuses === null ? sql`` : sql`AND d.status = ANY (${statuses as DeliveryStatus[]}::text[])`}
       ${subscriptionId === null ? sql`` : sql`AND d.subscription_id = ${subscriptionId}`}
+      ${owner === null ? sql`` : sql`AND d.owner = ${owner}`}
     ORDER BY d.id DESC LIMIT ${page.rowsMax}`;
 }
 
 export interface SessionMessageRow {
   readonly delivery_id: Uuid;
   readonly at: string;
+  /** The same in microseconds: the text that the wire shows has only milliseconds, and would not tell two apart. */
+  readonly at_us: number;
   readonly text: string;
   readonly task_id: Uuid | null;
   readonly delegation_id: Uuid | null;
@@ -77,18 +87,24 @@ export interface SessionMessageRow {
   readonly message_id: string | null;
 }
 
+export interface MessagePosition {
+  /** Microseconds since 1970. */
+  readonly us: string;
+  readonly id: Uuid;
+}
+
 /** In the order of their acks. */
 export async function listSessionMessages(
   sql: Runner,
   boardId: number,
   sessionId: string,
-  page: { readonly after: { readonly at: string; readonly id: Uuid } | null; readonly rowsMax: number },
+  page: { readonly after: MessagePosition | null; readonly rowsMax: number },
 ): Promise<SessionMessageRow[]> {
   const { after } = page;
   return sql<SessionMessageRow[]>`
     /* deliveries.list_session_messages */
-    SELECT delivery_id, at, text, task_id, delegation_id, platform, chat_id, thread_id, message_id FROM session_messages
+    SELECT delivery_id, at, (extract(epoch FROM at) * 1000000)::bigint AS at_us, text, task_id, delegation_id, platform, chat_id, thread_id, message_id FROM session_messages
     WHERE board_id = ${boardId} AND session_id = ${sessionId}
-      ${after === null ? sql`` : sql`AND (at, delivery_id) > (${after.at}::timestamptz, ${after.id}::uuid)`}
+      ${after === null ? sql`` : sql`AND (at, delivery_id) > ('epoch'::timestamptz + ${after.us}::bigint * interval '1 microsecond', ${after.id}::uuid)`}
     ORDER BY at, delivery_id LIMIT ${page.rowsMax}`;
 }

@@ -77,15 +77,15 @@ export async function readLogSeq(tx: Tx, boardId: number): Promise<number> {
   return row?.seq ?? 0;
 }
 
+/** A message is ours where it is steering, and some platform's where it is delivered. */
+const MAY_STAY = (sql: Runner) => sql`
+  key = ANY(${KEPT_KEYS as string[]}::text[]) AND jsonb_typeof(value) <> 'object' AND NOT (key = 'message_id' AND e.kind LIKE 'delivery.%')`;
+
 /** Of an event's data `e.data`: has it more than may stay, and what may. */
-const HAS_WORDS = (sql: Runner) => sql`
-  EXISTS (
-    SELECT FROM jsonb_each(e.data) WHERE key <> ALL(${KEPT_KEYS as string[]}::text[]) OR jsonb_typeof(value) = 'object'
-  )`;
+const HAS_WORDS = (sql: Runner) => sql`EXISTS (SELECT FROM jsonb_each(e.data) WHERE NOT (${MAY_STAY(sql)}))`;
 const KEPT_DATA = (sql: Runner) => sql`
   (
-    SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(e.data)
-    WHERE key = ANY(${KEPT_KEYS as string[]}::text[]) AND jsonb_typeof(value) <> 'object'
+    SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(e.data) WHERE ${MAY_STAY(sql)}
   )`;
 
 /** A task, and where in the log its events begin that may still have words in them. */

@@ -188,6 +188,10 @@ export interface TaskFilter {
   readonly titlePart: string | null;
   /** Only what waits, or waited, for this task. */
   readonly parentId: Uuid | null;
+  /** Only its children. */
+  readonly delegationId: Uuid | null;
+  /** Only what this session has asked for. */
+  readonly sessionId: string | null;
 }
 
 export interface PagePosition {
@@ -199,7 +203,7 @@ type TaskOrder = (typeof TASK_ORDERS)[number];
 
 /** The children of a task, a thousand at most, are looked up by their ids: as a semi-join the planner may go through all of the board for them. */
 function filterOf(sql: Runner, boardId: number, filter: TaskFilter) {
-  const { statuses, lanes, labels, tenants, titlePart, parentId } = filter;
+  const { statuses, lanes, labels, tenants, titlePart, parentId, delegationId, sessionId } = filter;
   const named = lanes?.filter((lane): lane is string => lane !== null) ?? null;
   const title = titlePart === null ? null : `%${titlePart.replaceAll(/[\\%_]/g, '\\$&')}%`;
   return sql`
@@ -209,7 +213,9 @@ function filterOf(sql: Runner, boardId: number, filter: TaskFilter) {
     ${labels === null ? sql`` : sql`AND d.labels @> ${sql.json(labels)}`}
     ${tenants === null ? sql`` : sql`AND d.tenant = ANY(${tenants as string[]}::text[])`}
     ${title === null ? sql`` : sql`AND d.title ILIKE ${title}`}
-    ${parentId === null ? sql`` : sql`AND t.id = ANY (ARRAY(SELECT l.child_id FROM links l WHERE l.board_id = ${boardId} AND l.parent_id = ${parentId}))`}`;
+    ${parentId === null ? sql`` : sql`AND t.id = ANY (ARRAY(SELECT l.child_id FROM links l WHERE l.board_id = ${boardId} AND l.parent_id = ${parentId}))`}
+    ${delegationId === null ? sql`` : sql`AND d.delegation_id = ${delegationId}`}
+    ${sessionId === null ? sql`` : sql`AND d.origin_session = ${sessionId}`}`;
 }
 
 export interface TaskPage {
@@ -219,9 +225,16 @@ export interface TaskPage {
   readonly rowsMax: number;
 }
 
-/** The children of one task, a thousand at most. */
-const CHILD_TABLES = (sql: Runner, boardId: number, parentId: Uuid) => sql`
-  (SELECT child_id AS id FROM links WHERE board_id = ${boardId} AND parent_id = ${parentId} OFFSET 0) AS wanted ${LOOKED_UP_TABLES(sql, boardId)}`;
+/** The tasks of a filter that has an index of its own: a hundred children, a thousand that wait, or what a session has asked for. Null: it has none. */
+function wantedOf(sql: Runner, boardId: number, { parentId, delegationId, sessionId }: TaskFilter) {
+  if (delegationId !== null)
+    return sql`SELECT task_id AS id FROM task_details WHERE board_id = ${boardId} AND delegation_id = ${delegationId} OFFSET 0`;
+  if (parentId !== null)
+    return sql`SELECT child_id AS id FROM links WHERE board_id = ${boardId} AND parent_id = ${parentId} OFFSET 0`;
+  if (sessionId !== null)
+    return sql`SELECT task_id AS id FROM task_details WHERE board_id = ${boardId} AND origin_session = ${sessionId} OFFSET 0`;
+  return null;
+}
 
 /** One page in key order, after `after`. */
 export async function listTasks(
@@ -229,7 +242,8 @@ export async function listTasks(
   boardId: number,
   { filter, order, after, rowsMax }: TaskPage,
 ): Promise<TaskRow[]> {
-  const { parentId } = filter;
+  const wanted = wantedOf(sql, boardId, filter);
+  const rest = filter.delegationId === null ? { ...filter, parentId: null } : filter;
   const { from, by } = {
     created: { from: sql`t.id > ${after?.id ?? null}::uuid`, by: sql`t.id` },
     '-created': { from: sql`t.id < ${after?.id ?? null}::uuid`, by: sql`t.id DESC` },
@@ -240,8 +254,8 @@ export async function listTasks(
   }[order];
   return sql<TaskRow[]>`
     /* tasks.list */
-    SELECT ${TASK_COLUMNS(sql)} FROM ${parentId === null ? TASK_TABLES(sql) : CHILD_TABLES(sql, boardId, parentId)}
-    WHERE t.board_id = ${boardId} ${filterOf(sql, boardId, { ...filter, parentId: null })} ${after === null ? sql`` : sql`AND ${from}`}
+    SELECT ${TASK_COLUMNS(sql)} FROM ${wanted === null ? TASK_TABLES(sql) : sql`(${wanted}) AS wanted ${LOOKED_UP_TABLES(sql, boardId)}`}
+    WHERE t.board_id = ${boardId} ${filterOf(sql, boardId, rest)} ${after === null ? sql`` : sql`AND ${from}`}
     ORDER BY ${by} LIMIT ${rowsMax}`;
 }
 

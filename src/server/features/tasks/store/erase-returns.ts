@@ -1,0 +1,191 @@
+/**
+ * Erases what tasks said on its way back to whoever asked: what of it stands in the results of their delegations, in the log of those, in
+ * deliveries, in the mirrors of sessions, and in the tasks that made replies of it. A delegation stays decided as it was, and the other
+ * children keep their words; of one whose last child is deleted nothing that anybody wrote is left.
+ */
+import type { Runner, Tx } from '../../../db/client.ts';
+import { formatId, type Uuid } from '../../../kernel/ids.ts';
+
+/** What stays of an entry of `results`: which task it was, its place, its lane and its times. */
+const ERASED_RESULT = JSON.stringify({
+  title: '',
+  goal: null,
+  context: null,
+  toolsets: null,
+  model: null,
+  status: 'cancelled',
+  outcome: 'deleted',
+  summary: null,
+  result: null,
+  metadata: {},
+  error: null,
+  output_preview: null,
+  truncated: [],
+});
+
+/** Of the events of a delegation that nothing is left of: ids, numbers and words of closed vocabularies. */
+const KEPT_KEYS: readonly string[] = [
+  'status',
+  'tasks',
+  'join',
+  'depth',
+  'deadline_seconds',
+  'delivery_id',
+  'subscription_id',
+  'mode',
+  'attempt',
+  'failures',
+  'results',
+];
+
+/**
+ * Whoever decides one of these meanwhile has committed, or waits for us and finds the tasks gone: so no result is made of them behind our
+ * back. After the tasks, in the order of all delegations.
+ */
+async function lockDelegationsOf(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<Uuid[]> {
+  const rows = await tx<{ id: Uuid }[]>`
+    /* returns.lock_delegations */
+    SELECT d.id FROM (
+      SELECT DISTINCT member.delegation_id AS id FROM unnest(${taskIds as Uuid[]}::uuid[]) AS wanted (id)
+      CROSS JOIN LATERAL (
+        SELECT delegation_id FROM delegation_tasks WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0
+      ) AS member
+      ORDER BY 1
+    ) AS wanted
+    CROSS JOIN LATERAL (SELECT id FROM delegations WHERE board_id = ${boardId} AND id = wanted.id FOR UPDATE) AS d`;
+  return rows.map((row) => row.id);
+}
+
+/** Under the locks of the tasks, when their rows are gone. @returns Tasks that made replies of what is erased: their events are the caller's. */
+export async function eraseReturns(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<Uuid[]> {
+  const delegationIds = await lockDelegationsOf(tx, boardId, taskIds);
+  const told = await eraseTold(tx, boardId, taskIds);
+  if (delegationIds.length > 0) {
+    told.push(...(await eraseFromDelegations(tx, boardId, delegationIds, taskIds)));
+    await eraseChildless(tx, boardId, delegationIds);
+  }
+  if (told.length > 0) await eraseReplies(tx, boardId, told);
+  return told;
+}
+
+/** What was not delivered yet is not delivered any more. */
+async function eraseTold(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<Uuid[]> {
+  const rows = await tx<{ id: Uuid }[]>`
+    /* returns.erase_told */
+    WITH gone AS MATERIALIZED (SELECT ${boardId}::int AS board_id, id FROM unnest(${taskIds as Uuid[]}::uuid[]) AS id),
+    unsubscribed AS (DELETE FROM subscriptions s USING gone WHERE s.board_id = ANY (ARRAY[gone.board_id]) AND s.subject_id = gone.id),
+    mirrored AS (DELETE FROM session_messages m USING gone WHERE m.board_id = ANY (ARRAY[gone.board_id]) AND m.task_id = gone.id),
+    handed AS (
+      UPDATE delegation_tasks c SET goal = NULL, context = NULL, toolsets = NULL, model = NULL
+      FROM gone WHERE c.board_id = ANY (ARRAY[gone.board_id]) AND c.task_id = gone.id
+    ),
+    dropped AS (
+      DELETE FROM deliveries d USING gone
+      WHERE d.board_id = ANY (ARRAY[gone.board_id]) AND d.task_id = gone.id AND d.status NOT IN ('acked', 'dead')
+      RETURNING d.synthesis_task_id
+    ),
+    emptied AS (
+      UPDATE deliveries d SET text = NULL, last_error = NULL, message_id = NULL, session_id = NULL, session_key = '' FROM gone
+      WHERE d.board_id = ANY (ARRAY[gone.board_id]) AND d.task_id = gone.id AND d.status IN ('acked', 'dead')
+      RETURNING d.synthesis_task_id
+    )
+    SELECT synthesis_task_id AS id FROM dropped WHERE synthesis_task_id IS NOT NULL
+    UNION ALL SELECT synthesis_task_id FROM emptied WHERE synthesis_task_id IS NOT NULL`;
+  return rows.map((row) => row.id);
+}
+
+const ERASED_FROM = (sql: Runner, results: 'results' | 'data', wireIds: readonly string[]) => sql`
+  (
+    SELECT coalesce(jsonb_agg(
+      CASE WHEN entry ->> 'task_id' = ANY (${wireIds as string[]}::text[]) THEN entry || ${ERASED_RESULT}::text::jsonb ELSE entry END ORDER BY place
+    ), '[]')
+    FROM jsonb_array_elements(${results === 'results' ? sql`d.results` : sql`e.data -> 'results'`}) WITH ORDINALITY AS one (entry, place)
+  )`;
+
+/** What was told of the whole of it is told anew from what is left, unless it has been told: then it is empty. */
+async function eraseFromDelegations(
+  tx: Tx,
+  boardId: number,
+  ids: readonly Uuid[],
+  taskIds: readonly Uuid[],
+): Promise<Uuid[]> {
+  const wireIds = taskIds.map((id) => formatId('task', id));
+  const rows = await tx<{ id: Uuid }[]>`
+    /* returns.erase_results */
+    WITH whole AS MATERIALIZED (SELECT ${boardId}::int AS board_id, id FROM unnest(${ids as Uuid[]}::uuid[]) AS id),
+    decided AS (
+      UPDATE delegations d SET results = ${ERASED_FROM(tx, 'results', wireIds)}
+      FROM whole WHERE d.board_id = ANY (ARRAY[whole.board_id]) AND d.id = whole.id AND d.results IS NOT NULL
+    ),
+    logged AS (
+      UPDATE events e SET data = jsonb_set(e.data, '{results}', ${ERASED_FROM(tx, 'data', wireIds)})
+      FROM whole WHERE e.board_id = ANY (ARRAY[whole.board_id]) AND e.delegation_id = whole.id AND e.kind = 'delegation.completed'
+    ),
+    mirrored AS (
+      UPDATE session_messages m SET text = '' FROM whole WHERE m.board_id = ANY (ARRAY[whole.board_id]) AND m.delegation_id = whole.id
+    ),
+    emptied AS (
+      UPDATE deliveries d SET text = NULL, last_error = NULL FROM whole
+      WHERE d.board_id = ANY (ARRAY[whole.board_id]) AND d.delegation_id = whole.id
+      RETURNING d.synthesis_task_id
+    )
+    SELECT synthesis_task_id AS id FROM emptied WHERE synthesis_task_id IS NOT NULL`;
+  return rows.map((row) => row.id);
+}
+
+/**
+ * Those of them that have no child left. One that runs is decided by that, and whoever asked is told so; of one that was decided nobody is
+ * told any more.
+ */
+async function eraseChildless(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<void> {
+  await tx`
+    /* returns.erase_childless */
+    WITH childless AS MATERIALIZED (
+      SELECT ${boardId}::int AS board_id, whole.id, whole.status = 'running' AS is_running
+      FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+      CROSS JOIN LATERAL (SELECT id, status FROM delegations WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0) AS whole
+      WHERE NOT EXISTS (
+        SELECT FROM (SELECT task_id FROM delegation_tasks WHERE board_id = ${boardId} AND delegation_id = whole.id OFFSET 0) AS member
+        CROSS JOIN LATERAL (SELECT FROM tasks WHERE board_id = ${boardId} AND id = member.task_id OFFSET 0) AS t
+      )
+    ),
+    unsubscribed AS (
+      DELETE FROM subscriptions s USING childless
+      WHERE s.board_id = ANY (ARRAY[childless.board_id]) AND s.subject_id = childless.id AND NOT childless.is_running
+    ),
+    muted AS (
+      UPDATE subscriptions s SET origin = s.origin - 'context' FROM childless
+      WHERE s.board_id = ANY (ARRAY[childless.board_id]) AND s.subject_id = childless.id AND childless.is_running
+    ),
+    dropped AS (
+      DELETE FROM deliveries d USING childless
+      WHERE d.board_id = ANY (ARRAY[childless.board_id]) AND d.delegation_id = childless.id AND d.status NOT IN ('acked', 'dead')
+    ),
+    mirrored AS (
+      DELETE FROM session_messages m USING childless WHERE m.board_id = ANY (ARRAY[childless.board_id]) AND m.delegation_id = childless.id
+    ),
+    emptied AS (
+      UPDATE deliveries d SET message_id = NULL, session_id = NULL, session_key = '' FROM childless
+      WHERE d.board_id = ANY (ARRAY[childless.board_id]) AND d.delegation_id = childless.id AND d.status IN ('acked', 'dead')
+    ),
+    bare AS (
+      UPDATE delegations d SET goal = NULL, context = NULL, reason = NULL, origin = NULL, session_id = NULL, capacity_key = NULL
+      FROM childless WHERE d.board_id = ANY (ARRAY[childless.board_id]) AND d.id = childless.id
+    )
+    UPDATE events e SET data = (
+      SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(e.data) WHERE key = ANY (${KEPT_KEYS as string[]}::text[])
+    )
+    FROM childless WHERE e.board_id = ANY (ARRAY[childless.board_id]) AND e.delegation_id = childless.id`;
+}
+
+async function eraseReplies(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<void> {
+  await tx`
+    /* returns.erase_replies */
+    WITH made AS MATERIALIZED (SELECT ${boardId}::int AS board_id, id FROM unnest(${ids as Uuid[]}::uuid[]) AS id),
+    details AS (
+      UPDATE task_details d SET body = NULL, payload = NULL FROM made WHERE d.board_id = ANY (ARRAY[made.board_id]) AND d.task_id = made.id
+    ),
+    printed AS (DELETE FROM output_lines p USING made WHERE p.board_id = ANY (ARRAY[made.board_id]) AND p.task_id = made.id)
+    UPDATE runs r SET summary = NULL, result = NULL, metadata = NULL, error = NULL, checkpoint = NULL, evidence = NULL
+    FROM made WHERE r.board_id = ANY (ARRAY[made.board_id]) AND r.task_id = made.id`;
+}

@@ -1,0 +1,57 @@
+/** The example of the documents does what they say. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connect } from '../../src/client/client.ts';
+import { only } from '../fixtures/eventually.ts';
+import {
+  buildServer,
+  makeDataDir,
+  ROOT,
+  type ServerProcess,
+  startServerProcess,
+} from '../fixtures/server-process.ts';
+
+let directory: Awaited<ReturnType<typeof makeDataDir>>;
+let server: ServerProcess;
+beforeAll(async () => {
+  if (process.env['LANEKEEPER_NO_BUILD'] !== '1') buildServer();
+  directory = await makeDataDir();
+  server = await startServerProcess(directory.path);
+});
+afterAll(async () => {
+  await server.stop();
+  await directory.remove();
+});
+
+test('three tasks go to two lanes and come back as one block, and no worker stays behind', async () => {
+  const token = await server.adminKey();
+  const child = spawn(process.execPath, [join(ROOT, 'examples/fan-out.mjs')], {
+    env: {
+      PATH: process.env['PATH'],
+      HOME: directory.path,
+      LANEKEEPER_URL: server.url,
+      LANEKEEPER_TOKEN: token,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += String(chunk);
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += String(chunk);
+  });
+  // Only once the workers have closed the stderr that they share with it, too.
+  const [code] = (await once(child, 'close')) as [number | null];
+  expect(code, stderr).toBe(0);
+  const client = connect({ url: server.url, token });
+  const { id, tasks } = only((await client.delegations.list()).delegations);
+  for (const [index, task] of tasks.entries()) {
+    expect(stdout).toContain(`TASK ${index + 1}/3`);
+    expect(stdout).toContain(` did ${task}`);
+  }
+  expect(stdout).toBe(`${(await client.delegations.get(id)).delegation.text}\n`);
+});
