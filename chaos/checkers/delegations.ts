@@ -137,11 +137,17 @@ function checkVerdict(
   statuses: StatusLog,
 ): Violation[] {
   const ends = resultsIn(completed).map((result) => endOf(result, completed.seq, statuses));
+  const isLate = row.join === 'any' ? ends.includes('done') : ends.every((end) => FINISHED.includes(end));
+  if (completed.data['reason'] === 'deadline' && isLate)
+    return [violation('a delegation waited for its deadline though it was decided', { row, completed })];
   const wanted = verdictOf(row, ends, isCancelled);
   return wanted === row.status
     ? []
     : [violation('a delegation is not what its results make it', { row, wanted })];
 }
+
+/** Whatever else a child may count for. */
+const FINISHED: readonly string[] = ['done', 'cancelled'];
 
 function verdictOf(
   { join }: FinalDelegation,

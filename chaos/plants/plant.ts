@@ -6,8 +6,10 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { completeWithoutAttempt } from './complete-without-attempt.ts';
+import { crowdedSession } from './crowded-session.ts';
 import { lostWake } from './lost-wake.ts';
 import { sequence } from './sequence.ts';
+import { unlockedJoin } from './unlocked-join.ts';
 
 export interface TextPatch {
   readonly find: string;
@@ -23,13 +25,21 @@ export interface Plant {
   readonly sql: string | null;
 }
 
-export const PLANT_NAMES = ['complete-without-attempt', 'sequence', 'lost-wake'] as const;
+export const PLANT_NAMES = [
+  'complete-without-attempt',
+  'sequence',
+  'lost-wake',
+  'unlocked-join',
+  'crowded-session',
+] as const;
 export type PlantName = (typeof PLANT_NAMES)[number];
 
 export const PLANTS: Readonly<Record<PlantName, Plant>> = {
   'complete-without-attempt': completeWithoutAttempt,
   sequence,
   'lost-wake': lostWake,
+  'unlocked-join': unlockedJoin,
+  'crowded-session': crowdedSession,
 };
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

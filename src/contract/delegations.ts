@@ -65,7 +65,7 @@ export const CreateDelegationBody = z
       'What becomes of the children that have not ended by then. Default cancel.',
     ),
     capacity_key: absent(z.string().min(1).max(LIMITS.originCharactersMax)).describe(
-      'What shares the limit of running delegations. Default: the session of the origin; under a claim token, its run. Without either there is no limit.',
+      'What shares the limit of running delegations. Default: the session of the origin; under a claim token, its task. Without either there is no limit.',
     ),
     origin: absent(OriginBody),
     subscribe: absent(z.union([z.literal(false), SubscribeBody])),

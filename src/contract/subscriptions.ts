@@ -22,16 +22,24 @@ const Part = z.string().max(LIMITS.originCharactersMax);
 const Platform = Part.min(1);
 export const DeliveryOwner = z.string().min(1).max(128);
 
+const WebhookUrl = z.url().max(LIMITS.webhookUrlCharactersMax);
+const WebhookSecret = z
+  .string()
+  .regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/, 'must be whsec_ and base64 of 24 to 64 bytes');
+
 const WebhookBody = z
   .strictObject({
-    url: z.url().max(LIMITS.webhookUrlCharactersMax),
-    secret: absent(
-      z.string().regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/, 'must be whsec_ and base64 of 24 to 64 bytes'),
-    ).describe(
+    url: WebhookUrl,
+    secret: absent(WebhookSecret).describe(
       'Signs what is sent (Standard Webhooks). Without one the server makes it, and shows it this once. A new one is used beside the old one for a day.',
     ),
   })
   .meta({ id: 'WebhookBody' });
+
+/** With something new, whose answer has no room for a secret that the server would have made. */
+const NewWebhookBody = z
+  .strictObject({ url: WebhookUrl, secret: WebhookSecret })
+  .meta({ id: 'NewWebhookBody' });
 
 /** How the outcome is told; what is left out or null keeps what the subscription has. */
 const manner = {
@@ -43,12 +51,17 @@ const manner = {
     'Bring the text as a new turn rather than only show it. Default: true for delegations.',
   ),
   owner: absent(DeliveryOwner).describe("Whose gateway delivers it. Default: the board's default_owner."),
-  webhook: absent(WebhookBody).describe('The server delivers there itself.'),
 };
 
 /** With a new task or delegation. */
 export const SubscribeBody = z
-  .strictObject({ platform: Platform, chat_id: Part, thread_id: absent(Part), ...manner })
+  .strictObject({
+    platform: Platform,
+    chat_id: Part,
+    thread_id: absent(Part),
+    ...manner,
+    webhook: absent(NewWebhookBody).describe('The server delivers there itself.'),
+  })
   .meta({ id: 'SubscribeBody' });
 export type SubscribeBody = z.infer<typeof SubscribeBody>;
 
@@ -60,6 +73,7 @@ export const PutSubscriptionBody = z
     chat_id: absent(Part),
     thread_id: absent(Part),
     ...manner,
+    webhook: absent(WebhookBody).describe('The server delivers there itself.'),
     kinds: absent(z.array(EventKind).min(1).max(LIMITS.filterWordsMax)).describe(
       'Default: completed, review_requested, blocked, gave_up and cancelled of a task, completed of a delegation.',
     ),

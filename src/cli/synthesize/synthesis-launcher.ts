@@ -1,12 +1,11 @@
 /** Gives each reply that is to be made to a model: what `work` does with a command, with a request instead of a process. */
 
 import type { Claim } from '../../contract/claims.ts';
-import { RATE_LIMITED_EXIT_CODE } from '../../contract/constants.ts';
 import type { Launched, Launcher } from '../worker/launcher.ts';
 import type { ProcessEnd, RunningProcess } from '../worker/running-process.ts';
 import { SteeringDirectory } from '../worker/steering-file.ts';
 import type { Reading } from '../worker/verdict.ts';
-import { ChatError, completeChat } from './chat-completion.ts';
+import { completeChatPatiently } from './chat-completion.ts';
 
 export interface SynthesisOptions {
   readonly endpoint: string;
@@ -36,7 +35,9 @@ export class SynthesisLauncher implements Launcher {
   launch(claim: Claim): Launched {
     const { timeoutSeconds: seconds, ...options } = this.#options;
     const steering = this.#steering.open(claim.run_id);
-    const request = new ModelRequest((signal) => completeChat({ ...options, ...wishOf(claim), signal }));
+    const request = new ModelRequest((signal) =>
+      completeChatPatiently({ ...options, ...wishOf(claim), signal }),
+    );
     void request.ended.then(() => steering.remove());
     return {
       process: request,
@@ -73,7 +74,7 @@ class ModelRequest implements RunningProcess {
     this.ended = ask(this.#giveUp.signal)
       .then(
         (text) => exitOf(0, text, ''),
-        (error: unknown) => exitOf(codeOf(error), '', error instanceof Error ? error.message : String(error)),
+        (error: unknown) => exitOf(1, '', error instanceof Error ? error.message : String(error)),
       )
       .finally(() => {
         this.hasExited = true;
@@ -88,10 +89,6 @@ class ModelRequest implements RunningProcess {
   kill(): void {
     this.#giveUp.abort();
   }
-}
-
-function codeOf(error: unknown): number {
-  return error instanceof ChatError && error.isRateLimit ? RATE_LIMITED_EXIT_CODE : 1;
 }
 
 function exitOf(exitCode: number, stdout: string, stderr: string): ProcessEnd {

@@ -6,19 +6,17 @@ import { DeliveryBells, DeliveryService } from '../features/deliveries/service.t
 import { SubscriptionService } from '../features/subscriptions/service.ts';
 import { Synthesis } from '../features/synthesis/synthesis.ts';
 import { TaskCreation, type TaskService } from '../features/tasks/service.ts';
-import type { BoardFeeds } from '../features/watch/service.ts';
 import { refusalOf, type TrustedHosts, WebhookSender } from '../features/webhooks/service.ts';
 import type { Base } from './base.ts';
 
 interface DelegationParts {
   readonly boards: BoardService;
   readonly tasks: TaskService;
-  readonly feeds: BoardFeeds;
 }
 
 export function createDelegations(
   { config, database, clock, wake, ids, metrics, onError }: Base,
-  { boards, tasks, feeds }: DelegationParts,
+  { boards, tasks }: DelegationParts,
 ) {
   const secrets = new SecretBox(config.secret);
   const trusted: TrustedHosts = new Set(config.webhookHosts);
@@ -52,7 +50,7 @@ export function createDelegations(
       now: () => new Date(clock.now()),
       onError: onError('webhooks'),
     }),
-    bells: new DeliveryBells({ sql: database.cold, feeds, onError: onError('deliveries') }),
+    bells: new DeliveryBells({ sql: database.cold, wake, onError: onError('deliveries') }),
     delegations: new DelegationService({ sql: database.cold, wake, ids }),
     delegating: new Delegating({ ids, boards, creation, subscribing: subscriptions }),
     delegationSweep: new DelegationSweep({ sql: database.sweeps, wake, ids, boards }),

@@ -44,7 +44,7 @@ export function createServices(base: Base) {
   const onLag = (seconds: number): void => metrics.watchLagSeconds.observe(seconds);
   const feeds = new BoardFeeds({ sql: cold, wake, clock, onError: onError('feed'), onLag });
   const { tasks, bulkRunner } = createTasks(base, boards, keys);
-  const returning = createDelegations(base, { boards, tasks, feeds });
+  const returning = createDelegations(base, { boards, tasks });
   const linking = new Linking({ sql: cold, wake, resolve: tasks.resolve.bind(tasks) });
   const imports = new TaskImport({ sql: cold, wake, ids, clock, configs });
   const why = new Why({ sql: cold, presence, tasks });

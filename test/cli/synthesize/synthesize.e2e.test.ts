@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Client, connect } from '../../../src/client/client.ts';
 import type { LeasedDelivery } from '../../../src/contract/deliveries.ts';
-import { eventually, only } from '../../fixtures/eventually.ts';
+import { only } from '../../fixtures/eventually.ts';
 import { type FakeModel, replyOf, startFakeModel } from '../../fixtures/fake-model.ts';
 import {
   buildServer,
@@ -101,13 +101,15 @@ describe('a reply', () => {
     expect(await told()).toMatchObject({ mode: 'direct', is_fallback: true });
   });
 
-  test('of a model with too much to do is asked for again later, which an error would not be', async () => {
-    model.answer = () => ({ status: 429, body: { error: { message: 'slow down' } } });
+  test('of a model with too much to do is asked for again, within the time of a reply', async () => {
+    const answers = [
+      { status: 429, headers: { 'retry-after': '1' }, body: { error: { message: 'slow down' } } },
+      replyOf('All good again.'),
+    ];
+    model.answer = () => answers.shift() ?? replyOf(null);
     await outcome('limited', 'the cache was stale');
-    const line = await eventually('the end of its run', () => /^\{.*\}$/m.exec(worker.stdout())?.[0]);
-    expect(JSON.parse(line)).toMatchObject({ outcome: 'failed', task_status: 'scheduled' });
-    const { deliveries } = await client.deliveries.list({ status: 'synthesizing' });
-    expect(only(deliveries)).toMatchObject({ session_id: 'limited' });
+    expect(await told()).toMatchObject({ text: 'All good again.', is_fallback: false });
+    expect(model.requests).toHaveLength(2);
   });
 });
 

@@ -1,18 +1,18 @@
 /**
- * Gateways that wait. One bell per board and server: whatever the log brings, one look at the outbox says for whom there is something, and
- * only those are woken. The alternative, each of them looking after every event, costs a hundred gateways on a busy board a hundred
+ * Gateways that wait. One bell per board and server: whatever is committed on the board, one look at the outbox says for whom there is
+ * something, and only those are woken. The alternative, each of them looking after every change, costs a hundred gateways on a busy board a hundred
  * statements per batch of events.
  */
 import type { Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
+import type { Wake } from '../../db/wake.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import type { BoardFeeds, Follower } from '../watch/service.ts';
 import { type DueTarget, findNextDueMs, listDueTargets } from './store/lease.ts';
 
 interface BellParts {
   readonly sql: Sql;
-  readonly feeds: BoardFeeds;
+  readonly wake: Wake;
   readonly onError: (error: unknown) => void;
 }
 
@@ -43,26 +43,19 @@ function isFor({ owner, platforms }: Waiter, target: DueTarget): boolean {
   return target.owner === owner && (platforms === null || platforms.includes(target.platform));
 }
 
-class Bell implements Follower {
+class Bell {
   readonly waiters = new Set<Waiter>();
   readonly #board: BoardRef;
   readonly #parts: BellParts;
   #isLooking = false;
   #isLookDue = false;
   #timer: NodeJS.Timeout | undefined;
-  leave: () => void = () => undefined;
+  readonly #leave: () => void;
 
   constructor(board: BoardRef, parts: BellParts) {
     this.#board = board;
     this.#parts = parts;
-  }
-
-  onEvents(): void {
-    void this.look();
-  }
-
-  onEnd(): void {
-    for (const waiter of this.waiters) wake(waiter);
+    this.#leave = parts.wake.subscribe(board.id, () => void this.look());
   }
 
   /** One look at a time; what comes meanwhile makes one more. */
@@ -101,7 +94,7 @@ class Bell implements Follower {
 
   close(): void {
     clearTimeout(this.#timer);
-    this.leave();
+    this.#leave();
   }
 }
 
@@ -125,7 +118,7 @@ export class DeliveryBells {
     this.#count += 1;
     const { board, owner, platforms, signal } = wish;
     const waiter: Waiter = { owner, platforms, isDue: true, wake: () => undefined };
-    const bell = await this.#enter(board, waiter);
+    const bell = this.#enter(board, waiter);
     try {
       const endsAt = performance.now() + wish.waitSeconds * 1000;
       for (;;) {
@@ -145,19 +138,10 @@ export class DeliveryBells {
     }
   }
 
-  async #enter(board: BoardRef, waiter: Waiter): Promise<Bell> {
-    const known = this.#bells.get(board.id);
-    const bell = known ?? new Bell(board, this.#parts);
-    bell.waiters.add(waiter);
-    if (known !== undefined) return known;
+  #enter(board: BoardRef, waiter: Waiter): Bell {
+    const bell = this.#bells.get(board.id) ?? new Bell(board, this.#parts);
     this.#bells.set(board.id, bell);
-    try {
-      const { leave } = await this.#parts.feeds.follow(board, bell);
-      bell.leave = leave;
-    } catch (error) {
-      this.#leave(board, bell, waiter);
-      throw error;
-    }
+    bell.waiters.add(waiter);
     return bell;
   }
 

@@ -50,7 +50,7 @@ interface SubscriptionParts {
 const WEBHOOK_SECRET_BYTES = 32;
 
 /** What a request says of a subscription: a target, and whatever it gives of the rest. */
-type Wish = Pick<SubscribeBody, 'user_id' | 'mode' | 'wake' | 'owner' | 'webhook'> &
+type Wish = Pick<PutSubscriptionBody, 'user_id' | 'mode' | 'wake' | 'owner' | 'webhook'> &
   Partial<Pick<PutSubscriptionBody, 'kinds' | 'origin'>>;
 
 export interface Put {

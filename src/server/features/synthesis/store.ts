@@ -1,6 +1,7 @@
 /** Deliveries that wait for a reply to be made of them. */
 import type { TaskStatus } from '../../../contract/statuses.ts';
 import type { Runner, Tx } from '../../db/client.ts';
+import { RaceError } from '../../db/failures.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import { type DeliveryRow, deliveryColumns } from '../deliveries/service.ts';
 
@@ -34,10 +35,13 @@ export async function listStartable(tx: Tx, boardId: number, rowsMax: number): P
     ORDER BY d.seq LIMIT ${rowsMax}`;
 }
 
+/** The delivery may have been dropped meanwhile: then nothing is to be made of it, and the transaction must not commit. */
 export async function noteSynthesisTask(tx: Tx, boardId: number, id: Uuid, taskId: Uuid): Promise<void> {
-  await tx`
+  const rows = await tx`
     /* synthesis.note_task */
-    UPDATE deliveries SET synthesis_task_id = ${taskId} WHERE board_id = ${boardId} AND id = ${id}`;
+    UPDATE deliveries SET synthesis_task_id = ${taskId}
+    WHERE board_id = ${boardId} AND id = ${id} AND status = 'synthesizing' AND synthesis_task_id IS NULL RETURNING 1`;
+  if (rows.length === 0) throw new RaceError('the delivery was dropped while a reply was begun');
 }
 
 export interface SettledSynthesis {

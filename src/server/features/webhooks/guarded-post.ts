@@ -37,7 +37,7 @@ export function refusalOf(url: URL, trusted: TrustedHosts): string | null {
   return isIP(literal) !== 0 && !isPublicAddress(literal) ? 'must be a public address' : null;
 }
 
-export function isTrusted(url: URL, trusted: TrustedHosts): boolean {
+function isTrusted(url: URL, trusted: TrustedHosts): boolean {
   return trusted.has(url.host) || trusted.has(url.hostname);
 }
 

@@ -1,0 +1,162 @@
+import { describe, expect, it } from 'vitest';
+import { checkDelegations } from '../../chaos/checkers/delegations.ts';
+import { detailsOf } from './recorded-day.ts';
+import {
+  dropEvent,
+  type ForgedReturn,
+  forgeReturns,
+  operationsOn,
+  present,
+  recordReturns,
+  rowOf,
+} from './recorded-returns.ts';
+
+const FORGERIES: readonly ForgedReturn[] = [
+  [
+    'a delegation that came back twice',
+    'a delegation came back more than once',
+    ({ final }) => {
+      const event = present(final.events.find(({ kind }) => kind === 'delegation.completed'));
+      final.events.push({ ...event, seq: 20 });
+    },
+  ],
+  [
+    'a decided one that never came back',
+    'a decided delegation never came back',
+    (returns) =>
+      dropEvent(returns, (event) => event.kind === 'delegation.completed' && event.delegation_id === 'd1'),
+  ],
+  [
+    'one that came back and runs on',
+    'a delegation came back and runs on',
+    (returns) => {
+      rowOf(returns, 'delegations', 'd1').status = 'running';
+    },
+  ],
+  [
+    'a row that says something else than its completion',
+    'a delegation is not what its completion says',
+    (returns) => {
+      rowOf(returns, 'delegations', 'd1').status = 'partial';
+    },
+  ],
+  [
+    'a verdict that the results do not give',
+    'a delegation is not what its results make it',
+    (returns) => {
+      rowOf(returns, 'delegations', 'd1').status = 'partial';
+      const event = present(returns.final.events.find(({ kind }) => kind === 'delegation.completed'));
+      event.data['status'] = 'partial';
+    },
+  ],
+  [
+    'one that waited for its deadline in vain',
+    'a delegation waited for its deadline though it was decided',
+    ({ final }) => {
+      present(final.events.find(({ kind }) => kind === 'delegation.completed')).data['reason'] = 'deadline';
+    },
+  ],
+  [
+    'results that name a child twice',
+    'a completion does not name each child once, in order',
+    ({ final }) => {
+      const event = present(final.events.find(({ kind }) => kind === 'delegation.completed'));
+      event.data['results'] = [
+        { task_id: 't1', status: 'done' },
+        { task_id: 't1', status: 'done' },
+      ];
+    },
+  ],
+  [
+    'stored results that leave a child out',
+    'the results do not name each child once, in order',
+    (returns) => {
+      rowOf(returns, 'delegations', 'd1').results?.pop();
+    },
+  ],
+  [
+    'a child that is told as done before it was',
+    'a result has a status that its child did not',
+    (returns) => dropEvent(returns, (event) => event.kind === 'task.completed' && event.task_id === 't2'),
+  ],
+  [
+    'more that run than may',
+    'a delegation was made without room for it',
+    ({ final }) => {
+      final.delegationCapacity = 1;
+    },
+  ],
+  [
+    'a deadline that nobody kept',
+    'a deadline passed and nothing was decided',
+    (returns) => {
+      rowOf(returns, 'delegations', 'd3').deadlineAt = '2026-01-01T00:00:30.000Z';
+    },
+  ],
+  [
+    'one that runs on after its last child',
+    'a delegation runs on whose children have ended',
+    ({ final }) => {
+      present(final.tasks.find(({ id }) => id === 't4')).status = 'done';
+    },
+  ],
+  [
+    'a child that was left behind',
+    'a child was left behind',
+    ({ final }) => {
+      present(final.tasks.find(({ id }) => id === 't3')).status = 'ready';
+    },
+  ],
+  [
+    'an acknowledged one that is gone',
+    'an acknowledged delegation is not there',
+    (returns) => {
+      rowOf(returns, 'delegations', 'd3').goal = 'another';
+    },
+  ],
+  [
+    'one key that made two',
+    'one key made several delegations',
+    (returns) => {
+      rowOf(returns, 'delegations', 'd2').goal = 'k1';
+    },
+  ],
+  [
+    'a refusal that had an effect',
+    'a refused delegation was made',
+    (returns) => {
+      for (const operation of operationsOn(returns, 'delegate')) operation.ending = 'fail';
+    },
+  ],
+  [
+    'one that was collected as something else',
+    'a decided delegation became another',
+    (returns) => {
+      present(operationsOn(returns, 'collect')[1]).status = 'failed';
+    },
+  ],
+  [
+    'one that outlived the stop of its session',
+    'a delegation outlived the stop of its session',
+    (returns) => {
+      present(operationsOn(returns, 'cancel_session')[0]).sessionId = 'a';
+    },
+  ],
+  [
+    'one that nobody made',
+    'a delegation was not made by exactly one event',
+    (returns) => dropEvent(returns, (event) => event.kind === 'delegation.created'),
+  ],
+];
+
+describe('each delegation comes back once', () => {
+  it('holds on a good day', () => {
+    const { operations, final } = recordReturns();
+    expect(checkDelegations(operations, final)).toEqual([]);
+  });
+
+  it.each(FORGERIES)('finds %s', (_, detail, change) => {
+    const { operations, final } = forgeReturns(change);
+    expect(detailsOf(checkDelegations(operations, final))).toContain(detail);
+  });
+});
