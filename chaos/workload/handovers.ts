@@ -13,7 +13,7 @@ import { pause } from './pause.ts';
 /** Shared by all orchestrators. The first one is always busy, so that there often is no room in it. */
 const SESSIONS = { 'session-1': 7, 'session-2': 1, 'session-3': 1, 'session-4': 1 } as const;
 /** Replies are made one at a time of each session, and a stuck one takes 45 s. */
-const PLATFORMS = { discord: 9, cli: 5, telegram: 3, nowhere: 3 } as const;
+const PLATFORMS = { discord: 9, cli: 4, telegram: 4, nowhere: 3 } as const;
 const CHATS_MAX = 3;
 const TASKS_MAX = 4;
 /** The one falls among the ends of the children; the other sees to it that nothing runs for ever. */

@@ -13,8 +13,8 @@ import { pullLoop } from './pull-loop.ts';
 import { WorkerContext } from './worker-context.ts';
 
 const LOOPS = 2;
-/** stuck takes 45 s of a conversation: it must be rare. */
-const LIVES = { prompt: 66, slow: 14, fail: 10, abandon: 8, stuck: 2 } as const;
+/** stuck takes 45 s of a conversation: it must be rare. The others that fail are many, for a minute's run has a dozen replies. */
+const LIVES = { prompt: 50, slow: 14, fail: 18, abandon: 16, stuck: 2 } as const;
 const PROMPT_MS = [20, 400] as const;
 const SLOW_MS = [2000, 5000] as const;
 /** Longer than a reply may take. */

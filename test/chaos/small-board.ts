@@ -7,7 +7,6 @@ import type { Event } from '../../src/contract/events.ts';
 import type { Outcome, TaskStatus } from '../../src/contract/statuses.ts';
 import {
   claimsOf,
-  countsOf,
   type EndKind,
   type Hearing,
   type Held,
@@ -20,6 +19,7 @@ import {
   type Recording,
   type Run,
   STATUSES,
+  summaryOf,
   type Task,
   type Watcher,
   type Writable,
@@ -328,11 +328,7 @@ export class SmallBoard {
       })),
       links: this.links,
       claims: claimsOf(this, this.#time(LEASE_MS)),
-      counts: countsOf(this.tasks),
-      delegationCapacity: 3,
-      delegations: [],
-      subscriptions: [],
-      deliveries: [],
+      ...summaryOf(this.tasks),
     };
     return structuredClone({ entries: this.#entries, final }) as Recording;
   }
