@@ -1,7 +1,13 @@
 /** Decides and writes the ends of locked holds: the state machine's verdicts, their runs, their events, in one go. */
 import type { EventKind, Outcome } from '../../../contract/statuses.ts';
 import type { Tx } from '../../db/client.ts';
-import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
+import {
+  appendEvents,
+  countMove,
+  type LogChange,
+  type NewEvent,
+  type StatusCounts,
+} from '../../db/event-log.ts';
 import { assert } from '../../kernel/assert.ts';
 import { TASK_BACKOFF } from '../../kernel/backoff.ts';
 import type { Uuid } from '../../kernel/ids.ts';
@@ -56,6 +62,8 @@ interface Beside {
   readonly family?: Family;
   /** Claims are to be decided anew. */
   readonly isConfigChange?: boolean;
+  /** Where the log is written later by the caller. */
+  readonly append?: (change: LogChange) => Promise<unknown>;
 }
 
 /**
@@ -66,7 +74,7 @@ export async function settleEndings(
   tx: Tx,
   boardId: number,
   endings: readonly Ending[],
-  { family = NO_FAMILY, isConfigChange = false }: Beside = {},
+  { family = NO_FAMILY, isConfigChange = false, append }: Beside = {},
 ): Promise<void> {
   if (endings.length === 0) return;
   const settled = endings.map((ending) => {
@@ -102,11 +110,12 @@ export async function settleEndings(
   const counts: StatusCounts = {};
   for (const { held, verdict } of settled) countMove(counts, held.status, verdict.status);
   const promoted = await promoteWaiting(tx, boardId, settled, family);
-  await appendEvents(tx, boardId, {
+  const change: LogChange = {
     isConfigChange,
     events: [...settled.flatMap(eventsOf), ...promoted.events],
     counts: addCounts(counts, promoted.counts),
-  });
+  };
+  await (append === undefined ? appendEvents(tx, boardId, change) : append(change));
 }
 
 async function promoteWaiting(
