@@ -89,7 +89,9 @@ export const Operation = z
     dry_run: z.boolean(),
     status: z
       .enum(['running', 'done', 'stopped'])
-      .describe('stopped: it ended early; what it had done stays done, the rest was not touched.'),
+      .describe(
+        'stopped: it ended early; what it had done stays done, the rest was not touched, but for one: a task with a long history that was just being deleted may be archived, and some of its history gone.',
+      ),
     stop_reason: z
       .enum(STOP_REASONS)
       .nullable()
@@ -137,7 +139,7 @@ export const cancelOperation = defineRoute({
   method: 'post',
   path: '/v1/boards/{board}/operations/{operation}/cancel',
   summary:
-    'Stop an operation on many tasks: what it has done stays done, the rest is left as it is. One that has ended is shown as it is.',
+    'Stop an operation on many tasks: what it has done stays done, the rest is left as it is, but for a task that was just being deleted (see status). One that has ended is shown as it is.',
   tag: 'tasks',
   access: 'authenticated',
   params: z.object({ board: BoardName, operation: OperationId }),

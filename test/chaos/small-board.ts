@@ -484,9 +484,7 @@ export class SmallBoard {
   }
 
   #watcherOf(process: string): Watcher {
-    const known = this.#watchers.get(process);
-    if (known !== undefined) return known;
-    const watcher = { seq: 0, connection: 1, isGone: false };
+    const watcher = this.#watchers.get(process) ?? { seq: 0, connection: 1, isGone: false };
     this.#watchers.set(process, watcher);
     return watcher;
   }

@@ -118,6 +118,7 @@ test(
     expect(
       built.tasks.map((task: { external_ref: string; status: string }) => [task.external_ref, task.status]),
     ).toEqual([
+      ['sweep', 'cancelled'],
       ['ship', 'ready'],
       ['build', 'done'],
     ]);

@@ -84,12 +84,18 @@ export class Dispatcher {
     }
   }
 
-  /** Until a look at all lanes starts nothing: what one task has set free may be of a lane that had ended. */
+  /**
+   * Until a look at all lanes starts nothing, and nothing ran before it, as what was taken up does: what a task has set free, be it
+   * only its place, may be of a lane that had ended.
+   */
   async #serveOnce(): Promise<void> {
-    for (let before = -1; before < this.#startedCount && !this.#leave.signal.aborted; ) {
-      before = this.#startedCount;
+    let isOver = false;
+    while (!isOver && !this.#leave.signal.aborted) {
+      const before = this.#startedCount;
+      const wasBusy = [...this.#lanes.values()].some((lane) => lane.isBusy);
       await this.#look();
-      await Promise.all([...this.#lanes.values()].map((lane) => lane.left()));
+      await Promise.all([...this.#lanes.values()].map((lane) => lane.settled()));
+      isOver = !wasBusy && before === this.#startedCount;
     }
   }
 

@@ -7,7 +7,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { GroupStop } from '../worker/group-stop.ts';
-import { hasArgument } from '../worker/process-table.ts';
+import { hasArgument, startTimeOf } from '../worker/process-table.ts';
 import type { Argv, ProcessEnd, RunningProcess } from '../worker/running-process.ts';
 import { type FollowerListener, OutputFollower } from './output-follower.ts';
 import type { RunDirectory } from './run-directory.ts';
@@ -55,6 +55,7 @@ export class KeptProcess implements RunningProcess {
   readonly #stopping: GroupStop;
   #hasExited = false;
 
+  /** `exit`: null when nobody knows how it ended. */
   private constructor(
     pid: number | undefined,
     exit: Promise<Exit | Error | null>,
@@ -62,8 +63,10 @@ export class KeptProcess implements RunningProcess {
   ) {
     this.pid = pid;
     this.#stopping = new GroupStop(pid);
-    this.ended = exit.then((how) => {
+    this.ended = exit.then(async (how) => {
       this.#hasExited = true;
+      // Its task is about to be given back: what is left of it may still be at work on that.
+      if (how === null) await this.#stopping.clear();
       const tails = output?.close() ?? { stdout: '', stderr: '' };
       if (how === null) return { kind: 'vanished' };
       return how instanceof Error
@@ -105,9 +108,9 @@ export class KeptProcess implements RunningProcess {
     const pid = directory.bar() ? undefined : directory.readPid();
     const isRunning = pid !== undefined && hasArgument(pid, directory.path);
     if (isRunning) return new KeptProcess(pid, exitOfAdopted(pid, directory), output);
-    const exitCode = directory.readExitCode();
-    const exit = exitCode === undefined ? null : { exitCode, signal: null };
-    return new KeptProcess(undefined, Promise.resolve(exit), output);
+    // Its group may have outlived it. That keeps its pid from being anybody else's, but not over a boot or in another container.
+    const isLeaderGone = pid !== undefined && directory.isOfThisPidSpace && startTimeOf(pid) === null;
+    return new KeptProcess(isLeaderGone ? pid : undefined, Promise.resolve(exitIn(directory)), output);
   }
 
   get hasExited(): boolean {
@@ -146,16 +149,18 @@ function followLeftOutput(directory: RunDirectory, listener: FollowerListener): 
   }
 }
 
-/** null: its directory was swept away, and with it the note. */
 async function exitOfAdopted(pid: number, directory: RunDirectory): Promise<Exit | null> {
   for (let look = 1; directory.readExitCode() === undefined && isThere(pid); look += 1) {
     if (look % IDENTITY_LOOKS === 0 && !hasArgument(pid, directory.path)) break;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
+  return exitIn(directory);
+}
+
+/** null: there is no note that can be read. It was killed with its shell, its directory was swept away, or the disk is full. */
+function exitIn(directory: RunDirectory): Exit | null {
   const exitCode = directory.readExitCode();
-  if (exitCode === undefined && !directory.isThere) return null;
-  // The shell outlives everything that can be caught, and always leaves a note.
-  return exitCode === undefined ? { exitCode: null, signal: 'SIGKILL' } : { exitCode, signal: null };
+  return exitCode === undefined ? null : { exitCode, signal: null };
 }
 
 function isThere(pid: number): boolean {

@@ -2,9 +2,10 @@
  * All that is known of one run, on disk: the claim, what the process reads and writes, its pid, and how it ended. So
  * whoever comes next finds what a dispatcher that was killed has left. It holds the token of the claim, and is its user's alone.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isObject, parseObject } from '../../client/errors.ts';
+import { pidSpace } from '../worker/process-table.ts';
 import type { RunClaim } from '../worker/run-claim.ts';
 import type { StopReason } from '../worker/verdict.ts';
 
@@ -14,6 +15,8 @@ export interface RunRecord {
   readonly timeoutSeconds: number | null;
   /** Why it was told to end, if it was. */
   readonly stopped: StopReason | null;
+  /** Where its pid means that process. */
+  readonly pidSpace: string;
 }
 
 export class RunDirectory {
@@ -38,8 +41,9 @@ export class RunDirectory {
     return this.#record;
   }
 
-  get isThere(): boolean {
-    return existsSync(this.path);
+  /** As its record says; false as long as that was not read. */
+  get isOfThisPidSpace(): boolean {
+    return this.#record?.pidSpace === pidSpace();
   }
 
   /** Throws what the file system says, as all that writes does. What it holds then is the newest all the same. */
@@ -130,7 +134,7 @@ const STOPS: ReadonlySet<unknown> = new Set(STOP_KINDS);
 
 /** We wrote it ourselves, in one piece; what is checked is what would do harm. */
 function recordOf(value: Record<string, unknown> | undefined): RunRecord | null {
-  const { claim, startedAt, timeoutSeconds, stopped } = value ?? {};
+  const { claim, startedAt, timeoutSeconds, stopped, pidSpace: space } = value ?? {};
   if (!isObject(claim) || !isObject(claim['task'])) return null;
   const isWhole =
     [claim['run_id'], claim['lane'], claim['token'], claim['task']['id'], startedAt].every(
@@ -142,5 +146,6 @@ function recordOf(value: Record<string, unknown> | undefined): RunRecord | null 
     startedAt: String(startedAt),
     timeoutSeconds: typeof timeoutSeconds === 'number' ? timeoutSeconds : null,
     stopped: isObject(stopped) && STOPS.has(stopped['kind']) ? (stopped as unknown as StopReason) : null,
+    pidSpace: typeof space === 'string' ? space : '',
   };
 }

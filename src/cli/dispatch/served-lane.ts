@@ -6,7 +6,7 @@ import type { Client } from '../../client/client.ts';
 import { LanekeeperError } from '../../client/errors.ts';
 import type { Claim } from '../../contract/claims.ts';
 import type { Lane } from '../../contract/lanes.ts';
-import { ExitError } from '../exit-codes.ts';
+import { ExitError, exitCodeOf } from '../exit-codes.ts';
 import { LaneWorker, type LaneWorkerOptions } from '../worker/lane-worker.ts';
 import type { Launcher } from '../worker/launcher.ts';
 import { messageOf, type RunStart } from '../worker/task-run.ts';
@@ -99,9 +99,14 @@ export class ServedLane {
     this.#say(reason, true);
   }
 
-  /** Resolves when nothing runs any more; throws what went wrong while it drained. */
-  async left(): Promise<void> {
+  /** Resolves when nothing runs any more. */
+  async settled(): Promise<void> {
     while (this.#workers.size > 0) await Promise.all(this.#workers.values());
+  }
+
+  /** As settled(); throws what went wrong while it drained, or at all where nothing is tried again. */
+  async left(): Promise<void> {
+    await this.settled();
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -163,13 +168,16 @@ export class ServedLane {
   }
 
   #run(worker: LaneWorker): void {
-    const { lane, reporter, drain } = this.#options;
+    const { lane, reporter, drain, endsWhenIdle = false } = this.#options;
     const end = worker.run().catch((error: unknown) => {
       if (drain.aborted) this.#failure ??= error;
       // Without a message: it was replaced, and has said so.
       if (drain.aborted || (error instanceof ExitError && error.message === '')) return;
-      reporter.warn(`lane ${lane}: ${messageOf(error)}; trying again in ${REST_MS / 1000} s`);
       const isGone = error instanceof LanekeeperError && error.code === 'lane_not_found';
+      const next = endsWhenIdle ? '' : `; trying again in ${REST_MS / 1000} s`;
+      reporter.warn(`lane ${lane}: ${messageOf(error)}${next}`);
+      // Said here, with the lane's name; the others go on.
+      if (endsWhenIdle && !isGone) this.#failure ??= new ExitError(exitCodeOf(error));
       if (!isGone) this.#restsUntilMs = performance.now() + REST_MS;
     });
     const gone = end.then(() => {

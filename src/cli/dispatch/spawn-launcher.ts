@@ -9,6 +9,7 @@ import type { Environment } from '../environment.ts';
 import { isRunnable } from '../worker/command-path.ts';
 import type { Launched } from '../worker/launcher.ts';
 import type { OrphanGuard } from '../worker/orphan-guard.ts';
+import { pidSpace } from '../worker/process-table.ts';
 import type { RunClaim } from '../worker/run-claim.ts';
 import type { OnOutput, RunningProcess } from '../worker/running-process.ts';
 import { SteeringFile } from '../worker/steering-file.ts';
@@ -69,6 +70,7 @@ export class SpawnLauncher {
       startedAt: new Date().toISOString(),
       timeoutSeconds: settings.timeoutSeconds,
       stopped: null,
+      pidSpace: pidSpace(),
     };
     let process: RunningProcess;
     try {

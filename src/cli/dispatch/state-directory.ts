@@ -14,6 +14,8 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
+  renameSync,
   rmSync,
   statSync,
   utimesSync,
@@ -44,14 +46,19 @@ export class StateDirectory {
   private constructor(path: string, number: number) {
     this.path = path;
     this.#lock = join(path, `holder.${number}`);
-    writeFileSync(join(path, 'holder'), `${this.word}\n`, { mode: 0o600 });
+    // Whole or not at all: a guard takes any other word for that of a successor.
+    const unfinished = join(path, 'holder.unfinished');
+    writeFileSync(unfinished, `${this.word}\n`, { mode: 0o600 });
+    renameSync(unfinished, join(path, 'holder'));
     this.#beat = setInterval(() => this.#touch(), BEAT_MS);
     this.#beat.unref();
   }
 
   /** Throws when another process holds it. */
-  static take(path: string): StateDirectory {
-    keepPrivate(path);
+  static take(given: string): StateDirectory {
+    keepPrivate(given);
+    // Processes are known again by the path that they were started with, whichever way leads to it.
+    const path = realpathSync(given);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const highest = Math.max(0, ...numbersIn(path));
       refuseWhileHeld(path, highest);

@@ -19,7 +19,14 @@ export async function readSqliteFile(path: string, bytesMax = FILE_BYTES_MAX): P
     const before = await stampOf(path);
     const wal = await readWithin(`${path}-wal`, bytesMax);
     const main = await readWithin(path, bytesMax);
+    // Between the stamps: whoever is in the middle of a transaction and writes nothing meanwhile has its journal all that time.
+    const isOpen = await isTransactionOpen(path);
     if ((await stampOf(path)) !== before || main === null) continue;
+    if (isOpen) {
+      throw new UsageError(
+        `${path}-journal holds a transaction that was not finished. If nothing writes to the database any more, let SQLite undo it: sqlite3 ${path} 'SELECT 1 FROM tasks'`,
+      );
+    }
     const bytes = wal === null ? main : withLog(path, main, wal, bytesMax);
     if (Buffer.from(bytes.subarray(0, MAGIC.length)).toString('latin1') === MAGIC) return bytes;
     throw new UsageError(`${path} is not an SQLite database.`);
@@ -43,19 +50,18 @@ async function assertReadable(path: string): Promise<void> {
   const found = await statOf(path);
   if (found === null) throw new UsageError(`Cannot read ${path}: there is no such file.`);
   if (!found.isFile()) throw new UsageError(`${path} is no file; give the kanban.db itself.`);
-  const journal = await readHead(`${path}-journal`);
-  // A journal that begins with zeros was finished with and is only kept.
-  if (journal !== null && journal !== 0) {
-    throw new UsageError(
-      `${path}-journal holds a transaction that was not finished. If nothing writes to the database any more, let SQLite undo it: sqlite3 ${path} 'SELECT 1 FROM tasks'`,
-    );
-  }
 }
 
-/** Changes with every write to the file or its log. */
+/** A journal that begins with zeros was finished with and is only kept. */
+async function isTransactionOpen(path: string): Promise<boolean> {
+  const journal = await readHead(`${path}-journal`);
+  return journal !== null && journal !== 0;
+}
+
+/** Changes with every write to the file, its log or its journal. */
 async function stampOf(path: string): Promise<string> {
   const stamps = await Promise.all(
-    [path, `${path}-wal`].map(async (name) => {
+    [path, `${path}-wal`, `${path}-journal`].map(async (name) => {
       const found = await stat(name, { bigint: true }).catch(() => null);
       return found === null ? 'none' : `${found.ino} ${found.size} ${found.mtimeNs}`;
     }),

@@ -12,7 +12,7 @@ export interface ChatAsk {
   readonly signal: AbortSignal;
 }
 
-export class ChatError extends Error {
+class ChatError extends Error {
   override readonly name = 'ChatError';
   /** The model has too much to do, and may answer after so long; null: it would say the same again. */
   readonly retrySeconds: number | null;

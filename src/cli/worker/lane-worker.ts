@@ -94,6 +94,7 @@ export class LaneWorker {
   #unreported = 0;
   #lastReason: string | undefined;
   #isListening = false;
+  #isRetired = false;
   #mode: ClaimMode = 'pull';
 
   constructor(options: LaneWorkerOptions) {
@@ -123,8 +124,9 @@ export class LaneWorker {
     this.#bell.ring();
   }
 
-  /** Claim no more. */
+  /** Claim no more. Whoever asks for it may have another worker of the same name at once. */
   retire(): void {
+    this.#isRetired = true;
     this.#leave.abort();
   }
 
@@ -228,7 +230,7 @@ export class LaneWorker {
 
   /** Somebody else is to do this work. What still runs may end, as in a drain. */
   #retire(how: Replacement, reason: string): void {
-    if (this.#options.drain.aborted || this.#failure !== undefined) return;
+    if (this.#options.drain.aborted || this.#isRetired || this.#failure !== undefined) return;
     this.#options.reporter.warn(`${reason}; claiming no more`);
     this.#failure = new ExitError(EXIT.conflict);
     this.#leave.abort();

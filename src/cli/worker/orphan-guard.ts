@@ -10,7 +10,8 @@ import { startTimeOf } from './process-table.ts';
 /**
  * Reads "+ group" and "- group" lines, a group being pid=start=directory; at the end of input: TERM, up to five seconds, KILL. POSIX
  * sh. With $1 it gives a successor that many seconds to take the groups over, which it shows by writing another word than $3 into
- * $2/holder, and lets those be that have left a note of their end, $2/<directory>/exit.
+ * $2/holder, and lets those be that have left a note of their end, $2/<directory>/exit. A missing or empty file is nobody's word, and
+ * of what a successor cannot have found, because $2/<directory> is gone, nothing is left to it.
  * A pid may belong to somebody else by then, whose start time is another. One that belongs to nobody is no other's: a group
  * keeps the pid of its leader from being used again for as long as it has members.
  */
@@ -28,10 +29,11 @@ if [ "$1" ]; then
   sleep "$1"
   holder=
   read -r holder < "$2/holder"
-  [ "$holder" = "$3" ] || exit 0
+  note=
+  [ "\${holder:-$3}" != "$3" ] || note=/exit
   left=
   for group in $groups; do
-    [ -e "$2/\${group##*=}/exit" ] || left="$left $group"
+    [ -e "$2/\${group##*=}$note" ] || left="$left $group"
   done
   groups=$left
 fi

@@ -58,7 +58,7 @@ export class Tasks extends Resource {
     return this.transport.request('getOperation', { params }, options);
   }
 
-  /** Stops it: what it has done stays done, the rest is left as it is. */
+  /** Stops it: what it has done stays done, the rest is left as it is, but for one with a long history that was being deleted. */
   cancelOperation(operation: string, options?: Options): Reply<'cancelOperation'> {
     const params = { board: this.boardOf(options), operation };
     return this.transport.request('cancelOperation', { params, body: {} }, options);

@@ -60,6 +60,19 @@ test('what is spawned is what the lane says after the claim', async () => {
   expect([existsSync(join(scratch, 'old')), existsSync(join(scratch, 'new'))]).toEqual([false, true]);
 });
 
+test('with --once a lane that failed is no success', async () => {
+  serveLane({ spawn: touch('spawned') }, {});
+  fake.addTask('a');
+  const { override } = fake;
+  fake.override = (request) =>
+    request.path.endsWith('/claims')
+      ? { status: 403, json: { code: 'forbidden', title: 'no', status: 403 } }
+      : override?.(request);
+  const end = await dispatchOnce();
+  expect(end).toMatchObject({ code: 4, stderr: expect.stringContaining('lane factory: no') });
+  expect(end.stderr).not.toContain('trying again');
+});
+
 test('an end that could not be reported is reported by the next dispatcher of the name', async () => {
   serveLane({ spawn: touch('spawned') }, {});
   const task = fake.addTask('a');
@@ -68,7 +81,9 @@ test('an end that could not be reported is reported by the next dispatcher of th
     request.path.endsWith('/fail')
       ? { status: 403, json: { code: 'forbidden', title: 'no', status: 403 } }
       : override?.(request);
-  expect(await dispatchOnce()).toMatchObject({ stderr: expect.stringContaining(`the end of ${task.id}`) });
+  const end = await dispatchOnce();
+  expect(end).toMatchObject({ code: 1, stderr: expect.stringContaining(`the end of ${task.id}`) });
+  expect(end.stderr).not.toContain('trying again');
   expect(fake.endOf(task)).toBeNull();
   fake.override = override;
   expect(await dispatchOnce()).toMatchObject({ code: 0 });

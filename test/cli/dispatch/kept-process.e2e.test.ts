@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
+  mkdirSync,
   mkdtempSync,
   rmSync,
   statSync,
@@ -13,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KeptProcess } from '../../../src/cli/dispatch/kept-process.ts';
 import { OutputFollower } from '../../../src/cli/dispatch/output-follower.ts';
 import { RunDirectory } from '../../../src/cli/dispatch/run-directory.ts';
+import { pidSpace } from '../../../src/cli/worker/process-table.ts';
 import type { Argv } from '../../../src/cli/worker/running-process.ts';
 import { isAlive } from '../fixtures/cli-process.ts';
 
@@ -34,7 +38,7 @@ afterEach(async () => {
   rmSync(root, { recursive: true });
 });
 
-function create(name: string): RunDirectory {
+function create(name: string, space = pidSpace()): RunDirectory {
   const made = new RunDirectory(join(root, name));
   const claim = {
     run_id: name,
@@ -44,7 +48,7 @@ function create(name: string): RunDirectory {
     task: { id: 'task', title: 'a', board: 'b' },
   };
   made.create(
-    { claim, startedAt: new Date(0).toISOString(), timeoutSeconds: null, stopped: null },
+    { claim, startedAt: new Date(0).toISOString(), timeoutSeconds: null, stopped: null, pidSpace: space },
     'the task\n',
   );
   return made;
@@ -68,6 +72,15 @@ function adopt(where = directory): KeptProcess {
   const made = KeptProcess.adopt(where, listener);
   processes.push(made);
   return made;
+}
+/** A group whose leader is dead, noted as that of the run; the pid of who is left of it. */
+async function leaveGroup(): Promise<number> {
+  const leader = spawn('sh', ['-c', 'sleep 100 >&- 2>&- & echo $!'], { detached: true });
+  const chunks: Buffer[] = [];
+  leader.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await once(leader, 'close');
+  writeFileSync(directory.file('pid'), `${leader.pid}\n`);
+  return Number(Buffer.concat(chunks).toString());
 }
 const poll = <T>(read: () => T) => expect.poll(read, { timeout: 10_000, interval: 10 });
 const isThere = (path: string) => statSync(path, { throwIfNoEntry: false }) !== undefined;
@@ -112,12 +125,48 @@ describe('a kept process', () => {
     expect(heard.split('\n').filter((line) => line === 'one')).toEqual([]);
   });
 
-  test('that was killed with its shell, while adopted, has been killed', async () => {
+  test('that was killed with its shell, while adopted, has ended in a way that nobody knows', async () => {
     const made = start(['sleep', '100']);
     await poll(() => directory.readPid()).toBe(made.pid);
     const again = adopt();
     made.kill();
-    expect(await again.ended).toMatchObject({ kind: 'exited', exitCode: null, signal: 'SIGKILL' });
+    expect(await again.ended).toEqual({ kind: 'vanished' });
+  });
+
+  test('whose note of its end cannot be read, as on a full disk, has not failed', async () => {
+    const gate = join(root, 'gate');
+    const made = start(['sh', '-c', `while [ ! -e ${gate} ]; do sleep 0.02; done`]);
+    await poll(() => directory.readPid()).toBe(made.pid);
+    const again = adopt();
+    // What stands in its place can neither be written nor read.
+    mkdirSync(directory.file('exit'));
+    writeFileSync(gate, '');
+    expect(await again.ended).toEqual({ kind: 'vanished' });
+  });
+
+  test('that has lost its shell is ended with its group before anybody is told that it is gone', async () => {
+    const left = await leaveGroup();
+    expect(await adopt().ended).toEqual({ kind: 'vanished' });
+    expect(isAlive(left)).toBe(false);
+  });
+
+  test('that ended while nobody looked leaves nothing running, and its exit code', async () => {
+    const left = await leaveGroup();
+    writeFileSync(directory.file('exit'), '3\n');
+    const adopted = adopt();
+    expect(await adopted.ended).toMatchObject({ kind: 'exited', exitCode: 3 });
+    await adopted.gone;
+    expect(isAlive(left)).toBe(false);
+  });
+
+  test('of before the last boot, or of another container, says nothing about who has its pid now', async () => {
+    directory = create('run_c', 'elsewhere');
+    const stranger = await leaveGroup();
+    const adopted = adopt();
+    expect(await adopted.ended).toEqual({ kind: 'vanished' });
+    await adopted.gone;
+    expect(isAlive(stranger)).toBe(true);
+    process.kill(stranger, 'SIGKILL');
   });
 
   test('is not taken for another that has its pid', async () => {

@@ -1,5 +1,5 @@
 /** What a dispatcher that was killed has left, and what the next one of its name makes of it. */
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { isAlive } from '../fixtures/cli-process.ts';
@@ -82,6 +82,82 @@ describe.concurrent('a dispatcher that was killed', () => {
       status: 'ready',
       consecutive_failures: 0,
     });
+  });
+
+  test('has the next one end a process that has lost its keeper before its claim is given back', async ({
+    poll,
+    site: { client, scratch, dispatch, spawnLane, addTask, pidIn },
+  }) => {
+    const script = `echo $PPID > ${join(scratch, 'keeper')}; echo $$ > ${join(scratch, 'pid')}; exec sleep 1000`;
+    await spawnLane('agent', { argv: shell(script) });
+    await addTask('agent');
+    const first = dispatch();
+    const [keeper, pid] = [await pidIn('keeper'), await pidIn('pid')];
+    first.child.kill('SIGKILL');
+    await first.ended;
+    process.kill(keeper, 'SIGKILL');
+    await poll(() => isAlive(keeper)).toBe(false);
+    await client.lanes.pause('agent');
+    const second = dispatch(['--json']);
+    await poll(second.stdout).toContain('"outcome":"released"');
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  test('is found by the next one also where another path leads to what it has left', async ({
+    poll,
+    site: { scratch, dispatch, spawnLane, addTask, lastRunOf, pidIn },
+  }) => {
+    const gate = join(scratch, 'gate');
+    const script = `echo $$ > ${join(scratch, 'pid')}; while [ ! -e ${gate} ]; do sleep 0.05; done; exit 3`;
+    await spawnLane('agent', { argv: shell(script) });
+    const task = await addTask('agent', { max_failures: 1 });
+    await mkdir(join(scratch, 'state'));
+    await symlink(join(scratch, 'state'), join(scratch, 'link'));
+    const first = dispatch(['--state-dir', 'state']);
+    await pidIn('pid');
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const second = dispatch(['--state-dir', 'link', '--once']);
+    await poll(second.stderr).toContain('an earlier dispatcher has left');
+    await writeFile(gate, '');
+    expect(await second.ended).toMatchObject({ code: 0 });
+    expect(await lastRunOf(task)).toMatchObject({ attempt: 1, outcome: 'failed' });
+  });
+
+  test('has the next one, with --once, also do what had no place beside what it went on with', async ({
+    poll,
+    site: { scratch, dispatch, spawnLane, addTask, statusOf, pidIn },
+  }) => {
+    const gate = join(scratch, 'gate');
+    const script = `${COMPLETES} const fs = require('fs');
+      fs.writeFileSync(${JSON.stringify(join(scratch, 'pid'))}, String(process.pid));
+      const look = setInterval(() => { if (!fs.existsSync(${JSON.stringify(gate)})) return; clearInterval(look); complete({}); }, 10);`;
+    await spawnLane('agent', { argv: node(script), concurrency: 1 });
+    const tasks = [await addTask('agent'), await addTask('agent')];
+    const first = dispatch();
+    await pidIn('pid');
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const second = dispatch(['--once']);
+    await poll(second.stderr).toContain('as soon as what runs already leaves room');
+    await writeFile(gate, '');
+    expect(await second.ended).toMatchObject({ code: 0 });
+    expect(await Promise.all(tasks.map(statusOf))).toEqual(['done', 'done']);
+  });
+
+  test('leaves no process behind though what it kept on disk was swept away before', async ({
+    poll,
+    site: { scratch, runsDirectory, dispatch, spawnLane, addTask, pidIn },
+  }) => {
+    await spawnLane('agent', { argv: staysWithPidIn(join(scratch, 'pid')) });
+    await addTask('agent');
+    const first = dispatch(['--lease', '2']);
+    const pid = await pidIn('pid');
+    // At once: a plain removal would race with what is written meanwhile.
+    await rename(join(runsDirectory, '..'), join(scratch, 'swept'));
+    first.child.kill('SIGKILL');
+    await first.ended;
+    await poll(() => isAlive(pid)).toBe(false);
   });
 
   test('and has no successor within a lease leaves no process behind', async ({

@@ -1,4 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -53,6 +61,26 @@ test('is not taken from a holder in another container that shows that it lives, 
   const longAgo = new Date(Date.now() - 60_000);
   utimesSync(file, longAgo, longAgo);
   take();
+});
+
+test('is the same directory whichever way leads to it', () => {
+  const link = `${path}-link`;
+  symlinkSync(path, link);
+  try {
+    const state = StateDirectory.take(link);
+    taken.push(state);
+    expect(state.path).toBe(realpathSync(path));
+  } finally {
+    rmSync(link);
+  }
+});
+
+test('says who holds it whole or not at all: on a full disk the last word stays', () => {
+  const before = take();
+  before.release();
+  symlinkSync('/dev/full', join(path, 'holder.unfinished'));
+  expect(() => StateDirectory.take(path)).toThrow('ENOSPC');
+  expect(readFileSync(join(path, 'holder'), 'utf8')).toBe(`${before.word}\n`);
 });
 
 test('is free when a power cut took what its holder had written', () => {

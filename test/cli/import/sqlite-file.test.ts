@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { expect, onTestFinished, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { HermesDatabase } from '../../../src/cli/import/hermes-database.ts';
 import { readSqliteFile } from '../../../src/cli/import/sqlite-file.ts';
 import { HermesBoard } from './hermes-board.ts';
@@ -11,8 +11,26 @@ import { HermesBoard } from './hermes-board.ts';
 /** Written by SQLite 3 in WAL mode (page size 512): one task in the file, then a transaction each for two more, in the log alone. */
 const MAIN =
   'H4sIAIyqAWsC/+2TwWrCQBCGZ9bQaiHnvclILwoilZ4LtSU3L1XBY9g2Ky7GqMkEzNEH9B18hp48ulkPgV6813zM7s4/MMvCPzv9GhvWtNika8X0CgKEgHciAJsCNKAC7fL+6FsIGPygj2cQyICMR6iBOT5KKfHgs/qONatslblNfE6C0Syg2ehjHJArdU1ErPdM29SsVVrQShd9YsOxdvU+2VbOMyd6PfEg3ySCSSK9z3axdTZUOW+cDt2F4dAdpa/N8i1+aSSewEbNP6SNXudZcvhyZWgS4qX97ybWqVZR8eT8/wUbNXeB3+i0qnm4AIDic7MABgAA';
+/** How the journal of a transaction that is not over begins. */
+const JOURNAL = Buffer.from('d9d505f920a163d7', 'hex');
 const LOG =
   'H4sIAIyqAWsC/zOvZ2ti0H0kwcDAxAAEjBv+toWsEo3frBXEcHha1zshBqgETPxyvv6jrlnPu3lBEowHGRgfAIlRMPSALBOLoqJ4SbwBBBhl5imUZKQq5OSnF6UmplTKMbIoKiOkDaHSaZk5qWB5oAnMIAxLF94PlALcSteu4QKni8cMjJ+AxCgYjoCPWZERkW6YeJkVORHpBL28sDd8X/BU/XYiqLxgZlwCLi+A1CgYhECamUVRFpHnjcHlQWJxCTjDU7m8+Lfb7fXJz94NXOB0cQVcXgCpUTDcCghjZrzlBQAvuAwygAgAAA==';
+
+/** What others do to the files just before the database itself is read. */
+const meanwhile = vi.hoisted(() => ({ act: (): Promise<void> => Promise.resolve() }));
+
+vi.mock(import('node:fs/promises'), async (importOriginal) => {
+  const original = await importOriginal();
+  const reading = async (...[file, options]: Parameters<typeof original.readFile>) => {
+    if (String(file).endsWith('kanban.db')) await meanwhile.act();
+    return original.readFile(file, options);
+  };
+  return { ...original, readFile: reading as typeof original.readFile };
+});
+
+afterEach(() => {
+  meanwhile.act = () => Promise.resolve();
+});
 
 const unpacked = (text: string): Buffer => gunzipSync(Buffer.from(text, 'base64'));
 
@@ -142,13 +160,29 @@ test('reading leaves file and log as they were, and makes no other', async () =>
   expect((await stat(path, { bigint: true })).mtimeNs).toBe(before.mtimeNs);
 });
 
+test('a transaction that begins after the first look and is not over after the reading is not read half done', async () => {
+  const path = await saved({ '': unpacked(MAIN) });
+  meanwhile.act = async () => {
+    meanwhile.act = () => Promise.resolve();
+    await writeFile(`${path}-journal`, JOURNAL);
+  };
+  await expect(readSqliteFile(path)).rejects.toThrow(/not finished/);
+});
+
+test('a transaction that ends while the file is read has it read again, also when the clock of the file tells nothing', async () => {
+  const path = await saved({ '': unpacked(MAIN), '-journal': JOURNAL });
+  const acted = vi.fn(() => rm(`${path}-journal`, { force: true }));
+  meanwhile.act = acted;
+  expect(await readSqliteFile(path)).toEqual(unpacked(MAIN));
+  expect(acted).toHaveBeenCalledTimes(2);
+});
+
 test('what cannot be read is said, with what to do about it', async () => {
-  const journal = Buffer.from('d9d505f920a163d7', 'hex');
   const cases: [Readonly<Record<string, Uint8Array>>, RegExp][] = [
     [{}, /Cannot read .*no such file/],
     [{ '': Buffer.from('no database') }, /not an SQLite database/],
     [{ '': unpacked(MAIN).subarray(0, 700) }, /cannot be read|no Hermes board/],
-    [{ '': unpacked(MAIN), '-journal': journal }, /not finished.*sqlite3/],
+    [{ '': unpacked(MAIN), '-journal': JOURNAL }, /not finished.*sqlite3/],
   ];
   for (const [files, message] of cases)
     await expect(titlesOf(await saved(files))).rejects.toMatchObject({

@@ -84,12 +84,27 @@ describe('an orphan guard with a succession', () => {
     expect([over, stranger].map(({ pid }) => isAlive(pid))).toEqual([true, true]);
   });
 
-  test('leaves to a successor what is its own now', async () => {
+  test.each([
+    ['that was swept away', null],
+    ['that a full disk has left empty', ''],
+  ])('takes a file %s for no successor', async (_, holder) => {
+    if (holder !== null) writeFileSync(join(root, 'holder'), holder);
+    const left = start();
+    const guard = guardOf('first');
+    guard.watch(left.pid, 'run_a');
+    guard.close();
+    expect(await left.ended).toBe('SIGTERM');
+  });
+
+  test('leaves to a successor what is its own now, and ends what that cannot have found', async () => {
     writeFileSync(join(root, 'holder'), 'second\n');
-    const taken = start();
+    mkdirSync(join(root, 'run_a'));
+    const [taken, swept] = [start(), start()];
     const guard = guardOf('first');
     guard.watch(taken.pid, 'run_a');
+    guard.watch(swept.pid, 'run_c');
     guard.close();
+    expect(await swept.ended).toBe('SIGTERM');
     // Another guard, begun later with more patience, marks the time by which the first has decided.
     const marker = start();
     const later = guardOf('second', 2);

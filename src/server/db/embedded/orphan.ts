@@ -29,8 +29,11 @@ export async function stopOrphan(clusterDir: string, signal?: AbortSignal): Prom
     return null;
   }
   if (await isPostmasterOf(file.pid, clusterDir)) {
-    await stopPostmaster(file.pid, clusterDir, { signal });
-    return file.pid;
+    if (await stopPostmaster(file.pid, clusterDir, { signal })) return file.pid;
+    throw new EmbeddedPostgresError(
+      'start_failed',
+      `A Postgres of an earlier start (pid ${file.pid}) still runs on ${clusterDir} and cannot be ended. End it, then start again.`,
+    );
   }
   if ((await identifyProcess(file.pid)) !== null) {
     // The pid belongs to somebody else now, or to a zombie. Postgres only asks whether the pid exists, and would refuse
@@ -40,15 +43,15 @@ export async function stopOrphan(clusterDir: string, signal?: AbortSignal): Prom
   return null;
 }
 
-/** Ends a Postgres that is known to be on this cluster, whatever state it is in. Urgent is: with the kill at once. */
+/** Ends a Postgres that is known to be on this cluster, whatever state it is in, and says whether it is gone. Urgent is: with the kill at once. */
 export async function stopPostmaster(
   pid: number,
   clusterDir: string,
   options: { readonly signal?: AbortSignal | undefined; readonly isUrgent?: boolean } = {},
-): Promise<void> {
+): Promise<boolean> {
   const identity = await identifyProcess(pid);
   if (identity === null || !(await isPostmasterOf(pid, clusterDir))) {
-    return;
+    return true;
   }
   const steps = options.isUrgent === true ? STEPS.slice(-1) : STEPS;
   for (const step of steps) {
@@ -58,13 +61,10 @@ export async function stopPostmaster(
     }
     sendSignal(pid, step.signal);
     if (await waitForEnd(pid, identity.startedAt, step.waitMillis)) {
-      return;
+      return true;
     }
   }
-  throw new EmbeddedPostgresError(
-    'start_failed',
-    `A Postgres of an earlier start (pid ${pid}) still runs on ${clusterDir} and cannot be ended. End it, then start again.`,
-  );
+  return false;
 }
 
 /**

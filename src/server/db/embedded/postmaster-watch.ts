@@ -32,7 +32,7 @@ export function watchPostmaster(
   const ended = supervised.exited.then(async (exit) => {
     supervised.stop();
     // The supervisor may have been killed instead of Postgres, which then still runs, with nobody to guard it.
-    await stopPostmaster(pid, clusterDir);
+    if (!(await stopPostmaster(pid, clusterDir))) throw stillRunning(pid, clusterDir);
     await release();
     return exit;
   });
@@ -69,9 +69,10 @@ async function stopWatched(
   if (await isOverWithin(SUPERVISOR_GRACE_MILLIS, ended)) {
     return;
   }
-  await stopPostmaster(pid, clusterDir, { isUrgent: true });
+  const isGone = await stopPostmaster(pid, clusterDir, { isUrgent: true });
   // The supervisor may be the one that is stopped: it then does not see that Postgres is gone.
   supervised.kill();
+  if (!isGone) throw stillRunning(pid, clusterDir);
   if (!(await isOverWithin(KILLED_MILLIS, ended))) {
     throw new EmbeddedPostgresError(
       'stop_failed',
@@ -79,6 +80,14 @@ async function stopWatched(
         `${KILLED_MILLIS / 1_000} s. Look whether the disk answers.`,
     );
   }
+}
+
+/** Not even after a kill: the kernel holds on to it. What was held for it is kept, so that nobody starts another one beside it. */
+function stillRunning(pid: number, clusterDir: string): EmbeddedPostgresError {
+  return new EmbeddedPostgresError(
+    'stop_failed',
+    `The embedded Postgres on ${clusterDir} (pid ${pid}) was killed and still runs. Look whether the disk answers.`,
+  );
 }
 
 /** Rejects when it ends with an error in that time. */

@@ -5,7 +5,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { ProblemCode } from '../../../contract/problems.ts';
-import type { Sql, Tx } from '../../db/client.ts';
+import { pinPlans, type Sql, type Tx } from '../../db/client.ts';
 import { BoardGoneError, isConflict, isDatabaseAway, isStaleDecision, isTooSlow } from '../../db/failures.ts';
 import { impatientTransaction, transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
@@ -14,7 +14,15 @@ import { Turns } from '../../kernel/turns.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
 import type { Erasure } from '../tasks/service.ts';
 import { mayGoOn } from './permission.ts';
-import { findOperation, forgetOldOperations, listRunning, placeOf, readItems } from './store.ts';
+import {
+  findOperation,
+  forgetOldOperations,
+  listRunning,
+  type OperationRow,
+  placeOf,
+  readItems,
+  shareRunning,
+} from './store.ts';
 import { ITEMS_MAX, type Portion, type TurnParts, takeTurn } from './turn.ts';
 
 interface BulkRunnerParts extends TurnParts {
@@ -53,6 +61,14 @@ interface Pace {
   readonly slowAlone: number;
 }
 
+/** Unwanted: nothing is to be done to it now. */
+interface Clearing {
+  readonly progress: Awaited<ReturnType<Erasure['prepare']>>;
+  /** Of the next items those before this one are ready; null: all of them. */
+  readonly beforeId: Uuid | null;
+}
+
+const CLEAR: Clearing = { progress: 'ready', beforeId: null };
 const FULL_PACE: Pace = { itemsMax: ITEMS_MAX, slowAlone: 0 };
 
 export class BulkRunner {
@@ -81,22 +97,33 @@ export class BulkRunner {
   async forgetOld(signal: AbortSignal): Promise<void> {
     const { sql } = this.#parts;
     const deadline = performance.now() + FORGETTING_MS_MAX;
+    const forgetSome = async (tx: Tx): Promise<number> => {
+      await pinPlans(tx);
+      return forgetOldOperations(tx, KEPT_DAYS, FORGOTTEN_AT_ONCE);
+    };
     while (!signal.aborted && performance.now() < deadline)
-      if ((await withinDeadline(forgetOldOperations(sql, KEPT_DAYS, FORGOTTEN_AT_ONCE))) === 0) return;
+      if ((await transaction(sql, forgetSome)) === 0) return;
   }
 
   /** True: there is more of it to do, and it is ours. @param patienceMs For each lock; null: what any request has. */
   async #turn(id: Uuid, patienceMs: number | null): Promise<boolean> {
     const board = await this.#parts.boards.resolveId(boardIdOf(id));
     if (board === null) return false;
-    if (!(await this.#shortenHistories(board, id, patienceMs))) return true;
+    const clearing = await this.#clear(board, id, patienceMs);
+    if (clearing.progress !== 'ready') return clearing.progress === 'unfinished';
     const { itemsMax } = this.#paceOf(id);
-    const one = { itemsMax: 1, skippedAs: null };
-    let failure = await this.#try(board, id, patienceMs, { itemsMax, skippedAs: null });
+    const all: Portion = { itemsMax, beforeId: clearing.beforeId, skipped: null };
+    const one: Portion = { ...all, itemsMax: 1 };
+    // One that is tried alone is known by its place: nobody else's item is passed over for it.
+    let place = itemsMax === 1 ? await this.#findPlace(board, id) : null;
+    let failure = await this.#try(board, id, patienceMs, all);
     // Whatever a verb did not foresee, a bug or a task that no verb can cope with: which of them is it?
-    if (typeof failure === 'string' && itemsMax > 1) failure = await this.#try(board, id, patienceMs, one);
-    if (typeof failure === 'string')
-      failure = await this.#try(board, id, patienceMs, { ...one, skippedAs: failure });
+    if (typeof failure === 'string' && place === null) {
+      place = await this.#findPlace(board, id);
+      failure = await this.#try(board, id, patienceMs, one);
+    }
+    if (typeof failure === 'string' && place !== null)
+      failure = await this.#try(board, id, patienceMs, { ...one, skipped: { place, code: failure } });
     return failure === true;
   }
 
@@ -112,35 +139,61 @@ export class BulkRunner {
     try {
       const take = (tx: Tx) => takeTurn(this.#parts, tx, board, id, { portion, isPatient });
       const end = await (isPatient ? transaction(sql, take) : impatientTransaction(sql, patienceMs, take));
-      this.#quicken(id, portion);
+      // Somebody has it, maybe a turn of our own that we have given up: that says nothing of how fast this one would have been.
       if (end === null) return false;
+      this.#quicken(id, portion);
       if (end.isHolderAddressed) wake.nudge(board.id);
       wake.ring(board.id);
       return !end.isEnded;
     } catch (error) {
       // Deleted meanwhile, and its tasks with it.
       if (error instanceof BoardGoneError) return false;
-      if (isTooSlow(error) && portion.skippedAs === null && this.#slowDown(id, portion))
+      if (isTooSlow(error) && portion.skipped === null && this.#slowDown(id, portion))
         return 'database_unavailable';
       if (isConflict(error) || isStaleDecision(error) || isDatabaseAway(error)) throw error;
-      if (portion.skippedAs !== null) throw error;
+      if (portion.skipped !== null) throw error;
       this.#parts.onError(error);
       return 'internal';
     }
   }
 
-  /** What is to be deleted and has been through too much for one transaction. False: it takes more turns. */
-  async #shortenHistories(board: BoardRef, id: Uuid, patienceMs: number | null): Promise<boolean> {
+  /**
+   * What is to be deleted next may have been through too much for one transaction: it is erased in portions before its turn, and only then.
+   * Those before another such task are deleted first, so of all that are not deleted when the operation is stopped one has lost something.
+   */
+  async #clear(board: BoardRef, id: Uuid, patienceMs: number | null): Promise<Clearing> {
     const { sql, keys, erasure } = this.#parts;
     const operation = await withinDeadline(findOperation(sql, board.id, id));
-    if (operation?.status !== 'running' || operation.action !== 'delete' || operation.is_dry_run) return true;
+    if (operation?.status !== 'running' || operation.action !== 'delete' || operation.is_dry_run)
+      return CLEAR;
     // Then the turn ends it.
-    if (!(await withinDeadline(mayGoOn(sql, keys, board, operation)))) return true;
+    if (!(await withinDeadline(mayGoOn(sql, keys, board, operation)))) return CLEAR;
     const { itemsMax } = this.#paceOf(id);
     const ids = await withinDeadline(readItems(sql, board.id, id, placeOf(operation), itemsMax));
-    const actor = { type: operation.actor_type, id: operation.actor_id };
-    const deadlineMs = performance.now() + ERASURE_MS_MAX;
-    return erasure.prepare({ board, actor, patienceMs, deadlineMs }, ids);
+    const long = await erasure.listLong(board, ids);
+    const [first, ...others] = ids;
+    const beforeId = others.find((other) => long.has(other)) ?? null;
+    if (first === undefined || !long.has(first)) return { progress: 'ready', beforeId };
+    const errand = {
+      board,
+      actor: { type: operation.actor_type, id: operation.actor_id },
+      patienceMs,
+      deadlineMs: performance.now() + ERASURE_MS_MAX,
+      isWanted: (tx: Tx) => this.#isWanted(tx, board, operation),
+    };
+    return { progress: await erasure.prepare(errand, first), beforeId };
+  }
+
+  /** Nobody stops it until the transaction ends. */
+  async #isWanted(tx: Tx, board: BoardRef, operation: OperationRow): Promise<boolean> {
+    if (!(await shareRunning(tx, board.id, operation.id))) return false;
+    return mayGoOn(tx, this.#parts.keys, board, operation);
+  }
+
+  /** Of the item that is tried next. */
+  async #findPlace(board: BoardRef, id: Uuid): Promise<number> {
+    const operation = await withinDeadline(findOperation(this.#parts.sql, board.id, id));
+    return operation === null ? 0 : placeOf(operation);
   }
 
   #paceOf(id: Uuid): Pace {

@@ -92,6 +92,14 @@ export async function lockRunning(
   return row ?? null;
 }
 
+/** False: it has ended, or another server has it. Who holds this may write what belongs to it, and it is not stopped meanwhile. */
+export async function shareRunning(tx: Tx, boardId: number, id: Uuid): Promise<boolean> {
+  const rows = await tx`
+    /* bulk.share */
+    SELECT FROM operations WHERE board_id = ${boardId} AND id = ${id} AND status = 'running' FOR SHARE SKIP LOCKED`;
+  return rows.length > 0;
+}
+
 export async function listRunning(sql: Sql, exceptIds: readonly Uuid[], rowsMax: number): Promise<Uuid[]> {
   const rows = await sql<{ id: Uuid }[]>`
     /* bulk.list_running */
@@ -173,14 +181,14 @@ export async function listFailures(
 
 /**
  * Some operations that ended long ago, the oldest first, with their items: at most so many operations, and of more than so many tasks one alone.
- * Resolves to how many.
+ * Resolves to how many. With pinned plans: by statistics that are missing or old, all items of all operations may be read for it.
  */
 export async function forgetOldOperations(
-  sql: Sql,
+  tx: Tx,
   keptDays: number,
   bounds: { readonly operationsMax: number; readonly itemsMax: number },
 ): Promise<number> {
-  const { count } = await sql`
+  const { count } = await tx`
     /* bulk.forget */
     WITH old AS MATERIALIZED (
       SELECT board_id, id, total, finished_at FROM operations
@@ -194,8 +202,8 @@ export async function forgetOldOperations(
       ) AS numbered WHERE items <= ${bounds.itemsMax} OR number = 1
     ),
     items AS (
-      DELETE FROM operation_items i USING due WHERE i.board_id = due.board_id AND i.operation_id = due.id
+      DELETE FROM operation_items i USING due WHERE i.board_id = ANY (ARRAY[due.board_id]) AND i.operation_id = due.id
     )
-    DELETE FROM operations o USING due WHERE o.board_id = due.board_id AND o.id = due.id`;
+    DELETE FROM operations o USING due WHERE o.board_id = ANY (ARRAY[due.board_id]) AND o.id = due.id`;
   return count;
 }

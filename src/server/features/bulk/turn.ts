@@ -28,6 +28,8 @@ import { BULK_VERBS, type BulkVerb, markReviewer } from './verbs.ts';
 
 /** Of one transaction: some 10 ms of locks on tasks that claims skip meanwhile; the counter row is held only at the end. */
 export const ITEMS_MAX = 50;
+/** Half of what the caller waits for the whole of it: what he has given up holds no locks for long. */
+const STATEMENT_MS_MAX = 4000;
 /** That wait for the tasks of one turn, and are locked as well; a task that alone has more is done by itself. */
 const CHILDREN_MAX = 2000;
 
@@ -40,8 +42,10 @@ export interface TurnParts {
 /** What a turn takes on. */
 export interface Portion {
   readonly itemsMax: number;
-  /** Not null: nothing is tried, they fail as this. */
-  readonly skippedAs: ProblemCode | null;
+  /** Where it ends before that: with this one it is not begun yet. */
+  readonly beforeId: Uuid | null;
+  /** Not null: nothing is tried. The item at this place fails as this, unless another server has come further meanwhile. */
+  readonly skipped: { readonly place: number; readonly code: ProblemCode } | null;
 }
 
 export interface TurnEnd {
@@ -63,6 +67,7 @@ export async function takeTurn(
   { portion, isPatient }: { readonly portion: Portion; readonly isPatient: boolean },
 ): Promise<TurnEnd | null> {
   await pinPlans(tx);
+  await tx`/* bulk.statement_timeout */ SELECT set_config('statement_timeout', ${`${STATEMENT_MS_MAX}ms`}, true)`;
   const operation = await lockRunning(tx, board.id, id, isPatient);
   if (operation === null) return null;
   if (!(await mayGoOn(tx, parts.keys, board, operation))) {
@@ -72,22 +77,31 @@ export async function takeTurn(
   const verb = BULK_VERBS[operation.action];
   const place = placeOf(operation);
   const rowsMax = verb.isAlone ? 1 : portion.itemsMax;
-  const listed = await readItems(tx, board.id, id, place, rowsMax);
-  if (portion.skippedAs !== null) {
-    const { skippedAs } = portion;
+  const listed = upTo(portion.beforeId, await readItems(tx, board.id, id, place, rowsMax));
+  // Another server has come as far meanwhile.
+  if (listed.length === 0) return null;
+  if (portion.skipped !== null) {
+    const { code } = portion.skipped;
+    if (portion.skipped.place !== place) return null;
     return record(
       tx,
       board,
       operation,
-      listed.map(() => ({ code: skippedAs, isHolderAddressed: false })),
+      listed.map(() => ({ code, isHolderAddressed: false })),
     );
   }
   const children = verb.isFamilyVerb ? await countChildren(tx, board.id, listed) : new Map<Uuid, number>();
   const taskIds = cut(listed, children);
+  const parentIds = taskIds.filter((taskId) => children.has(taskId));
   const mark = await markReviewer(tx, board.id, operation, taskIds);
-  const known = verb.isAlone ? null : await lockAll(tx, board.id, taskIds, [...children.keys()]);
+  const known = verb.isAlone ? null : await lockAll(tx, board.id, taskIds, parentIds);
   const items = new TurnItems({ parts, tx, board, operation, mark, verb }, known);
   return items.take(taskIds);
+}
+
+function upTo(beforeId: Uuid | null, ids: readonly Uuid[]): readonly Uuid[] {
+  const end = beforeId === null ? -1 : ids.indexOf(beforeId);
+  return end < 0 ? ids : ids.slice(0, end);
 }
 
 /** Those whose children are few enough to be locked with them; the first in any case. */

@@ -39,7 +39,7 @@ export async function markReviewer(
 export interface BulkVerb {
   /** It may move those that wait for the task: they are locked together with it. */
   readonly isFamilyVerb: boolean;
-  /** It locks the task by itself, and writes what becomes of it at once, to the log as well. */
+  /** It locks the task by itself, and writes what becomes of it at once, but for the log. */
   readonly isAlone: boolean;
   /** Resolves to whether the task's holder is to be told something. */
   readonly run: (step: Step) => Promise<boolean>;
@@ -70,8 +70,8 @@ export const BULK_VERBS: Readonly<Record<BulkAction, BulkVerb>> = {
   reclaim: {
     isFamilyVerb: false,
     isAlone: true,
-    run: async ({ parts: { tx, board, actor }, id, parameters: { reason } }) => {
-      await reclaimWithin(tx, board, { id, reference: formatId('task', id), reason, actor });
+    run: async ({ parts: { tx, board, actor, append }, id, parameters: { reason } }) => {
+      await reclaimWithin(tx, board, { id, reference: formatId('task', id), reason, actor, append });
       return false;
     },
   },

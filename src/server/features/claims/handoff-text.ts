@@ -19,13 +19,13 @@ type Attempt = Handoff['attempts'][number];
 const CUT_TEXT = `longer than ${HANDOFF_TEXT_CHARACTERS_MAX} characters, cut there`;
 const CUT_DOCUMENT = `larger than ${HANDOFF_JSON_CHARACTERS_MAX} characters as JSON, left out`;
 
-const OR_LONG = ', or too long together';
+const OR_MUCH = ', or too much together';
 
 /** What `truncated` names, for readers. A name that is not here speaks for itself. */
 const LEFT_OUT: Readonly<Record<string, string>> = {
-  parents: `more than ${HANDOFF_PARENTS_MAX} tasks${OR_LONG}, the first are shown`,
-  comments: `more than ${HANDOFF_COMMENTS_MAX}${OR_LONG}, the newest are shown`,
-  attempts: `more than ${HANDOFF_ATTEMPTS_MAX}${OR_LONG}, the newest are shown`,
+  parents: `more than ${HANDOFF_PARENTS_MAX} tasks${OR_MUCH}, the first are shown`,
+  comments: `more than ${HANDOFF_COMMENTS_MAX}${OR_MUCH}, the newest are shown`,
+  attempts: `more than ${HANDOFF_ATTEMPTS_MAX}${OR_MUCH}, the newest are shown`,
   messages: 'too many for one answer, the oldest are shown; heartbeats tell the others',
   review: CUT_TEXT,
   'delegation.delegation_goal': CUT_TEXT,

@@ -22,6 +22,7 @@ import {
   promoteChildren,
   reviewOf,
   type TaskAfter,
+  type TaskChange,
   type Verdict,
 } from '../tasks/service.ts';
 import { closeRuns, deleteClaims, type HeldRow } from './store/end.ts';
@@ -57,6 +58,8 @@ interface Beside {
   readonly family?: Family;
   /** Claims are to be decided anew. */
   readonly isConfigChange?: boolean;
+  /** Where the log is written later by the caller. */
+  readonly append?: (change: TaskChange) => Promise<unknown>;
 }
 
 /**
@@ -67,7 +70,7 @@ export async function settleEndings(
   tx: Tx,
   boardId: number,
   endings: readonly Ending[],
-  { family = NO_FAMILY, isConfigChange = false }: Beside = {},
+  { family = NO_FAMILY, isConfigChange = false, append }: Beside = {},
 ): Promise<void> {
   if (endings.length === 0) return;
   const settled = endings.map((ending) => {
@@ -103,12 +106,13 @@ export async function settleEndings(
   const counts: StatusCounts = {};
   for (const { held, verdict } of settled) countMove(counts, held.status, verdict.status);
   const promoted = await promoteWaiting(tx, boardId, settled, family);
-  await appendChange(tx, boardId, {
+  const change: TaskChange = {
     isConfigChange,
     events: [...settled.flatMap(eventsOf), ...promoted.events],
     counts: addCounts(counts, promoted.counts),
     departures: settled.map(({ held, after }) => ({ before: held, after })),
-  });
+  };
+  await (append === undefined ? appendChange(tx, boardId, change) : append(change));
 }
 
 async function promoteWaiting(

@@ -45,6 +45,10 @@ export const HANDOFF_JSON_CHARACTERS_MAX = 8192;
 const HANDOFF_BYTES_MAX = 512 * 1024;
 /** Of all handoffs of one answer: as much as a server takes in one. From seventeen tasks with a past on each has its share. */
 const HANDOFFS_BYTES_MAX = LIMITS.batchBodyBytesMax;
+/** So many tasks have all their handoff may hold. */
+const HANDOFFS_WHOLE_MAX = HANDOFFS_BYTES_MAX / HANDOFF_BYTES_MAX;
+/** Of parents and of attempts, however many tasks come with them: enough to see how it went. */
+const HANDOFF_ROWS_MIN = 3;
 /** Of all handoffs of one answer: as many as make up the same. From twenty-one tasks on each has its share; heartbeats tell the rest. */
 const HANDOFFS_MESSAGES_MAX = 2000;
 
@@ -58,6 +62,9 @@ export interface HandoffCaps {
 /** @param tasks How many tasks with a past are handed over in one answer. */
 export function handoffCapsOf(tasks: number): HandoffCaps {
   const bytes = Math.min(HANDOFF_BYTES_MAX, Math.floor(HANDOFFS_BYTES_MAX / tasks));
+  // A document may have to be unpacked to be found too long, so it is not enough that what is shown shrinks.
+  const rowsOf = (most: number): number =>
+    Math.max(HANDOFF_ROWS_MIN, Math.min(most, Math.floor((most * HANDOFFS_WHOLE_MAX) / tasks)));
   const of = (rows: number, share: number): ExcerptCaps => ({
     rows,
     textCharacters: HANDOFF_TEXT_CHARACTERS_MAX,
@@ -65,8 +72,8 @@ export function handoffCapsOf(tasks: number): HandoffCaps {
     bytes: Math.floor(bytes * share),
   });
   return {
-    parents: of(HANDOFF_PARENTS_MAX, 0.5),
-    attempts: of(HANDOFF_ATTEMPTS_MAX, 0.25),
+    parents: of(rowsOf(HANDOFF_PARENTS_MAX), 0.5),
+    attempts: of(rowsOf(HANDOFF_ATTEMPTS_MAX), 0.25),
     comments: of(HANDOFF_COMMENTS_MAX, 0.25),
     messages: Math.min(LIMITS.messagesMax, Math.floor(HANDOFFS_MESSAGES_MAX / tasks)),
   };

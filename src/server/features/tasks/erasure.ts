@@ -29,12 +29,19 @@ interface Errand {
   readonly patienceMs: number | null;
   /** No portion is begun after this, on the clock of performance.now(). */
   readonly deadlineMs: number;
+  /** Asked in each portion before anything is locked; what it locks, stays so until the portion is written. */
+  readonly isWanted?: (tx: Tx) => Promise<boolean>;
 }
+
+/** ready: what is left is little enough for one transaction. unfinished: time was up, ask again. unwanted: the errand is over. */
+type Progress = 'ready' | 'unfinished' | 'unwanted';
 
 /** Of each kind, in one transaction: some 20 ms. What has no more of any kind is deleted at once. */
 const ROWS_MAX = 500;
 /** After a portion that took too long: rows of a megabyte each, or a database that has other things to do. */
 const SHRINK_FACTOR = 4;
+/** After each that did not. */
+const GROWTH_FACTOR = 2;
 /** Where the erasing of a task has come to; forgotten, it is gone over again, which finds nothing to write. */
 const PLACES_MAX = 10_000;
 /** Nobody deletes one task for longer; a place must not outlive a database that was restored under the server. */
@@ -60,49 +67,46 @@ export class Erasure {
     return this.#placeOf(id).afterSeq;
   }
 
-  /** True: what is left of these is little enough for one transaction. False: time was up, ask again. */
-  async prepare(errand: Errand, ids: readonly Uuid[]): Promise<boolean> {
-    const { sql } = this.#parts;
+  /** Those of these that are to be prepared before they are deleted. */
+  async listLong({ id: boardId }: BoardRef, ids: readonly Uuid[]): Promise<ReadonlySet<Uuid>> {
     const scrubs = ids.map((id) => this.#scrubOf(id));
-    const long = await withinDeadline(listLong(sql, errand.board.id, scrubs, ROWS_MAX));
-    for (const id of long) if (!(await this.#shorten(errand, id))) return false;
-    return true;
+    return new Set(await withinDeadline(listLong(this.#parts.sql, boardId, scrubs, ROWS_MAX)));
   }
 
-  async #shorten(errand: Errand, id: Uuid): Promise<boolean> {
+  async prepare(errand: Errand, id: Uuid): Promise<Progress> {
     const { sql, wake } = this.#parts;
     const { board, patienceMs, deadlineMs } = errand;
     for (let portions = 0; performance.now() < deadlineMs; portions += 1) {
-      const long = portions === 0 || (await this.#isLong(board, id));
-      if (!long) return true;
+      if (!(await this.listLong(board, [id])).has(id)) return 'ready';
       const portion = (tx: Tx) => this.#portion(tx, errand, id);
+      const { rowsMax } = this.#placeOf(id);
       try {
-        const seq = await (patienceMs === null
+        const end = await (patienceMs === null
           ? transaction(sql, portion)
           : impatientTransaction(sql, patienceMs, portion));
-        if (seq === null) return true;
-        this.#places.set(id, { ...this.#placeOf(id), afterSeq: seq });
+        if (typeof end === 'string') return end;
+        this.#places.set(id, { afterSeq: end, rowsMax: Math.min(ROWS_MAX, rowsMax * GROWTH_FACTOR) });
         // The first of them has archived it.
         if (portions === 0) wake.ring(board.id);
       } catch (error) {
-        const { afterSeq, rowsMax } = this.#placeOf(id);
+        const { afterSeq } = this.#placeOf(id);
         if (!isTooSlow(error) || rowsMax === 1) throw error;
         this.#places.set(id, { afterSeq, rowsMax: Math.max(1, Math.floor(rowsMax / SHRINK_FACTOR)) });
       }
     }
-    return false;
+    return 'unfinished';
   }
 
-  async #isLong({ id: boardId }: BoardRef, id: Uuid): Promise<boolean> {
-    const found = listLong(this.#parts.sql, boardId, [this.#scrubOf(id)], ROWS_MAX);
-    return (await withinDeadline(found)).length > 0;
-  }
-
-  /** Where it has come to; null: the task is gone, or somebody holds it. */
-  async #portion(tx: Tx, { board, actor }: Errand, id: Uuid): Promise<number | null> {
+  /** Where it has come to. ready: the task is gone, or somebody holds it. */
+  async #portion(
+    tx: Tx,
+    { board, actor, isWanted }: Errand,
+    id: Uuid,
+  ): Promise<number | 'ready' | 'unwanted'> {
     await pinPlans(tx);
+    if (isWanted !== undefined && !(await isWanted(tx))) return 'unwanted';
     const [task] = await lockTasks(tx, board.id, [id]);
-    if (task === undefined || task.status === 'running') return null;
+    if (task === undefined || task.status === 'running') return 'ready';
     const seq = await erasePortion(tx, board.id, this.#scrubOf(id), this.#placeOf(id).rowsMax);
     if (task.status !== 'archived') {
       const known = new Map([[id, task]]);

@@ -42,6 +42,9 @@ interface LinkingParts {
 const GRAPH_MOST = { tasks: LIMITS.graphTasksMax, links: LIMITS.graphLinksMax };
 /** 8 µs each where they are linked in chains: a sixth of a second, in which nobody else links tasks of the board. */
 const SEARCHED_TASKS_MAX = 20_000;
+/** Six times as long as those take; tasks that wait for a hundred others each would take as much as ten seconds. */
+const SEARCH_SECONDS_MAX = 1;
+const SEARCHED_MOST = { tasks: SEARCHED_TASKS_MAX, seconds: SEARCH_SECONDS_MAX };
 /** Of a way that is refused: more than a person reads, in a tenth of a second. */
 const TOLD_MOST = { levels: 100, links: 10_000 };
 
@@ -151,8 +154,8 @@ async function assertNoCircle(
   parentId: Uuid,
 ): Promise<void> {
   const back = { childId: parentId, parentId: childId };
-  let finding = await findUp(tx, board.id, back, SEARCHED_TASKS_MAX);
-  if (finding === 'unknown') finding = await findDown(tx, board.id, back, SEARCHED_TASKS_MAX);
+  let finding = await findUp(tx, board.id, back, SEARCHED_MOST);
+  if (finding === 'unknown') finding = await findDown(tx, board.id, back, SEARCHED_MOST);
   if (finding === 'apart') return;
   if (finding === 'unknown') throw tooManyToSearch();
   const way = await findWayUp(tx, board.id, back, TOLD_MOST);
@@ -264,12 +267,8 @@ function dependencyCycle(circle: readonly (Uuid | null)[]): ProblemError {
 function tooManyToSearch(): ProblemError {
   return new ProblemError(
     'invalid_request',
-    `More than ${SEARCHED_TASKS_MAX} tasks are linked on either side: whether this one would wait for itself cannot be told.`,
-    {
-      errors: [
-        { pointer: '/parent', detail: `more than ${SEARCHED_TASKS_MAX} tasks would be linked through it` },
-      ],
-    },
+    `On either side more than ${SEARCHED_TASKS_MAX} tasks are linked, or more links than are gone through in ${SEARCH_SECONDS_MAX} s: whether this one would wait for itself cannot be told.`,
+    { errors: [{ pointer: '/parent', detail: 'too many tasks would be linked through it' }] },
   );
 }
 

@@ -31,6 +31,8 @@ export interface Parentage {
   readonly tasks: readonly NewTask[];
   /** Of parents that are there already, those that are done. */
   readonly satisfied: ReadonlySet<Uuid>;
+  /** Entries that make nothing: what they stand for is there already, whatever has become of the parents they name. */
+  readonly repeated: ReadonlySet<Uuid>;
   /** What the entries that others name have to turn out to be, by place. */
   readonly named: ReadonlyMap<number, Uuid>;
 }
@@ -53,20 +55,29 @@ export async function withParents(
   board: BoardRef,
   batch: Batch,
 ): Promise<Parentage> {
-  const { bodies, drafts } = batch;
-  const references = new Set(bodies.flatMap((body) => body.parents ?? []));
-  const named = await entryIds(tx, board, batch, references);
+  const { bodies, drafts, makers } = batch;
+  const keys = drafts.flatMap(({ idempotency_key }) => idempotency_key ?? []);
+  const existing =
+    keys.length === 0 ? new Map<string, Uuid>() : await findIdsByIdempotencyKey(tx, board.id, keys);
+  const isRepeated = ({ idempotency_key }: NewTask, place: number): boolean =>
+    makers[place] !== place || existing.has(idempotency_key ?? '');
+  const repeated = new Set(drafts.filter(isRepeated).map(({ id }) => id));
+  assertEarlierEntries(bodies);
+  const wanted = bodies.map((body, place) =>
+    repeated.has(present(drafts[place], 'each body has a draft').id) ? [] : (body.parents ?? []),
+  );
+  const references = new Set(wanted.flat());
+  const named = entryIds(batch, existing, references);
   const known = await findNamed(
     tx,
     caller,
     board,
     [...references].filter((reference) => !ENTRY.test(reference)),
   );
-  const parents = bodies.map((body, index) => {
-    const ids = (body.parents ?? []).map((reference, place) => {
+  const parents = wanted.map((ofEntry) => {
+    const ids = ofEntry.map((reference) => {
       const entry = ENTRY.exec(reference)?.[1];
       if (entry === undefined) return present(known.get(reference), 'what is not found is refused');
-      if (Number(entry) >= index) throw notAnEarlierEntry(index, place, reference);
       return present(named.get(Number(entry)), 'an earlier entry is one of the batch');
     });
     return [...new Set(ids)];
@@ -82,20 +93,22 @@ export async function withParents(
     const waits = unmetParents > 0 && (task.status === 'ready' || task.status === 'scheduled');
     return { ...task, parents: own, unmet_parents: unmetParents, status: waits ? 'todo' : task.status };
   });
-  return { tasks, satisfied, named };
+  return { tasks, satisfied, repeated, named };
+}
+
+function assertEarlierEntries(bodies: readonly CreateTaskBody[]): void {
+  for (const [index, { parents }] of bodies.entries())
+    for (const [place, reference] of (parents ?? []).entries())
+      if (Number(ENTRY.exec(reference)?.[1] ?? -1) >= index) throw notAnEarlierEntry(index, place, reference);
 }
 
 /** Of the entries that others name: what they will have made, or the task that has their idempotency_key already. */
-async function entryIds(
-  tx: Tx,
-  board: BoardRef,
+function entryIds(
   { drafts, makers }: Batch,
+  existing: ReadonlyMap<string, Uuid>,
   references: ReadonlySet<string>,
-): Promise<Map<number, Uuid>> {
+): Map<number, Uuid> {
   const named = drafts.map((_, place) => place).filter((place) => references.has(`#${place}`));
-  const keys = named.flatMap((place) => drafts[place]?.idempotency_key ?? []);
-  const existing =
-    keys.length === 0 ? new Map<string, Uuid>() : await findIdsByIdempotencyKey(tx, board.id, keys);
   return new Map(
     named.map((place) => {
       const maker = present(drafts[makers[place] ?? place], 'a maker is one of the batch');
@@ -111,13 +124,15 @@ async function entryIds(
 export async function linkToParents(
   tx: Tx,
   board: BoardRef,
-  { satisfied, named }: Parentage,
+  { satisfied, repeated, named }: Parentage,
   made: readonly NewTask[],
   entries: readonly Uuid[],
 ): Promise<void> {
   // Its idempotency_key was taken, or came free, since it was looked up.
   for (const [place, id] of named)
     if (entries[place] !== id) throw new RaceError('an entry of the batch is another task by now');
+  // Its parents were not looked for.
+  if (made.some(({ id }) => repeated.has(id))) throw new RaceError('an idempotency_key came free');
   const links = made.flatMap((task) =>
     task.parents.map((parentId): NewLink => ({ childId: task.id, parentId, isMet: satisfied.has(parentId) })),
   );

@@ -215,7 +215,8 @@ export class TaskService {
     const actor = actorOf(caller);
     const id = await this.resolve(caller, board, reference);
     const deadlineMs = performance.now() + ERASURE_MS_MAX;
-    if (!(await erasure.prepare({ board, actor, patienceMs: null, deadlineMs }, [id]))) throw notErasedYet();
+    const progress = await erasure.prepare({ board, actor, patienceMs: null, deadlineMs }, id);
+    if (progress !== 'ready') throw notErasedYet();
     await transaction(sql, async (tx) => {
       await pinPlans(tx);
       const deletion = await Deletion.begin(tx, board.id, (one) => erasure.afterSeqOf(one));

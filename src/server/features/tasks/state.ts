@@ -272,7 +272,8 @@ function countFailure(
 
 /**
  * Pauses, or whoever fails at once would be given the task again at once: a reviewer, too. Pinned by the domain: a reviewer that crashed is
- * the exception, its review waits for the next one; so nobody fails faster than leases lapse, and the breaker counts.
+ * the exception, its review waits for the next one. Crashes come as slowly as leases lapse, or, of a worker that wants to be taken for dead
+ * when its socket closes, as fast as it connects again; either way it is only the breaker that ends them, which counts each.
  */
 function retry(held: Held, outcome: Outcome, delaySeconds: number): Verdict {
   const isBackAtOnce = held.claimedFrom === 'review' && outcome === 'crashed';

@@ -1,5 +1,5 @@
 /** However slow the database is with some tasks, an operation goes on: with fewer at a time, and past what is hopeless. */
-import { afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeAll, expect, test } from 'vitest';
 import type { Operation } from '../../../../src/contract/bulk.ts';
 import { openDatabase } from '../../../../src/server/db/client.ts';
 import { BulkRunner } from '../../../../src/server/features/bulk/service.ts';
@@ -120,7 +120,6 @@ test('operations that ended long ago are forgotten faster than they can be made,
   const database = await useTestDatabase();
   const { sql } = database;
   const client = openDatabase({ url: database.url });
-  onTestFinished(() => client.close());
   const insert = (count: number, items: number, age: string | null) => sql`
     WITH made AS (
       INSERT INTO operations (board_id, id, action, status, total, actor_type, actor_id, finished_at)
@@ -133,8 +132,22 @@ test('operations that ended long ago are forgotten faster than they can be made,
   await insert(1, 25_000, '9 days');
   await insert(3, 2, '6 days');
   await insert(1, 2, null);
+  const scans = async (): Promise<number> => {
+    const [row] =
+      await sql`SELECT pg_stat_clear_snapshot(), seq_scan::int AS scans FROM pg_stat_user_tables WHERE relname = 'operation_items'`;
+    return Number(row?.['scans']);
+  };
+  const scansBefore = await scans();
   const parts = { sql: client.cold } as ConstructorParameters<typeof BulkRunner>[0];
   await new BulkRunner(parts).forgetOld(new AbortController().signal);
+  // Sessions tell what they have read at the latest when they end.
+  await client.close();
+  await eventually('its sessions are gone', async () => {
+    const rows = await sql`
+      SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'lanekeeper'`;
+    return rows.length === 0;
+  });
+  expect(await scans(), 'items are found by their operation').toBe(scansBefore);
   const [left] = await sql`
     SELECT (SELECT count(*)::int FROM operations) AS operations, (SELECT count(*)::int FROM operation_items) AS items`;
   expect(left).toEqual({ operations: 4, items: 8 });

@@ -24,14 +24,26 @@ describe('a handoff', () => {
       expect(tasks * bytesOf(tasks)).toBeLessThanOrEqual(LIMITS.batchBodyBytesMax);
       expect(tasks * handoffCapsOf(tasks).messages).toBeLessThanOrEqual(2000);
     }
+    const rowsOf = (tasks: number): number[] => {
+      const { parents, attempts, comments } = handoffCapsOf(tasks);
+      return [parents.rows, attempts.rows, comments.rows];
+    };
+    expect([1, 16, 20, LIMITS.claimsMax].map(rowsOf)).toEqual([
+      [50, 10, 30],
+      [50, 10, 30],
+      [40, 8, 30],
+      [8, 3, 30],
+    ]);
     expect(handoffCapsOf(20).messages).toBe(LIMITS.messagesMax);
     expect(handoffCapsOf(LIMITS.claimsMax).messages).toBe(20);
   });
 
   test('says that there may be more messages where it has only its share of them', () => {
     const truncatedOf = (told: number, tasks: number): string[] =>
-      handoffOf({ parents: [], attempts: [], comments: [], messages: messages(told), briefing: null }, handoffCapsOf(tasks))
-        .truncated;
+      handoffOf(
+        { parents: [], attempts: [], comments: [], messages: messages(told), briefing: null },
+        handoffCapsOf(tasks),
+      ).truncated;
     expect(truncatedOf(LIMITS.messagesMax, 1)).toEqual([]);
     expect(truncatedOf(20, LIMITS.claimsMax)).toEqual(['messages']);
     expect(truncatedOf(19, LIMITS.claimsMax)).toEqual([]);

@@ -252,9 +252,9 @@ Task task_01, ready on lane factory.
 ## Left out here
 
 - payload: larger than 8192 characters as JSON, left out
-- parents: more than 50 tasks, or too long together, the first are shown
-- comments: more than 30, or too long together, the newest are shown
-- attempts: more than 10, or too long together, the newest are shown
+- parents: more than 50 tasks, or too much together, the first are shown
+- comments: more than 30, or too much together, the newest are shown
+- attempts: more than 10, or too much together, the newest are shown
 - attempts.summary: longer than 4096 characters, cut there
 - attempts.checkpoint: larger than 8192 characters as JSON, left out; the latest is whole
 - x: cut

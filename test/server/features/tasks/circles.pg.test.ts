@@ -26,6 +26,8 @@ describe('a search', () => {
 
   const idOf = (n: number) => `01900000-0000-7000-8000-${n.toString(16).padStart(12, '0')}` as Uuid;
 
+  const ample = { tasks: 10_000, seconds: 60 };
+
   /** Each task of a layer waits for every task of the layer before it. */
   const insertLayers = (layers: number, width: number) => site.sql`
     INSERT INTO links (board_id, child_id, parent_id, is_met)
@@ -44,12 +46,12 @@ describe('a search', () => {
       const reads = await countReads(site, cold, async () => {
         const apart = { childId: idOf(last), parentId: idOf(last + 1) };
         const turned = { childId: idOf(last + 1), parentId: idOf(0) };
-        expect(await find(cold, BOARD_ID, find === findUp ? apart : turned, 10_000)).toBe('apart');
+        expect(await find(cold, BOARD_ID, find === findUp ? apart : turned, ample)).toBe('apart');
       });
       expect(reads.get('links')?.entries).toBeGreaterThan(links / 2);
       expect(reads.get('links')?.entries).toBeLessThan(1.1 * links);
       const ends = { childId: idOf(last), parentId: idOf(0) };
-      expect(await find(cold, BOARD_ID, ends, 10_000)).toBe('linked');
+      expect(await find(cold, BOARD_ID, ends, ample)).toBe('linked');
     }
     const reads = await countReads(site, cold, async () => {
       const most = { levels: layers, links: 10_000 };
@@ -65,20 +67,38 @@ describe('a search', () => {
     const [first, middle, last] = [idOf(0), idOf(tasks / 2), idOf(tasks - 1)];
     const { cold } = database;
     const most = 5_000;
+    const bounds = { tasks: most, seconds: 60 };
     const reads = await countReads(site, cold, async () => {
       for (const find of [findUp, findDown])
-        expect(await find(cold, BOARD_ID, { childId: last, parentId: first }, most)).toBe('unknown');
+        expect(await find(cold, BOARD_ID, { childId: last, parentId: first }, bounds)).toBe('unknown');
     });
     expect(reads.get('links')?.entries).toBeLessThan(2.1 * most);
     // Over one end it is known all the same, if that has fewer.
-    expect(await findUp(cold, BOARD_ID, { childId: idOf(most - 1), parentId: middle }, most)).toBe('apart');
-    expect(await findDown(cold, BOARD_ID, { childId: first, parentId: idOf(tasks - most) }, most)).toBe(
+    expect(await findUp(cold, BOARD_ID, { childId: idOf(most - 1), parentId: middle }, bounds)).toBe('apart');
+    expect(await findDown(cold, BOARD_ID, { childId: first, parentId: idOf(tasks - most) }, bounds)).toBe(
       'apart',
     );
     const way = { childId: idOf(200), parentId: first };
     expect(await findWayUp(cold, BOARD_ID, way, { levels: 100, links: 10_000 })).toBe(null);
     expect(await findWayUp(cold, BOARD_ID, way, { levels: 200, links: 100 })).toBe(null);
     expect(await findWayUp(cold, BOARD_ID, way, { levels: 200, links: 200 })).toHaveLength(201);
+  });
+
+  test('ends when its time is over, however few tasks there are, and leaves its transaction as it was', async () => {
+    const [layers, width] = [20, 60];
+    await insertLayers(layers, width);
+    const links = (layers - 1) * width * width;
+    const ends = { childId: idOf(layers * width - 1), parentId: idOf(0) };
+    const reads = await countReads(site, database.cold, () =>
+      database.cold.begin(async (tx) => {
+        for (const find of [findUp, findDown]) {
+          expect(await find(tx, BOARD_ID, ends, { ...ample, seconds: 0 })).toBe('unknown');
+          expect(await find(tx, BOARD_ID, ends, { ...ample, seconds: 0.005 })).toBe('unknown');
+        }
+      }),
+    );
+    expect(reads.get('links')?.entries).toBeLessThan(links);
+    expect(await findUp(database.cold, BOARD_ID, ends, ample)).toBe('linked');
   });
 
   test('is not made where nothing waits for the task, nor for a link that is there', async () => {

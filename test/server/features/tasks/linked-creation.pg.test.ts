@@ -100,6 +100,22 @@ describe('an entry of a batch', () => {
     expect((await board.call('GET', '/tasks')).body.tasks).toHaveLength(4);
   });
 
+  test('whose task was there before asks nothing of the parents that it names', async () => {
+    const board = await newBoard();
+    const parent = await board.task(null);
+    const body = { title: 'child', idempotency_key: 'k', parents: [parent.id] };
+    const child: Task = expectStatus(await board.call('POST', '/tasks', { body }), 201).body.task;
+    expectStatus(await board.operate(parent.id, 'cancel'), 200);
+    expectStatus(await board.call('DELETE', `/tasks/${parent.id}`), 204);
+    expect(expectStatus(await board.call('POST', '/tasks', { body }), 200).body.task.id).toBe(child.id);
+    const [again, next] = (await made(board, [body, { title: 'next', parents: ['#0'] }])) as [Task, Task];
+    expect(again.id).toBe(child.id);
+    expect(await parentsOf(board, next)).toEqual([child.id]);
+    const fresh = { ...body, idempotency_key: 'new' };
+    expect((await board.call('POST', '/tasks', { body: fresh })).code).toBe('not_found');
+    expect((await send(board, [{ ...body, parents: ['#0'] }])).code).toBe('invalid_request');
+  });
+
   test('whose task was there before may be named, also when it is done', async () => {
     const board = await newBoard();
     const done = await board.task('work', { idempotency_key: 'k' });

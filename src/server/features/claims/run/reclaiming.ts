@@ -6,6 +6,7 @@
 import type { Outcome } from '../../../../contract/statuses.ts';
 import type { Task } from '../../../../contract/tasks.ts';
 import type { Sql, Tx } from '../../../db/client.ts';
+
 import { transaction } from '../../../db/tx.ts';
 import type { Wake } from '../../../db/wake.ts';
 import { present } from '../../../kernel/assert.ts';
@@ -16,6 +17,7 @@ import {
   findTasks,
   illegalTransition,
   lockTasks,
+  type TaskChange,
   type TaskService,
   taskNotFound,
   taskOf,
@@ -58,13 +60,15 @@ interface Reclaim {
   readonly reference: string;
   readonly reason: string | null;
   readonly actor: ActorRef;
+  /** Gathers what is to be written to the log, by the caller. */
+  readonly append?: ((change: TaskChange) => Promise<unknown>) | undefined;
 }
 
 /** In the caller's transaction, as the last thing that it locks. */
 export async function reclaimWithin(
   tx: Tx,
   board: BoardRef,
-  { id, reference, reason, actor }: Reclaim,
+  { id, reference, reason, actor, append }: Reclaim,
 ): Promise<void> {
   const [locked] = await lockTasks(tx, board.id, [id]);
   if (locked === undefined) throw taskNotFound(reference);
@@ -81,5 +85,5 @@ export async function reclaimWithin(
     metadata: null,
     evidence: null,
   } as const;
-  await settleEndings(tx, board.id, [ending]);
+  await settleEndings(tx, board.id, [ending], append === undefined ? {} : { append });
 }

@@ -41,8 +41,17 @@ interface ReviewFilter {
 }
 
 /**
+ * Reviews that are looked at beyond those that are wanted: some milliseconds. A lane whose only worker has handed over more than that to its
+ * own lane would else read through all of it for every claim, and the board's next claims wait meanwhile. The price: what another has done
+ * stands behind so many of its own, with no higher priority, until somebody else comes for them; named, it is found all the same.
+ */
+const PASSED_OVER_MAX = 1000;
+
+/**
  * Locks reviews of these lanes in the order in which they are claimed. A worker is one of a lane: the same name on another lane is another.
- * A named task is compared with want.status, so that its look-up cannot be planned on the index of all reviews.
+ * The head of the lane is read without locks, or a worker's own work would be hidden from the others; each task is then locked where it was
+ * found (ctid), and held against all conditions there: one that was changed in between has to meet them still.
+ * What is looked up is compared with want.status, so that it cannot be planned on the index of all reviews.
  */
 export async function lockReviews(
   tx: Tx,
@@ -55,9 +64,14 @@ export async function lockReviews(
   const columns = tx`t.id, t.unmet_parents, t.implementer_lane, t.implementer_worker`;
   const reviews =
     namedTaskId === null
-      ? tx`SELECT ${columns} FROM tasks t
-          WHERE t.board_id = ${boardId} AND t.status = 'review' AND ${isOpen} AND t.id <> ALL (${exceptIds as Uuid[]}::uuid[])
-          ORDER BY t.priority DESC, t.id LIMIT want.count FOR NO KEY UPDATE SKIP LOCKED`
+      ? tx`SELECT ${columns} FROM (
+            SELECT ctid, id, priority FROM tasks
+            WHERE board_id = ${boardId} AND status = 'review' AND reviewer = want.lane AND id <> ALL (${exceptIds as Uuid[]}::uuid[])
+            ORDER BY priority DESC, id LIMIT want.count + ${PASSED_OVER_MAX}::int
+          ) AS head
+          JOIN tasks t ON t.ctid = head.ctid
+          WHERE t.status = want.status AND ${isOpen}
+          ORDER BY head.priority DESC, head.id LIMIT want.count FOR NO KEY UPDATE OF t SKIP LOCKED`
       : tx`SELECT ${columns} FROM tasks t
           WHERE t.board_id = ${boardId} AND t.id = ${namedTaskId} AND t.status = want.status AND ${isOpen} FOR NO KEY UPDATE`;
   return tx<ReviewRow[]>`

@@ -1,6 +1,6 @@
 /** What a task waits for and what waits for it, however far: drawn, and searched for a way from one task to another. */
 import type { TaskStatus } from '../../../../contract/statuses.ts';
-import type { Runner } from '../../../db/client.ts';
+import type { PendingQuery, Runner } from '../../../db/client.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { Link, NewLink } from './link.ts';
 
@@ -127,7 +127,13 @@ async function listLinksAmong(
     ORDER BY task.place, link.parent_id LIMIT ${linksMax}`;
 }
 
-/** What is found among so many tasks; unknown: there are more. */
+/** Where a search gives up. */
+interface SearchBounds {
+  readonly tasks: number;
+  readonly seconds: number;
+}
+
+/** What is found within these bounds; unknown: there is more. */
 type Finding = 'linked' | 'apart' | 'unknown';
 
 /** Whether a task waits for another one, over any number of others. */
@@ -135,19 +141,19 @@ export async function findUp(
   sql: Runner,
   boardId: number,
   { childId, parentId }: Link,
-  tasksMax: number,
+  most: SearchBounds,
 ): Promise<Finding> {
   const [row] = await sql<FindingRow[]>`
     /* tasks.find_up */
     WITH RECURSIVE up AS (
       SELECT ${childId}::uuid AS id
       UNION
-      SELECT link.parent_id FROM up
-      CROSS JOIN LATERAL (SELECT parent_id FROM links WHERE board_id = ${boardId} AND child_id = up.id OFFSET 0) AS link
-    ),
-    seen AS MATERIALIZED (SELECT id FROM up LIMIT ${tasksMax}::int + 1)
-    SELECT EXISTS (SELECT FROM seen WHERE id = ${parentId}) AS is_linked, (SELECT count(*)::int FROM seen) AS seen`;
-  return findingOf(row, tasksMax);
+      SELECT link.parent_id FROM (SELECT id FROM up WHERE ${isInTime(sql, most)} OFFSET 0) AS near
+      CROSS JOIN LATERAL (SELECT parent_id FROM links WHERE board_id = ${boardId} AND child_id = near.id OFFSET 0) AS link
+    )
+    SELECT bool_or(id = ${parentId}) AS is_linked, count(*)::int AS seen, NOT ${isInTime(sql, most)} AS is_late
+    FROM (SELECT id FROM up LIMIT ${most.tasks}::int + 1) AS seen`;
+  return findingOf(row, most);
 }
 
 /** The same from the other end: what cannot be told from one may be told from the other. */
@@ -155,29 +161,38 @@ export async function findDown(
   sql: Runner,
   boardId: number,
   { childId, parentId }: Link,
-  tasksMax: number,
+  most: SearchBounds,
 ): Promise<Finding> {
   const [row] = await sql<FindingRow[]>`
     /* tasks.find_down */
     WITH RECURSIVE down AS (
       SELECT ${parentId}::uuid AS id
       UNION
-      SELECT link.child_id FROM down
-      CROSS JOIN LATERAL (SELECT child_id FROM links WHERE board_id = ${boardId} AND parent_id = down.id OFFSET 0) AS link
-    ),
-    seen AS MATERIALIZED (SELECT id FROM down LIMIT ${tasksMax}::int + 1)
-    SELECT EXISTS (SELECT FROM seen WHERE id = ${childId}) AS is_linked, (SELECT count(*)::int FROM seen) AS seen`;
-  return findingOf(row, tasksMax);
+      SELECT link.child_id FROM (SELECT id FROM down WHERE ${isInTime(sql, most)} OFFSET 0) AS near
+      CROSS JOIN LATERAL (SELECT child_id FROM links WHERE board_id = ${boardId} AND parent_id = near.id OFFSET 0) AS link
+    )
+    SELECT bool_or(id = ${childId}) AS is_linked, count(*)::int AS seen, NOT ${isInTime(sql, most)} AS is_late
+    FROM (SELECT id FROM down LIMIT ${most.tasks}::int + 1) AS seen`;
+  return findingOf(row, most);
+}
+
+/**
+ * Asked for every task whose links are read next. The tasks alone are no bound: each link to one that was seen before is read all the same, and
+ * so many tasks may have millions. A statement timeout would be one, but takes the whole transaction with it.
+ */
+function isInTime(sql: Runner, { seconds }: SearchBounds): PendingQuery {
+  return sql`clock_timestamp() < statement_timestamp() + make_interval(secs => ${seconds}::float8)`;
 }
 
 interface FindingRow {
   readonly is_linked: boolean;
   readonly seen: number;
+  readonly is_late: boolean;
 }
 
-function findingOf(row: FindingRow | undefined, tasksMax: number): Finding {
+function findingOf(row: FindingRow | undefined, most: SearchBounds): Finding {
   if (row?.is_linked) return 'linked';
-  return (row?.seen ?? 0) > tasksMax ? 'unknown' : 'apart';
+  return row === undefined || row.is_late || row.seen > most.tasks ? 'unknown' : 'apart';
 }
 
 /** The shortest way up from a task to one that it waits for, both included. null: it is longer than so many levels, or too wide. */

@@ -118,7 +118,7 @@ export async function missOpenMessages(tx: Tx, boardId: number, taskIds: readonl
     WITH open AS MATERIALIZED (
       SELECT task_id, id FROM messages
       WHERE board_id = ${boardId} AND task_id = ANY(${taskIds as Uuid[]}::uuid[]) AND acknowledged_at IS NULL AND missed_at IS NULL
-      ORDER BY id FOR NO KEY UPDATE
+      ORDER BY task_id, id FOR NO KEY UPDATE
     )
     UPDATE messages m SET missed_at = clock_timestamp() FROM open
     WHERE m.board_id = ANY (ARRAY[${boardId}::int]) AND m.task_id = open.task_id AND m.id = open.id`;
