@@ -20,7 +20,7 @@ export interface FaultTargets {
 const REVIVE_MS = 300;
 const SLOW_MS = [20, 250] as const;
 /** A gateway is hit while it holds something, if that is not too long in coming. */
-const HOLDING_WITHIN_MS = 3000;
+const HOLDING_WITHIN_MS = 6000;
 const LOOK_MS = 100;
 /** A process that waits this long for a processor is one of very many. */
 const STALL_MS = 700;
@@ -82,9 +82,9 @@ export class FaultRunner {
       case 'stop-worker':
         return this.#during(worker, 'stop worker', worker.process, () => stopFor(worker, durationMs));
       case 'kill-gateway':
-        return this.#whileHolding(gateway, 'kill gateway', () => killFor(gateway));
+        return this.#whileHolding(gateway, 'kill gateway', killFor);
       case 'stop-gateway':
-        return this.#whileHolding(gateway, 'stop gateway', () => stopFor(gateway, durationMs));
+        return this.#whileHolding(gateway, 'stop gateway', (held) => stopFor(held, durationMs));
       case 'kill-synthesizer':
         return this.#during(synthesizer, 'kill synthesizer', synthesizer.process, () => killFor(synthesizer));
       case 'kill-server':
@@ -122,9 +122,15 @@ export class FaultRunner {
     }
   }
 
-  async #whileHolding(gateway: Party, fault: string, act: () => Promise<void>): Promise<void> {
-    await waitUntil(() => gateway.isHolding, HOLDING_WITHIN_MS);
-    await this.#during(gateway, fault, gateway.process, act);
+  /** The one that was chosen, or whichever holds something first. */
+  async #whileHolding(chosen: Party, fault: string, act: (gateway: Party) => Promise<void>): Promise<void> {
+    let gateway = chosen;
+    await waitUntil(() => {
+      const holding = this.#targets.gateways.find((one) => one.isHolding && !this.#busy.has(one));
+      gateway = holding ?? chosen;
+      return holding !== undefined;
+    }, HOLDING_WITHIN_MS);
+    await this.#during(gateway, fault, gateway.process, () => act(gateway));
   }
 
   #disturb(

@@ -12,6 +12,9 @@ import { pause } from './pause.ts';
 
 /** Shared by all orchestrators. The first one is always busy, so that there often is no room in it. */
 const SESSIONS = { 'session-1': 7, 'session-2': 1, 'session-3': 1, 'session-4': 1 } as const;
+/** So many at once that there is no room for all of them. */
+const BURST_SHARE = 0.15;
+const BURST = 5;
 /** Replies are made one at a time of each session, and a stuck one takes 45 s. */
 const PLATFORMS = { discord: 9, cli: 4, telegram: 4, nowhere: 3 } as const;
 const CHATS_MAX = 3;
@@ -31,10 +34,11 @@ const LOOK_MS = [60, 180] as const;
 const REFUSED_MS = [150, 500] as const;
 /** What is to be made is made by then, so that a storm at the end does not keep the last ones from it. */
 const MADE_BY = 0.92;
-const SUBSCRIBE_MS = [600, 1800] as const;
+const SUBSCRIBE_MS = [300, 1100] as const;
 const STOP_MS = [7000, 15_000] as const;
 const RETRY_MS = [3000, 7000] as const;
-const REMEMBERED = 20;
+/** Few, so that most are subscribed to while there still is something to tell. */
+const REMEMBERED = 5;
 
 export class Handovers {
   readonly #config: PartyConfig;
@@ -75,19 +79,23 @@ export class Handovers {
     while (!this.#quiet.aborted && this.#made < delegations) {
       await pause(random.between(...LOOK_MS), this.#quiet);
       if (this.#made * paceMs > performance.now() - startedAt) continue;
-      this.#asked += 1;
-      const made = await this.#create(random);
-      if (made === null) await pause(random.between(...REFUSED_MS), this.#quiet);
-      if (made === null) continue;
-      this.#made += 1;
-      const followed = this.#follow(made, this.#random.of(made.id)).finally(() => underway.delete(followed));
-      underway.add(followed);
+      const isBurst = random.chance(BURST_SHARE);
+      const asked = Array.from({ length: isBurst ? BURST : 1 }, () =>
+        this.#create(random, isBurst ? 'session-1' : random.choose(SESSIONS)),
+      );
+      const made = (await Promise.all(asked)).filter((one) => one !== null);
+      if (made.length < asked.length) await pause(random.between(...REFUSED_MS), this.#quiet);
+      this.#made += made.length;
+      for (const one of made) {
+        const followed = this.#follow(one, this.#random.of(one.id)).finally(() => underway.delete(followed));
+        underway.add(followed);
+      }
     }
     await Promise.all(underway);
   }
 
-  async #create(random: Random): Promise<MadeDelegation | null> {
-    const sessionId = random.choose(SESSIONS);
+  async #create(random: Random, sessionId: string): Promise<MadeDelegation | null> {
+    this.#asked += 1;
     const platform = random.choose(PLATFORMS);
     const chat = { chat_id: `chat-${random.whole(1, CHATS_MAX)}` };
     const idempotencyKey = `${this.#config.process}-delegation-${this.#asked}`;
