@@ -141,7 +141,7 @@ CREATE INDEX "delegations_leftovers_index" ON "delegations" USING btree ("board_
 CREATE INDEX "delegations_status_index" ON "delegations" USING btree ("board_id","status","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "deliveries_event_key" ON "deliveries" USING btree ("board_id","subscription_id","seq");--> statement-breakpoint
 CREATE INDEX "deliveries_order_index" ON "deliveries" USING btree ("board_id","subscription_id","seq") WHERE status IN ('pending', 'synthesizing', 'leased');--> statement-breakpoint
-CREATE INDEX "deliveries_pending_index" ON "deliveries" USING btree ("board_id","due_at","id") WHERE status = 'pending';--> statement-breakpoint
+CREATE INDEX "deliveries_pending_index" ON "deliveries" USING btree ("board_id",(coalesce(owner, '')),"platform","due_at","id") WHERE status = 'pending' AND NOT is_webhook;--> statement-breakpoint
 CREATE INDEX "deliveries_webhook_index" ON "deliveries" USING btree ("board_id","due_at") WHERE is_webhook AND status IN ('pending', 'leased');--> statement-breakpoint
 CREATE INDEX "deliveries_leased_index" ON "deliveries" USING btree ("board_id","session_key") WHERE status = 'leased';--> statement-breakpoint
 CREATE INDEX "deliveries_synthesis_index" ON "deliveries" USING btree ("board_id","session_key","seq") WHERE status = 'synthesizing';--> statement-breakpoint

@@ -65,7 +65,7 @@ export const CreateDelegationBody = z
       'What becomes of the children that have not ended by then. Default cancel.',
     ),
     capacity_key: absent(z.string().min(1).max(LIMITS.originCharactersMax)).describe(
-      'What shares the limit of running delegations. Default: the session of the origin; under a claim token, its task. Without either there is no limit.',
+      'What shares the limit of running delegations. Default: the session of the origin, else its chat; under a claim token, its task. Without any there is no limit.',
     ),
     origin: absent(OriginBody),
     subscribe: absent(z.union([z.literal(false), SubscribeBody])),
@@ -140,6 +140,7 @@ export type Delegation = z.infer<typeof Delegation>;
 const DelegationParams = z.object({ board: BoardName, delegation: DelegationId });
 const DelegationResponse = z.object({ delegation: Delegation });
 
+/** illegal_transition: the cancel of the claim that it comes under is requested. */
 export const createDelegation = defineRoute({
   operationId: 'createDelegation',
   method: 'post',
@@ -159,6 +160,7 @@ export const createDelegation = defineRoute({
     'already_exists',
     'delegation_capacity',
     'claim_lost',
+    'illegal_transition',
     'origin_not_allowed',
     'idempotency_in_flight',
     'idempotency_mismatch',
@@ -212,7 +214,7 @@ export const steerDelegation = defineRoute({
       missed: z.int().describe('Children that had ended.'),
     }),
   },
-  problems: ['not_found', 'idempotency_in_flight', 'idempotency_mismatch'],
+  problems: ['not_found', 'claim_lost', 'idempotency_in_flight', 'idempotency_mismatch'],
 });
 
 export const cancelDelegation = defineRoute({
@@ -227,7 +229,7 @@ export const cancelDelegation = defineRoute({
   body: z.strictObject({ reason: absent(Reason) }),
   isBodyOptional: true,
   responses: { 200: DelegationResponse },
-  problems: ['not_found'],
+  problems: ['not_found', 'claim_lost'],
 });
 
 export const cancelDelegations = defineRoute({

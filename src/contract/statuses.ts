@@ -111,6 +111,44 @@ export const EVENT_KINDS = [
 export const EventKind = z.enum(EVENT_KINDS).meta({ id: 'EventKind' });
 export type EventKind = z.infer<typeof EventKind>;
 
+/**
+ * What a subscription can name. Of the rest some are no subject's, some are over before anybody can subscribe to it (created) or when nobody
+ * does any more (deleted); claims are logged in a statement that many share, which would pay for a look at the subscriptions.
+ */
+export const ToldKind = EventKind.extract([
+  'task.updated',
+  'task.assigned',
+  'task.triaged',
+  'task.todo',
+  'task.scheduled',
+  'task.ready',
+  'task.heartbeat',
+  'task.progress',
+  'task.completed',
+  'task.review_requested',
+  'task.changes_requested',
+  'task.blocked',
+  'task.unblocked',
+  'task.released',
+  'task.failed',
+  'task.crashed',
+  'task.timed_out',
+  'task.reclaimed',
+  'task.gave_up',
+  'task.cancel_requested',
+  'task.cancelled',
+  'task.reopened',
+  'task.archived',
+  'task.commented',
+  'task.linked',
+  'task.unlinked',
+  'task.steered',
+  'task.stranded',
+  'delegation.completed',
+  'delegation.cancelled',
+]).meta({ id: 'ToldKind' });
+export type ToldKind = z.infer<typeof ToldKind>;
+
 export const DELEGATION_STATUSES = ['running', 'completed', 'partial', 'failed', 'cancelled'] as const;
 export type DelegationStatus = (typeof DELEGATION_STATUSES)[number];
 

@@ -14,7 +14,7 @@ import {
 } from './identifiers.ts';
 import { Origin, OriginBody } from './origins.ts';
 import { defineRoute } from './route.ts';
-import { DELIVERY_MODES, EventKind } from './statuses.ts';
+import { DELIVERY_MODES, EventKind, ToldKind } from './statuses.ts';
 import { Actor, absent, LimitParameter, NextPageToken } from './values.ts';
 
 const Part = z.string().max(LIMITS.originCharactersMax);
@@ -74,7 +74,7 @@ export const PutSubscriptionBody = z
     thread_id: absent(Part),
     ...manner,
     webhook: absent(WebhookBody).describe('The server delivers there itself.'),
-    kinds: absent(z.array(EventKind).min(1).max(LIMITS.filterWordsMax)).describe(
+    kinds: absent(z.array(ToldKind).min(1).max(LIMITS.filterWordsMax)).describe(
       'Default: completed, review_requested, blocked, gave_up and cancelled of a task, completed of a delegation.',
     ),
     origin: absent(OriginBody),

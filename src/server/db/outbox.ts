@@ -24,6 +24,10 @@ export const OUTCOME_KINDS: readonly EventKind[] = [
 /** From the event on; pinned by the domain. */
 const SYNTHESIS_SECONDS = 45;
 
+/** Of a subscription `s`: the origin's session, or else the target itself. One at a time is given out of each. */
+export const sessionKeyOf = (sql: Runner) => sql`
+  coalesce('s' || nullif(s.origin ->> 'session_id', ''), concat_ws(E'\\x1f', 't', s.platform, s.chat_id, s.thread_id))`;
+
 /** For a WITH that has `written`: seq, kind, at, task_id and delegation_id of the events that the statement inserts. */
 export const outboxOf = (sql: Runner, boardId: number) => sql`
   outbox AS (
@@ -32,7 +36,7 @@ export const outboxOf = (sql: Runner, boardId: number) => sql`
     SELECT ${boardId}, made.id, s.id, written.seq, written.kind, written.task_id, written.delegation_id, s.mode, s.wake,
       CASE WHEN s.mode = 'silent' THEN 'acked' WHEN s.mode = 'synthesize' AND board.has_synthesizer THEN 'synthesizing' ELSE 'pending' END,
       coalesce(s.owner, board.default_owner), s.platform,
-      coalesce('s' || nullif(s.origin ->> 'session_id', ''), concat_ws(E'\\x1f', 't', s.platform, s.chat_id, s.thread_id)),
+      ${sessionKeyOf(sql)},
       nullif(s.origin ->> 'session_id', ''), s.webhook_url IS NOT NULL, written.at, s.mode = 'synthesize' AND NOT board.has_synthesizer,
       CASE WHEN s.mode = 'synthesize' AND board.has_synthesizer THEN written.at + make_interval(secs => ${SYNTHESIS_SECONDS}) END,
       written.at, CASE WHEN s.mode = 'silent' THEN written.at END

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { HEADERS } from '../../contract/constants.ts';
+import type { OriginBody } from '../../contract/origins.ts';
 import type { Sql, Tx } from '../db/client.ts';
 import { type AnswerSlot, findRemembered, remember, tryLockSlot } from '../db/remembered-answers.ts';
 import { transaction } from '../db/tx.ts';
@@ -17,7 +18,10 @@ export interface IdempotentAnswer extends Answer {
 }
 
 /** Only what the slot is made of: any route's exchange has it. */
-type IdempotentExchange = Pick<Exchange, 'idempotencyKey' | 'caller' | 'body' | 'params' | 'route'>;
+type IdempotentExchange = Pick<
+  Exchange,
+  'idempotencyKey' | 'caller' | 'body' | 'origin' | 'params' | 'route'
+>;
 type Work = (tx: Tx) => Promise<IdempotentAnswer>;
 type Replay = (remembered: unknown) => Promise<unknown>;
 
@@ -73,7 +77,7 @@ async function runInSlot(
 }
 
 function slotOf(
-  { idempotencyKey, caller, body, params, route }: IdempotentExchange,
+  { idempotencyKey, caller, body, origin, params, route }: IdempotentExchange,
   boardId: number | null,
 ): AnswerSlot | null {
   if (idempotencyKey === null) return null;
@@ -83,6 +87,12 @@ function slotOf(
     principal: caller.kind === 'key' ? caller.keyId : caller.runId,
     route: [route.operationId, ...Object.values(params)].join(' '),
     key: idempotencyKey,
-    fingerprint: createHash('sha256').update(JSON.stringify(body)).digest('base64url'),
+    fingerprint: fingerprintOf(body, origin),
   };
+}
+
+/** The origin of the header says whereto the outcome goes: another one is another request. No body is an array of the two. */
+function fingerprintOf(body: unknown, origin: OriginBody | null): string {
+  const said = JSON.stringify(origin === null ? body : [body, origin]);
+  return createHash('sha256').update(said).digest('base64url');
 }

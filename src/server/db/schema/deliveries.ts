@@ -108,7 +108,10 @@ export const deliveries = pgTable(
     index('deliveries_order_index')
       .on(table.boardId, table.subscriptionId, table.seq)
       .where(sql`status IN ('pending', 'synthesizing', 'leased')`),
-    index('deliveries_pending_index').on(table.boardId, table.dueAt, table.id).where(sql`status = 'pending'`),
+    /** What gateways wait for: each owner's and platform's by itself, so that what nobody fetches is in nobody's way. */
+    index('deliveries_pending_index')
+      .on(table.boardId, sql`(coalesce(owner, ''))`, table.platform, table.dueAt, table.id)
+      .where(sql`status = 'pending' AND NOT is_webhook`),
     index('deliveries_webhook_index')
       .on(table.boardId, table.dueAt)
       .where(sql`is_webhook AND status IN ('pending', 'leased')`),

@@ -4,6 +4,7 @@
  */
 import type { Tx } from '../../db/client.ts';
 import type { NewEvent } from '../../db/event-log.ts';
+import { RaceError } from '../../db/failures.ts';
 import type { IdSource, Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 import type { BoardRef } from '../boards/service.ts';
@@ -16,9 +17,9 @@ import {
   type TaskChange,
   TaskOperation,
 } from '../tasks/service.ts';
-import { listTaskIds, markLeftovers } from './store.ts';
+import { isRunning, listTaskIds, markLeftovers } from './store.ts';
 
-interface Stop {
+export interface Stop {
   readonly board: BoardRef;
   readonly ids: IdSource;
   readonly actor: ActorRef;
@@ -34,14 +35,16 @@ export interface Stopped {
 
 export async function cancelDelegation(tx: Tx, stop: Stop, id: Uuid): Promise<Stopped> {
   const { board, actor, reason } = stop;
+  // Without a lock: what is decided stays so, and its children are none of this one's business.
+  if (!(await isRunning(tx, board.id, id))) return { isDecided: false, isHolderAddressed: false };
   const { changes, isHolderAddressed } = await cancelChildren(tx, stop, await listTaskIds(tx, board.id, id));
   const decided = await settleDelegations(tx, board.id, [id], { overrule: 'cancelled', reason, actor });
-  const isDecided = decided.length > 0;
-  if (isDecided) await markLeftovers(tx, board.id, id);
+  // Its children were cancelled for it: all of it again, from the look on.
+  if (decided.length === 0) throw new RaceError('it was decided since it was looked at');
+  await markLeftovers(tx, board.id, id);
   const cancelled: NewEvent = { kind: 'delegation.cancelled', delegationId: id, actor, data: { reason } };
-  const own = isDecided ? [{ events: [cancelled, ...decided] }] : [];
-  await appendAll(tx, board, [...changes, ...own]);
-  return { isDecided, isHolderAddressed };
+  await appendAll(tx, board, [...changes, { events: [cancelled, ...decided] }]);
+  return { isDecided: true, isHolderAddressed };
 }
 
 /** Of a decided delegation: those that have not ended. @returns Whether somebody who works on one is to be told. */

@@ -10,6 +10,7 @@ import type { CreateTaskBody } from '../../../contract/tasks.ts';
 import type { Tx } from '../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../db/event-log.ts';
 import { present } from '../../kernel/assert.ts';
+import { excerptOf } from '../../kernel/excerpt.ts';
 import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
 import { actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
@@ -21,7 +22,13 @@ import {
   settleDelegations,
   type TaskCreation,
 } from '../tasks/service.ts';
-import { countRunning, insertDelegation, lockCapacity, type NewDelegation } from './store.ts';
+import {
+  countRunning,
+  insertDelegation,
+  isCancelRequested,
+  lockCapacity,
+  type NewDelegation,
+} from './store.ts';
 
 interface DelegatingParts {
   readonly ids: IdSource;
@@ -62,6 +69,7 @@ export class Delegating {
       },
     });
     if (made.some(({ isNew }) => !isNew)) throw isElsewhere();
+    await this.#assertGoesOn(tx, board, delegation);
     const taskIds = made.map(({ task }) => present(parseId('task', task.id), 'a task has an id'));
     const children = body.tasks.map((task, index) => ({
       taskId: present(taskIds[index], 'each body makes a task'),
@@ -84,11 +92,10 @@ export class Delegating {
         deadline_seconds: delegation.deadlineSeconds,
       },
     };
-    const subscribed = await this.#parts.subscribing.subscribeNew(tx, caller, board, {
-      subject: { id: delegation.id, isDelegation: true },
-      origin,
-      subscribe: body.subscribe,
-    });
+    const subject = { id: delegation.id, isDelegation: true };
+    const subscribed = await this.#parts.subscribing.subscribeNew(tx, caller, board, [
+      { subject, origin, subscribe: body.subscribe },
+    ]);
     await appendEvents(tx, board.id, { events: [created, ...subscribed] });
     // What waits for something that was cancelled has ended before it began.
     const decided = await settleDelegations(tx, board.id, [delegation.id]);
@@ -123,6 +130,19 @@ export class Delegating {
     };
   }
 
+  /**
+   * Its claim was locked with the making of the tasks. Whoever has requested its cancel has looked for what it has delegated, or will: a
+   * delegation that comes later would be found by nobody. Not claim_lost, on which clients drop a run without an answer: this one is
+   * held, and its cancel is to be answered.
+   */
+  async #assertGoesOn(tx: Tx, board: BoardRef, { createdByTask }: NewDelegation): Promise<void> {
+    if (createdByTask === null || !(await isCancelRequested(tx, board.id, createdByTask))) return;
+    throw new ProblemError(
+      'illegal_transition',
+      'The cancel of this claim is requested; under it nothing more is handed on.',
+    );
+  }
+
   async #assertRoom(tx: Tx, board: BoardRef, key: string | null): Promise<void> {
     if (key === null) return;
     await lockCapacity(tx, board.id, key);
@@ -150,7 +170,13 @@ function capacityKeyOf(
   origin: OriginBody | null,
 ): string | null {
   if (caller.kind === 'claim') return [caller.taskId, body.capacity_key].filter(Boolean).join(' ');
-  return body.capacity_key || origin?.session_id || null;
+  return body.capacity_key || origin?.session_id || chatOf(origin);
+}
+
+/** Where no session is named the chat is one: whoever names none is bounded too. */
+function chatOf(origin: OriginBody | null): string | null {
+  if (!origin?.platform || !origin.chat_id) return null;
+  return [origin.platform, origin.chat_id, origin.thread_id].filter(Boolean).join(' ');
 }
 
 /** The task itself: what is only of the delegation stands there. */
@@ -162,7 +188,7 @@ function taskBodyOf(task: DelegatedTaskBody): CreateTaskBody {
 /** The first line of the goal. */
 function titleOf(goal: string): string {
   const line = goal.trim().split('\n', 1)[0] ?? '';
-  return line.slice(0, LIMITS.titleCharactersMax) || 'Delegated task';
+  return excerptOf(line, LIMITS.titleCharactersMax) || 'Delegated task';
 }
 
 function isElsewhere(): ProblemError {

@@ -72,13 +72,14 @@ function bindReading(bind: Bind, { delegations, boards, feeds }: DelegationRoute
     const principal = present(caller, CALLER);
     const board = await boards.resolve(params.board);
     const read = () => delegations.get(principal, board, params.delegation);
+    const delegationId = parseId('deleg', params.delegation);
     const delegation =
-      waitSeconds === null
+      waitSeconds === null || delegationId === null
         ? await read()
         : await waitForChange({
             feeds,
             board,
-            of: { kind: 'delegation.completed' },
+            of: { delegationId },
             waitSeconds,
             signal,
             read,

@@ -8,7 +8,7 @@ import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts
 import { actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { appendChange, lockTasks, type TaskChange, TaskOperation } from '../tasks/service.ts';
+import { appendChange, lockOwnClaim, lockTasks, type TaskChange, TaskOperation } from '../tasks/service.ts';
 import { cancelDelegation } from './cancelling.ts';
 import {
   type DelegationRow,
@@ -88,7 +88,14 @@ export class DelegationService {
   async #cancel(caller: Principal, board: BoardRef, id: Uuid, reason: string | null): Promise<boolean> {
     const { sql, ids, wake } = this.#parts;
     const stop = { board, ids, actor: actorOf(caller), reason };
-    const { isDecided, isHolderAddressed } = await transaction(sql, (tx) => cancelDelegation(tx, stop, id));
+    const { isDecided, isHolderAddressed } = await transaction(sql, async (tx) => {
+      if (caller.kind === 'claim') {
+        // In the order of all locks: the children stand before any claim.
+        await lockTasks(tx, board.id, await listTaskIds(tx, board.id, id));
+        await lockOwnClaim(tx, board, caller);
+      }
+      return cancelDelegation(tx, stop, id);
+    });
     if (isHolderAddressed) wake.nudge(board.id);
     wake.ring(board.id);
     return isDecided;
@@ -106,6 +113,7 @@ export class DelegationService {
     const members = await listTaskIds(tx, board.id, id);
     if (taskId !== null && !members.includes(taskId)) throw notAChild();
     const tasks = await lockTasks(tx, board.id, taskId === null ? members : [taskId]);
+    if (caller.kind === 'claim') await lockOwnClaim(tx, board, caller);
     const changes: TaskChange[] = [];
     const append = (change: TaskChange): Promise<void> => {
       changes.push(change);

@@ -134,6 +134,21 @@ export async function listDelegations(
     ORDER BY d.id DESC LIMIT ${page.rowsMax}`;
 }
 
+export async function isRunning(sql: Runner, boardId: number, id: Uuid): Promise<boolean> {
+  const rows = await sql`
+    /* delegations.is_running */
+    SELECT FROM delegations WHERE board_id = ${boardId} AND id = ${id} AND status = 'running'`;
+  return rows.length > 0;
+}
+
+/** Of the claim on a task. Under its lock: it stays so until commit. */
+export async function isCancelRequested(tx: Tx, boardId: number, taskId: Uuid): Promise<boolean> {
+  const rows = await tx`
+    /* delegations.is_cancel_requested */
+    SELECT FROM claims WHERE board_id = ${boardId} AND task_id = ${taskId} AND is_cancel_requested`;
+  return rows.length > 0;
+}
+
 /** Of a session, oldest first. */
 export async function listRunningOfSession(
   sql: Runner,
@@ -168,11 +183,18 @@ export async function listBoardsWithOverdue(
   return rows.map((row) => row.board_id);
 }
 
-export async function listOverdue(tx: Tx, boardId: number, rowsMax: number): Promise<Uuid[]> {
-  const rows = await tx<{ id: Uuid }[]>`
+/** Those of `lastIds` behind all others. */
+export async function listOverdue(
+  sql: Runner,
+  boardId: number,
+  lastIds: readonly Uuid[],
+  rowsMax: number,
+): Promise<Uuid[]> {
+  const isLast = lastIds.length === 0 ? sql`` : sql`id = ANY (${lastIds as Uuid[]}::uuid[]),`;
+  const rows = await sql<{ id: Uuid }[]>`
     /* delegations.list_overdue */
     SELECT id FROM delegations WHERE board_id = ${boardId} AND status = 'running' AND deadline_at <= clock_timestamp()
-    ORDER BY deadline_at, id LIMIT ${rowsMax}`;
+    ORDER BY ${isLast} deadline_at, id LIMIT ${rowsMax}`;
   return rows.map((row) => row.id);
 }
 
@@ -189,13 +211,16 @@ export async function listBoardsWithLeftovers(
   return rows.map((row) => row.board_id);
 }
 
+/** The next one after `afterId`, in the order of all. */
 export async function findLeftover(
   sql: Runner,
   boardId: number,
+  afterId: Uuid | null,
 ): Promise<{ readonly id: Uuid; readonly reason: string | null } | null> {
   const [row] = await sql<{ id: Uuid; reason: string | null }[]>`
     /* delegations.find_leftover */
-    SELECT id, reason FROM delegations WHERE board_id = ${boardId} AND has_leftovers ORDER BY id LIMIT 1`;
+    SELECT id, reason FROM delegations WHERE board_id = ${boardId} AND has_leftovers
+      ${afterId === null ? sql`` : sql`AND id > ${afterId}`} ORDER BY id LIMIT 1`;
   return row ?? null;
 }
 

@@ -8,7 +8,7 @@ import { withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { type DueTarget, findNextDueMs, listDueTargets } from './store/lease.ts';
+import { type DeliveryWish, findDueWishes } from './store/lease.ts';
 
 interface BellParts {
   readonly sql: Sql;
@@ -20,27 +20,24 @@ interface BellParts {
 const LOOK_INTERVAL_MS = 5000;
 /** Open long polls of one server. */
 const WAITERS_MAX = 10_000;
-/** Of the oldest that are due; more are behind them, and are looked at when these have been given out. */
-const TARGETS_ROWS_MAX = 1000;
+/** From one look to the next at least, whatever is committed meanwhile: a busy board's are put together. Not felt beside sending it. */
+const LOOK_GRAIN_MS = 20;
 /** A lease or a pause that ends is noticed this much later at most; many of them at once cost one look. */
 const DUE_GRAIN_MS = 50;
 
-export interface DeliveryWait {
+export interface DeliveryWait extends DeliveryWish {
   readonly board: BoardRef;
-  readonly owner: string | null;
-  readonly platforms: readonly string[] | null;
   readonly waitSeconds: number;
   readonly signal: AbortSignal;
 }
 
-interface Waiter extends Pick<DeliveryWait, 'owner' | 'platforms'> {
+interface Waiter {
+  /** The same for all that wait for the same. */
+  readonly wishKey: string;
+  readonly wish: DeliveryWish;
   /** A wake-up during a look is not lost. */
   isDue: boolean;
   wake: () => void;
-}
-
-function isFor({ owner, platforms }: Waiter, target: DueTarget): boolean {
-  return target.owner === owner && (platforms === null || platforms.includes(target.platform));
 }
 
 class Bell {
@@ -49,6 +46,7 @@ class Bell {
   readonly #parts: BellParts;
   #isLooking = false;
   #isLookDue = false;
+  #nextLookAt = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #leave: () => void;
 
@@ -58,13 +56,16 @@ class Bell {
     this.#leave = parts.wake.subscribe(board.id, () => void this.look());
   }
 
-  /** One look at a time; what comes meanwhile makes one more. */
+  /** One look at a time; what comes meanwhile makes one more, a moment later. */
   async look(): Promise<void> {
     this.#isLookDue = true;
     if (this.#isLooking) return;
     this.#isLooking = true;
     try {
       while (this.#isLookDue && this.waiters.size > 0) {
+        const leftMs = this.#nextLookAt - performance.now();
+        if (leftMs > 0) await pause(leftMs);
+        this.#nextLookAt = performance.now() + LOOK_GRAIN_MS;
         this.#isLookDue = false;
         await this.#lookOnce();
       }
@@ -76,20 +77,17 @@ class Bell {
   }
 
   async #lookOnce(): Promise<void> {
-    const { sql } = this.#parts;
-    const targets = await withinDeadline(listDueTargets(sql, this.#board.id, TARGETS_ROWS_MAX));
-    for (const waiter of this.waiters) if (targets.some((target) => isFor(waiter, target))) wake(waiter);
-    const nextMs = await withinDeadline(findNextDueMs(sql, this.#board.id));
+    const wishes = new Map([...this.waiters].map(({ wishKey, wish }) => [wishKey, wish]));
+    if (wishes.size === 0) return;
+    const keys = [...wishes.keys()];
+    const looked = findDueWishes(this.#parts.sql, this.#board.id, [...wishes.values()]);
+    const { due, next_ms: nextMs } = await withinDeadline(looked);
+    const dueKeys = new Set(due.map((place) => keys[place]));
+    for (const waiter of this.waiters) if (dueKeys.has(waiter.wishKey)) wake(waiter);
     clearTimeout(this.#timer);
-    if (nextMs === null || nextMs > LOOK_INTERVAL_MS) return;
-    this.#timer = setTimeout(() => void this.#onTime(), Math.max(nextMs, 0) + DUE_GRAIN_MS);
+    if (nextMs === null || nextMs > LOOK_INTERVAL_MS || this.waiters.size === 0) return;
+    this.#timer = setTimeout(() => void this.look(), Math.max(nextMs, 0) + DUE_GRAIN_MS);
     this.#timer.unref();
-  }
-
-  /** A lease that has ended is due, but not among the pending: whoever waits looks for it. */
-  async #onTime(): Promise<void> {
-    for (const waiter of this.waiters) wake(waiter);
-    await this.look();
   }
 
   close(): void {
@@ -117,7 +115,8 @@ export class DeliveryBells {
     if (this.#count >= WAITERS_MAX) throw tooManyWaiters();
     this.#count += 1;
     const { board, owner, platforms, signal } = wish;
-    const waiter: Waiter = { owner, platforms, isDue: true, wake: () => undefined };
+    const wishKey = JSON.stringify([owner, platforms]);
+    const waiter: Waiter = { wishKey, wish: { owner, platforms }, isDue: true, wake: () => undefined };
     const bell = this.#enter(board, waiter);
     try {
       const endsAt = performance.now() + wish.waitSeconds * 1000;
@@ -152,6 +151,9 @@ export class DeliveryBells {
     if (this.#bells.get(board.id) === bell) this.#bells.delete(board.id);
   }
 }
+
+const pause = (durationMs: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, durationMs));
 
 /** Until it is woken, has waited long enough, or its client has gone. */
 function sleep(waiter: Waiter, durationMs: number, signal: AbortSignal): Promise<void> {

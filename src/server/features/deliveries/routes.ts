@@ -184,14 +184,19 @@ function bindReading(bind: Bind, { deliveries, boards }: DeliveryRoutes): void {
     };
   });
 
-  bind(listSessionMessages, async ({ params, query }) => {
+  bind(listSessionMessages, async ({ caller, params, query }) => {
+    const owner = boundOwnerOf(present(caller, CALLER));
     const board = await boards.resolve(params.board);
     const rows = pageRows(query);
-    const scope = `messages ${board.id} ${params.session}`;
+    const scope = `messages ${board.id} ${params.session} ${JSON.stringify(owner)}`;
     const [us, id] = readPageToken(query.page_token, scope, 2) ?? [];
     const after =
       us === undefined || id === undefined ? null : { us: microsecondsAt(us), id: idAt('dlv', id) };
-    const found = await deliveries.listMessages(board, params.session, { after, rowsMax: rows + 1 });
+    const found = await deliveries.listMessages(
+      board,
+      { sessionId: params.session, owner },
+      { after, rowsMax: rows + 1 },
+    );
     const messages = found
       .slice(0, rows)
       .map(({ delivery_id, at_us: _us, task_id, delegation_id, ...message }) => ({

@@ -31,9 +31,11 @@ import {
   type DeliveryFilter,
   type DeliveryRow,
   findDelivery,
+  holdSubscriptionOf,
   listDeliveries,
   listSessionMessages,
   lockDelivery,
+  type MessageFilter,
   type MessagePosition,
   type SessionMessageRow,
 } from './store/row.ts';
@@ -187,7 +189,12 @@ export class DeliveryService {
 
   /** By hand, now. */
   async retry(caller: Principal, board: BoardRef, id: Uuid): Promise<Delivery> {
-    return this.#decide({ actor: actorOf(caller), caller }, board, id, async (tx, row) => {
+    let isFollowed = false;
+    const hold = async (tx: Tx): Promise<void> => {
+      isFollowed = await holdSubscriptionOf(tx, board.id, id);
+    };
+    return this.#decide({ actor: actorOf(caller), caller, hold }, board, id, async (tx, row) => {
+      if (!isFollowed) throw unfollowed(row.status);
       if (row.status !== 'dead' && row.status !== 'pending') throw notRetryable(row.status);
       await postponeRow(tx, board.id, id, { delaySeconds: 0, failures: 0, error: null });
       return null;
@@ -205,20 +212,21 @@ export class DeliveryService {
 
   listMessages(
     board: BoardRef,
-    sessionId: string,
+    of: MessageFilter,
     page: { readonly after: MessagePosition | null; readonly rowsMax: number },
   ): Promise<SessionMessageRow[]> {
-    return withinDeadline(listSessionMessages(this.#parts.sql, board.id, sessionId, page));
+    return withinDeadline(listSessionMessages(this.#parts.sql, board.id, of, page));
   }
 
   async #decide(
-    { actor, caller }: Sayer,
+    { actor, caller, hold }: Sayer,
     board: BoardRef,
     id: Uuid,
     decide: (tx: Tx, row: DeliveryRow) => Promise<Decision | null>,
   ): Promise<Delivery> {
     const { sql, wake, onOutcome } = this.#parts;
     const { found, decision } = await transaction(sql, async (tx) => {
+      await hold?.(tx);
       const row = await lockDelivery(tx, board.id, id);
       if (row === null || (caller !== null && !isOwn(caller, row)))
         throw deliveryNotFound(formatId('dlv', id));
@@ -238,6 +246,8 @@ interface Sayer {
   readonly actor: ActorRef;
   /** Null: the server, which may say it of any. */
   readonly caller: Principal | null;
+  /** What is locked before the delivery. */
+  readonly hold?: (tx: Tx) => Promise<void>;
 }
 
 interface Decision {
@@ -286,6 +296,14 @@ export function deliveryNotFound(reference: string): ProblemError {
   return new ProblemError('not_found', `There is no delivery ${JSON.stringify(reference)}.`, {
     extensions: { resource: 'delivery' },
   });
+}
+
+function unfollowed(status: DeliveryStatus): ProblemError {
+  return new ProblemError(
+    'illegal_transition',
+    'The subscription of this delivery is gone: there is nobody whom it could be told.',
+    { extensions: { status_before: status, status_after: 'pending' } },
+  );
 }
 
 function notRetryable(status: DeliveryStatus): ProblemError {

@@ -32,14 +32,15 @@ export function bindSubscriptionRoutes(
   });
 
   bind(listSubscriptions, async ({ caller, params, query }) => {
+    const principal = present(caller, CALLER);
     const board = await boards.resolve(params.board);
     const rows = pageRows(query);
     const { task_id: task, delegation_id: delegation } = query;
-    const ofTask = task === undefined ? null : await tasks.resolve(present(caller, CALLER), board, task);
+    const ofTask = task === undefined ? null : await tasks.resolve(principal, board, task);
     const subjectId = delegation === undefined ? ofTask : parseId('deleg', delegation);
     const scope = `subscriptions ${board.id} ${subjectId ?? ''}`;
     const beforeId = positionOf(readPageToken(query.page_token, scope, 1));
-    const found = await subscriptions.list(board, subjectId, { beforeId, rowsMax: rows + 1 });
+    const found = await subscriptions.list(principal, board, subjectId, { beforeId, rowsMax: rows + 1 });
     return {
       status: 200,
       body: {
@@ -49,9 +50,10 @@ export function bindSubscriptionRoutes(
     };
   });
 
-  bind(getSubscription, async ({ params }) => {
+  bind(getSubscription, async ({ caller, params }) => {
     const board = await boards.resolve(params.board);
-    return { status: 200, body: { subscription: await subscriptions.get(board, params.subscription) } };
+    const subscription = await subscriptions.get(present(caller, CALLER), board, params.subscription);
+    return { status: 200, body: { subscription } };
   });
 
   bind(deleteSubscription, async ({ caller, params }) => {

@@ -1,7 +1,8 @@
 /** Subscriptions: put field by field, read, ended; and made by themselves where an origin says whereto. */
 import { randomBytes } from 'node:crypto';
+import type { BoardSettings } from '../../../contract/boards.ts';
 import type { OriginBody } from '../../../contract/origins.ts';
-import type { DeliveryMode } from '../../../contract/statuses.ts';
+import type { DeliveryMode, ToldKind } from '../../../contract/statuses.ts';
 import type { PutSubscriptionBody, SubscribeBody, Subscription } from '../../../contract/subscriptions.ts';
 import type { Sql, Tx } from '../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../db/event-log.ts';
@@ -19,7 +20,7 @@ import {
   findByTarget,
   findSubscription,
   followTasks,
-  insertSubscription,
+  insertSubscriptions,
   listOfTask,
   listSubscriptions,
   lockDelegation,
@@ -51,7 +52,7 @@ const WEBHOOK_SECRET_BYTES = 32;
 
 /** What a request says of a subscription: a target, and whatever it gives of the rest. */
 type Wish = Pick<PutSubscriptionBody, 'user_id' | 'mode' | 'wake' | 'owner' | 'webhook'> &
-  Partial<Pick<PutSubscriptionBody, 'kinds' | 'origin'>>;
+  Partial<Pick<PutSubscriptionBody, 'origin'>> & { readonly kinds?: readonly ToldKind[] | null | undefined };
 
 export interface Put {
   readonly subscription: Subscription;
@@ -68,17 +69,23 @@ export class SubscriptionService {
   /** What is given wins, what is left out stays; the cursor never moves back. */
   async put(caller: Principal, board: BoardRef, body: PutSubscriptionBody): Promise<Put> {
     const { sql, wake } = this.#parts;
+    const wish = { ...body, owner: ownerOf(caller, body) };
     const put = await transaction(sql, async (tx) => {
       const subject = await this.#lockSubject(tx, caller, board, body);
       const target = targetOf(body);
       const known = await findByTarget(tx, board.id, subject.id, target);
       const actor = actorOf(caller);
       if (known === null) {
-        const made = await this.#insert(tx, board, { subject, target, actor }, body);
+        const made = await this.#insert(tx, board, { subject, target, actor }, wish);
         await appendEvents(tx, board.id, { events: [made.event] });
         return { ...made, isNew: true };
       }
-      const changed = await this.#update(tx, board, known, body);
+      if (!(await this.#isOwn(tx, caller, board, known)))
+        throw new ProblemError(
+          'forbidden',
+          'That target is told by somebody else than the owner of this key.',
+        );
+      const changed = await this.#update(tx, board, known, wish);
       await appendEvents(tx, board.id, { events: [eventOf('subscription.updated', changed.row, actor)] });
       return { ...changed, isNew: false };
     });
@@ -110,8 +117,31 @@ export class SubscriptionService {
     key: Pick<NewSubscription, 'subject' | 'target' | 'actor'>,
     wish: Wish,
   ): Promise<{ row: SubscriptionRow; secret: string | null; event: NewEvent }> {
-    const { boards, ids } = this.#parts;
-    const settings = await boards.readSettings(tx, board);
+    const settings = await this.#parts.boards.readSettings(tx, board);
+    const { made, secret } = this.#draft(settings, key, wish);
+    await insertSubscriptions(tx, board.id, [made]);
+    const row = present(await findSubscription(tx, board.id, made.id), 'it was just inserted');
+    return { row, secret, event: eventOf('subscription.created', row, key.actor) };
+  }
+
+  /** Any number of them, by two statements. */
+  async #insertAll(
+    tx: Tx,
+    board: BoardRef,
+    all: readonly (Pick<NewSubscription, 'subject' | 'target' | 'actor'> & { readonly wish: Wish })[],
+  ): Promise<NewEvent[]> {
+    if (all.length === 0) return [];
+    const settings = await this.#parts.boards.readSettings(tx, board);
+    const made = all.map(({ wish, ...key }) => this.#draft(settings, key, wish).made);
+    await insertSubscriptions(tx, board.id, made);
+    return made.map((one) => eventOf('subscription.created', shownOf(one), one.actor));
+  }
+
+  #draft(
+    settings: BoardSettings,
+    key: Pick<NewSubscription, 'subject' | 'target' | 'actor'>,
+    wish: Wish,
+  ): { made: NewSubscription; secret: string | null } {
     const isSynthesized = settings.synthesize_platforms.includes(key.target.platform);
     const usual: DeliveryMode = isSynthesized ? 'synthesize' : 'direct';
     const { webhook, secret } = this.#webhookOf(wish, null);
@@ -124,10 +154,7 @@ export class SubscriptionService {
       owner: wish.owner || null,
       webhook,
     };
-    const id = ids.next();
-    await insertSubscription(tx, board.id, { id, ...key, ...manner });
-    const row = present(await findSubscription(tx, board.id, id), 'it was just inserted');
-    return { row, secret, event: eventOf('subscription.created', row, key.actor) };
+    return { made: { id: this.#parts.ids.next(), ...key, ...manner }, secret };
   }
 
   async #update(
@@ -175,54 +202,87 @@ export class SubscriptionService {
     return { webhook: { url, sealedSecret: secrets.seal(secret) }, secret: given === null ? secret : null };
   }
 
+  isTold(caller: Principal, telling: Telling): boolean {
+    return namedBy(caller, telling) !== null;
+  }
+
   /**
    * With what is just being made, in its transaction, by an API key: whom it names, else where it came from, if anything can return there.
-   * The caller writes the events.
+   * Tasks were made followed, where `isTold`. The caller writes the events, and the making with them or behind this: who asked for more
+   * than outcomes is told of it.
    */
   async subscribeNew(
     tx: Tx,
     caller: Principal,
     board: BoardRef,
-    { subject, origin, subscribe }: Beginning,
+    beginnings: readonly Beginning[],
   ): Promise<NewEvent[]> {
-    if (caller.kind === 'claim' || subscribe === false) return [];
-    const named = subscribe ?? routeOf(origin);
-    if (named === null) return [];
-    if (!subject.isDelegation) await followTasks(tx, board.id, [subject.id]);
-    const key = { subject, target: targetOf(named), actor: actorOf(caller) };
-    const wish = { ...named, user_id: named.user_id ?? origin?.user_id ?? null, origin };
-    return [(await this.#insert(tx, board, key, wish)).event];
+    const all = beginnings.flatMap(({ subject, ...telling }) => {
+      const named = namedBy(caller, telling);
+      if (named === null) return [];
+      const { origin } = telling;
+      const owner = ownerOf(caller, named);
+      const wish = { ...named, owner, user_id: named.user_id ?? origin?.user_id ?? null, origin };
+      return [{ subject, target: targetOf(named), actor: actorOf(caller), wish }];
+    });
+    return this.#insertAll(tx, board, all);
   }
 
   /** A webhook's secret stays with the one it was made for. */
-  async inherit(tx: Tx, caller: Principal, board: BoardRef, from: Uuid, to: Uuid): Promise<NewEvent[]> {
-    const known = await listOfTask(tx, board.id, from);
+  async inherit(
+    tx: Tx,
+    caller: Principal,
+    board: BoardRef,
+    from: Uuid,
+    to: readonly Uuid[],
+  ): Promise<NewEvent[]> {
+    const known = to.length === 0 ? [] : await listOfTask(tx, board.id, from);
     if (known.length === 0) return [];
-    await followTasks(tx, board.id, [to]);
-    const events: NewEvent[] = [];
-    for (const row of known) {
-      const key = { subject: { id: to, isDelegation: false }, target: targetOf(row), actor: actorOf(caller) };
-      const { user_id, mode, wake, kinds, origin, owner } = row;
-      const wish = { user_id, mode, wake, kinds, origin, owner, webhook: null };
-      events.push((await this.#insert(tx, board, key, wish)).event);
-    }
-    return events;
+    await followTasks(tx, board.id, to);
+    const all = to.flatMap((id) =>
+      known.map(({ user_id, mode, wake, kinds, origin, owner, ...row }) => ({
+        subject: { id, isDelegation: false },
+        target: targetOf(row),
+        actor: actorOf(caller),
+        wish: { user_id, mode, wake, kinds, origin, owner, webhook: null },
+      })),
+    );
+    return this.#insertAll(tx, board, all);
   }
 
-  async get(board: BoardRef, reference: string): Promise<Subscription> {
+  async get(caller: Principal, board: BoardRef, reference: string): Promise<Subscription> {
+    const { sql } = this.#parts;
     const id = parseId('sub', reference);
-    const row = id === null ? null : await withinDeadline(findSubscription(this.#parts.sql, board.id, id));
-    if (row === null) throw subscriptionNotFound(reference);
+    const row = id === null ? null : await withinDeadline(findSubscription(sql, board.id, id));
+    if (row === null || !(await this.#isOwn(sql, caller, board, row))) throw subscriptionNotFound(reference);
     return subscriptionOf(board, row);
   }
 
   async list(
+    caller: Principal,
     board: BoardRef,
     subjectId: Uuid | null,
     page: { readonly beforeId: Uuid | null; readonly rowsMax: number },
   ): Promise<Subscription[]> {
-    const rows = listSubscriptions(this.#parts.sql, board.id, subjectId, page);
+    const rows = listSubscriptions(
+      this.#parts.sql,
+      board.id,
+      { subjectId, owner: boundOwnerOf(caller) },
+      page,
+    );
     return (await withinDeadline(rows)).map((row) => subscriptionOf(board, row));
+  }
+
+  /** As its deliveries are: of a key that is bound to an owner, those of that owner alone. */
+  async #isOwn(
+    runner: Sql | Tx,
+    caller: Principal,
+    board: BoardRef,
+    { owner }: SubscriptionRow,
+  ): Promise<boolean> {
+    const bound = boundOwnerOf(caller);
+    if (bound === null) return true;
+    return (owner ?? (await this.#parts.boards.readSettings(runner, board)).default_owner) === bound;
   }
 
   async delete(caller: Principal, board: BoardRef, reference: string): Promise<void> {
@@ -230,7 +290,7 @@ export class SubscriptionService {
     const id = parseId('sub', reference);
     await transaction(sql, async (tx) => {
       const row = id === null ? null : await findSubscription(tx, board.id, id);
-      if (row === null) throw subscriptionNotFound(reference);
+      if (row === null || !(await this.#isOwn(tx, caller, board, row))) throw subscriptionNotFound(reference);
       // As in every change of it: nobody tells it anything meanwhile.
       if (row.is_delegation) await lockDelegation(tx, board.id, row.subject_id);
       else await followTasks(tx, board.id, [row.subject_id]);
@@ -242,17 +302,38 @@ export class SubscriptionService {
   }
 }
 
-/** What was just made, and what its request says about who is told. */
-export interface Beginning {
-  readonly subject: Subject;
+/** Null: bound to nobody. */
+function boundOwnerOf(caller: Principal): string | null {
+  return caller.kind === 'key' ? caller.owner : null;
+}
+
+/** A key that is bound to an owner has nobody told by another one. */
+function ownerOf(caller: Principal, { owner }: Pick<Wish, 'owner'>): string | null {
+  const bound = boundOwnerOf(caller);
+  if (bound === null || !owner || owner === bound) return owner || bound;
+  throw new ProblemError('forbidden', `This key is bound to the owner ${JSON.stringify(bound)}.`);
+}
+
+/** What a request says about who is told. */
+interface Telling {
   readonly origin: OriginBody | null;
   readonly subscribe: SubscribeBody | false | null | undefined;
 }
 
+/** With what was just made. */
+interface Beginning extends Telling {
+  readonly subject: Subject;
+}
+
+type Named = Pick<PutSubscriptionBody, 'platform' | 'chat_id' | 'thread_id'> & Wish;
+
+/** Null: nobody is told. */
+function namedBy(caller: Principal, { origin, subscribe }: Telling): Named | null {
+  return caller.kind === 'claim' || subscribe === false ? null : (subscribe ?? routeOf(origin));
+}
+
 /** Null: nothing can return there. */
-function routeOf(
-  origin: OriginBody | null,
-): (Pick<PutSubscriptionBody, 'platform' | 'chat_id' | 'thread_id'> & Wish) | null {
+function routeOf(origin: OriginBody | null): Named | null {
   if (!origin?.platform || !origin.chat_id) return null;
   const { platform, chat_id, thread_id } = origin;
   return { platform, chat_id, thread_id: thread_id ?? null };
@@ -262,8 +343,38 @@ function targetOf(body: Pick<PutSubscriptionBody, 'platform' | 'chat_id' | 'thre
   return { platform: body.platform, chatId: body.chat_id ?? '', threadId: body.thread_id ?? '' };
 }
 
+type Shown = Pick<
+  SubscriptionRow,
+  | 'id'
+  | 'subject_id'
+  | 'is_delegation'
+  | 'platform'
+  | 'chat_id'
+  | 'thread_id'
+  | 'mode'
+  | 'wake'
+  | 'owner'
+  | 'webhook_url'
+> & { readonly kinds: readonly ToldKind[] | null };
+
+function shownOf({ id, subject, target, mode, wake, kinds, owner, webhook }: NewSubscription): Shown {
+  return {
+    id,
+    subject_id: subject.id,
+    is_delegation: subject.isDelegation,
+    platform: target.platform,
+    chat_id: target.chatId,
+    thread_id: target.threadId,
+    mode,
+    wake,
+    kinds,
+    owner,
+    webhook_url: webhook?.url ?? null,
+  };
+}
+
 /** Never with the secret of a webhook. */
-function eventOf(kind: NewEvent['kind'], row: SubscriptionRow, actor: ActorRef): NewEvent {
+function eventOf(kind: NewEvent['kind'], row: Shown, actor: ActorRef): NewEvent {
   const subject = row.is_delegation ? { delegationId: row.subject_id } : { taskId: row.subject_id };
   return {
     kind,

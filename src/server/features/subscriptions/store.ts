@@ -2,8 +2,10 @@
  * Subscriptions. They are made and changed under the lock of their subject, whose row says that it is followed: what moves it has locked
  * it before, and so sees them, or they are behind its event (db/outbox.ts).
  */
-import type { DeliveryMode, EventKind } from '../../../contract/statuses.ts';
+import type { DeliveryMode, ToldKind } from '../../../contract/statuses.ts';
 import type { Runner, Tx } from '../../db/client.ts';
+import { columnOf } from '../../db/column.ts';
+import { sessionKeyOf } from '../../db/outbox.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 
@@ -48,7 +50,7 @@ export interface SubscriptionRow {
   readonly user_id: string | null;
   readonly mode: DeliveryMode;
   readonly wake: boolean;
-  readonly kinds: EventKind[] | null;
+  readonly kinds: ToldKind[] | null;
   readonly origin: Record<string, string>;
   readonly owner: string | null;
   readonly webhook_url: string | null;
@@ -110,7 +112,7 @@ export interface SubscriptionManner {
   readonly userId: string | null;
   readonly mode: DeliveryMode;
   readonly wake: boolean;
-  readonly kinds: readonly EventKind[] | null;
+  readonly kinds: readonly ToldKind[] | null;
   readonly origin: Readonly<Record<string, string>>;
   readonly owner: string | null;
   readonly webhook: { readonly url: string; readonly sealedSecret: string } | null;
@@ -123,22 +125,41 @@ export interface NewSubscription extends SubscriptionManner {
   readonly actor: ActorRef;
 }
 
-export async function insertSubscription(tx: Tx, boardId: number, made: NewSubscription): Promise<void> {
-  const { subject, target, actor, webhook } = made;
+/** One statement for any number of them. Their kinds travel as text, because an array of arrays cannot have some that are longer. */
+export async function insertSubscriptions(
+  tx: Tx,
+  boardId: number,
+  all: readonly NewSubscription[],
+): Promise<void> {
+  const column = <T>(read: (made: NewSubscription) => T): T[] => columnOf(all, read);
   await tx`
     /* subscriptions.insert */
     INSERT INTO subscriptions (board_id, id, subject_id, is_delegation, platform, chat_id, thread_id, user_id, mode, wake, kinds, origin, owner,
       webhook_url, webhook_secret, cursor_seq, created_by_type, created_by_id)
-    SELECT ${boardId}, ${made.id}, ${subject.id}, ${subject.isDelegation}, ${target.platform}, ${target.chatId}, ${target.threadId},
-      ${made.userId}, ${made.mode}, ${made.wake}, ${made.kinds as EventKind[] | null}::text[], ${tx.json(made.origin)}, ${made.owner},
-      ${webhook?.url ?? null}, ${webhook?.sealedSecret ?? null}, seq, ${actor.type}, ${actor.id}
-    FROM board_seq WHERE board_id = ${boardId}`;
+    SELECT ${boardId}, made.id, made.subject_id, made.is_delegation::boolean, made.platform, made.chat_id, made.thread_id, made.user_id, made.mode,
+      made.wake::boolean, CASE WHEN made.kinds IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(made.kinds::jsonb)) END,
+      made.origin::jsonb, made.owner, made.webhook_url, made.webhook_secret, counter.seq, made.actor_type, made.actor_id
+    FROM unnest(
+      ${column(({ id }) => id)}::uuid[], ${column(({ subject }) => subject.id)}::uuid[],
+      ${column(({ subject }) => String(subject.isDelegation))}::text[], ${column(({ target }) => target.platform)}::text[],
+      ${column(({ target }) => target.chatId)}::text[], ${column(({ target }) => target.threadId)}::text[],
+      ${column(({ userId }) => userId)}::text[], ${column(({ mode }) => mode)}::text[], ${column(({ wake }) => String(wake))}::text[],
+      ${column(({ kinds }) => (kinds === null ? null : JSON.stringify(kinds)))}::text[],
+      ${column(({ origin }) => JSON.stringify(origin))}::text[], ${column(({ owner }) => owner)}::text[],
+      ${column(({ webhook }) => webhook?.url ?? null)}::text[], ${column(({ webhook }) => webhook?.sealedSecret ?? null)}::text[],
+      ${column(({ actor }) => actor.type)}::text[], ${column(({ actor }) => actor.id)}::text[]
+    ) AS made (id, subject_id, is_delegation, platform, chat_id, thread_id, user_id, mode, wake, kinds, origin, owner, webhook_url,
+      webhook_secret, actor_type, actor_id)
+    CROSS JOIN (SELECT seq FROM board_seq WHERE board_id = ${boardId}) AS counter`;
 }
 
 /** How long the older secret of a webhook signs beside the newer. */
 const OLD_SECRET_HOURS = 24;
 
-/** Also of what it has not delivered yet: whose it is, and that nothing of it is sent any more. */
+/**
+ * Also of what it has not delivered yet: whose it is, which session it waits for, and that nothing of it is sent any more. What is with a
+ * gateway stays there, for it may have been sent; if nothing is heard of it, whoever owns it by then sends it, or nobody does.
+ */
 export async function updateSubscription(
   tx: Tx,
   boardId: number,
@@ -149,7 +170,7 @@ export async function updateSubscription(
   await tx`
     /* subscriptions.update */
     UPDATE subscriptions s SET user_id = ${manner.userId}, mode = ${manner.mode}, wake = ${manner.wake},
-      kinds = ${manner.kinds as EventKind[] | null}::text[], origin = ${tx.json(manner.origin)}, owner = ${manner.owner},
+      kinds = ${manner.kinds as ToldKind[] | null}::text[], origin = ${tx.json(manner.origin)}, owner = ${manner.owner},
       webhook_url = ${webhook?.url ?? null}, webhook_secret = ${webhook?.sealedSecret ?? null},
       webhook_old_secret = CASE WHEN s.webhook_secret IS DISTINCT FROM ${webhook?.sealedSecret ?? null} THEN s.webhook_secret
         ELSE s.webhook_old_secret END,
@@ -158,13 +179,21 @@ export async function updateSubscription(
       updated_at = clock_timestamp()
     WHERE s.board_id = ${boardId} AND s.id = ${id}`;
   const isSilent = manner.mode === 'silent';
+  const isUnsent = tx`d.status IN ('pending', 'synthesizing')`;
+  const silenced = tx`
+      mode = CASE WHEN d.status = 'dead' THEN d.mode ELSE 'silent' END, status = CASE WHEN ${isUnsent} THEN 'acked' ELSE d.status END,
+      finished_at = CASE WHEN ${isUnsent} THEN clock_timestamp() ELSE d.finished_at END`;
+  const unsilenced = tx`mode = CASE WHEN d.mode = 'silent' THEN 'direct' ELSE d.mode END`;
   await tx`
     /* subscriptions.update_deliveries */
-    UPDATE deliveries SET owner = coalesce(${manner.owner}, (SELECT settings ->> 'default_owner' FROM boards WHERE id = ${boardId})),
-      is_webhook = ${webhook !== null}, wake = ${manner.wake},
-      ${isSilent ? tx`mode = 'silent', status = 'acked', finished_at = clock_timestamp(),` : tx``}
-      session_id = ${manner.origin['session_id'] || null}
-    WHERE board_id = ${boardId} AND subscription_id = ${id} AND status IN ('pending', 'synthesizing')`;
+    UPDATE deliveries d SET owner = s.told_by, is_webhook = s.is_webhook, wake = s.wake, session_id = s.session_id, session_key = s.session_key,
+      ${isSilent ? silenced : unsilenced}
+    FROM (
+      SELECT coalesce(s.owner, (SELECT settings ->> 'default_owner' FROM boards WHERE id = ${boardId})) AS told_by,
+        s.webhook_url IS NOT NULL AS is_webhook, s.wake, nullif(s.origin ->> 'session_id', '') AS session_id, ${sessionKeyOf(tx)} AS session_key
+      FROM subscriptions s WHERE s.board_id = ${boardId} AND s.id = ${id} OFFSET 0
+    ) AS s
+    WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND d.status IN ('pending', 'synthesizing', 'leased', 'dead')`;
 }
 
 /** What it has not delivered yet is dropped. */
@@ -178,17 +207,25 @@ export async function deleteSubscriptionRow(tx: Tx, boardId: number, id: Uuid): 
   return true;
 }
 
+interface SubscriptionFilter {
+  /** Null: of any. */
+  readonly subjectId: Uuid | null;
+  /** Null: whoever tells it. */
+  readonly owner: string | null;
+}
+
 /** Newest first. */
 export async function listSubscriptions(
   sql: Runner,
   boardId: number,
-  subjectId: Uuid | null,
+  { subjectId, owner }: SubscriptionFilter,
   page: { readonly beforeId: Uuid | null; readonly rowsMax: number },
 ): Promise<SubscriptionRow[]> {
   return sql<SubscriptionRow[]>`
     /* subscriptions.list */
     SELECT ${COLUMNS(sql)} FROM subscriptions s
     WHERE s.board_id = ${boardId} ${subjectId === null ? sql`` : sql`AND s.subject_id = ${subjectId}`}
+      ${owner === null ? sql`` : sql`AND coalesce(s.owner, (SELECT settings ->> 'default_owner' FROM boards WHERE id = ${boardId})) = ${owner}`}
       ${page.beforeId === null ? sql`` : sql`AND s.id < ${page.beforeId}`}
     ORDER BY s.id DESC LIMIT ${page.rowsMax}`;
 }

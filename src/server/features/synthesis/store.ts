@@ -1,5 +1,4 @@
 /** Deliveries that wait for a reply to be made of them. */
-import type { TaskStatus } from '../../../contract/statuses.ts';
 import type { Runner, Tx } from '../../db/client.ts';
 import { RaceError } from '../../db/failures.ts';
 import type { Uuid } from '../../kernel/ids.ts';
@@ -18,21 +17,31 @@ export async function listBoardsWithSynthesis(
   return rows.map((row) => row.board_id);
 }
 
-/** The next of each session of which none is being made, oldest first. After deliveries.lockGivingOut: nobody else begins one meanwhile. */
+/**
+ * The next of each session of which none is being made, oldest first. After deliveries.lockGivingOut: nobody else begins one meanwhile. Locked
+ * here, because a task is made of each, under the counter row, behind which nothing may be waited for; one that somebody else has locked is
+ * the next turn's.
+ */
 export async function listStartable(tx: Tx, boardId: number, rowsMax: number): Promise<DeliveryRow[]> {
   return tx<DeliveryRow[]>`
     /* synthesis.list_startable */
     SELECT ${deliveryColumns(tx)} FROM (
-      SELECT DISTINCT ON (waiting.session_key) waiting.id FROM deliveries waiting
+      SELECT id FROM (
+      SELECT DISTINCT ON (waiting.session_key) waiting.id, waiting.seq FROM deliveries waiting
       WHERE waiting.board_id = ${boardId} AND waiting.status = 'synthesizing' AND waiting.synthesis_task_id IS NULL
         AND waiting.synthesis_due_at > clock_timestamp()
         AND NOT EXISTS (
           SELECT FROM deliveries made WHERE made.board_id = ${boardId} AND made.session_key = waiting.session_key
             AND made.status = 'synthesizing' AND made.synthesis_task_id IS NOT NULL)
       ORDER BY waiting.session_key, waiting.seq, waiting.id
+      ) AS head ORDER BY seq LIMIT ${rowsMax}
     ) AS first
-    CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE board_id = ${boardId} AND id = first.id OFFSET 0) AS d
-    ORDER BY d.seq LIMIT ${rowsMax}`;
+    CROSS JOIN LATERAL (
+      SELECT * FROM deliveries
+      WHERE board_id = ${boardId} AND id = first.id AND status = 'synthesizing' AND synthesis_task_id IS NULL
+      FOR NO KEY UPDATE SKIP LOCKED
+    ) AS d
+    ORDER BY d.seq`;
 }
 
 /** The delivery may have been dropped meanwhile: then nothing is to be made of it, and the transaction must not commit. */
@@ -47,7 +56,6 @@ export async function noteSynthesisTask(tx: Tx, boardId: number, id: Uuid, taskI
 export interface SettledSynthesis {
   readonly id: Uuid;
   readonly task_id: Uuid | null;
-  readonly status: TaskStatus | null;
 }
 
 /** Whose reply is made, or cannot be any more: it failed, its time is over, or nobody is there to make it. Most urgent first. */
@@ -59,7 +67,7 @@ export async function listSettled(
 ): Promise<SettledSynthesis[]> {
   return sql<SettledSynthesis[]>`
     /* synthesis.list_settled */
-    SELECT d.id, d.synthesis_task_id AS task_id, t.status
+    SELECT d.id, d.synthesis_task_id AS task_id
     FROM (SELECT * FROM deliveries WHERE board_id = ${boardId} AND status = 'synthesizing' OFFSET 0) AS d
     LEFT JOIN LATERAL (SELECT status FROM tasks WHERE board_id = ${boardId} AND id = d.synthesis_task_id OFFSET 0) AS t ON true
     WHERE d.synthesis_due_at <= clock_timestamp()
@@ -79,17 +87,48 @@ export async function findReply(tx: Tx, boardId: number, taskId: Uuid): Promise<
   return row?.reply ?? null;
 }
 
-/** With the reply, or without one as it would have been told directly. False: it does not wait for one any more. */
+/** What it was begun of was deleted: no reply may be used. Null: it does not wait for one any more. */
+export async function lockSynthesis(
+  tx: Tx,
+  boardId: number,
+  id: Uuid,
+): Promise<{ readonly is_discarded: boolean } | null> {
+  const [row] = await tx<{ is_discarded: boolean }[]>`
+    /* synthesis.lock */
+    SELECT is_fallback AS is_discarded FROM deliveries WHERE board_id = ${boardId} AND id = ${id} AND status = 'synthesizing' FOR UPDATE`;
+  return row ?? null;
+}
+
+export async function postponeSynthesis(
+  tx: Tx,
+  boardId: number,
+  id: Uuid,
+  delaySeconds: number,
+): Promise<void> {
+  await tx`
+    /* synthesis.postpone */
+    UPDATE deliveries SET synthesis_due_at = clock_timestamp() + make_interval(secs => ${delaySeconds})
+    WHERE board_id = ${boardId} AND id = ${id}`;
+}
+
+/** What nobody is left to be told of. */
+export async function dropUnsubscribed(tx: Tx, boardId: number, id: Uuid): Promise<void> {
+  await tx`
+    /* synthesis.drop_unsubscribed */
+    DELETE FROM deliveries d WHERE d.board_id = ${boardId} AND d.id = ${id}
+      AND NOT EXISTS (SELECT FROM subscriptions s WHERE s.board_id = ${boardId} AND s.id = d.subscription_id)`;
+}
+
+/** With the reply, or without one as it would have been told directly. Under its lock. */
 export async function settleSynthesis(
   tx: Tx,
   boardId: number,
   id: Uuid,
   reply: string | null,
-): Promise<boolean> {
-  const rows = await tx`
+): Promise<void> {
+  await tx`
     /* synthesis.settle */
     UPDATE deliveries SET status = 'pending', due_at = clock_timestamp(), text = ${reply}, is_fallback = ${reply === null},
       mode = ${reply === null ? 'direct' : 'synthesize'}
-    WHERE board_id = ${boardId} AND id = ${id} AND status = 'synthesizing' RETURNING 1`;
-  return rows.length > 0;
+    WHERE board_id = ${boardId} AND id = ${id} AND status = 'synthesizing'`;
 }

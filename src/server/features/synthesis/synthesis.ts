@@ -8,17 +8,27 @@ import { impatientTransaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { present } from '../../kernel/assert.ts';
 import { excerptOf } from '../../kernel/excerpt.ts';
-import { type IdSource, parseId } from '../../kernel/ids.ts';
+import { type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
 import { Turns } from '../../kernel/turns.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
 import { type DeliveryRow, type DeliveryService, lockGivingOut } from '../deliveries/service.ts';
-import { mayMove, type TaskCreation, TaskOperation } from '../tasks/service.ts';
 import {
+  eraseReply,
+  type FamilyMember,
+  lockTasks,
+  mayMove,
+  type TaskCreation,
+  TaskOperation,
+} from '../tasks/service.ts';
+import {
+  dropUnsubscribed,
   findReply,
   listBoardsWithSynthesis,
   listSettled,
   listStartable,
+  lockSynthesis,
   noteSynthesisTask,
+  postponeSynthesis,
   type SettledSynthesis,
   settleSynthesis,
 } from './store.ts';
@@ -41,6 +51,8 @@ const STARTED_PER_TURN_MAX = 20;
 const SETTLED_PER_TURN_MAX = 50;
 /** Far above a message of any platform. */
 const REPLY_CHARACTERS_MAX = 32_000;
+/** Between looks whether a task that was told to stop at once has: its claim is ended within about that. */
+const DISCARD_SECONDS = 1;
 /** From the event on, pinned by the domain; nobody who starts late works longer than that. */
 const RUNTIME_SECONDS = 45;
 
@@ -109,19 +121,34 @@ export class Synthesis {
     return settled.length;
   }
 
-  /** The task first, as everywhere. */
-  async #settleOne(
-    tx: Tx,
-    board: BoardRef,
-    { id, task_id: taskId, status }: SettledSynthesis,
-  ): Promise<void> {
-    const { ids } = this.#parts;
-    const operation =
-      taskId === null ? null : await TaskOperation.begin({ tx, board, actor: SYNTHESIS, ids }, taskId);
-    const reply = taskId === null ? null : await findReply(tx, board.id, taskId);
+  /** The task first, as everywhere; how it stands is known under its lock, and not before. */
+  async #settleOne(tx: Tx, board: BoardRef, { id, task_id: taskId }: SettledSynthesis): Promise<void> {
+    const [task] = taskId === null ? [] : await lockTasks(tx, board.id, [taskId]);
+    const synthesis = await lockSynthesis(tx, board.id, id);
+    if (synthesis === null) return;
+    if (synthesis.is_discarded) return this.#discard(tx, board, id, task);
+    const reply = task === undefined ? null : await findReply(tx, board.id, task.id);
     const text = reply === null || reply.trim() === '' ? null : excerptOf(reply, REPLY_CHARACTERS_MAX);
-    if (!(await settleSynthesis(tx, board.id, id, text))) return;
-    const isStoppable = status === 'running' || (status !== null && mayMove(status, 'cancel', 'cancelled'));
-    if (operation !== null && isStoppable) await operation.cancel('its time is over', 0);
+    await settleSynthesis(tx, board.id, id, text);
+    await this.#stop(tx, board, task, 'its time is over');
+  }
+
+  /** What it is made of was deleted: nothing that comes of it may stay, so it is not let go before the task has ended. */
+  async #discard(tx: Tx, board: BoardRef, id: Uuid, task: FamilyMember | undefined): Promise<void> {
+    if (task?.status === 'running') await postponeSynthesis(tx, board.id, id, DISCARD_SECONDS);
+    else {
+      if (task !== undefined) await eraseReply(tx, board.id, task.id);
+      await settleSynthesis(tx, board.id, id, null);
+      await dropUnsubscribed(tx, board.id, id);
+    }
+    await this.#stop(tx, board, task, 'what it was made of was deleted');
+  }
+
+  async #stop(tx: Tx, board: BoardRef, task: FamilyMember | undefined, reason: string): Promise<void> {
+    if (task === undefined) return;
+    if (task.status !== 'running' && !mayMove(task.status, 'cancel', 'cancelled')) return;
+    const known = new Map([[task.id, task]]);
+    const parts = { tx, board, actor: SYNTHESIS, ids: this.#parts.ids, known };
+    await (await TaskOperation.begin(parts, task.id))?.cancel(reason, 0);
   }
 }

@@ -54,8 +54,12 @@ export async function readGauges(sql: Runner): Promise<Gauges> {
     /* system.delegations */ SELECT status, count(*)::int AS count FROM delegations GROUP BY status`;
   const [outbox] = await sql<{ oldest_due: number | null }[]>`
     /* system.outbox */
-    SELECT extract(epoch FROM clock_timestamp() - min(due_at))::float8 AS oldest_due FROM deliveries
-    WHERE status = 'pending' AND due_at <= clock_timestamp()`;
+    SELECT extract(epoch FROM clock_timestamp() - min(due_at))::float8 AS oldest_due FROM (
+      SELECT min(due_at) AS due_at FROM deliveries WHERE status = 'pending' AND NOT is_webhook
+      UNION ALL
+      SELECT min(due_at) FROM deliveries WHERE status = 'pending' AND is_webhook
+    ) AS oldest
+    WHERE due_at <= clock_timestamp()`;
   return {
     statuses: counts ?? {},
     delegations: Object.fromEntries(delegations.map(({ status, count }) => [status, count])),

@@ -18,7 +18,7 @@ import { type ActorRef, actorOf, type ClaimPrincipal, type Principal } from '../
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { batchOf, linkToParents, type Parentage, withParents } from './parentage.ts';
+import { batchOf, linkToParents, withParents } from './parentage.ts';
 import { lockOwnClaim } from './reach.ts';
 import {
   countTasksOfRun,
@@ -47,20 +47,26 @@ interface Manner {
   readonly placement?: Partial<Placement>;
 }
 
+/** What a request says of who is told. */
+interface Telling {
+  readonly origin: OriginBody | null;
+  readonly subscribe: CreateTaskBody['subscribe'];
+}
+
 /** What tells outcomes to where requests come from; it knows of tasks, so they only know of it by this. */
 export interface Subscribing {
+  /** Whether anybody will be subscribed: a task is to be made followed. */
+  isTold(caller: Principal, telling: Telling): boolean;
   subscribeNew(
     tx: Tx,
     caller: Principal,
     board: BoardRef,
-    beginning: {
+    beginnings: readonly (Telling & {
       readonly subject: { readonly id: Uuid; readonly isDelegation: boolean };
-      readonly origin: OriginBody | null;
-      readonly subscribe: CreateTaskBody['subscribe'];
-    },
+    })[],
   ): Promise<NewEvent[]>;
-  /** Also whoever is told of one task is told of another. */
-  inherit(tx: Tx, caller: Principal, board: BoardRef, from: Uuid, to: Uuid): Promise<NewEvent[]>;
+  /** Also whoever is told of one task is told of others. */
+  inherit(tx: Tx, caller: Principal, board: BoardRef, from: Uuid, to: readonly Uuid[]): Promise<NewEvent[]>;
 }
 
 interface CreationParts {
@@ -130,6 +136,7 @@ export class TaskCreation {
       bodies.map((body) => ({
         ...this.#newTask(caller, body, traceparent),
         delegation_depth: depth,
+        is_followed: this.#parts.subscribing.isTold(caller, tellingOf(body)),
         ...placement,
       })),
     );
@@ -140,7 +147,11 @@ export class TaskCreation {
     const tasks = parentage?.tasks ?? batch.drafts;
     const makers = [...tasks.entries()].filter(([place]) => batch.makers[place] === place);
     const rows = makers.map(([, task]) => task);
-    const results = await this.#insert(tx, board, rows, isLinked).catch((error: unknown) => {
+    // What belongs to a delegation is told with it. Whom a claim's task is told to is looked up behind the making.
+    const isTelling =
+      placement.delegation_id === undefined && (caller.kind === 'claim' || isAnyFollowed(rows));
+    const isLogLater = isLinked || isTelling;
+    const results = await this.#insert(tx, board, rows, isLogLater).catch((error: unknown) => {
       throw isStaleDecision(error) ? boardNotFound(board.name) : error;
     });
     const byPlace = new Map(makers.map(([place], index) => [place, results[index]]));
@@ -149,9 +160,14 @@ export class TaskCreation {
       if (!result.ok) throw result.error;
       return { task: result.value.task, isNew: result.value.isNew && maker === place };
     });
-    if (parentage !== null) await this.#finishLinked(tx, board, parentage, created);
-    // What belongs to a delegation is told with it.
-    if (placement.delegation_id === undefined) await this.#subscribe(tx, caller, board, bodies, created);
+    if (!isLogLater) return created;
+    const made = tasks.filter((_, place) => created[place]?.isNew);
+    if (parentage !== null) await linkToParents(tx, board, parentage, made, created.map(idOf));
+    const subscribed = isTelling ? await this.#subscribe(tx, caller, board, bodies, created) : [];
+    if (made.length === 0) return created;
+    // The counter row comes last: all of the board would wait while the tasks are linked and subscribed to.
+    const { events, counts = {} } = creationOf(made);
+    await appendEvents(tx, board.id, { events: [...events, ...subscribed], counts });
     return created;
   }
 
@@ -162,20 +178,21 @@ export class TaskCreation {
     board: BoardRef,
     bodies: readonly CreateTaskBody[],
     created: readonly Created[],
-  ): Promise<void> {
+  ): Promise<NewEvent[]> {
     const { subscribing } = this.#parts;
-    const events: NewEvent[] = [];
-    for (const [place, body] of bodies.entries()) {
-      const made = created[place];
-      if (!made?.isNew) continue;
-      const subject = { id: present(parseId('task', made.task.id), 'a task of ours'), isDelegation: false };
-      const beginning = { subject, origin: body.origin ?? null, subscribe: body.subscribe };
-      if (caller.kind === 'key')
-        events.push(...(await subscribing.subscribeNew(tx, caller, board, beginning)));
-      else if (!body.parents?.length)
-        events.push(...(await subscribing.inherit(tx, caller, board, ownTaskOf(caller), subject.id)));
+    const made = bodies.flatMap((body, place) => {
+      const one = created[place];
+      return one?.isNew ? [{ id: idOf(one), body }] : [];
+    });
+    if (caller.kind === 'claim') {
+      const besides = made.filter(({ body }) => !body.parents?.length).map(({ id }) => id);
+      return subscribing.inherit(tx, caller, board, ownTaskOf(caller), besides);
     }
-    if (events.length > 0) await appendEvents(tx, board.id, { events });
+    const beginnings = made.map(({ id, body }) => ({
+      ...tellingOf(body),
+      subject: { id, isDelegation: false },
+    }));
+    return subscribing.subscribeNew(tx, caller, board, beginnings);
   }
 
   /** One of the server's own, which no list shows. Within the caller's transaction. */
@@ -184,19 +201,6 @@ export class TaskCreation {
     const [result] = await this.#insert(tx, board, [draft]);
     if (!result?.ok) throw collision(draft);
     return result.value.task;
-  }
-
-  /** Everything but the log has been written. The counter row comes last: all of the board would wait while it is linked. */
-  async #finishLinked(
-    tx: Tx,
-    board: BoardRef,
-    parentage: Parentage,
-    created: readonly Created[],
-  ): Promise<void> {
-    const made = parentage.tasks.filter((_, place) => created[place]?.isNew);
-    const entries = created.map(({ task }) => present(parseId('task', task.id), 'a task of ours'));
-    await linkToParents(tx, board, parentage, made, entries);
-    if (made.length > 0) await appendEvents(tx, board.id, creationOf(made));
   }
 
   async #assertWithinClaim(tx: Tx, board: BoardRef, caller: ClaimPrincipal, count: number): Promise<void> {
@@ -389,6 +393,18 @@ function freshRow(task: NewTask, row: TaskHotRow): TaskRow {
 function assertOwnBusiness(caller: Principal, bodies: readonly CreateTaskBody[]): void {
   if (caller.kind === 'key' || !bodies.some(({ origin, subscribe }) => origin || subscribe)) return;
   throw new ProblemError('forbidden', 'A claim token can neither set an origin nor subscribe.');
+}
+
+function tellingOf({ origin, subscribe }: CreateTaskBody): Telling {
+  return { origin: origin ?? null, subscribe };
+}
+
+function isAnyFollowed(tasks: readonly NewTask[]): boolean {
+  return tasks.some((task) => task.is_followed);
+}
+
+function idOf({ task }: Created): Uuid {
+  return present(parseId('task', task.id), 'a task of ours');
 }
 
 function ownTaskOf(caller: ClaimPrincipal): Uuid {

@@ -3,10 +3,11 @@
  * none is waited for. Boards take turns, and one that stands still holds up nobody else's.
  */
 import type { Sql, Tx } from '../../db/client.ts';
-import { appendEvents, countMove, type StatusCounts } from '../../db/event-log.ts';
+import { countMove, type StatusCounts } from '../../db/event-log.ts';
 import { impatientTransaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { Turns } from '../../kernel/turns.ts';
+import { appendChange } from './join/append.ts';
 import { type StartStatus, startOf } from './state.ts';
 import { type LockedTask, listBoardsWithDueTasks, lockDueTasks, moveTasks } from './store/change.ts';
 
@@ -59,7 +60,7 @@ async function wakeDueTasksOf(tx: Tx, boardId: number): Promise<number> {
   await moveTasks(tx, boardId, moves);
   const counts: StatusCounts = {};
   for (const { before, after } of moves) countMove(counts, before.status, after.status);
-  await appendEvents(tx, boardId, {
+  await appendChange(tx, boardId, {
     events: moves.map(({ before, after }) => ({
       kind: EVENT_KINDS[after.status],
       taskId: before.id,
@@ -70,6 +71,8 @@ async function wakeDueTasksOf(tx: Tx, boardId: number): Promise<number> {
       data: { status_before: 'scheduled', status_after: after.status },
     })),
     counts,
+    // What goes on to wait for its parents may wait in vain.
+    departures: moves,
   });
   return due.length;
 }

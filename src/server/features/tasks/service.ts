@@ -46,6 +46,7 @@ export {
   TaskOperation,
   type TasksWrite,
 } from './operation.ts';
+export { lockOwnClaim } from './reach.ts';
 export { MARKED, markReviewerOf, type ReviewerMark } from './reviewer-mark.ts';
 export { Scheduler } from './scheduler.ts';
 export { decideEnd, type End, isSatisfied, mayMove, UNTYPED, type Verdict } from './state.ts';
@@ -59,8 +60,10 @@ export {
   type TaskMove,
 } from './store/change.ts';
 export { findDelegationDepth } from './store/create.ts';
+export { eraseReply } from './store/erase-returns.ts';
 export {
   countChildren,
+  type FamilyMember,
   insertLinks,
   listParents,
   lockLinks,

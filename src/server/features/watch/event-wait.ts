@@ -26,6 +26,8 @@ interface EventWait {
   readonly board: BoardRef;
   readonly afterSeq: number;
   readonly filter: EventFilter;
+  /** What the filter cannot say, of events that are yet to come; those that have come meanwhile it does not narrow. */
+  readonly isMeant?: (event: Event) => boolean;
   readonly waitSeconds: number;
   readonly signal: AbortSignal;
 }
@@ -36,10 +38,11 @@ export async function waitForEvent({
   board,
   afterSeq,
   filter,
+  isMeant = () => true,
   waitSeconds,
   signal,
 }: EventWait): Promise<void> {
-  const waiter = new Waiter(filter, afterSeq);
+  const waiter = new Waiter((event) => event.seq > afterSeq && passes(filter, event) && isMeant(event));
   const { seq, leave } = await feeds.follow(board, waiter);
   try {
     // What was committed before the feed took us on is in the table by now.
@@ -51,18 +54,16 @@ export async function waitForEvent({
 }
 
 class Waiter implements Follower {
-  readonly #filter: EventFilter;
-  readonly #afterSeq: number;
+  readonly #isAwaited: (event: Event) => boolean;
   #hasHappened = false;
   #wake: () => void = () => undefined;
 
-  constructor(filter: EventFilter, afterSeq: number) {
-    this.#filter = filter;
-    this.#afterSeq = afterSeq;
+  constructor(isAwaited: (event: Event) => boolean) {
+    this.#isAwaited = isAwaited;
   }
 
   onEvents(events: readonly Event[]): void {
-    if (events.some((event) => event.seq > this.#afterSeq && passes(this.#filter, event))) this.onEnd();
+    if (events.some(this.#isAwaited)) this.onEnd();
   }
 
   onEnd(): void {
@@ -88,11 +89,13 @@ class Waiter implements Follower {
   }
 }
 
+const DECISIONS: ReadonlySet<EventKind> = new Set(['delegation.completed']);
+
 interface ChangeWait<T> {
   readonly feeds: AwaitedLogs;
   readonly board: BoardRef;
-  /** What may have changed it: every event of a task, or those of some kind. */
-  readonly of: { readonly taskId: Uuid } | { readonly kind: EventKind };
+  /** What may have changed it: every event of a task, or that a delegation is decided. */
+  readonly of: { readonly taskId: Uuid } | { readonly delegationId: Uuid };
   readonly waitSeconds: number;
   readonly signal: AbortSignal;
   readonly read: () => Promise<T>;
@@ -111,15 +114,18 @@ export async function waitForChange<T>({
 }: ChangeWait<T>): Promise<T> {
   const deadline = performance.now() + waitSeconds * 1000;
   const filter: EventFilter = {
-    kinds: 'kind' in of ? new Set([of.kind]) : null,
+    kinds: 'taskId' in of ? null : DECISIONS,
     lanes: null,
     tasks: 'taskId' in of ? new Set([formatId('task', of.taskId)]) : null,
   };
+  // Of a thousand that wait for a delegation each, one reads when one is decided.
+  const delegationId = 'taskId' in of ? null : formatId('deleg', of.delegationId);
+  const isMeant = (event: Event): boolean => delegationId === null || event.delegation_id === delegationId;
   for (;;) {
     const { seq } = await feeds.ends(board);
     const value = await read();
     const leftSeconds = (deadline - performance.now()) / 1000;
     if (isDone(value) || leftSeconds <= 0 || signal.aborted) return value;
-    await waitForEvent({ feeds, board, afterSeq: seq, filter, waitSeconds: leftSeconds, signal });
+    await waitForEvent({ feeds, board, afterSeq: seq, filter, isMeant, waitSeconds: leftSeconds, signal });
   }
 }

@@ -60,7 +60,10 @@ export function postGuarded(
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
       ...(isTrusted(url, trusted) ? {} : { lookup: publicLookup }),
     });
-    sent.once('error', reject);
+    // For as long as it lives: a connection may still break when the answer is known.
+    sent.on('error', reject);
+    // An answer that is none (101: a change of protocol) ends it without a word.
+    sent.once('close', () => reject(new Error('the receiver closed the connection without an answer')));
     sent.once('response', (answer) => {
       resolve({ status: answer.statusCode ?? 0, retryAfter: answer.headers['retry-after'] ?? null });
       // What it says beyond that is nothing to us.

@@ -3,14 +3,15 @@
  * and acked or nacked by the answer. Many are under way at once, so that one that does not answer holds up nobody else's.
  */
 import { Webhook } from 'standardwebhooks';
-import type { LeasedDelivery } from '../../../contract/deliveries.ts';
+import type { LeasedDelivery, NackDeliveryBody } from '../../../contract/deliveries.ts';
 import type { Sql } from '../../db/client.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
-import { parseId, type Uuid } from '../../kernel/ids.ts';
+import { formatId, type Uuid } from '../../kernel/ids.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
 import type { SecretBox } from '../auth/service.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
 import type { DeliveryService } from '../deliveries/service.ts';
-import { postGuarded, RefusedAddressError, type TrustedHosts } from './guarded-post.ts';
+import { type PostedAnswer, postGuarded, RefusedAddressError, type TrustedHosts } from './guarded-post.ts';
 import { findWebhooks, listBoardsWithDueWebhooks, type WebhookRow } from './store.ts';
 
 interface SenderParts {
@@ -27,6 +28,10 @@ interface SenderParts {
 const IN_FLIGHT_MAX = 100;
 /** Of one board in one go: others are to have room. */
 const PER_BOARD_MAX = 25;
+/** To one host: a few that never answer must not take the room of all others. */
+const PER_HOST_MAX = 20;
+/** What finds its host busy tries again about when a post that is answered at all is over. */
+const HOST_BUSY_SECONDS = 1;
 const BOARDS_PER_SWEEP_MAX = 100;
 /** Six times what a post may take. */
 const LEASE_SECONDS = 30;
@@ -38,9 +43,31 @@ const GONE = 410;
 /** Nobody's key: the server itself. */
 const SENDER = { type: 'system', id: 'webhooks' } as const;
 
+const UNSUBSCRIBED: Verdict = { isAcked: false, error: 'its subscription has ended', permanent: true };
+const HOST_BUSY: Verdict = {
+  isAcked: false,
+  error: 'many posts to this host are under way',
+  defer_seconds: HOST_BUSY_SECONDS,
+};
+const IS_NOT_OURS: ReadonlySet<string> = new Set(['not_found', 'lease_lost']);
+
+/** What was leased, and is to be said something of. */
+interface Held {
+  readonly board: BoardRef;
+  readonly id: Uuid;
+  readonly lease_id: string;
+}
+
+/** What is said of it; null: nothing, another server is to have it. */
+type Verdict =
+  | { readonly isAcked: true }
+  | (Omit<NackDeliveryBody, 'lease_id'> & { readonly isAcked: false });
+
 export class WebhookSender {
   readonly #parts: SenderParts;
   readonly #underWay = new Set<Promise<void>>();
+  /** Posts under way, of hosts that have any. */
+  readonly #perHost = new Map<string, number>();
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
@@ -64,16 +91,35 @@ export class WebhookSender {
     if (rows.length === 0) return;
     const subscriptionIds = [...new Set(rows.map((row) => row.subscription_id))];
     const webhooks = await withinDeadline(findWebhooks(sql, board.id, subscriptionIds));
-    for (const leased of await deliveries.present(board, rows)) {
-      const webhook = webhooks.get(parseId('sub', leased.subscription.id) as Uuid);
-      if (webhook !== undefined) this.#start(board, leased, webhook, signal);
+    const presented = new Map((await deliveries.present(board, rows)).map((leased) => [leased.id, leased]));
+    for (const { id, lease_id: leaseId, subscription_id: subscriptionId } of rows) {
+      const held: Held = { board, id, lease_id: leaseId ?? '' };
+      const leased = presented.get(formatId('dlv', id));
+      const webhook = webhooks.get(subscriptionId);
+      // Nobody is left to be told, and nobody will be: left alone, it would be taken again whenever its lease ends.
+      if (leased === undefined || webhook === undefined) this.#track(this.#say(held, UNSUBSCRIBED));
+      else this.#start(held, leased, webhook, signal);
     }
   }
 
-  #start(board: BoardRef, leased: LeasedDelivery, webhook: WebhookRow, signal: AbortSignal): void {
-    const work = this.#send(board, leased, webhook, signal)
-      .catch(this.#parts.onError)
-      .finally(() => this.#underWay.delete(work));
+  #start(held: Held, leased: LeasedDelivery, webhook: WebhookRow, signal: AbortSignal): void {
+    const { host } = new URL(webhook.webhook_url);
+    const known = this.#perHost.get(host) ?? 0;
+    if (known >= PER_HOST_MAX) {
+      this.#track(this.#say(held, HOST_BUSY));
+      return;
+    }
+    this.#perHost.set(host, known + 1);
+    const sending = this.#send(held, leased, webhook, signal).finally(() => {
+      const left = (this.#perHost.get(host) ?? 1) - 1;
+      if (left > 0) this.#perHost.set(host, left);
+      else this.#perHost.delete(host);
+    });
+    this.#track(sending);
+  }
+
+  #track(doing: Promise<void>): void {
+    const work = doing.catch(this.#parts.onError).finally(() => this.#underWay.delete(work));
     this.#underWay.add(work);
   }
 
@@ -82,41 +128,39 @@ export class WebhookSender {
     await Promise.all(this.#underWay);
   }
 
-  async #send(
-    board: BoardRef,
-    leased: LeasedDelivery,
-    webhook: WebhookRow,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { deliveries, trusted } = this.#parts;
-    const id = parseId('dlv', leased.id) as Uuid;
-    const lease = { lease_id: leased.lease_id };
+  async #send(held: Held, leased: LeasedDelivery, webhook: WebhookRow, signal: AbortSignal): Promise<void> {
+    const verdict = await this.#post(leased, webhook, signal);
+    if (verdict !== null) await this.#say(held, verdict);
+    // We stop: whoever comes next sends it, under the same id.
+    else await this.#parts.deliveries.giveBack(held.board, [held]);
+  }
+
+  async #post(leased: LeasedDelivery, webhook: WebhookRow, signal: AbortSignal): Promise<Verdict | null> {
     const body = JSON.stringify(messageOf(leased));
     try {
       const headers = this.#headersOf(leased, webhook, body);
-      const { status, retryAfter } = await postGuarded(webhook.webhook_url, headers, body, {
-        trusted,
-        signal,
-      });
-      if (status >= 200 && status < 300) {
-        await deliveries.ackAs(SENDER, board, id, lease);
-        return;
-      }
-      const error = `the receiver answered ${status}`;
-      const deferSeconds = secondsOf(retryAfter);
-      const isDeferred = (status === 429 || status === 503) && deferSeconds !== null;
-      await deliveries.nackAs(SENDER, board, id, {
-        ...lease,
-        error,
-        ...(status === GONE ? { permanent: true } : {}),
-        ...(isDeferred ? { defer_seconds: deferSeconds } : {}),
-      });
+      const { trusted } = this.#parts;
+      return verdictOf(await postGuarded(webhook.webhook_url, headers, body, { trusted, signal }));
     } catch (error) {
-      // We stop: whoever comes next sends it, under the same id.
-      if (signal.aborted) return deliveries.giveBack(board, [{ id, lease_id: leased.lease_id }]);
-      const permanent = error instanceof RefusedAddressError;
+      if (signal.aborted) return null;
       const said = error instanceof Error ? error.message : String(error);
-      await deliveries.nackAs(SENDER, board, id, { ...lease, error: said || 'the post failed', permanent });
+      const permanent = error instanceof RefusedAddressError;
+      return { isAcked: false, error: said || 'the post failed', permanent };
+    }
+  }
+
+  /** Not within what judges the post: that the database is away is no failure of the receiver, which then hears of it again when the lease ends. */
+  async #say({ board, id, lease_id }: Held, verdict: Verdict): Promise<void> {
+    const { deliveries } = this.#parts;
+    try {
+      if (verdict.isAcked) await deliveries.ackAs(SENDER, board, id, { lease_id });
+      else {
+        const { isAcked: _isAcked, ...said } = verdict;
+        await deliveries.nackAs(SENDER, board, id, { lease_id, ...said });
+      }
+    } catch (error) {
+      // Deleted meanwhile, or given out again: it is not ours any more.
+      if (!(error instanceof ProblemError && IS_NOT_OURS.has(error.code))) throw error;
     }
   }
 
@@ -136,6 +180,18 @@ export class WebhookSender {
       ...(webhook.traceparent === null ? {} : { traceparent: webhook.traceparent }),
     };
   }
+}
+
+function verdictOf({ status, retryAfter }: PostedAnswer): Verdict {
+  if (status >= 200 && status < 300) return { isAcked: true };
+  const deferSeconds = secondsOf(retryAfter);
+  const isDeferred = (status === 429 || status === 503) && deferSeconds !== null;
+  return {
+    isAcked: false,
+    error: `the receiver answered ${status}`,
+    ...(status === GONE ? { permanent: true } : {}),
+    ...(isDeferred ? { defer_seconds: deferSeconds } : {}),
+  };
 }
 
 /** Without the lease: that is the server's own. */

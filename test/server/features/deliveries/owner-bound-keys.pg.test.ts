@@ -103,3 +103,50 @@ test('the messages of a session come page by page, each of them once', async () 
   }
   expect(read).toEqual(sent);
 });
+
+describe('of subscriptions and sessions a key that is bound to an owner', () => {
+  test('reads, changes and ends those of its owner, and makes them for nobody else', async () => {
+    const { id: task_id } = await bench.makeTask(board, { title: 'x' });
+    const put = async (client: CheckedClient, chat_id: string, owner?: string) =>
+      client.put(`${PATH}/subscriptions`, {
+        task_id,
+        platform: 'discord',
+        chat_id,
+        ...(owner ? { owner } : {}),
+      });
+    const yours = (await put(bench.api, 'c1', 'yours')).body.subscription.id;
+    const nobodys = (await put(bench.api, 'c2')).body.subscription.id;
+    const own = await put(gateway, 'c3');
+    expect([own.status, own.body.subscription.owner]).toEqual([201, 'mine']);
+    for (const [chat, owner] of [['c1'], ['c1', 'mine'], ['c2', 'mine'], ['c4', 'yours']] as const)
+      expect([chat, owner, (await put(gateway, chat, owner)).code]).toEqual([chat, owner, 'forbidden']);
+    const listed = (await gateway.get(`${PATH}/subscriptions?task_id=${task_id}`)).body.subscriptions;
+    expect(listed.map(({ id }: { id: string }) => id)).toEqual([own.body.subscription.id]);
+    for (const id of [yours, nobodys]) {
+      expect((await gateway.get(`${PATH}/subscriptions/${id}`)).status).toBe(404);
+      expect((await gateway.delete(`${PATH}/subscriptions/${id}`)).status).toBe(404);
+      expect((await bench.api.get(`${PATH}/subscriptions/${id}`)).status).toBe(200);
+    }
+    expect((await gateway.delete(`${PATH}/subscriptions/${own.body.subscription.id}`)).status).toBe(204);
+  });
+
+  test('sees of a session what its owner has said there', async () => {
+    const session_id = uniqueName('session');
+    const sent: string[] = [];
+    for (const owner of ['mine', 'yours']) {
+      const { id } = await bench.makeTask(board, { title: 'x' });
+      const target = { platform: session_id, chat_id: 'c1', origin: { session_id } };
+      await bench.api.put(`${PATH}/subscriptions`, { task_id: id, ...target, owner });
+      await bench.api.post(`${PATH}/tasks/${id}/complete`, {});
+      const [delivery] = await take(bench.api, { platforms: [session_id], owner });
+      await bench.api.post(`/v1/deliveries/${delivery.id}/ack`, { lease_id: delivery.lease_id });
+      sent.push(delivery.id);
+    }
+    const read = async (client: CheckedClient) =>
+      (await client.get(`${PATH}/sessions/${session_id}/messages`)).body.messages.map(
+        ({ delivery_id }: { delivery_id: string }) => delivery_id,
+      );
+    expect(await read(bench.api)).toEqual(sent);
+    expect(await read(gateway)).toEqual([sent[0]]);
+  });
+});

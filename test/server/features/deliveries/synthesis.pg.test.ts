@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { LeasedDelivery } from '../../../../src/contract/deliveries.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
+import { eventually } from '../../../fixtures/eventually.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
 const servers = useTwoServers();
@@ -82,6 +83,71 @@ describe('a reply', () => {
     expect(delivery).toMatchObject({ mode: 'direct', is_fallback: true });
     expect(delivery?.events[0]?.task_id).toBe(id);
     await board.untilStatus(claim.task.id, 'cancelled');
+  });
+
+  test('of what was deleted meanwhile is made of nothing: nothing is told, and whoever makes it is stopped', async () => {
+    const board = await newBoard();
+    const id = await outcome(board, 's1', 'Unrepeatable-95ee');
+    const [claim] = expectStatus(await write(board), 200).body.claims;
+    expectStatus(await board.call('DELETE', `/tasks/${id}`), 204);
+    // It had the words, and answers before it hears that it is to stop.
+    await endClaim(board.server, claim, 'complete', { result: 'Unrepeatable-95ee' });
+    const { sql } = servers.database;
+    await eventually('nothing is left of it', async () => {
+      const rows = await sql`
+        SELECT FROM deliveries d WHERE d.task_id IS NOT NULL AND d.status = 'synthesizing'
+        UNION ALL SELECT FROM runs r WHERE r::text LIKE '%Unrepeatable-95ee%'
+        UNION ALL SELECT FROM task_details t WHERE t::text LIKE '%Unrepeatable-95ee%'
+        UNION ALL SELECT FROM events e WHERE e::text LIKE '%Unrepeatable-95ee%'`;
+      return rows.length === 0 ? true : null;
+    });
+    expect(await take(board, {}, 0)).toEqual([]);
+  });
+
+  test('of a delegation of which a child was deleted meanwhile is not told: what is left of it is, directly', async () => {
+    const board = await newBoard();
+    const tasks = ['Unrepeatable-06ff', 'the other'].map((goal) => ({ goal, lane: 'work' }));
+    const body = { tasks, origin: { platform: 'telegram', chat_id: 'c1', session_id: 's1' } };
+    const made = expectStatus(await board.call('POST', '/delegations', { body }), 202).body.delegation;
+    for (const [index, { goal: summary }] of tasks.entries()) {
+      const ask = { task_id: made.tasks[index] };
+      const claim = expectStatus(await board.claims('work', ask), 200).body.claims[0];
+      expectStatus(await endClaim(board.server, claim, 'complete', { summary }), 200);
+    }
+    const [claim] = expectStatus(await write(board), 200).body.claims;
+    expectStatus(await board.call('DELETE', `/tasks/${made.tasks[0]}`), 204);
+    const [delivery] = await take(board);
+    expect(delivery).toMatchObject({ mode: 'direct', is_fallback: true });
+    expect(delivery?.text).toContain('the other');
+    expect(delivery?.text).not.toContain('Unrepeatable-06ff');
+    await board.untilStatus(claim.task.id, 'cancelled');
+  });
+
+  test('is not begun while somebody changes its delivery, and that holds up no other one', async () => {
+    const board = await newBoard();
+    const { sql } = servers.database;
+    const [gate, row] = [await sql.reserve(), await sql.reserve()];
+    try {
+      await gate`BEGIN`;
+      await gate`SELECT pg_advisory_xact_lock(hashtextextended('deliveries', id)) FROM boards WHERE name = ${board.name}`;
+      await outcome(board, 's1', 'held');
+      await outcome(board, 's2', 'free');
+      await row`BEGIN`;
+      await row`SELECT FROM deliveries WHERE session_id = 's1' AND status = 'synthesizing' FOR UPDATE`;
+      await gate`COMMIT`;
+      const texts = async () =>
+        expectStatus(await write(board), 200).body.claims.map(
+          (claim: { task: { payload: { text: string } } }) => claim.task.payload.text,
+        );
+      expect(await texts()).toEqual([expect.stringContaining('free')]);
+      await row`COMMIT`;
+      expect(await texts()).toEqual([expect.stringContaining('held')]);
+    } finally {
+      for (const connection of [gate, row]) {
+        await connection`ROLLBACK`;
+        connection.release();
+      }
+    }
   });
 
   test('is not waited for where the lane is not there', async () => {

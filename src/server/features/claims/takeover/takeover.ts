@@ -1,9 +1,10 @@
 /**
  * Taking a lane over from its other workers. The first transaction raises the epoch and fences: it holds the board's counter row while it
  * looks for claims, so what was decided before is seen, and what is decided later is a new claim, made on the new configuration. What it
- * finds it deals with at once, as far as nobody is just ending it; the rest, and what is more than one transaction should carry, follows
- * in others, in the usual order of locks, while the epoch is still this takeover's. The alternative, to look before the counter row is
- * held, overlooks claims that commit in between, and a busy lane always has some.
+ * finds it deals with at once, as far as nobody is just ending it and no delegation may be decided by it (those are locked before the
+ * counter row); the rest, and what is more than one transaction should carry, follows in others, in the usual order of locks, while the
+ * epoch is still this takeover's. The alternative, to look before the counter row is held, overlooks claims that commit in between, and a
+ * busy lane always has some.
  * Each claim is dealt with once, by whoever has its lock: its holder's end, or the takeover. So a request that comes again goes on from
  * what its first transaction wrote down, wherever the first try ended, or beside it where that still goes on. What either has adopted, and
  * may still adopt, is therefore asked of the rows.
@@ -212,7 +213,8 @@ export class Takeovers {
     await appendEvents(tx, board.id, { events: [event], isConfigChange: true });
     const takeover = { board, lane: name, mode, worker, epoch, at, by };
     // The counter row is ours, so nothing may be waited for that its holder may keep until it has the counter row.
-    const holds = await lockTakenHolds(tx, board.id, refs.slice(0, this.#perTurnMax), 'skip');
+    const locked = await lockTakenHolds(tx, board.id, refs.slice(0, this.#perTurnMax), 'skip');
+    const holds = locked.filter((held) => mode === 'expire' || !mayDecideJoin(held));
     const adopted = await this.#take(tx, takeover, lane, holds, ADOPTED_MAX);
     const takenIds = new Set(holds.map((held) => held.run_id));
     const rest = refs.filter((ref) => !takenIds.has(ref.runId));
@@ -336,6 +338,11 @@ function adoptionOf({ lane, worker, epoch }: Takeover, row: AdoptedRow, actor: A
       adopted_by_epoch: epoch,
     },
   };
+}
+
+/** Released, it is cancelled or waits for parents, which delegations are locked for: its own, and those of what waits for it. */
+function mayDecideJoin(held: TakenRow): boolean {
+  return (held.is_followed || held.has_children) && (held.is_cancel_requested || held.unmet_parents > 0);
 }
 
 /** Released a moment ago: may the worker claim it at once? */

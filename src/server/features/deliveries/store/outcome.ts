@@ -19,7 +19,7 @@ export async function ackRow(tx: Tx, boardId: number, id: Uuid, messageId: strin
     WHERE acked.session_id IS NOT NULL`;
 }
 
-/** Again after so long. */
+/** Again after so long; what has become silent meanwhile, never. */
 export async function postponeRow(
   tx: Tx,
   boardId: number,
@@ -28,8 +28,9 @@ export async function postponeRow(
 ): Promise<void> {
   await tx`
     /* deliveries.postpone */
-    UPDATE deliveries SET status = 'pending', lease_id = NULL, lease_expires_at = NULL, failures = ${failures},
-      last_error = coalesce(${error}, last_error), due_at = clock_timestamp() + make_interval(secs => ${delaySeconds}), finished_at = NULL
+    UPDATE deliveries SET status = CASE WHEN mode = 'silent' THEN 'acked' ELSE 'pending' END, lease_id = NULL, lease_expires_at = NULL, failures = ${failures},
+      last_error = coalesce(${error}, last_error), due_at = clock_timestamp() + make_interval(secs => ${delaySeconds}),
+      finished_at = CASE WHEN mode = 'silent' THEN clock_timestamp() END
     WHERE board_id = ${boardId} AND id = ${id}`;
 }
 

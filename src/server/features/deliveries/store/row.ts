@@ -1,6 +1,6 @@
 /** A delivery as it is stored, and how it is found. */
 import type { DeliveryMode, DeliveryStatus, EventKind } from '../../../../contract/statuses.ts';
-import type { Runner } from '../../../db/client.ts';
+import type { Runner, Tx } from '../../../db/client.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 
 export interface DeliveryRow {
@@ -48,6 +48,15 @@ export async function lockDelivery(sql: Runner, boardId: number, id: Uuid): Prom
   return row ?? null;
 }
 
+/** Before the delivery itself: whoever ends a subscription has it before its deliveries too. False: it is gone. */
+export async function holdSubscriptionOf(tx: Tx, boardId: number, id: Uuid): Promise<boolean> {
+  const rows = await tx`
+    /* deliveries.hold_subscription */
+    SELECT FROM subscriptions
+    WHERE board_id = ${boardId} AND id = (SELECT subscription_id FROM deliveries WHERE board_id = ${boardId} AND id = ${id}) FOR KEY SHARE`;
+  return rows.length > 0;
+}
+
 export interface DeliveryFilter {
   readonly statuses: readonly DeliveryStatus[] | null;
   readonly subscriptionId: Uuid | null;
@@ -93,11 +102,17 @@ export interface MessagePosition {
   readonly id: Uuid;
 }
 
+export interface MessageFilter {
+  readonly sessionId: string;
+  /** Null: whoever has sent them. */
+  readonly owner: string | null;
+}
+
 /** In the order of their acks. */
 export async function listSessionMessages(
   sql: Runner,
   boardId: number,
-  sessionId: string,
+  { sessionId, owner }: MessageFilter,
   page: { readonly after: MessagePosition | null; readonly rowsMax: number },
 ): Promise<SessionMessageRow[]> {
   const { after } = page;
@@ -105,6 +120,7 @@ export async function listSessionMessages(
     /* deliveries.list_session_messages */
     SELECT delivery_id, at, (extract(epoch FROM at) * 1000000)::bigint AS at_us, text, task_id, delegation_id, platform, chat_id, thread_id, message_id FROM session_messages
     WHERE board_id = ${boardId} AND session_id = ${sessionId}
+      ${owner === null ? sql`` : sql`AND EXISTS (SELECT FROM deliveries d WHERE d.board_id = ${boardId} AND d.id = delivery_id AND d.owner = ${owner})`}
       ${after === null ? sql`` : sql`AND (at, delivery_id) > ('epoch'::timestamptz + ${after.us}::bigint * interval '1 microsecond', ${after.id}::uuid)`}
     ORDER BY at, delivery_id LIMIT ${page.rowsMax}`;
 }

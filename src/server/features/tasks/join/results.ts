@@ -1,5 +1,6 @@
 /** Makes the results of a delegation fit: what is short stays whole, and what is long gives up the same. */
 import type { DelegationResult } from '../../../../contract/delegations.ts';
+import { excerptOf } from '../../../kernel/excerpt.ts';
 
 type Part = 'goal' | 'context' | 'output_preview' | 'metadata' | 'result' | 'summary' | 'error';
 
@@ -59,7 +60,8 @@ function reduced(whole: DelegationResult, bytesMax: number): DelegationResult {
 
 function cut(result: DelegationResult, { part, characters }: Reduction): DelegationResult {
   const value = result[part];
-  const shorter = typeof value === 'string' && part !== 'result' ? value.slice(0, characters) || null : null;
+  const shorter =
+    typeof value === 'string' && part !== 'result' ? excerptOf(value, characters) || null : null;
   const isSame = shorter === value || value === null || (part === 'metadata' && isEmpty(result.metadata));
   if (isSame) return result;
   const truncated = [...new Set([...result.truncated, part])];

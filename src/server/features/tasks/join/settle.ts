@@ -5,6 +5,7 @@
  */
 import { LIMITS } from '../../../../contract/constants.ts';
 import type { DelegationResult } from '../../../../contract/delegations.ts';
+import type { TaskStatus } from '../../../../contract/statuses.ts';
 import type { Tx } from '../../../db/client.ts';
 import type { NewEvent } from '../../../db/event-log.ts';
 import { formatId, type Uuid } from '../../../kernel/ids.ts';
@@ -54,13 +55,16 @@ export async function settleJoins(
 
 const idOf = ({ before }: Departure): Uuid => before.id;
 
+/** In todo it waits for others, and it may be in vain. */
+const ENDS: readonly TaskStatus[] = ['done', 'cancelled', 'archived', 'blocked', 'triage', 'todo'];
+
 function mayHaveEnded(after: Departure['after']): boolean {
-  return after === null || ['done', 'cancelled', 'archived', 'blocked', 'triage'].includes(after.status);
+  return after === null || ENDS.includes(after.status);
 }
 
-/** What waits for it waits in vain. Deleted, it is waited for no longer. */
+/** What waits for it waits in vain, or it waits itself and may do so in vain. Deleted, it is waited for no longer. */
 function isCut(before: LockedTask, after: Departure['after']): boolean {
-  if (after?.status === 'cancelled') return true;
+  if (after?.status === 'cancelled' || after?.status === 'todo') return true;
   return after?.status === 'archived' && before.status !== 'done';
 }
 

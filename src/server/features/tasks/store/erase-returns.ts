@@ -5,6 +5,7 @@
  */
 import type { Runner, Tx } from '../../../db/client.ts';
 import { formatId, type Uuid } from '../../../kernel/ids.ts';
+import { scrubEvents } from './delete.ts';
 
 /** What stays of an entry of `results`: which task it was, its place, its lane and its times. */
 const ERASED_RESULT = JSON.stringify({
@@ -56,9 +57,39 @@ async function lockDelegationsOf(tx: Tx, boardId: number, taskIds: readonly Uuid
   return rows.map((row) => row.id);
 }
 
+/**
+ * In a statement of its own, before any that writes: whoever acks one of them meanwhile, or gives it out, or begins a reply, has committed by
+ * then, and what it has written of them (a message of a session, a text) is seen by the statements behind.
+ */
+async function lockDeliveriesOf(
+  tx: Tx,
+  boardId: number,
+  taskIds: readonly Uuid[],
+  delegationIds: readonly Uuid[],
+): Promise<void> {
+  await tx`
+    /* returns.lock_deliveries */
+    SELECT FROM (
+      SELECT told.id FROM unnest(${taskIds as Uuid[]}::uuid[]) AS wanted (id)
+      CROSS JOIN LATERAL (SELECT id FROM deliveries WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0) AS told
+      UNION
+      SELECT told.id FROM unnest(${delegationIds as Uuid[]}::uuid[]) AS wanted (id)
+      CROSS JOIN LATERAL (SELECT id FROM deliveries WHERE board_id = ${boardId} AND delegation_id = wanted.id OFFSET 0) AS told
+      ORDER BY 1
+    ) AS wanted
+    CROSS JOIN LATERAL (SELECT FROM deliveries WHERE board_id = ${boardId} AND id = wanted.id FOR UPDATE) AS d`;
+}
+
+/**
+ * A reply is being made of what is erased: it must not go out, and whoever makes it is to stop. The sweep of replies sees to both, and deletes
+ * what has no subscription any more; `is_fallback` of one that still waits says so to it.
+ */
+const IS_BEING_MADE = (sql: Runner) => sql`(d.status = 'synthesizing' AND d.synthesis_task_id IS NOT NULL)`;
+
 /** Under the locks of the tasks, when their rows are gone. @returns Tasks that made replies of what is erased: their events are the caller's. */
 export async function eraseReturns(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<Uuid[]> {
   const delegationIds = await lockDelegationsOf(tx, boardId, taskIds);
+  await lockDeliveriesOf(tx, boardId, taskIds, delegationIds);
   const told = await eraseTold(tx, boardId, taskIds);
   if (delegationIds.length > 0) {
     told.push(...(await eraseFromDelegations(tx, boardId, delegationIds, taskIds)));
@@ -81,12 +112,15 @@ async function eraseTold(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Pro
     ),
     dropped AS (
       DELETE FROM deliveries d USING gone
-      WHERE d.board_id = ANY (ARRAY[gone.board_id]) AND d.task_id = gone.id AND d.status NOT IN ('acked', 'dead')
+      WHERE d.board_id = ANY (ARRAY[gone.board_id]) AND d.task_id = gone.id AND d.status NOT IN ('acked', 'dead') AND NOT ${IS_BEING_MADE(tx)}
       RETURNING d.synthesis_task_id
     ),
     emptied AS (
-      UPDATE deliveries d SET text = NULL, last_error = NULL, message_id = NULL, session_id = NULL, session_key = '' FROM gone
-      WHERE d.board_id = ANY (ARRAY[gone.board_id]) AND d.task_id = gone.id AND d.status IN ('acked', 'dead')
+      UPDATE deliveries d SET text = NULL, last_error = NULL, message_id = NULL, session_id = NULL, session_key = '',
+        is_fallback = d.is_fallback OR ${IS_BEING_MADE(tx)},
+        synthesis_due_at = CASE WHEN ${IS_BEING_MADE(tx)} THEN clock_timestamp() ELSE d.synthesis_due_at END
+      FROM gone
+      WHERE d.board_id = ANY (ARRAY[gone.board_id]) AND d.task_id = gone.id AND (d.status IN ('acked', 'dead') OR ${IS_BEING_MADE(tx)})
       RETURNING d.synthesis_task_id
     )
     SELECT synthesis_task_id AS id FROM dropped WHERE synthesis_task_id IS NOT NULL
@@ -125,7 +159,9 @@ async function eraseFromDelegations(
       UPDATE session_messages m SET text = '' FROM whole WHERE m.board_id = ANY (ARRAY[whole.board_id]) AND m.delegation_id = whole.id
     ),
     emptied AS (
-      UPDATE deliveries d SET text = NULL, last_error = NULL FROM whole
+      UPDATE deliveries d SET text = NULL, last_error = NULL, is_fallback = d.is_fallback OR ${IS_BEING_MADE(tx)},
+        synthesis_due_at = CASE WHEN ${IS_BEING_MADE(tx)} THEN clock_timestamp() ELSE d.synthesis_due_at END
+      FROM whole
       WHERE d.board_id = ANY (ARRAY[whole.board_id]) AND d.delegation_id = whole.id
       RETURNING d.synthesis_task_id
     )
@@ -160,13 +196,14 @@ async function eraseChildless(tx: Tx, boardId: number, ids: readonly Uuid[]): Pr
     dropped AS (
       DELETE FROM deliveries d USING childless
       WHERE d.board_id = ANY (ARRAY[childless.board_id]) AND d.delegation_id = childless.id AND d.status NOT IN ('acked', 'dead')
+        AND NOT ${IS_BEING_MADE(tx)}
     ),
     mirrored AS (
       DELETE FROM session_messages m USING childless WHERE m.board_id = ANY (ARRAY[childless.board_id]) AND m.delegation_id = childless.id
     ),
     emptied AS (
       UPDATE deliveries d SET message_id = NULL, session_id = NULL, session_key = '' FROM childless
-      WHERE d.board_id = ANY (ARRAY[childless.board_id]) AND d.delegation_id = childless.id AND d.status IN ('acked', 'dead')
+      WHERE d.board_id = ANY (ARRAY[childless.board_id]) AND d.delegation_id = childless.id AND (d.status IN ('acked', 'dead') OR ${IS_BEING_MADE(tx)})
     ),
     bare AS (
       UPDATE delegations d SET goal = NULL, context = NULL, reason = NULL, origin = NULL, session_id = NULL, capacity_key = NULL
@@ -176,6 +213,12 @@ async function eraseChildless(tx: Tx, boardId: number, ids: readonly Uuid[]): Pr
       SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(e.data) WHERE key = ANY (${KEPT_KEYS as string[]}::text[])
     )
     FROM childless WHERE e.board_id = ANY (ARRAY[childless.board_id]) AND e.delegation_id = childless.id`;
+}
+
+/** Again, when one that was being made has ended: what has come of it meanwhile. */
+export async function eraseReply(tx: Tx, boardId: number, taskId: Uuid): Promise<void> {
+  await eraseReplies(tx, boardId, [taskId]);
+  await scrubEvents(tx, boardId, [{ id: taskId, afterSeq: 0 }]);
 }
 
 async function eraseReplies(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<void> {
