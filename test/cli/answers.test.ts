@@ -1,22 +1,13 @@
 /** What commands make of their arguments and files, and how they show what the API answers. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { problem, ScriptedServer } from '../client/fixtures/scripted-server.ts';
-import { type ProgramEnd, runInProcess } from './fixtures/in-process.ts';
+import { describe, expect, test } from 'vitest';
+import { problem } from '../client/fixtures/scripted-server.ts';
+import { useScriptedApi } from './fixtures/scripted-api.ts';
 
-let directory: string;
-let server: ScriptedServer;
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'lanekeeper-commands-'));
-});
-afterAll(() => rm(directory, { recursive: true }));
-beforeEach(async () => {
-  server = await ScriptedServer.start();
-});
-afterEach(() => server.stop());
+const api = useScriptedApi();
+const { run, lastRequest } = api;
 
 const TASK = {
   id: 'task_1',
@@ -34,28 +25,9 @@ const TASK = {
   result: null,
 };
 
-interface RunOptions {
-  readonly stdin?: string;
-  readonly env?: Record<string, string>;
-}
-
-function run(args: readonly string[], { stdin = '', env = {} }: RunOptions = {}): Promise<ProgramEnd> {
-  return runInProcess(args, {
-    stdin,
-    directory,
-    env: { LANEKEEPER_URL: server.url, LANEKEEPER_TOKEN: 'lk_test', ...env },
-  });
-}
-
-/** What the last request was, as "METHOD path body". */
-function lastRequest(): string {
-  const { method, path, body } = server.requests.at(-1) ?? { method: '', path: '', body: undefined };
-  return [method, path, ...(body === undefined ? [] : [JSON.stringify(body)])].join(' ');
-}
-
 describe('a command', () => {
   test('takes reasons and errors as they are, also where they look like the name of a file that is there', async () => {
-    server.respond = () => problem(404, 'not_found');
+    api.server.respond = () => problem(404, 'not_found');
     const own = `@${fileURLToPath(import.meta.url)}`;
     const verbs: [string[], string][] = [
       [['run', 'fail', '--run', 'r'], 'error'],
@@ -66,14 +38,14 @@ describe('a command', () => {
     ];
     for (const [words, field] of verbs) {
       expect((await run([...words, own])).code).toBe(3);
-      expect(server.requests.at(-1)?.body).toEqual({ [field]: own });
+      expect(api.server.requests.at(-1)?.body).toEqual({ [field]: own });
       expect((await run([...words, '-'], { stdin: '@ two\nlines\n' })).code).toBe(3);
-      expect(server.requests.at(-1)?.body).toEqual({ [field]: '@ two\nlines' });
+      expect(api.server.requests.at(-1)?.body).toEqual({ [field]: '@ two\nlines' });
     }
   });
 
   test('acts on the run that its environment names', async () => {
-    server.respond = () => ({ status: 200, json: { task: { ...TASK, status: 'done' }, run: {} } });
+    api.server.respond = () => ({ status: 200, json: { task: { ...TASK, status: 'done' }, run: {} } });
     const { code, stdout } = await run(['run', 'complete'], { env: { LANEKEEPER_RUN_ID: 'run_1' } });
     expect([code, stdout]).toEqual([0, 'task_1 done on lane factory: Paint ␛[31mit\n']);
     expect(lastRequest()).toBe('POST /v1/runs/run_1/complete {}');
@@ -86,17 +58,17 @@ describe('a command', () => {
       edges: [{ parent: 'a', child: 'b', met: false }],
       truncated: false,
     };
-    server.respond = () => ({ status: 200, json: graph });
+    api.server.respond = () => ({ status: 200, json: graph });
     expect((await run(['task', 'graph', 'b'])).stdout).toBe(
       'a ␛[31m  todo  -  a\n└─ b ␛[31m  todo  -  b  *\n',
     );
     expect(JSON.parse((await run(['task', 'graph', 'b', '--json'])).stdout)).toEqual(graph);
-    server.respond = () => ({ status: 200, json: { text: '# x\n\n> \u001b[31m\n' } });
+    api.server.respond = () => ({ status: 200, json: { text: '# x\n\n> \u001b[31m\n' } });
     expect((await run(['task', 'context', 'b'])).stdout).toBe('# x\n\n> ␛[31m\n');
   });
 
   test('names parents by their line in a file of tasks, as far as one request reaches', async () => {
-    server.respond = ({ body }) => ({
+    api.server.respond = ({ body }) => ({
       status: 201,
       json: { tasks: (body as { tasks: object[] }).tasks.map(() => TASK) },
     });
@@ -105,25 +77,25 @@ describe('a command', () => {
     const few = await run(['task', 'add', '--from', '-'], { stdin: `{"title":"first"}\n${lines(1)}` });
     expect(few.code).toBe(0);
     expect(lastRequest()).toContain('{"tasks":[{"title":"first"},{"title":"x","parents":["#0"]}]}');
-    const asked = server.requests.length;
+    const asked = api.server.requests.length;
     const many = await run(['task', 'add', '--from', '-'], { stdin: lines(1001) });
     expect([many.code, many.stderr]).toEqual([
       2,
       expect.stringContaining('reach no farther than one request'),
     ]);
-    expect(server.requests).toHaveLength(asked);
+    expect(api.server.requests).toHaveLength(asked);
   });
 
   test('prints the answer of the API with --json, and nothing else on stdout', async () => {
     const answer = { tasks: [TASK], next_page_token: 'p2', cursor: 'c' };
-    server.respond = () => ({ status: 200, json: answer });
+    api.server.respond = () => ({ status: 200, json: answer });
     const { code, stdout, stderr } = await run(['tasks', 'list', '--json']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(JSON.parse(stdout)).toEqual(answer);
   });
 
   test('prints a table for people, with the next step on stderr and no control characters of others', async () => {
-    server.respond = () => ({ status: 200, json: { tasks: [TASK], next_page_token: 'p2', cursor: 'c' } });
+    api.server.respond = () => ({ status: 200, json: { tasks: [TASK], next_page_token: 'p2', cursor: 'c' } });
     const { stdout, stderr } = await run(['tasks', 'list']);
     expect(stdout).toContain('task_1  ready   factory');
     expect(stdout).toContain('Paint ␛[31mit');
@@ -132,7 +104,7 @@ describe('a command', () => {
   });
 
   test('follows all pages with --all', async () => {
-    server.respond = ({ path }) => {
+    api.server.respond = ({ path }) => {
       const isLast = path.includes('page_token=p2');
       return {
         status: 200,
@@ -151,16 +123,16 @@ describe('a command', () => {
   });
 
   test('reads texts from files and stdin', async () => {
-    server.respond = () => problem(404, 'not_found');
-    const file = join(directory, 'body.txt');
+    api.server.respond = () => problem(404, 'not_found');
+    const file = join(api.directory, 'body.txt');
     await writeFile(file, 'from a file');
     await run(['task', 'add', 'T', '--body', `@${file}`, '--payload', '-'], { stdin: '[1, 2]' });
-    expect(server.requests.at(-1)?.body).toEqual({ title: 'T', body: 'from a file', payload: [1, 2] });
+    expect(api.server.requests.at(-1)?.body).toEqual({ title: 'T', body: 'from a file', payload: [1, 2] });
     expect(await run(['task', 'add', 'T', '--payload', '{'])).toMatchObject({ code: 2 });
   });
 
   test('adds many tasks from lines of JSON, at most 1,000 in one request, with the options as defaults', async () => {
-    server.respond = ({ body }) => ({
+    api.server.respond = ({ body }) => ({
       status: 201,
       json: { tasks: (body as { tasks: unknown[] }).tasks.map(() => TASK) },
     });
@@ -171,7 +143,7 @@ describe('a command', () => {
       stdin: lines.join('\n\n'),
     });
     expect(end).toMatchObject({ code: 0, stderr: expect.stringContaining('Added 1001 tasks.') });
-    const bodies = server.requests.map(({ body }) => (body as { tasks: object[] }).tasks);
+    const bodies = api.server.requests.map(({ body }) => (body as { tasks: object[] }).tasks);
     expect(bodies.map((tasks) => tasks.length)).toEqual([1000, 1]);
     expect(bodies[1]?.[0]).toEqual({ title: 't1000', priority: 1000, lane: 'l' });
     expect(await run(['task', 'add', '--from', '-'], { stdin: '{"title":"ok"}\nnot json' })).toMatchObject({
@@ -182,12 +154,12 @@ describe('a command', () => {
 
   test('sends a message without the line end of its file, and is told at once when nobody takes any', async () => {
     const messages = Array.from({ length: 100 }, (_, index) => ({ id: `msg_${index}`, state: 'queued' }));
-    server.respond = ({ method }) =>
+    api.server.respond = ({ method }) =>
       method === 'POST'
         ? problem(429, 'rate_limited', { headers: { 'retry-after': '10' } })
         : { status: 200, json: { messages } };
     const end = await run(['task', 'steer', 't', '-'], { stdin: 'one\ntwo\n' });
-    expect(server.requests.map(({ method, body }) => [method, body])).toEqual([
+    expect(api.server.requests.map(({ method, body }) => [method, body])).toEqual([
       ['POST', { message: 'one\ntwo' }],
       ['GET', undefined],
     ]);
@@ -199,18 +171,18 @@ describe('a command', () => {
       { number: 8, run_id: 'run_1', at: '2026-01-01T00:00:00.000Z', text: 'eight' },
       { number: 9, run_id: 'run_1', at: '2026-01-01T00:00:00.000Z', text: 'nine' },
     ];
-    server.respond = () => ({ status: 200, json: { lines } });
+    api.server.respond = () => ({ status: 200, json: { lines } });
     const end = await run(['task', 'output', 't']);
     expect(end).toMatchObject({ stdout: 'eight\nnine\n', stderr: '(7 earlier lines not kept)\n' });
   });
 
   test('prints a secret alone on stdout', async () => {
     const key = { id: 'key_1', role: 'lane' };
-    server.respond = () => ({ status: 201, json: { key, secret: 'lk_lane_secret' } });
+    api.server.respond = () => ({ status: 201, json: { key, secret: 'lk_lane_secret' } });
     const { stdout, stderr } = await run(['lane', 'key', 'factory']);
     expect(stdout).toBe('lk_lane_secret\n');
     expect(stderr).not.toContain('lk_lane_secret');
-    server.respond = () => ({ status: 201, json: { key } });
+    api.server.respond = () => ({ status: 201, json: { key } });
     expect(await run(['lane', 'key', 'factory'])).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('key revoke key_1'),
@@ -230,7 +202,8 @@ describe('a failure', () => {
   ];
   for (const [status, code, exitCode] of failures) {
     test(`${code} is told as title, detail and code, with exit code ${exitCode}`, async () => {
-      server.respond = () => problem(status, code, { errors: [{ pointer: '/title', detail: 'too long' }] });
+      api.server.respond = () =>
+        problem(status, code, { errors: [{ pointer: '/title', detail: 'too long' }] });
       const end = await run(['task', 'cancel', 't']);
       expect(end).toMatchObject({ code: exitCode, stdout: '' });
       expect(end.stderr).toContain(`A title: Some detail. (${code})\n  /title: too long\n`);
@@ -241,7 +214,7 @@ describe('a failure', () => {
 describe('waiting for a task', () => {
   test('returns when it has finished', async () => {
     let asked = 0;
-    server.respond = () => {
+    api.server.respond = () => {
       asked += 1;
       return { status: 200, json: { task: { ...TASK, status: asked < 3 ? 'running' : 'done' } } };
     };
@@ -249,11 +222,11 @@ describe('waiting for a task', () => {
       code: 0,
       stdout: expect.stringContaining('"done"'),
     });
-    expect(server.requests[0]?.headers['prefer']).toBe('wait=60');
+    expect(api.server.requests[0]?.headers['prefer']).toBe('wait=60');
   });
 
   test('ends with exit code 124 when it has not', async () => {
-    server.respond = () => ({ status: 200, json: { task: TASK } });
+    api.server.respond = () => ({ status: 200, json: { task: TASK } });
     expect(await run(['task', 'get', 't', '-w', '0'])).toMatchObject({
       code: 124,
       stdout: expect.stringContaining('task_1'),

@@ -1,44 +1,14 @@
 /** What commands ask of the API. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { problem, ScriptedServer } from '../client/fixtures/scripted-server.ts';
-import { type ProgramEnd, runInProcess } from './fixtures/in-process.ts';
+import { describe, expect, test } from 'vitest';
+import { problem } from '../client/fixtures/scripted-server.ts';
+import { useScriptedApi } from './fixtures/scripted-api.ts';
 
-let directory: string;
-let server: ScriptedServer;
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'lanekeeper-commands-'));
-});
-afterAll(() => rm(directory, { recursive: true }));
-beforeEach(async () => {
-  server = await ScriptedServer.start();
-});
-afterEach(() => server.stop());
-
-interface RunOptions {
-  readonly stdin?: string;
-  readonly env?: Record<string, string>;
-}
-
-function run(args: readonly string[], { stdin = '', env = {} }: RunOptions = {}): Promise<ProgramEnd> {
-  return runInProcess(args, {
-    stdin,
-    directory,
-    env: { LANEKEEPER_URL: server.url, LANEKEEPER_TOKEN: 'lk_test', ...env },
-  });
-}
-
-/** What the last request was, as "METHOD path body". */
-function lastRequest(): string {
-  const { method, path, body } = server.requests.at(-1) ?? { method: '', path: '', body: undefined };
-  return [method, path, ...(body === undefined ? [] : [JSON.stringify(body)])].join(' ');
-}
+const api = useScriptedApi();
+const { run, lastRequest } = api;
 
 describe('a command', () => {
   test('registers a lane to the letter of its documentation', async () => {
-    server.respond = () => problem(500, 'internal');
+    api.server.respond = () => problem(500, 'internal');
     const line =
       'lanes register factory --kind persistent --claim-mode pull-or-watch --allowed-status-mutations own-claimed-only';
     await run(line.split(' '));
@@ -146,10 +116,10 @@ describe('a command', () => {
   for (const [line, request] of requests) {
     test(`${line} asks for ${request.split(' ', 2).join(' ')}`, async () => {
       // Any final answer will do: it is the question that counts.
-      server.respond = () => problem(404, 'not_found');
+      api.server.respond = () => problem(404, 'not_found');
       expect((await run(line.split(' '))).code).toBe(3);
       expect(lastRequest()).toBe(request);
-      expect(server.requests.at(-1)?.headers.authorization).toBe('Bearer lk_test');
+      expect(api.server.requests.at(-1)?.headers.authorization).toBe('Bearer lk_test');
     });
   }
 });

@@ -2,16 +2,14 @@
  * Many at once on one board, over two servers, with any verb that comes to their mind. Nobody can say beforehand who is first, so the log is
  * the model here: it must not contradict itself, and every answer that was given must be one that it explains.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Event } from '../../src/contract/events.ts';
 import type { TaskStatus } from '../../src/contract/statuses.ts';
 import { auditBoard } from '../fixtures/audit.ts';
-import { createTestDatabase, type TestDatabase } from '../fixtures/database.ts';
-import { startTestServer, type TestServer } from '../fixtures/server.ts';
 import { CAPS } from './commands.ts';
 import { Draws } from './draws.ts';
 import { type Answer, RandomWorker } from './random-worker.ts';
-import { type RealBoard, RealServers } from './real-board.ts';
+import { type RealBoard, useRealServers } from './real-board.ts';
 
 /** Together some ten seconds on an idle machine. */
 const WORKERS = 12;
@@ -20,21 +18,7 @@ const TASKS = 40;
 const TIMEOUT_MS = 300_000;
 const SEED = Number(process.env['LANEKEEPER_MODEL_SEED'] ?? Date.now() % 1_000_000_000);
 
-let database: TestDatabase;
-let servers: TestServer[];
-let real: RealServers;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  servers = [await startTestServer(database.url), await startTestServer(database.url)];
-  real = new RealServers(database, servers);
-});
-
-afterAll(async () => {
-  await real.close();
-  await Promise.all(servers.map((server) => server.stop()));
-  await database.drop();
-});
+const servers = useRealServers();
 
 /** Events by what an answer names. */
 class Explanations {
@@ -138,12 +122,12 @@ test(
   'whatever many do to tasks at once, the log explains every answer, nobody holds what another holds, and no child is left behind',
   async () => {
     const begun = performance.now();
-    const board = await real.board(CAPS);
+    const board = await servers.real.board(CAPS);
     const answers = await work(board);
     const again = `LANEKEEPER_MODEL_SEED=${SEED}`;
     expect(await board.stranded(), again).toEqual([]);
     // Refuses a second claim on a held task, among others.
-    await auditBoard(database.sql, board.board.name);
+    await auditBoard(servers.database.sql, board.board.name);
     const events = await board.board.events();
     const explanations = new Explanations(events);
     const unexplained = answers.flatMap((answer) => {

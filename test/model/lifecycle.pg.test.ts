@@ -1,13 +1,11 @@
 /** The whole life of tasks, in any order of anything that may happen to them, against a model of what the domain says. */
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { auditBoard } from '../fixtures/audit.ts';
-import { createTestDatabase, type TestDatabase } from '../fixtures/database.ts';
-import { startTestServer, type TestServer } from '../fixtures/server.ts';
 import { BoardModel } from './board-model.ts';
 import { compareAll, tally } from './command.ts';
 import { CAPS, COMMAND_NAMES, type Lifecycle, lifecycle } from './commands.ts';
-import { RealServers } from './real-board.ts';
+import { useRealServers } from './real-board.ts';
 
 /** Pinned by the project: of one run of the tests. */
 const COMMANDS = Number(process.env['LANEKEEPER_MODEL_COMMANDS'] ?? 20_000);
@@ -22,29 +20,15 @@ const TIMEOUT_MS = 900_000;
 /** Another run gets others; a failure says which. */
 const SEED = Number(process.env['LANEKEEPER_MODEL_SEED'] ?? Date.now() % 1_000_000_000);
 
-let database: TestDatabase;
-let servers: TestServer[];
-let real: RealServers;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  servers = [await startTestServer(database.url), await startTestServer(database.url)];
-  real = new RealServers(database, servers);
-});
-
-afterAll(async () => {
-  await real.close();
-  await Promise.all(servers.map((server) => server.stop()));
-  await database.drop();
-});
+const servers = useRealServers();
 
 async function liveOneBoard(commands: Lifecycle): Promise<void> {
-  const board = await real.board(CAPS);
+  const board = await servers.real.board(CAPS);
   const model = new BoardModel(CAPS);
   await fc.asyncModelRun(() => ({ model, real: board }), commands);
   await compareAll(model, board);
   expect(await board.stranded()).toEqual([]);
-  await auditBoard(database.sql, board.board.name);
+  await auditBoard(servers.database.sql, board.board.name);
 }
 
 test(

@@ -4,6 +4,7 @@
  */
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll } from 'vitest';
 import type { Task } from '../../src/contract/tasks.ts';
 import { openDatabase } from '../../src/server/db/client.ts';
 import type { Wake } from '../../src/server/db/wake.ts';
@@ -11,8 +12,8 @@ import { Reaper } from '../../src/server/features/claims/service.ts';
 import { Scheduler } from '../../src/server/features/tasks/service.ts';
 import { parseId } from '../../src/server/kernel/ids.ts';
 import { expectStatus, makeBoard, type TestBoard } from '../fixtures/board.ts';
-import type { TestDatabase } from '../fixtures/database.ts';
-import { ADMIN_KEY, type CallAnswer, type TestServer } from '../fixtures/server.ts';
+import { createTestDatabase, type TestDatabase } from '../fixtures/database.ts';
+import { ADMIN_KEY, type CallAnswer, startTestServer, type TestServer } from '../fixtures/server.ts';
 
 /** What a server of the model's never comes to by itself: longer than any test. */
 export const LATER_SECONDS = 86_400;
@@ -196,4 +197,29 @@ export class RealBoard {
         WHERE l.board_id = t.board_id AND l.child_id = t.id AND p.status <> 'done' AND p.archived_from IS DISTINCT FROM 'done')`;
     return rows.map((row) => row.id);
   }
+}
+
+/** Two servers on a database of their own, for a whole test file. */
+export function useRealServers(): { readonly real: RealServers; readonly database: TestDatabase } {
+  let database: TestDatabase;
+  let servers: TestServer[];
+  let real: RealServers;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    servers = [await startTestServer(database.url), await startTestServer(database.url)];
+    real = new RealServers(database, servers);
+  });
+  afterAll(async () => {
+    await real.close();
+    await Promise.all(servers.map((server) => server.stop()));
+    await database.drop();
+  });
+  return {
+    get real() {
+      return real;
+    },
+    get database() {
+      return database;
+    },
+  };
 }

@@ -3,11 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Route } from '../../contract/route.ts';
-import { type FieldProblem, ProblemError } from '../kernel/problem-error.ts';
+import { FIELD_PROBLEMS_MAX, type FieldProblem, ProblemError } from '../kernel/problem-error.ts';
 import type { HeldBody } from './body-room.ts';
 
-/** Enough to see what is wrong; a body of a thousand bad tasks need not be answered by a thousand lines. */
-const FIELD_PROBLEMS_MAX = 20;
 /** A body that trickles in slower than this is given up. */
 const BODY_TIMEOUT_MS = 30_000;
 

@@ -4,6 +4,9 @@
  */
 import { PROBLEMS, type ProblemCode } from '../../contract/problems.ts';
 
+/** Enough to see what is wrong; a body of a thousand bad tasks need not be answered by a thousand lines. */
+export const FIELD_PROBLEMS_MAX = 20;
+
 export interface FieldProblem {
   readonly pointer: string;
   readonly detail: string;

@@ -15,7 +15,7 @@ import { present } from '../../kernel/assert.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { IdSource, Uuid } from '../../kernel/ids.ts';
 import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
-import { type FieldProblem, ProblemError } from '../../kernel/problem-error.ts';
+import { FIELD_PROBLEMS_MAX, type FieldProblem, ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
 import {
   type ConfigCache,
@@ -228,6 +228,3 @@ function assertCoherent(tasks: readonly ImportedTask[]): void {
     },
   );
 }
-
-/** As many as any body's problems. */
-const FIELD_PROBLEMS_MAX = 20;
