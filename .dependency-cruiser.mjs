@@ -56,6 +56,23 @@ export default {
       },
     ),
     no(
+      'testing-is-a-client',
+      'What users test with runs the package as they do: it speaks through the client, and starts the program.',
+      { path: '^src/testing/' },
+      {
+        pathNot: [
+          '^src/(testing|client|contract)/',
+          '^(node:)?(child_process|crypto|events|fs|fs/promises|os|path|url)$',
+        ],
+      },
+    ),
+    no(
+      'nobody-needs-testing',
+      'What ships to production must not pull in what is for tests.',
+      { path: '^src/', pathNot: '^src/testing/' },
+      { path: '^src/testing/' },
+    ),
+    no(
       'server-is-private',
       'Nothing outside the server imports the server: command line and dashboard live on the public API.',
       { path: '^src/', pathNot: '^src/server/' },
@@ -122,6 +139,12 @@ export default {
       'Sockets are a detail of ws/ and of the client, which needs them where there is no WebSocket global.',
       { path: '^src/', pathNot: ['^src/server/ws/', '^src/client/'] },
       { path: packages('ws') },
+    ),
+    no(
+      'mcp-in-its-feature',
+      'The SDK of the Model Context Protocol is a detail of the one feature that speaks it.',
+      { path: '^src/', pathNot: `${FEATURES}mcp/` },
+      { path: packages('@modelcontextprotocol') },
     ),
     no(
       'no-test-code-in-src',

@@ -17,7 +17,13 @@ export type Manner =
   /** So many pieces in one call, ended in one call. */
   | { readonly kind: 'batch'; readonly size: number }
   /** Work comes to the worker, at most `ahead` pieces before it has ended them. */
-  | { readonly kind: 'push'; readonly ahead: number; readonly hasTokens: boolean };
+  | {
+      readonly kind: 'push';
+      readonly ahead: number;
+      readonly hasTokens: boolean;
+      /** Ours only: straight on the socket (the default), or the worker of our client library. */
+      readonly client?: 'raw' | 'sdk';
+    };
 
 export interface CycleInput {
   /** Connections, loops or workers, by the manner and the party. */

@@ -22,6 +22,7 @@ import { replicas } from './scenarios/p10-replicas.ts';
 import { cancel } from './scenarios/p11-cancel.ts';
 import { why } from './scenarios/p12-why.ts';
 import { returning } from './scenarios/p13-return.ts';
+import { sdkWorker } from './scenarios/p14-sdk-worker.ts';
 
 /** As every command of ours ends that was interrupted. */
 const EXIT_INTERRUPTED = 130;
@@ -41,6 +42,7 @@ const SCENARIOS: readonly Scenario[] = [
   cancel,
   why,
   returning,
+  sdkWorker,
 ];
 
 async function runBench(options: BenchOptions, signal: AbortSignal): Promise<RunRecord> {

@@ -17,7 +17,13 @@ import { DIST, isStale, ROOT, STAMP, sourceFingerprint } from './ensure-built.mj
 
 // Bundled entries. Code that finds files of the package at run time must search upwards for package.json: after
 // bundling, import.meta.url is that of an entry or of a chunk.
-const ENTRIES = ['src/server/main.ts', 'src/cli/main.ts', 'src/client/index.ts'];
+const ENTRIES = [
+  'src/server/main.ts',
+  'src/cli/main.ts',
+  'src/client/index.ts',
+  'src/testing/test-server.ts',
+  'src/testing/supervisor.ts',
+];
 
 // All that the API page needs of swagger-ui, with the licences of what it carries.
 const DOCS_UI_FILES = [
@@ -30,7 +36,7 @@ const DOCS_UI_FILES = [
 
 /**
  * @param {{ clean?: boolean, declarations?: boolean, log?: (line: string) => void }} [options]
- *   clean removes dist/ first; declarations also emits the client's .d.ts (slow: runs the type checker).
+ *   clean removes dist/ first; declarations also emits the .d.ts of what users import (slow: runs the type checker).
  * @returns {Promise<void>}
  */
 export async function build({ clean = false, declarations = false, log = console.log } = {}) {
@@ -97,15 +103,13 @@ async function copyDocsUi() {
   }
 }
 
-/** @param {(line: string) => void} log */
+/**
+ * The types of the client and of lanekeeper/testing in one run: both speak of the same ones.
+ * @param {(line: string) => void} log
+ */
 async function emitDeclarations(log) {
-  if (!existsSync(join(ROOT, 'src/client/index.ts'))) return;
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const options = ['--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--incremental', 'false'];
-  const places = ['--rootDir', 'src', '--outDir', 'dist/types'];
-  await promisify(execFile)(process.execPath, [tsc, '-p', 'src/client', ...options, ...places], {
-    cwd: ROOT,
-  });
+  await promisify(execFile)(process.execPath, [tsc, '-p', 'src/testing'], { cwd: ROOT });
   log('wrote dist/types');
 }
 

@@ -5,6 +5,7 @@ import { measureWindow, pauseMs } from '../window.ts';
 import type { BenchBoard } from './bench-board.ts';
 import { assertCounted } from './cycles.ts';
 import { PushWorker } from './push-worker.ts';
+import { SdkWorker } from './sdk-worker.ts';
 import type { ServerAccess } from './server-access.ts';
 
 /** After credits of 0 the server has at most a batch under way. */
@@ -18,10 +19,11 @@ export async function runPushedCycles(
 ): Promise<CycleResult> {
   const before = await board.counts();
   let ended = 0;
-  const { ahead, hasTokens } = input.manner;
+  const { ahead, hasTokens, client = 'raw' } = input.manner;
+  const { open } = client === 'sdk' ? SdkWorker : PushWorker;
   const workers = await Promise.all(
     Array.from({ length: input.concurrency }, (_, index) =>
-      PushWorker.open(board, {
+      open(board, {
         url: access.urls[index % access.urls.length] ?? '',
         worker: `pushed-${index}`,
         ahead,
@@ -47,7 +49,7 @@ export async function runPushedCycles(
 }
 
 /** Until nothing is in anyone's hands any more. */
-async function settle(board: BenchBoard, workers: readonly PushWorker[]): Promise<void> {
+async function settle(board: BenchBoard, workers: readonly { readonly inFlight: number }[]): Promise<void> {
   const deadline = performance.now() + SETTLE_DEADLINE_MS;
   while (performance.now() < deadline) {
     const isIdle = workers.every((worker) => worker.inFlight === 0);

@@ -1,7 +1,8 @@
 /** What a command works with: settings, client, output, stdin and signals. Built from the global flags, once. */
 import { readFile } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
-import { type Client, connect } from '../client/client.ts';
+import type { Client } from '../client/client.ts';
+import { wantsColours } from './colours.ts';
 import type { Environment } from './environment.ts';
 import { UsageError } from './exit-codes.ts';
 import { isLoopback } from './local-server.ts';
@@ -12,6 +13,8 @@ export interface Flags extends GlobalFlags {
   readonly json?: boolean | undefined;
   readonly color?: boolean | undefined;
   readonly quiet?: boolean | undefined;
+  /** What cannot be undone is not asked about. */
+  readonly yes?: boolean | undefined;
 }
 
 export interface System {
@@ -43,8 +46,11 @@ export class Context {
       stderr: system.stderr,
       isJson: flags.json ?? false,
       isQuiet: flags.quiet ?? false,
-      // https://no-color.org: any value but the empty one.
-      hasColours: flags.color !== false && !system.env['NO_COLOR'] && system.stdout.isTTY === true,
+      hasColours: wantsColours({
+        flag: flags.color,
+        env: system.env,
+        isTTY: system.stdout.isTTY === true,
+      }),
     });
   }
 
@@ -55,6 +61,8 @@ export class Context {
 
   async client(): Promise<Client> {
     const { url, board, token } = await this.settings();
+    // Loaded here: help and mistakes in the words need no client.
+    const { connect } = await import('../client/client.ts');
     if (token !== undefined && url.startsWith('http:') && !isLoopback(url)) {
       this.output.note(`warning: the key travels to ${url} unencrypted; use https`);
     }

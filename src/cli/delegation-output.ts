@@ -1,6 +1,5 @@
 /** Delegations as people read them, and waiting for one to come back. */
 import type { Client } from '../client/client.ts';
-import { LIMITS } from '../contract/constants.ts';
 import type { Delegation } from '../contract/delegations.ts';
 import type { Context } from './context.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
@@ -33,16 +32,10 @@ export async function collectDelegation(
   id: string,
   endsAt: number,
 ): Promise<void> {
-  for (;;) {
-    const leftSeconds = Math.max(0, Math.ceil((endsAt - performance.now()) / 1000));
-    const waitSeconds = Math.min(LIMITS.waitSecondsMax, leftSeconds);
-    const reply = await client.delegations.get(id, waitSeconds === 0 ? {} : { waitSeconds });
-    if (reply.delegation.status !== 'running') {
-      if (output.isJson) output.json(reply);
-      else writeDelegation(output, reply.delegation);
-      return;
-    }
-    if (performance.now() >= endsAt)
-      throw new ExitError(EXIT.waitTimedOut, `${id} is still running.\nNext: lanekeeper collect ${id}`);
-  }
+  const timeoutSeconds = Math.max(0, (endsAt - performance.now()) / 1000);
+  const reply = await client.delegations.collect(id, { timeoutSeconds });
+  if (reply.delegation.status === 'running')
+    throw new ExitError(EXIT.waitTimedOut, `${id} is still running.\nNext: lanekeeper collect ${id}`);
+  if (output.isJson) output.json(reply);
+  else writeDelegation(output, reply.delegation);
 }

@@ -1,4 +1,5 @@
 /** How resources look to people. Lines and words only; what is data and what is a message is the caller's choice. */
+import type { Delegation } from '../contract/delegations.ts';
 import type { Event } from '../contract/events.ts';
 import type { Lane } from '../contract/lanes.ts';
 import type { Task } from '../contract/tasks.ts';
@@ -29,7 +30,7 @@ export function age(timestamp: string | null, nowMs = Date.now()): string {
   return `${Math.floor(seconds / 86_400)}d`;
 }
 
-const TASK_COLUMNS: readonly Column<Task>[] = [
+export const TASK_COLUMNS: readonly Column<Task>[] = [
   { title: 'ID', text: (task) => task.id },
   { title: 'STATUS', text: (task) => task.status, style: (task) => styleOfStatus(task.status) },
   { title: 'LANE', text: (task) => task.lane ?? '-' },
@@ -55,7 +56,7 @@ export function shortId(id: string): string {
   return id.slice(-SHORT_ID_CHARACTERS);
 }
 
-export function isFinished({ status }: Task): boolean {
+export function isFinished({ status }: Pick<Task, 'status'>): boolean {
   return status === 'done' || status === 'cancelled' || status === 'archived';
 }
 
@@ -102,7 +103,7 @@ export function writeTask(output: Output, task: Task): void {
   if (task.summary !== null) output.line(`\n${printableLines(task.summary)}`);
 }
 
-const LANE_COLUMNS: readonly Column<Lane>[] = [
+export const LANE_COLUMNS: readonly Column<Lane>[] = [
   { title: 'LANE', text: (lane) => lane.name },
   { title: 'KIND', text: (lane) => lane.kind },
   { title: 'MODE', text: (lane) => lane.claim_mode },
@@ -119,6 +120,15 @@ const LANE_COLUMNS: readonly Column<Lane>[] = [
 export function writeLanes(output: Output, lanes: readonly Lane[]): void {
   writeTable(output, lanes, LANE_COLUMNS);
 }
+
+export const DELEGATION_COLUMNS: readonly Column<Delegation>[] = [
+  { title: 'DELEGATION', text: (row) => row.id },
+  { title: 'STATUS', text: (row) => row.status },
+  { title: 'TASKS', text: (row) => String(row.tasks.length) },
+  { title: 'CREATED', text: (row) => age(row.created_at) },
+  { title: 'SESSION', text: (row) => row.origin?.session_id ?? '-' },
+  { title: 'GOAL', text: (row) => row.goal ?? '-' },
+];
 
 export function laneState(lane: Lane): string {
   if (lane.paused) return 'paused';

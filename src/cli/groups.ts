@@ -6,6 +6,8 @@ export interface Group {
   /** Nouns answer to both. */
   readonly plural?: string;
   readonly summary: string;
+  /** Used by programs, not by people. */
+  readonly isHidden?: true;
   readonly load: () => Promise<Register>;
 }
 
@@ -36,6 +38,12 @@ export const GROUPS: readonly Group[] = [
     load: async () => (await import('./groups/account.ts')).registerWhoami,
   },
   {
+    name: 'profile',
+    plural: 'profiles',
+    summary: 'stored servers: list, set, use, remove',
+    load: async () => (await import('./groups/profile.ts')).registerProfile,
+  },
+  {
     name: 'board',
     plural: 'boards',
     summary: 'boards: create, list, get, set, delete',
@@ -44,13 +52,14 @@ export const GROUPS: readonly Group[] = [
   {
     name: 'lane',
     plural: 'lanes',
-    summary: 'lanes: register, list, show, set, pause, resume, drain, takeover, delete, key',
+    summary: 'lanes: register, list, show, set, pause, resume, drain, takeover, claim, delete, key',
     load: async () => (await import('./groups/lane.ts')).registerLane,
   },
   {
     name: 'task',
     plural: 'tasks',
-    summary: 'tasks: add, list, get, link, graph, cancel, unblock, complete, accept, steer, output, …',
+    summary:
+      'tasks: add, list, get, wait, why, link, graph, cancel, unblock, complete, accept, steer, logs, …',
     load: async () => (await import('./groups/task.ts')).registerTask,
   },
   {
@@ -110,18 +119,25 @@ export const GROUPS: readonly Group[] = [
   {
     name: 'run',
     plural: 'runs',
-    summary: 'the run of a claim, for its holder: heartbeat, complete, request-changes, block, release, fail',
+    summary:
+      'the run of a claim, for its holder: get, heartbeat, output, ack, complete, request-changes, block, release, fail, batch',
     load: async () => (await import('./groups/run.ts')).registerRun,
   },
   {
     name: 'key',
     plural: 'keys',
-    summary: 'API keys: create, list, revoke',
+    summary: 'API keys: create, list, revoke, rotate-signing-key',
     load: async () => (await import('./groups/key.ts')).registerKey,
   },
   {
+    name: 'operation',
+    plural: 'operations',
+    summary: 'one thing done to many tasks: get, cancel',
+    load: async () => (await import('./groups/operation.ts')).registerOperation,
+  },
+  {
     name: 'import',
-    summary: 'take over a Hermes board',
+    summary: 'take over a Hermes board, or tasks from a file',
     load: async () => (await import('./groups/import.ts')).registerImport,
   },
   {
@@ -138,6 +154,11 @@ export const GROUPS: readonly Group[] = [
     name: 'synthesize',
     summary: 'make replies of outcomes with a model',
     load: async () => (await import('./groups/synthesize.ts')).registerSynthesize,
+  },
+  {
+    name: 'mcp',
+    summary: 'agents: a bridge for clients that speak only stdio, and what to configure',
+    load: async () => (await import('./groups/mcp.ts')).registerMcp,
   },
   {
     name: 'watch',
@@ -159,5 +180,26 @@ export const GROUPS: readonly Group[] = [
     name: 'snapshot',
     summary: 'unfinished tasks and lanes of one instant',
     load: async () => (await import('./groups/snapshot.ts')).registerSnapshot,
+  },
+  {
+    name: 'doctor',
+    summary: 'find out what is wrong: server, database, key, clock, socket, files',
+    load: async () => (await import('./groups/doctor.ts')).registerDoctor,
+  },
+  {
+    name: 'server',
+    summary: 'what the server says of itself: health, metrics, openapi, jwks',
+    load: async () => (await import('./groups/server-state.ts')).registerServerState,
+  },
+  {
+    name: 'completion',
+    summary: 'completions for a shell: bash, zsh, fish, powershell',
+    load: async () => (await import('./groups/completion.ts')).registerCompletion,
+  },
+  {
+    name: 'complete',
+    isHidden: true,
+    summary: 'what could come next; asked by the script of "completion"',
+    load: async () => (await import('./groups/completion.ts')).registerComplete,
   },
 ];

@@ -52,6 +52,12 @@ export function timeFrom(nowMs: () => number): (value: string) => string {
   };
 }
 
+/** -w of a list. What changes is found anywhere in the list, not on the page that was left off at. */
+export function watchOption(what: string): Option {
+  const text = `go on with ${what} that change, until Ctrl-C; with --json one a line`;
+  return new Option('-w, --watch', text).conflicts('pageToken');
+}
+
 /** An option whose name begins with "no-" without being the negation of another. */
 export function plainNoOption(flags: string, description: string): Option {
   const option = new Option(flags, description);
@@ -59,9 +65,28 @@ export function plainNoOption(flags: string, description: string): Option {
   return option;
 }
 
-/** Help leads with what people want to do. */
+const EXAMPLES = new WeakMap<Command, string>();
+
+/** Help leads with what people want to do. Given twice, the later ones count. */
 export function withExamples(command: Command, examples: string): Command {
-  return command.addHelpText('before', `Examples:\n${examples.trimEnd()}\n`);
+  const isFirst = !EXAMPLES.has(command);
+  EXAMPLES.set(command, examples.trimEnd());
+  if (isFirst) command.addHelpText('before', () => `Examples:\n${EXAMPLES.get(command)}\n`);
+  return command;
+}
+
+/** The same for several subcommands of a noun, by their names. */
+export function giveExamples(noun: Command, examples: Readonly<Record<string, string>>): void {
+  for (const [name, text] of Object.entries(examples)) {
+    const command = noun.commands.find((each) => each.name() === name);
+    if (command === undefined) throw new Error(`${noun.name()} has no subcommand ${name}`);
+    withExamples(command, text);
+  }
+}
+
+/** For the documentation, which is made of the commands themselves. */
+export function examplesOf(command: Command): string | undefined {
+  return EXAMPLES.get(command);
 }
 
 /** Only what was given: the API tells absent from null. */

@@ -20,14 +20,14 @@ export class Output {
   readonly stdout: OutputOptions['stdout'];
   readonly stderr: OutputOptions['stderr'];
   readonly isJson: boolean;
-  readonly #isQuiet: boolean;
+  readonly isQuiet: boolean;
   readonly #hasColours: boolean;
 
   constructor(options: OutputOptions) {
     this.stdout = options.stdout;
     this.stderr = options.stderr;
     this.isJson = options.isJson;
-    this.#isQuiet = options.isQuiet;
+    this.isQuiet = options.isQuiet;
     this.#hasColours = options.hasColours;
   }
 
@@ -48,7 +48,7 @@ export class Output {
 
   /** A message that --quiet drops. */
   note(text: string): void {
-    if (!this.#isQuiet) this.stderr.write(`${text}\n`);
+    if (!this.isQuiet) this.stderr.write(`${text}\n`);
   }
 
   /** A message that always comes. */

@@ -14,6 +14,8 @@ const DEFAULT_BOARD = 'default';
 export interface GlobalFlags {
   readonly url?: string | undefined;
   readonly board?: string | undefined;
+  /** The key itself, or "-" for stdin. */
+  readonly token?: string | undefined;
   /** "-" is stdin. */
   readonly tokenFile?: string | undefined;
   readonly profile?: string | undefined;
@@ -64,7 +66,6 @@ export async function resolveSettings(flags: GlobalFlags, context: SettingsConte
 
 async function readLayers(flags: GlobalFlags, context: SettingsContext): Promise<Layer[]> {
   const { env } = context;
-  const { tokenFile } = flags;
   const named = env['LANEKEEPER_PROFILE'];
   const profiles = await readProfiles(profilesPath(env), context.warn);
   const layerOf = (name: string | undefined | null, isExplicit: boolean): Layer[] => {
@@ -80,10 +81,10 @@ async function readLayers(flags: GlobalFlags, context: SettingsContext): Promise
   const local = await findLocalServer(dataDirectoryOf(env, context.workingDirectory));
   return [
     {
-      source: '--token-file',
+      source: flags.token === undefined ? '--token-file' : '--token',
       url: flags.url,
       board: flags.board,
-      token: tokenFile === undefined ? undefined : () => readTokenFile(tokenFile, context),
+      token: tokenReaderOf(flags, context),
     },
     ...layerOf(flags.profile, true),
     environmentLayer(context),
@@ -91,6 +92,25 @@ async function readLayers(flags: GlobalFlags, context: SettingsContext): Promise
     ...(flags.profile || named ? [] : layerOf(profiles.current, false)),
     ...(local === undefined ? [] : [localLayer(local)]),
   ];
+}
+
+/** What the flags say the key is, to be read only when it is needed. */
+export function tokenReaderOf(
+  { token, tokenFile }: GlobalFlags,
+  context: SettingsContext,
+): (() => Promise<string>) | undefined {
+  if (token !== undefined && tokenFile !== undefined)
+    throw new UsageError('Give --token or --token-file, and not both');
+  if (tokenFile !== undefined) return () => readTokenFile(tokenFile, context);
+  if (token === undefined) return undefined;
+  if (token === '-') return () => readTokenFile('-', context);
+  if (token.trim() === '') throw new UsageError('The key of --token is empty');
+  return () => {
+    context.warn(
+      'warning: everybody on this machine can read a key among the arguments; use --token-file FILE, or --token - for stdin',
+    );
+    return Promise.resolve(token.trim());
+  };
 }
 
 function environmentLayer(context: SettingsContext): Layer {
@@ -129,7 +149,7 @@ function localLayer(server: LocalServer): Layer {
   };
 }
 
-export async function readTokenFile(path: string, context: SettingsContext): Promise<string> {
+async function readTokenFile(path: string, context: SettingsContext): Promise<string> {
   const text = path === '-' ? await context.readStdin() : await readTokenText(path);
   const token = text.trim();
   if (token === '') throw new UsageError(`There is no key in ${path === '-' ? 'the standard input' : path}`);

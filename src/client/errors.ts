@@ -25,7 +25,7 @@ export interface ErrorFacts {
   readonly requestId?: string | undefined;
   readonly errors?: readonly FieldError[] | undefined;
   readonly retryAfterSeconds?: number | undefined;
-  /** The whole problem body, with the members that only this code has. */
+  /** The whole problem body, with the members that only this code has; of an unexpected answer, whatever object it was. */
   readonly problem?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -81,6 +81,29 @@ export class UnreachableError extends Error {
   }
 }
 
+/** What fetch failed with, in our words. */
+export function unreachableBy(error: unknown, url: string): UnreachableError {
+  const root = rootCause(error);
+  const mayHaveTakenEffect = !NOT_CONNECTED.has(String(Reflect.get(root, 'code')));
+  return new UnreachableError(root.message, { url, cause: error, mayHaveTakenEffect });
+}
+
+/** Node's words for a connection that never came about. */
+const NOT_CONNECTED: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+]);
+
+/** fetch says "fetch failed" and hides why: the system's word (ECONNREFUSED …) is one cause down. */
+function rootCause(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error));
+  const { cause } = error;
+  if (cause instanceof AggregateError && cause.errors.length > 0) return rootCause(cause.errors[0]);
+  return cause instanceof Error ? rootCause(cause) : error;
+}
+
 /** Bad gateway, unavailable, gateway timeout: said by something in front of a server that is away (RFC 9110). */
 function isGatewayStatus(status: number): boolean {
   return status >= 502 && status <= 504;
@@ -100,6 +123,7 @@ export function errorOfAnswer(response: Response, text: string): LanekeeperError
       detail: `status ${status} from ${new URL(response.url || 'http://unknown').host}`,
       requestId,
       retryAfterSeconds,
+      problem,
     });
   }
   return errorOfProblem(problem, { status, requestId, retryAfterSeconds });

@@ -27,6 +27,9 @@ export const DEFAULT_RETRY: RetryPolicy = {
   askedSecondsMax: Number.POSITIVE_INFINITY,
 };
 
+/** With the doubling of the first attempt, a tenth of the pause that was asked for. */
+const SPREAD_MS_PER_SECOND = 50;
+
 export interface Failure {
   readonly error: unknown;
   readonly repetition: Repetition;
@@ -41,11 +44,11 @@ export interface Failure {
 export function retryDelayMs(failure: Failure, policy: RetryPolicy, random: () => number): number | null {
   const { error } = failure;
   if (failure.attempts >= policy.attemptsMax || !mayRepeat(failure)) return null;
-  const jitterMs = fullJitterMs(failure.attempts, policy, random);
   const askedSeconds = error instanceof LanekeeperError ? (error.retryAfterSeconds ?? 0) : 0;
   if (askedSeconds > policy.askedSecondsMax) return null;
-  // Jitter on top of what the server asked for, or all its clients come back in one moment.
-  const delayMs = askedSeconds * 1000 + jitterMs;
+  // Jitter on top of what the server asked for, and the longer the pause the wider, or all its clients come back in one moment.
+  const baseMs = Math.max(policy.baseMs, askedSeconds * SPREAD_MS_PER_SECOND);
+  const delayMs = askedSeconds * 1000 + fullJitterMs(failure.attempts, { ...policy, baseMs }, random);
   return failure.elapsedMs + delayMs > policy.totalMs ? null : delayMs;
 }
 

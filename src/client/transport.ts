@@ -3,7 +3,7 @@
  * turns every failure into one of two errors. Never logs, never puts a credential into a URL or an error.
  */
 import { HEADERS } from '../contract/constants.ts';
-import { errorOfAnswer, LanekeeperError, UnreachableError } from './errors.ts';
+import { errorOfAnswer, LanekeeperError, UnreachableError, unreachableBy } from './errors.ts';
 import type { ArgumentsOf, OperationId, ReplyOf } from './operation-types.ts';
 import type { Operation } from './operations.ts';
 import { OPERATIONS, repetitionOf } from './operations.ts';
@@ -21,8 +21,8 @@ export interface CallOptions {
   readonly token?: string | undefined;
   /** `Prefer: wait`: how long the server may hold the answer back; it clamps to 60. */
   readonly waitSeconds?: number | undefined;
-  /** Of calls that honour one; made by the client when absent. Give your own to survive a restart of your process. */
-  readonly idempotencyKey?: string | undefined;
+  /** Of calls that honour one; made by the client when absent. Give your own to survive a restart of your process; null: none. */
+  readonly idempotencyKey?: string | null | undefined;
   /** `If-Match`: the version the change is made against. */
   readonly ifVersion?: number | undefined;
   /** Of one attempt, on top of waitSeconds. */
@@ -82,7 +82,7 @@ export class Transport {
     // Time that the server was asked to spend is not time lost.
     const totalMs = policy.totalMs + (options.waitSeconds ?? 0) * 1000;
     const repetition = repetitionOf(operation);
-    const key = repetition === 'with-key' ? (options.idempotencyKey ?? randomKey()) : undefined;
+    const key = repetition === 'with-key' ? keyOf(options) : undefined;
     const target = this.url + fillPath(operation.path, args.params ?? {}) + queryText(args.query ?? {});
     const init = {
       method: operation.method.toUpperCase(),
@@ -128,9 +128,7 @@ export class Transport {
       if (deadline.isTimedOut())
         throw new UnreachableError(`nothing within ${timeoutMs / 1000} s`, { url: this.url, cause: error });
       if (deadline.signal.aborted) throw reasonOf(deadline.signal);
-      const root = rootCause(error);
-      const mayHaveTakenEffect = !NOT_CONNECTED.has(String(Reflect.get(root, 'code')));
-      throw new UnreachableError(root.message, { url: this.url, cause: error, mayHaveTakenEffect });
+      throw unreachableBy(error, this.url);
     } finally {
       deadline.release();
     }
@@ -147,6 +145,10 @@ export class Transport {
     if (options.ifVersion !== undefined) headers['if-match'] = `"${options.ifVersion}"`;
     return headers;
   }
+}
+
+function keyOf({ idempotencyKey }: CallOptions): string | undefined {
+  return idempotencyKey === null ? undefined : (idempotencyKey ?? randomKey());
 }
 
 function baseUrl(url: string): string {
@@ -181,20 +183,4 @@ export function randomKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
     byte.toString(16).padStart(2, '0'),
   ).join('');
-}
-
-/** Node's words for a connection that never came about. */
-const NOT_CONNECTED: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-]);
-
-/** fetch says "fetch failed" and hides why: the system's word (ECONNREFUSED …) is one cause down. */
-function rootCause(error: unknown): Error {
-  if (!(error instanceof Error)) return new Error(String(error));
-  const { cause } = error;
-  if (cause instanceof AggregateError && cause.errors.length > 0) return rootCause(cause.errors[0]);
-  return cause instanceof Error ? rootCause(cause) : error;
 }

@@ -13,6 +13,9 @@ export const Key = z
     boards: z.array(z.string()).describe('Names of boards, or ["*"] for all.'),
     lane: LaneName.nullable(),
     owner: z.string().nullable().describe('The delivery owner this key is bound to.'),
+    mcp_aliases: z
+      .boolean()
+      .describe('Whether /mcp also lists its tools under the alias names of docs/mcp.md.'),
     created_at: Timestamp,
     expires_at: Timestamp.nullable(),
     last_used_at: Timestamp.nullable().describe('Exact to a minute.'),
@@ -40,6 +43,7 @@ export const createKey = defineRoute({
     lane: absent(LaneName),
     owner: absent(z.string().min(1).max(128)),
     expires_at: absent(Timestamp),
+    mcp_aliases: absent(z.boolean()).describe('Default false.'),
   }),
   isIdempotent: true,
   responses: {

@@ -193,7 +193,11 @@ export const createLaneKey = defineRoute({
   tag: 'lanes',
   access: 'authenticated',
   params: LaneParams,
-  body: z.strictObject({ name: absent(z.string().min(1).max(128)), expires_at: absent(Timestamp) }),
+  body: z.strictObject({
+    name: absent(z.string().min(1).max(128)),
+    expires_at: absent(Timestamp),
+    mcp_aliases: absent(z.boolean()).describe('Default false.'),
+  }),
   isBodyOptional: true,
   isIdempotent: true,
   responses: { 201: z.object({ key: Key, secret: z.string().optional() }) },

@@ -6,6 +6,7 @@ import { bindRoutes } from './compose/routes.ts';
 import { createServices } from './compose/services.ts';
 import { startSweeps } from './compose/sweeps.ts';
 import { makeApiKey } from './features/auth/service.ts';
+import { mcpMessages } from './features/mcp/routes.ts';
 import { createApp } from './http/app.ts';
 import { DatabaseClock } from './kernel/clock.ts';
 import { IdSource } from './kernel/ids.ts';
@@ -34,7 +35,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     const services = createServices(base);
     await services.keys.ensureAdminKey(parts.adminKey, 'bootstrap');
     await services.boards.ensureDefault({ type: 'system', id: 'bootstrap' });
-    const app = createApp(ROUTES, (error, requestId) =>
+    const app = createApp([...ROUTES, mcpMessages], (error, requestId) =>
       logger.error({ requestId, error: describeError(error) }, 'request failed'),
     );
     await bindRoutes(app, base, services, parts);

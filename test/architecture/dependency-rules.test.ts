@@ -18,6 +18,8 @@ const FORBIDDEN_EDGES: Record<string, string[]> = {
   'contract-is-a-leaf': ['src/contract/tasks.ts -> crypto'],
   'client-is-standalone': ['src/client/socket.ts -> fs'],
   'client-takes-types': ['src/client/tasks.ts -> src/contract/tasks.ts', 'src/client/tasks.ts -> zod'],
+  'testing-is-a-client': ['src/testing/server.ts -> pino'],
+  'nobody-needs-testing': ['src/cli/try.ts -> src/testing/server.ts'],
   'server-is-private': ['src/cli/migrate.ts -> src/server/db/migrate.ts'],
   'server-knows-no-client': ['src/server/http/probe.ts -> src/client/call.ts'],
   'features-meet-at-service': ['src/server/features/claims/service.ts -> src/server/features/lanes/store.ts'],
@@ -33,6 +35,10 @@ const FORBIDDEN_EDGES: Record<string, string[]> = {
   ],
   'hono-at-the-edge': ['src/server/features/tasks/service.ts -> hono', 'src/server/ws/upgrade.ts -> hono'],
   'ws-at-the-edge': ['src/server/features/watch/service.ts -> ws'],
+  'mcp-in-its-feature': [
+    'src/cli/mcp.ts -> @modelcontextprotocol/client',
+    'src/server/http/app.ts -> @modelcontextprotocol/server',
+  ],
   'no-test-code-in-src': [
     'src/cli/audit.ts -> chaos/checker.ts',
     'src/cli/probe.ts -> vitest',

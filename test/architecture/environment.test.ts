@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { readSourceFiles } from './source-files.ts';
 
-const READERS = ['src/server/config.ts', 'src/cli/environment.ts'];
+const READERS = ['src/server/config.ts', 'src/cli/environment.ts', 'src/testing/environment.ts'];
 
 // `process.env`, `process['env']`, `const { env } = process`, `import { env } from 'node:process'`.
 const READS_ENVIRONMENT = [
@@ -26,7 +26,7 @@ function readsEnvironment(text: string): boolean {
 }
 
 describe('environment', () => {
-  it('is read by the configuration of the server and of the command line only', () => {
+  it('is read by the configuration of the server, of the command line and of servers for tests only', () => {
     const readers = readSourceFiles().filter(
       ({ path, text }) => !READERS.includes(path) && readsEnvironment(text),
     );

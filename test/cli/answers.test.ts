@@ -227,7 +227,7 @@ describe('waiting for a task', () => {
 
   test('ends with exit code 124 when it has not', async () => {
     api.server.respond = () => ({ status: 200, json: { task: TASK } });
-    expect(await run(['task', 'get', 't', '-w', '0'])).toMatchObject({
+    expect(await run(['task', 'get', 't', '--wait', '0'])).toMatchObject({
       code: 124,
       stdout: expect.stringContaining('task_1'),
     });

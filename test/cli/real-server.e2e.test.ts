@@ -82,7 +82,7 @@ describe('the command line beside a server', () => {
     const cancelled = await runCli(cli, ['task', 'bulk', 'cancel', '--lane', 'many,few'], local());
     expect(cancelled.stdout).toMatch(/^op_\w+ {2}cancel {2}done {2}3 succeeded, 0 failed, 3 in all\n$/);
     expect((await bulk('cancel')).code).toBe(2);
-    expect((await runCli(cli, ['task', 'delete', first?.id ?? ''], local())).code).toBe(0);
+    expect((await runCli(cli, ['task', 'delete', '--yes', first?.id ?? ''], local())).code).toBe(0);
     await expect(client.tasks.get(first?.id ?? '')).rejects.toMatchObject({ code: 'not_found' });
   });
 

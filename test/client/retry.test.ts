@@ -60,6 +60,15 @@ describe('a failed call', () => {
     const delayMs = retryDelayMs(failure({ error: problem('rate_limited', 429, 7) }), DEFAULT_RETRY, () => 0);
     expect(delayMs).toBe(7000);
   });
+
+  test('comes back spread over a tenth of the pause at least, so that a fleet does not come back at once', () => {
+    const delays = [0, 0.5, 0.999].map((dice) =>
+      retryDelayMs(failure({ error: problem('rate_limited', 429, 20) }), DEFAULT_RETRY, () => dice),
+    );
+    expect(delays).toEqual([20_000, 21_000, 21_998]);
+    const short = retryDelayMs(failure({ error: problem('draining', 503, 1) }), DEFAULT_RETRY, () => 0.5);
+    expect(short).toBe(1200);
+  });
 });
 
 test('jitter is full and capped', () => {

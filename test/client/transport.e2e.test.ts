@@ -116,6 +116,14 @@ describe('a repeated request', () => {
     expect(timing.waits).toHaveLength(1);
   });
 
+  test('for a named task goes without an Idempotency-Key, which the server takes beside no name', async () => {
+    server.respond = () => ({ status: 200, json: { claims: [] } });
+    await client().claims.claim('factory', { task_id: 'task_1' });
+    await client().claims.claim('factory');
+    const keys = server.requests.map((request) => request.headers['idempotency-key']);
+    expect(keys).toEqual([undefined, expect.stringMatching(/^[0-9a-f]{32}$/)]);
+  });
+
   test('honours Retry-After and gives up after its attempts', async () => {
     server.respond = () => problem(503, 'database_unavailable', { headers: { 'retry-after': '2' } });
     const timing = instantTiming();
@@ -148,6 +156,6 @@ test('pages are followed to the end', async () => {
   };
   server.respond = ({ path }) => ({ status: 200, json: pages[path] });
   const seen: unknown[] = [];
-  for await (const page of client().tasks.pages({ limit: 1 })) seen.push(...page.tasks);
+  for await (const page of client().tasks.list({ limit: 1 }).pages()) seen.push(...page.tasks);
   expect(seen).toEqual([1, 2]);
 });

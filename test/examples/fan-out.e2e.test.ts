@@ -2,9 +2,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../src/client/client.ts';
-import { only } from '../fixtures/eventually.ts';
+import { eventually, only } from '../fixtures/eventually.ts';
 import {
   buildServer,
   makeDataDir,
@@ -18,7 +19,8 @@ let server: ServerProcess;
 beforeAll(async () => {
   if (process.env['LANEKEEPER_NO_BUILD'] !== '1') buildServer();
   directory = await makeDataDir();
-  server = await startServerProcess(directory.path);
+  const collector = pathToFileURL(join(ROOT, 'examples/tracing/console.mjs')).href;
+  server = await startServerProcess(directory.path, { NODE_OPTIONS: `--import ${collector}` });
 });
 afterAll(async () => {
   await server.stop();
@@ -54,4 +56,25 @@ test('three tasks go to two lanes and come back as one block, and no worker stay
     expect(stdout).toContain(` did ${task}`);
   }
   expect(stdout).toBe(`${(await client.delegations.get(id)).delegation.text}\n`);
+});
+
+test('a server that is started with the example of traces prints what becomes of a task in the trace of whoever made it', async () => {
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const token = await server.adminKey();
+  const answer = await fetch(`${server.url}/v1/boards/default/tasks`, {
+    method: 'POST',
+    headers: {
+      Authorization: `Bearer ${token}`,
+      'Content-Type': 'application/json',
+      traceparent: `00-${traceId}-00f067aa0ba902b7-01`,
+    },
+    body: JSON.stringify({ title: 'traced', lane: 'traced' }),
+  });
+  expect(answer.status).toBe(201);
+  const client = connect({ url: server.url, token });
+  await client.lanes.register('traced');
+  const [claim] = (await client.claims.claim('traced', { worker: 'w' })).claims;
+  await client.runs.complete(claim?.run_id ?? '', {}, { token: claim?.token ?? '' });
+  const line = new RegExp(`^${traceId} +[0-9.]+ ms  lanekeeper.run .*lanekeeper.outcome=completed`, 'm');
+  await eventually('the span is printed', () => line.test(server.output()));
 });

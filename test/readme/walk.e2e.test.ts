@@ -1,17 +1,15 @@
 /** The README's own commands, run in order by a shell, as a newcomer would type them. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { call } from '../fixtures/server.ts';
 import {
   buildServer,
   makeDataDir,
-  ROOT,
   type ServerProcess,
   startServerProcess,
 } from '../fixtures/server-process.ts';
+import { readWalk, runWalk } from '../fixtures/walk.ts';
 
 let server: ServerProcess;
 let removeDataDir: () => Promise<void>;
@@ -30,66 +28,13 @@ afterAll(async () => {
 /** Some fifty processes one after the other, each of which takes a second while other tests have the machine. */
 const WALK_MS_MAX = 300_000;
 
-interface Block {
-  readonly isBackground: boolean;
-  readonly commands: string;
-}
-
-async function readBlocks(): Promise<Block[]> {
-  const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
-  return [...readme.matchAll(/^```sh walk( background)?\n([\s\S]*?)^```$/gm)].map((match) => ({
-    isBackground: match[1] !== undefined,
-    commands: match[2] ?? '',
-  }));
-}
-
-/** One shell for all blocks, because later ones use variables of earlier ones; what runs beside it is ended with it. */
-function scriptOf(blocks: readonly Block[]): string {
-  const steps = blocks.map(({ isBackground, commands }, index) =>
-    isBackground
-      ? `( ${commands.trim()} ) > "$OUT/background-${index}" 2>&1 &\nPIDS="$PIDS $!"`
-      : `${commands}`,
-  );
-  return ['set -eu', "PIDS=''", ...steps, 'kill -INT $PIDS 2>/dev/null || true'].join('\n');
-}
-
-/** Whatever the script left running belongs to its own process group; when nothing is left, there is none. */
-function endGroup(pid: number | undefined): void {
-  try {
-    if (pid !== undefined) process.kill(-pid, 'SIGTERM');
-  } catch (error) {
-    expect(error).toMatchObject({ code: 'ESRCH' });
-  }
-}
-
 test(
   'the README walk registers a lane, works 20 tasks, refuses a stranger, has work reviewed, and leaves a log without a gap',
   async () => {
-    const blocks = await readBlocks();
+    const blocks = readWalk('README.md');
     expect(blocks.length).toBeGreaterThanOrEqual(8);
-    const script = scriptOf(blocks)
-      .replaceAll('http://127.0.0.1:7420', server.url)
-      .replaceAll('.lanekeeper/admin-key', join(server.dataDir, 'admin-key'));
-    const shell = spawn('bash', ['-c', script], {
-      cwd: ROOT,
-      env: {
-        PATH: process.env['PATH'],
-        HOME: server.dataDir,
-        LANEKEEPER_DATA_DIR: server.dataDir,
-        LANEKEEPER_NO_BUILD: '1',
-        OUT: server.dataDir,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    });
-    onTestFinished(() => endGroup(shell.pid));
-    const chunks: Buffer[] = [];
-    shell.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-    shell.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
-    const [code] = (await once(shell, 'exit')) as [number | null];
-    endGroup(shell.pid);
-    const output = Buffer.concat(chunks).toString('utf8');
-    expect(code, output).toBe(0);
+    const directory = join(server.dataDir, 'walk');
+    const output = await runWalk({ server, blocks, directory });
 
     const token = await server.adminKey();
     const { body: done } = await call(
@@ -130,7 +75,7 @@ test(
     expect(log.events.map((event: { seq: number }) => event.seq)).toEqual(
       log.events.map((_: unknown, index: number) => index + 1),
     );
-    const watched = await readFile(join(server.dataDir, 'background-1'), 'utf8');
+    const watched = await readFile(join(directory, 'background-1'), 'utf8');
     expect(watched.match(/task\.completed/g)?.length ?? 0).toBeGreaterThanOrEqual(20);
   },
   WALK_MS_MAX,

@@ -5,12 +5,13 @@
  */
 import { onAbort } from '../../client/abort-hub.ts';
 import type { Client } from '../../client/client.ts';
+import { Availability } from '../../client/worker/availability.ts';
+import { Bell } from '../../client/worker/bell.ts';
+import { messageOf } from '../../client/worker/plain-text.ts';
 import type { Lane } from '../../contract/lanes.ts';
 import { EXIT, ExitError } from '../exit-codes.ts';
-import { Availability } from '../worker/availability.ts';
-import { Bell } from '../worker/bell.ts';
 import type { Reporter } from '../worker/reporter.ts';
-import { messageOf, type RunStart } from '../worker/task-run.ts';
+import type { RunStart } from '../worker/task-run.ts';
 import { ServedLane, type ServedLaneOptions } from './served-lane.ts';
 import type { SpawnLauncher } from './spawn-launcher.ts';
 

@@ -4,8 +4,9 @@
  * never worth a process, let alone the dispatcher: what the file system refuses is said once, and the run goes on.
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
+import type { OutputStream } from '../../client/worker/output-relay.ts';
 import { OutputTail } from '../worker/output-tail.ts';
-import type { OnOutput, OutputStream } from '../worker/running-process.ts';
+import type { OnOutput } from '../worker/running-process.ts';
 import type { RunDirectory } from './run-directory.ts';
 
 /** As often as lines are sent to the server. */

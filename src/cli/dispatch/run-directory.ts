@@ -5,9 +5,9 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isObject, parseObject } from '../../client/errors.ts';
+import type { StopReason } from '../../client/worker/run-end.ts';
 import { pidSpace } from '../worker/process-table.ts';
 import type { RunClaim } from '../worker/run-claim.ts';
-import type { StopReason } from '../worker/verdict.ts';
 
 export interface RunRecord {
   readonly claim: RunClaim;

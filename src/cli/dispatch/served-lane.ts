@@ -4,12 +4,13 @@
  */
 import type { Client } from '../../client/client.ts';
 import { LanekeeperError } from '../../client/errors.ts';
+import { messageOf } from '../../client/worker/plain-text.ts';
 import type { Claim } from '../../contract/claims.ts';
 import type { Lane } from '../../contract/lanes.ts';
 import { ExitError, exitCodeOf } from '../exit-codes.ts';
 import { LaneWorker, type LaneWorkerOptions } from '../worker/lane-worker.ts';
 import type { Launcher } from '../worker/launcher.ts';
-import { messageOf, type RunStart } from '../worker/task-run.ts';
+import type { RunStart } from '../worker/task-run.ts';
 import type { SpawnLauncher } from './spawn-launcher.ts';
 import { type SpawnSettings, servedOf } from './spawn-settings.ts';
 

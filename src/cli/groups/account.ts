@@ -1,13 +1,12 @@
 /** login, logout and whoami: which key this user works with. Keys come from a file or stdin, never from a flag. */
-import { connect } from '../../client/client.ts';
 import type { ReplyOf } from '../../client/operation-types.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
 import { withExamples } from '../options.ts';
 import { profilesPath, readProfiles, writeProfiles } from '../profiles.ts';
-import { readHidden } from '../read-hidden.ts';
 import type { Register } from '../register.ts';
-import { DEFAULT_URL, readTokenFile } from '../settings.ts';
+import { DEFAULT_URL } from '../settings.ts';
+import { readKey } from '../stored-key.ts';
 import { writeFields } from '../table.ts';
 
 const DEFAULT_PROFILE = 'default';
@@ -16,7 +15,8 @@ export const registerLogin: Register = (command, contextOf) => {
   withExamples(
     command,
     `  lanekeeper login --url https://lanes.example.com --token-file key.txt
-  lanekeeper login --profile staging --url https://staging.example.com < key.txt`,
+  lanekeeper login --profile staging --url https://staging.example.com --token - < key.txt
+  lanekeeper login --url https://lanes.example.com --board factory`,
   );
   command.description(
     'Check a key against a server and store both as a profile, which becomes the current one.',
@@ -31,6 +31,7 @@ async function login(context: Context): Promise<void> {
   const url = flags.url ?? (env['LANEKEEPER_URL'] || DEFAULT_URL);
   if (!URL.canParse(url)) throw new UsageError(`Not a URL: ${url}`);
   const token = await readKey(context, url);
+  const { connect } = await import('../../client/client.ts');
   const reply = await connect({ url, token }).whoami();
   const path = profilesPath(env);
   const profiles = await readProfiles(path, (text) => output.warn(text));
@@ -40,16 +41,6 @@ async function login(context: Context): Promise<void> {
   if (output.isJson) output.json(reply);
   output.note(`Logged in to ${url} as ${whoText(reply)}; stored as profile "${name}" in ${path}.`);
   output.note('Next: lanekeeper task list');
-}
-
-async function readKey(context: Context, url: string): Promise<string> {
-  const { flags, system } = context;
-  if (flags.tokenFile === undefined && system.stdin().isTTY) {
-    const typed = await readHidden(`Key for ${url} (not shown): `, system.stdin(), system.stderr);
-    if (typed === '') throw new UsageError('No key was given');
-    return typed;
-  }
-  return readTokenFile(flags.tokenFile ?? '-', context.settingsContext());
 }
 
 /** A key for one board makes that board the obvious default. */
@@ -62,6 +53,11 @@ function boardOf({ principal }: ReplyOf<'whoami'>): string | undefined {
 export const registerLogout: Register = (command, contextOf) => {
   command.description(
     'Forget a stored profile (default: the current one). The key itself stays valid: see key revoke.',
+  );
+  withExamples(
+    command,
+    `  lanekeeper logout
+  lanekeeper logout --profile staging`,
   );
   command.action(async () => {
     const { flags, output, system } = contextOf();
@@ -77,6 +73,11 @@ export const registerLogout: Register = (command, contextOf) => {
 
 export const registerWhoami: Register = (command, contextOf) => {
   command.description('Show who the key speaks for, and where it comes from.');
+  withExamples(
+    command,
+    `  lanekeeper whoami
+  lanekeeper whoami --profile staging --json`,
+  );
   command.action(async () => {
     const context = contextOf();
     const { url, tokenSource } = await context.settings();

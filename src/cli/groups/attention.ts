@@ -4,11 +4,17 @@ import type { AttentionEntry } from '../../contract/attention.ts';
 import type { WhyReason } from '../../contract/why.ts';
 import type { Context } from '../context.ts';
 import { age } from '../format.ts';
+import { withExamples } from '../options.ts';
 import type { Register } from '../register.ts';
 import { writeTable } from '../table.ts';
 
 export const registerAttention: Register = (command, contextOf) => {
   command.description('Show what on the board waits for a person, oldest first, with what resolves it.');
+  withExamples(
+    command,
+    `  lanekeeper attention
+  lanekeeper attention --board factory --json | jq -r '.attention[].code'`,
+  );
   command.action(() => showAttention(contextOf()));
 };
 

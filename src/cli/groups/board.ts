@@ -2,8 +2,9 @@
 import type { Command } from 'commander';
 import type { Board } from '../../contract/boards.ts';
 import { LIMITS } from '../../contract/constants.ts';
+import { confirm } from '../confirm.ts';
 import type { Context } from '../context.ts';
-import { given, integerFrom, listFrom, withExamples } from '../options.ts';
+import { giveExamples, given, integerFrom, listFrom, withExamples } from '../options.ts';
 import type { Output } from '../output.ts';
 import type { Register } from '../register.ts';
 import { writeFields, writeTable } from '../table.ts';
@@ -54,6 +55,16 @@ export const registerBoard: Register = (board, contextOf) => {
     .command('delete <name>')
     .description('delete a board with everything on it')
     .action((name: string) => deleteBoard(contextOf(), name));
+  giveExamples(board, {
+    list: `  lanekeeper board list
+  lanekeeper boards list --limit 20 --json`,
+    get: `  lanekeeper board get
+  lanekeeper board get factory --json`,
+    create: '  lanekeeper board create factory --title "The factory" --stranded-after-seconds 600',
+    set: `  lanekeeper board set factory --paused
+  lanekeeper board set factory --description ""`,
+    delete: '  lanekeeper board delete factory --yes',
+  });
 };
 
 function withBoardOptions(command: Command): Command {
@@ -130,6 +141,7 @@ async function saveBoard(context: Context, { name, flags, isNew }: SaveRequest):
 }
 
 async function deleteBoard(context: Context, name: string): Promise<void> {
+  await confirm(context, `Delete board ${name} with everything on it`);
   await (await context.client()).boards.delete(name);
   context.output.note(`Deleted board ${name}.`);
 }

@@ -1,14 +1,15 @@
 /** delegate: hands work over in the background, and what to do when there is no room for it. */
 import { Option } from 'commander';
 import type { Client } from '../../client/client.ts';
+import type { Delegated, Overflow } from '../../client/delegate.ts';
+import { hasEnded } from '../../client/delegate.ts';
 import { LanekeeperError } from '../../client/errors.ts';
 import type { BodyOf } from '../../client/operation-types.ts';
 import { LIMITS } from '../../contract/constants.ts';
-import type { Delegation } from '../../contract/delegations.ts';
+import type { Task } from '../../contract/tasks.ts';
 import type { Context } from '../context.ts';
 import { collectDelegation } from '../delegation-output.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
-import { isFinished } from '../format.ts';
 import { appendTo, durationFrom, given, withExamples } from '../options.ts';
 import type { Register } from '../register.ts';
 
@@ -37,8 +38,6 @@ interface DelegateFlags {
 
 /** How long it is waited for room, or for the results, unless the caller says. */
 const TIMEOUT_SECONDS_DEFAULT = 600;
-/** A look between two completions, in case they were somebody else's. */
-const ROOM_WAIT_SECONDS = 15;
 
 export const registerDelegate: Register = (command, contextOf) => {
   withExamples(
@@ -91,9 +90,9 @@ async function delegate(context: Context, flags: DelegateFlags): Promise<void> {
   const client = await context.client();
   const body = await bodyOf(context, flags);
   const endsAt = performance.now() + flags.timeout * 1000;
-  const made = await create(context, client, body, flags, endsAt);
+  const { delegation: made, inline } = await create(context, client, body, flags);
   if (made === null) {
-    await inline(context, client, body, endsAt);
+    writeInline(context, inline);
     return;
   }
   const { output } = context;
@@ -159,78 +158,45 @@ async function childrenFrom(context: Context, file: string | undefined): Promise
   });
 }
 
-function isFull(error: unknown): boolean {
-  return error instanceof LanekeeperError && error.code === 'delegation_capacity';
-}
-
-/** Null: there is no room, and it is to be done inline. */
+/** The handle; or, where there was no room and it was to be done inline, its tasks as they ended. */
 async function create(
-  context: Context,
+  { output }: Context,
   client: Client,
   body: Body,
-  { onCapacity }: DelegateFlags,
-  endsAt: number,
-): Promise<Delegation | null> {
-  let after: string | undefined;
-  for (;;) {
-    try {
-      return (await client.delegations.create(body)).delegation;
-    } catch (error) {
-      if (!isFull(error) || onCapacity === 'fail') throw error;
-      if (onCapacity === 'inline') return null;
-    }
-    if (after === undefined) {
-      // Tried once more from here on: one that ended in between is not waited for.
-      after = (await client.events.list({ after: 'now' })).cursor;
-      context.output.note('As many delegations as may are running; waiting for one of them to end.');
-      continue;
-    }
-    const leftSeconds = Math.ceil((endsAt - performance.now()) / 1000);
-    if (leftSeconds <= 0)
-      throw new ExitError(EXIT.waitTimedOut, 'There was no room in time; nothing was delegated.');
-    after = await waitForEnd(client, after, Math.min(leftSeconds, ROOM_WAIT_SECONDS));
+  { onCapacity, timeout: timeoutSeconds }: DelegateFlags,
+): Promise<Delegated<Task[]>> {
+  if (onCapacity === 'inline') {
+    const inline = ({ runTasks }: Overflow): Promise<Task[]> => {
+      output.note('As many delegations as may are running; doing this one inline.');
+      return runTasks();
+    };
+    return await client.delegate({ ...body, timeoutSeconds, onCapacity: inline });
+  }
+  const onWait = (): void =>
+    output.note('As many delegations as may are running; waiting for one of them to end.');
+  try {
+    return await client.delegate({ ...body, timeoutSeconds, onCapacity, onWait });
+  } catch (error) {
+    const isFull = error instanceof LanekeeperError && error.code === 'delegation_capacity';
+    if (!isFull || onCapacity === 'fail') throw error;
+    throw new ExitError(EXIT.waitTimedOut, 'There was no room in time; nothing was delegated.');
   }
 }
 
-/** Until some delegation is decided. @returns From where on to look next. */
-async function waitForEnd(client: Client, after: string, waitSeconds: number): Promise<string> {
-  const query = { kinds: 'delegation.completed', after };
-  return (await client.events.list(query, { waitSeconds })).cursor;
-}
-
-/** The same work without a slot: this process waits for it, and that is its bound. */
-async function inline(context: Context, client: Client, body: Body, endsAt: number): Promise<void> {
-  context.output.note('As many delegations as may are running; doing this one inline.');
-  const bodies = body.tasks.map(({ goal, context: told, toolsets: _t, model: _m, title, ...task }) => ({
-    ...task,
-    title: title ?? (goal ?? '').split('\n', 1)[0]?.slice(0, LIMITS.titleCharactersMax) ?? '',
-    body: task.body ?? [goal, told].filter(Boolean).join('\n\n'),
-    subscribe: false as const,
-  }));
-  const { tasks } = await client.tasks.createBatch(bodies);
-  for (const { id } of tasks) await untilEnded(client, id, endsAt);
-  const ended = await Promise.all(tasks.map(({ id }) => client.tasks.get(id)));
-  const { output } = context;
+/** The work of a delegation, done without one. */
+function writeInline({ output }: Context, tasks: readonly Task[]): void {
+  const late = tasks.find((task) => !hasEnded(task));
+  if (late !== undefined)
+    throw new ExitError(EXIT.waitTimedOut, `${late.id} has not ended in time; it goes on.`);
   if (output.isJson) {
-    output.json({ tasks: ended.map(({ task }) => task) });
+    output.json({ tasks });
     return;
   }
-  for (const [index, { task }] of ended.entries()) {
-    const number = ended.length === 1 ? '' : `TASK ${index + 1}/${ended.length}: `;
+  for (const [index, task] of tasks.entries()) {
+    const number = tasks.length === 1 ? '' : `TASK ${index + 1}/${tasks.length}: `;
     output.line(`--- ${number}${task.title}`);
     output.line(`Status: ${task.status}`);
     if (task.summary) output.line(task.summary);
     if (task.result !== null) output.line(JSON.stringify(task.result, null, 2));
-  }
-}
-
-/** A blocked child has ended, as in a delegation. */
-async function untilEnded(client: Client, id: string, endsAt: number): Promise<void> {
-  for (;;) {
-    const leftSeconds = Math.ceil((endsAt - performance.now()) / 1000);
-    if (leftSeconds <= 0) throw new ExitError(EXIT.waitTimedOut, `${id} has not ended in time; it goes on.`);
-    const waitSeconds = Math.min(leftSeconds, ROOM_WAIT_SECONDS);
-    const { task } = await client.tasks.get(id, { waitSeconds });
-    if (isFinished(task) || task.status === 'blocked') return;
   }
 }

@@ -4,8 +4,9 @@ import { LIMITS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
 import { collectDelegation, writeDelegation } from '../delegation-output.ts';
 import { UsageError } from '../exit-codes.ts';
-import { age } from '../format.ts';
-import { durationFrom, given, integerFrom } from '../options.ts';
+import { DELEGATION_COLUMNS } from '../format.ts';
+import { FOLLOWED_DELEGATIONS, followList } from '../live/followed-list.ts';
+import { durationFrom, giveExamples, given, integerFrom, watchOption, withExamples } from '../options.ts';
 import type { Register } from '../register.ts';
 import { writeTable } from '../table.ts';
 import { registerDelegate } from './delegate.ts';
@@ -13,6 +14,7 @@ import { registerDelegate } from './delegate.ts';
 const COLLECT_SECONDS_DEFAULT = 600;
 
 interface ListFlags {
+  readonly watch?: boolean;
   readonly session?: string;
   readonly status?: string;
   readonly limit?: number;
@@ -26,16 +28,38 @@ interface CancelFlags {
 
 /** `lanekeeper delegation …` has all of them. */
 export const registerDelegation: Register = (delegation, contextOf) => {
+  withExamples(
+    delegation,
+    `  lanekeeper delegation create --task "factory: build the release" --task "qa: test what is on main"
+  lanekeeper delegation list --status running
+  lanekeeper delegation collect deleg_01h…`,
+  );
   registerDelegate(delegation.command('create').alias('delegate'), contextOf);
   registerCheck(delegation.command('get').alias('check'), contextOf);
   registerCollect(delegation.command('collect'), contextOf);
   registerSteer(delegation.command('steer'), contextOf);
   registerCancel(delegation.command('cancel'), contextOf);
   registerList(delegation.command('list'), contextOf);
+  // Those of the short forms are about the short forms.
+  giveExamples(delegation, {
+    create: `  lanekeeper delegation create --task "factory: build the release" --task "qa: test what is on main"
+  lanekeeper delegation create --goal "ship 2.0" --from tasks.jsonl --join any --deadline 30m`,
+    get: '  lanekeeper delegation get deleg_01h… --json',
+    collect: '  lanekeeper delegation collect deleg_01h… --timeout 10m',
+    steer: '  lanekeeper delegation steer deleg_01h… "leave the Windows build out"',
+    cancel: `  lanekeeper delegation cancel deleg_01h… --reason "not needed any more"
+  lanekeeper delegation cancel --session s1`,
+    list: `  lanekeeper delegation list --status running
+  lanekeeper delegations list --watch`,
+  });
 };
 
 export const registerCheck: Register = (command, contextOf) => {
-  command
+  withExamples(
+    command,
+    `  lanekeeper check deleg_01h…
+  lanekeeper check deleg_01h… --json | jq -r .delegation.status`,
+  )
     .description('Show how a delegation stands, without waiting.')
     .argument('<delegation>')
     .action((id: string) => check(contextOf(), id));
@@ -49,7 +73,11 @@ async function check(context: Context, id: string): Promise<void> {
 }
 
 export const registerCollect: Register = (command, contextOf) => {
-  command
+  withExamples(
+    command,
+    `  lanekeeper collect deleg_01h… --timeout 10m
+  lanekeeper collect "$(lanekeeper delegate --task "qa: smoke test")"`,
+  )
     .description(
       'Wait until a delegation is decided, and print its results as one block. Exit code 124: not in time.',
     )
@@ -68,7 +96,11 @@ export const registerCollect: Register = (command, contextOf) => {
 };
 
 export const registerSteer: Register = (command, contextOf) => {
-  command
+  withExamples(
+    command,
+    `  lanekeeper steer deleg_01h… "leave the Windows build out"
+  git diff | lanekeeper steer deleg_01h… - --task task_01h…`,
+  )
     .description('Tell the workers of a delegation something while they work. Text, @file, or - for stdin.')
     .argument('<delegation>')
     .argument('<message>')
@@ -89,7 +121,11 @@ async function steer(context: Context, id: string, message: string, task: string
 }
 
 export const registerCancel: Register = (command, contextOf) => {
-  command
+  withExamples(
+    command,
+    `  lanekeeper cancel deleg_01h… --reason "not needed any more"
+  lanekeeper cancel --session s1`,
+  )
     .description('Stop a delegation, or all of a session: it comes back at once with what there is.')
     .argument('[delegation]')
     .option('--session <id>', 'all that run for this session')
@@ -122,12 +158,18 @@ async function cancel(
 }
 
 export const registerList: Register = (command: Command, contextOf) => {
-  command
+  withExamples(
+    command,
+    `  lanekeeper list --status running
+  lanekeeper list --session s1 --json
+  lanekeeper list --watch`,
+  )
     .description('List delegations, newest first.')
     .option('--session <id>', 'of this session')
     .option('--status <statuses>', 'running, completed, partial, failed, cancelled; comma-separated')
     .option('--limit <n>', 'a page', integerFrom(1, LIMITS.pageRowsMax))
     .option('--page-token <token>', 'next_page_token of the page before')
+    .addOption(watchOption('delegations'))
     .action((flags: ListFlags) => list(contextOf(), flags));
 };
 
@@ -139,18 +181,18 @@ async function list(context: Context, flags: ListFlags): Promise<void> {
     limit: flags.limit === undefined ? undefined : String(flags.limit),
     page_token: flags.pageToken,
   });
-  const page = await (await context.client()).delegations.list(query);
+  const client = await context.client();
+  if (flags.watch) {
+    const read = async () => (await client.delegations.list(query)).delegations;
+    const readLeft = async (id: string) => (await client.delegations.get(id)).delegation;
+    await followList(context, client, { ...FOLLOWED_DELEGATIONS, read, readLeft });
+    return;
+  }
+  const page = await client.delegations.list(query);
   if (output.isJson) {
     output.json(page);
     return;
   }
-  writeTable(output, page.delegations, [
-    { title: 'DELEGATION', text: (row) => row.id },
-    { title: 'STATUS', text: (row) => row.status },
-    { title: 'TASKS', text: (row) => String(row.tasks.length) },
-    { title: 'CREATED', text: (row) => age(row.created_at) },
-    { title: 'SESSION', text: (row) => row.origin?.session_id ?? '-' },
-    { title: 'GOAL', text: (row) => row.goal ?? '-' },
-  ]);
+  writeTable(output, page.delegations, DELEGATION_COLUMNS);
   if (page.next_page_token !== null) output.note(`More: --page-token ${page.next_page_token}`);
 }

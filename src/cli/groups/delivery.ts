@@ -2,7 +2,7 @@
 import { LIMITS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
 import { age } from '../format.ts';
-import { durationFrom, given, integerFrom, listFrom, withExamples } from '../options.ts';
+import { durationFrom, giveExamples, given, integerFrom, listFrom, withExamples } from '../options.ts';
 import { printableLines } from '../output.ts';
 import type { Register } from '../register.ts';
 import { writeTable } from '../table.ts';
@@ -46,7 +46,7 @@ export const registerDelivery: Register = (delivery, contextOf) => {
     .option('--platforms <names>', 'comma-separated', listFrom)
     .option('--max <n>', 'at most so many', integerFrom(1, LIMITS.claimsMax))
     .option('--lease-seconds <n>', 'how long you have', integerFrom(1, LIMITS.deliveryLeaseSecondsMax))
-    .option('-w, --wait [seconds]', `default ${WAIT_SECONDS_DEFAULT}`, integerFrom(1, LIMITS.waitSecondsMax))
+    .option('--wait [seconds]', `default ${WAIT_SECONDS_DEFAULT}`, integerFrom(1, LIMITS.waitSecondsMax))
     .action((flags: ClaimFlags) => claim(contextOf(), flags));
   delivery
     .command('ack <id>')
@@ -83,15 +83,26 @@ export const registerDelivery: Register = (delivery, contextOf) => {
       if (output.isJson) output.json(reply);
       else output.line(reply.delivery.status);
     });
+  giveExamples(delivery, {
+    claim: `  lanekeeper delivery claim --platforms discord,telegram --wait --json
+  lanekeeper delivery claim --owner chat-gateway --max 10 --lease-seconds 60 --json`,
+    ack: '  lanekeeper delivery ack dlv_01h… --lease 0b2f… --message-id 4711',
+    nack: `  lanekeeper delivery nack dlv_01h… --lease 0b2f… --error "the chat is gone" --permanent
+  lanekeeper delivery nack dlv_01h… --lease 0b2f… --defer 30s`,
+    list: '  lanekeeper delivery list --status dead,pending',
+    retry: '  lanekeeper delivery retry dlv_01h…',
+  });
 };
 
 export const registerSession: Register = (session, contextOf) => {
+  withExamples(session, '  lanekeeper session messages s1');
   session
     .command('messages <session>')
     .description('what an origin session was told, oldest first')
     .option('--limit <n>', 'a page', integerFrom(1, LIMITS.pageRowsMax))
     .option('--page-token <token>', 'next_page_token of the page before')
     .action((id: string, flags: Pick<ListFlags, 'limit' | 'pageToken'>) => messages(contextOf(), id, flags));
+  giveExamples(session, { messages: '  lanekeeper session messages s1 --limit 20' });
 };
 
 async function claim(context: Context, flags: ClaimFlags): Promise<void> {

@@ -2,6 +2,8 @@
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Client } from '../../client/client.ts';
+import { Availability } from '../../client/worker/availability.ts';
+import { within } from '../../client/worker/waiting.ts';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
 import { Dispatcher } from '../dispatch/dispatcher.ts';
@@ -13,11 +15,9 @@ import { dataDirectoryOf } from '../local-server.ts';
 import { appendTo, integerFrom, withExamples } from '../options.ts';
 import { packageVersion } from '../package-version.ts';
 import type { Register } from '../register.ts';
-import { Availability } from '../worker/availability.ts';
 import { OrphanGuard } from '../worker/orphan-guard.ts';
 import { Reporter } from '../worker/reporter.ts';
 import { followSignals } from '../worker/signals.ts';
-import { within } from '../worker/waiting.ts';
 
 interface DispatchFlags {
   readonly lane?: string[];

@@ -2,7 +2,7 @@
 import { LIMITS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
 import { eventLine } from '../format.ts';
-import { integerFrom, listFrom, withExamples } from '../options.ts';
+import { giveExamples, integerFrom, listFrom, withExamples } from '../options.ts';
 import type { Register } from '../register.ts';
 
 interface EventFlags {
@@ -29,8 +29,13 @@ export const registerEvent: Register = (command, contextOf) => {
     .option('--lanes <names>', 'only these lanes', listFrom)
     .option('--tasks <ids>', 'only these tasks', listFrom)
     .option('--kinds <kinds>', 'only these kinds; task.* stands for all of tasks', listFrom)
-    .option('-w, --wait <seconds>', 'wait for one when there is none', integerFrom(0, LIMITS.waitSecondsMax))
+    .option('--wait <seconds>', 'wait for one when there is none', integerFrom(0, LIMITS.waitSecondsMax))
     .action((flags: EventFlags) => listEvents(contextOf(), flags));
+  giveExamples(command, {
+    list: `  lanekeeper events
+  lanekeeper event list --kinds task.failed,task.gave_up --limit 20
+  lanekeeper event list --after CURSOR --wait 30 --json`,
+  });
 };
 
 async function listEvents(context: Context, flags: EventFlags): Promise<void> {

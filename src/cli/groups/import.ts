@@ -1,11 +1,13 @@
-/** import hermes: takes the board of another system over. */
+/** import hermes, import tasks: takes the board of another system over. */
 import { resolve } from 'node:path';
 import type { Context } from '../context.ts';
 import { type ImportReport, importHermes } from '../import/hermes-import.ts';
 import { findProfiles } from '../import/hermes-place.ts';
 import { listFrom, withExamples } from '../options.ts';
 import { printable } from '../output.ts';
+import { Progress } from '../progress.ts';
 import type { Register } from '../register.ts';
+import { addImportTasksCommand } from './import-tasks.ts';
 
 interface ImportFlags {
   readonly dryRun?: boolean;
@@ -14,6 +16,12 @@ interface ImportFlags {
 
 export const registerImport: Register = (command, contextOf) => {
   command.description('Take over the tasks of another board, with their runs, comments and links.');
+  withExamples(
+    command,
+    `  lanekeeper import hermes ~/.hermes/kanban.db --dry-run
+  lanekeeper import tasks tasks.jsonl --dry-run`,
+  );
+  addImportTasksCommand(command, contextOf);
   withExamples(
     command
       .command('hermes <path>')
@@ -42,13 +50,14 @@ What becomes of everything: docs/import-hermes.md
 async function runImport(context: Context, path: string, flags: ImportFlags): Promise<void> {
   const { output } = context;
   const file = resolve(context.system.workingDirectory, path);
+  const progress = new Progress(output, 'tasks');
   const report = await importHermes({
     path: file,
     client: await context.client(),
     isDryRun: flags.dryRun ?? false,
     profiles: flags.profiles ? new Set(flags.profiles) : await findProfiles(file),
-    onProgress: (done, total) => output.note(`${done} of ${total} tasks`),
-  });
+    onProgress: (done, total) => progress.show(done, total),
+  }).finally(() => progress.end());
   if (output.isJson) output.json(report);
   else writeReport(context, report);
 }

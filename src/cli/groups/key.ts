@@ -1,10 +1,11 @@
-/** key create | list | revoke */
+/** key create | list | revoke | rotate-signing-key */
 import { Option } from 'commander';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Key } from '../../contract/keys.ts';
+import { confirm } from '../confirm.ts';
 import type { Context } from '../context.ts';
 import { age } from '../format.ts';
-import { given, integerFrom, listFrom, timeFrom, withExamples } from '../options.ts';
+import { giveExamples, given, integerFrom, listFrom, timeFrom, withExamples } from '../options.ts';
 import type { Register } from '../register.ts';
 import { writeSecret } from '../secret.ts';
 import { writeTable } from '../table.ts';
@@ -18,6 +19,7 @@ interface CreateFlags {
   readonly lane?: string;
   readonly owner?: string;
   readonly expiresAt?: string;
+  readonly mcpAliases?: boolean;
 }
 
 interface ListFlags {
@@ -43,6 +45,7 @@ export const registerKey: Register = (key, contextOf) => {
     .option('--lane <name>', 'of a lane key: its lane on --board')
     .option('--owner <name>', 'delivery owner')
     .option('--expires-at <time>', 'RFC 3339 or like +30d', timeFrom(Date.now))
+    .option('--mcp-aliases', 'its MCP tools also answer to their alias names: docs/mcp.md')
     .action((flags: CreateFlags) => createKey(contextOf(), flags));
   key
     .command('list')
@@ -54,10 +57,31 @@ export const registerKey: Register = (key, contextOf) => {
     .command('revoke <id>')
     .description('revoke a key everywhere within a second')
     .action(async (id: string) => {
-      await (await contextOf().client()).keys.revoke(id);
-      contextOf().output.note(`Revoked ${id}.`);
+      const context = contextOf();
+      await confirm(context, `Revoke key ${id} for good`);
+      await (await context.client()).keys.revoke(id);
+      context.output.note(`Revoked ${id}.`);
     });
+  key
+    .command('rotate-signing-key')
+    .description('publish a new signing key for claim tokens; claims that are held stay valid')
+    .action(() => rotateSigningKey(contextOf()));
+  giveExamples(key, {
+    create: `  lanekeeper key create --role orchestrator --name planner > planner.key
+  lanekeeper key create --role lane --name press-2 --lane factory --expires-at +30d > press-2.key`,
+    list: `  lanekeeper key list
+  lanekeeper keys list --json`,
+    revoke: '  lanekeeper key revoke key_01h… --yes',
+    'rotate-signing-key': '  lanekeeper key rotate-signing-key',
+  });
 };
+
+async function rotateSigningKey(context: Context): Promise<void> {
+  const reply = await (await context.client()).keys.rotateSigningKey();
+  const { kid, signs_at: signsAt } = reply.signing_key;
+  if (context.output.isJson) context.output.json(reply);
+  else context.output.line(`${kid} signs from ${signsAt} on`);
+}
 
 async function createKey(context: Context, flags: CreateFlags): Promise<void> {
   const client = await context.client();
@@ -71,6 +95,7 @@ async function createKey(context: Context, flags: CreateFlags): Promise<void> {
       lane: flags.lane,
       owner: flags.owner,
       expires_at: flags.expiresAt,
+      mcp_aliases: flags.mcpAliases,
     }),
   };
   writeSecret(context.output, await client.keys.create(body));

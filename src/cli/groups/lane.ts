@@ -1,23 +1,29 @@
-/** lane register | list | show (get) | set | pause | resume | drain | takeover | delete | key */
+/** lane register | list | show (get) | set | pause | resume | drain | takeover | claim | delete | key */
 import { type Command, Option } from 'commander';
 import type { BodyOf } from '../../client/operation-types.ts';
 import { LIMITS } from '../../contract/constants.ts';
 import type { ClaimMode, Lane, LaneKind, StatusMutations } from '../../contract/lanes.ts';
 import type { TakeoverMode } from '../../contract/statuses.ts';
+import { confirm } from '../confirm.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
 import { laneState, writeLane, writeLanes } from '../format.ts';
+import { FOLLOWED_LANES, followList } from '../live/followed-list.ts';
 import {
   appendTo,
+  giveExamples,
   given,
   integerFrom,
   labelInto,
   plainNoOption,
   timeFrom,
+  watchOption,
   withExamples,
 } from '../options.ts';
 import type { Register } from '../register.ts';
 import { writeSecret } from '../secret.ts';
+import { addClaimCommand } from './lane-claim.ts';
+import { LANE_EXAMPLES } from './lane-examples.ts';
 
 /** The values of the wire; the compiler holds them against the contract. */
 const KINDS: Record<LaneKind, true> = { persistent: true, spawn: true, human: true };
@@ -42,6 +48,7 @@ interface LaneFlags {
 interface ListFlags {
   readonly limit?: number;
   readonly pageToken?: string;
+  readonly watch?: boolean;
 }
 
 interface TakeoverFlags {
@@ -52,6 +59,7 @@ interface TakeoverFlags {
 interface KeyFlags {
   readonly name?: string;
   readonly expiresAt?: string;
+  readonly mcpAliases?: boolean;
 }
 
 export const registerLane: Register = (lane, contextOf) => {
@@ -72,6 +80,7 @@ export const registerLane: Register = (lane, contextOf) => {
     .description('list lanes with presence and backlog')
     .option('--limit <n>', 'lanes a page', integerFrom(1, LIMITS.pageRowsMax))
     .option('--page-token <token>', 'next_page_token of the page before')
+    .addOption(watchOption('lanes'))
     .action((flags: ListFlags) => listLanes(contextOf(), flags));
   lane
     .command('show <name>')
@@ -89,6 +98,7 @@ export const registerLane: Register = (lane, contextOf) => {
     .action((name: string, flags: LaneFlags) => changeLane(contextOf(), name, flags));
   addSwitches(lane, contextOf);
   addTakeover(lane, contextOf);
+  addClaimCommand(lane, contextOf);
   lane
     .command('delete <name>')
     .description('deregister a lane that holds no claims, and revoke its keys')
@@ -98,7 +108,9 @@ export const registerLane: Register = (lane, contextOf) => {
     .description("issue a key for the lane's workers; the secret is shown once")
     .option('--name <text>', 'what the key is for')
     .option('--expires-at <time>', 'RFC 3339 or like +30d', timeFrom(Date.now))
+    .option('--mcp-aliases', 'its MCP tools also answer to their alias names: docs/mcp.md')
     .action((name: string, flags: KeyFlags) => createKey(contextOf(), name, flags));
+  giveExamples(lane, LANE_EXAMPLES);
 };
 
 function withLaneOptions(command: Command): Command {
@@ -160,7 +172,14 @@ async function changeLane(context: Context, name: string, flags: LaneFlags): Pro
 
 async function listLanes(context: Context, flags: ListFlags): Promise<void> {
   const { output } = context;
-  const page = await (await context.client()).lanes.list({ limit: flags.limit, page_token: flags.pageToken });
+  const client = await context.client();
+  if (flags.watch) {
+    const limit = flags.limit ?? LIMITS.pageRowsMax;
+    const read = async () => (await client.lanes.list({ limit })).lanes;
+    await followList(context, client, { ...FOLLOWED_LANES, read });
+    return;
+  }
+  const page = await client.lanes.list({ limit: flags.limit, page_token: flags.pageToken });
   if (output.isJson) {
     output.json(page);
     return;
@@ -229,12 +248,13 @@ async function takeOver(context: Context, name: string, { mode, worker }: Takeov
 }
 
 async function deleteLane(context: Context, name: string): Promise<void> {
+  await confirm(context, `Deregister lane ${name} and revoke its keys`);
   await (await context.client()).lanes.delete(name);
   context.output.note(`Deregistered lane ${name}.`);
 }
 
 async function createKey(context: Context, name: string, flags: KeyFlags): Promise<void> {
-  const body = given({ name: flags.name, expires_at: flags.expiresAt });
+  const body = given({ name: flags.name, expires_at: flags.expiresAt, mcp_aliases: flags.mcpAliases });
   const reply = await (await context.client()).lanes.createKey(name, body);
   writeSecret(context.output, reply);
 }

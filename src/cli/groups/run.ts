@@ -4,13 +4,16 @@ import type { Client } from '../../client/client.ts';
 import type { BodyOf } from '../../client/operation-types.ts';
 import type { RunCallOptions } from '../../client/resources/runs.ts';
 import type { EndReply, HeartbeatReply } from '../../contract/runs.ts';
-import { FAIL_KINDS, WORKER_BLOCK_KINDS } from '../../contract/statuses.ts';
+import type { FAIL_KINDS, WORKER_BLOCK_KINDS } from '../../contract/statuses.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
 import { taskLine } from '../format.ts';
-import { given, integerFrom, withExamples } from '../options.ts';
+import { giveExamples, given, integerFrom, withExamples } from '../options.ts';
 import { printableLines } from '../output.ts';
 import type { Register } from '../register.ts';
+import { type RunFlag, runOf, tokenOf } from '../run-holder.ts';
+import { RUN_EXAMPLES } from './run-examples.ts';
+import { addRunRecordCommands } from './run-records.ts';
 import { type CompleteFlags, completion } from './task-verbs.ts';
 
 type Metadata = { readonly metadata?: string };
@@ -27,6 +30,19 @@ interface FailFlags extends Metadata {
   readonly retryAfterSeconds?: number;
   readonly permanent?: boolean;
 }
+
+/** The values of the wire; the compiler holds them against the contract, whose schemas would take long to load. */
+const BLOCK_KINDS: Record<(typeof WORKER_BLOCK_KINDS)[number], true> = {
+  needs_input: true,
+  dependency: true,
+  capability: true,
+  transient: true,
+};
+const FAILURES: Record<(typeof FAIL_KINDS)[number], true> = {
+  error: true,
+  rate_limited: true,
+  protocol_violation: true,
+};
 
 /** As long as the wire lets a task wait. */
 const DELAY_SECONDS_MAX = 30 * 86_400;
@@ -58,26 +74,11 @@ Reasons and errors are taken as they are, also when they begin with @; only opti
   addComplete(run, contextOf, end);
   addReasons(run, contextOf, end);
   addFail(run, contextOf, end);
+  addRunRecordCommands(run, contextOf);
+  giveExamples(run, RUN_EXAMPLES);
 };
 
-interface RunFlag {
-  readonly run?: string;
-}
-
 type EndWith = (flags: RunFlag, act: End) => Promise<void>;
-
-function runOf({ system }: Context, { run }: RunFlag): string {
-  const id = run ?? system.env['LANEKEEPER_RUN_ID'];
-  if (id === undefined || id === '') throw new UsageError('Name the run: --run or LANEKEEPER_RUN_ID');
-  return id;
-}
-
-async function tokenOf(context: Context): Promise<string> {
-  const { token } = await context.settings();
-  if (token === undefined)
-    throw new UsageError('Give the token of the claim: LANEKEEPER_TOKEN or --token-file');
-  return token;
-}
 
 function verb(run: Command, words: string, description: string): Command {
   return run
@@ -156,7 +157,7 @@ function addReasons(run: Command, contextOf: () => Context, end: EndWith): void 
     await end(flags, (runs, id, options) => runs.requestChanges(id, body, options));
   });
   verb(run, 'block <reason>', 'end the run: the task needs something. The reason is text, or - for stdin')
-    .addOption(new Option('--kind <kind>', 'of what it needs').choices(WORKER_BLOCK_KINDS))
+    .addOption(new Option('--kind <kind>', 'of what it needs').choices(Object.keys(BLOCK_KINDS)))
     .action(async (text: string, flags: Metadata & RunFlag & Pick<BodyOf<'blockRun'>, 'kind'>) => {
       const reason = await contextOf().readReason(text);
       const body = { reason, ...given({ kind: flags.kind }), ...(await metadataField(contextOf(), flags)) };
@@ -178,7 +179,7 @@ function addReasons(run: Command, contextOf: () => Context, end: EndWith): void 
 
 function addFail(run: Command, contextOf: () => Context, end: EndWith): void {
   verb(run, 'fail <error>', 'end the run: this attempt failed. The error is text, or - for stdin')
-    .addOption(new Option('--kind <kind>', 'of failure').choices(FAIL_KINDS))
+    .addOption(new Option('--kind <kind>', 'of failure').choices(Object.keys(FAILURES)))
     .option('--retry-after-seconds <n>', 'not before', integerFrom(0, DELAY_SECONDS_MAX))
     .option('--permanent', 'no further attempt')
     .action(async (text: string, flags: FailFlags & RunFlag) => {

@@ -6,7 +6,7 @@ import type { Subscription } from '../../contract/subscriptions.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
 import { age } from '../format.ts';
-import { given, integerFrom, listFrom, withExamples } from '../options.ts';
+import { giveExamples, given, integerFrom, listFrom, withExamples } from '../options.ts';
 import type { Output } from '../output.ts';
 import type { Register } from '../register.ts';
 import { writeFields, writeTable } from '../table.ts';
@@ -82,6 +82,13 @@ export const registerSubscription: Register = (subscription, contextOf) => {
       await (await context.client()).subscriptions.delete(id);
       context.output.note(`Deleted ${id}.`);
     });
+  giveExamples(subscription, {
+    put: `  lanekeeper subscription put --task nightly-42 --platform telegram --chat 4711 --session s1
+  lanekeeper subscription put --task nightly-42 --platform hook --webhook https://example.com/done --webhook-secret @secret.txt`,
+    list: '  lanekeeper subscription list --task nightly-42',
+    get: '  lanekeeper subscription get sub_01h…',
+    delete: '  lanekeeper subscription delete sub_01h…',
+  });
 };
 
 async function put(context: Context, flags: PutFlags): Promise<void> {
@@ -89,6 +96,10 @@ async function put(context: Context, flags: PutFlags): Promise<void> {
     throw new UsageError('Give --task or --delegation, and not both');
   const secret =
     flags.webhookSecret === undefined ? undefined : (await context.readText(flags.webhookSecret)).trim();
+  if (flags.webhookSecret !== undefined && /^[^@-]/.test(flags.webhookSecret))
+    context.output.warn(
+      'warning: everybody on this machine can read a secret among the arguments; use --webhook-secret @FILE, or - for stdin',
+    );
   if (secret !== undefined && flags.webhook === undefined)
     throw new UsageError('--webhook-secret goes with --webhook');
   const body = {

@@ -1,15 +1,18 @@
 /** task bulk, task delete: what is done to many tasks at once, and what cannot be undone. */
 import type { Command } from 'commander';
-import type { Client } from '../../client/client.ts';
 import type { BodyOf } from '../../client/operation-types.ts';
-import type { Operation } from '../../contract/bulk.ts';
 import { LIMITS } from '../../contract/constants.ts';
+import { confirm } from '../confirm.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
+import { waitForOperation, writeOperation } from '../operation-output.ts';
 import { given, integerFrom, listFrom, timeFrom } from '../options.ts';
 import { printable } from '../output.ts';
 
 type BulkBody = BodyOf<'bulkTasks'>;
+
+/** A day: 100,000 tasks take minutes; whoever wants a shorter wait says --no-wait. */
+const WAIT_SECONDS = 86_400;
 
 interface BulkFlags {
   readonly status?: string[];
@@ -32,6 +35,7 @@ export function addBulkCommands(task: Command, contextOf: () => Context): void {
     .description('delete a task that nobody holds, and erase all that was written about it')
     .action(async (id: string) => {
       const context = contextOf();
+      await confirm(context, `Delete task ${id} and all that was written about it`);
       await (await context.client()).tasks.delete(id);
       context.output.note(`Deleted task ${printable(id)}.`);
     });
@@ -55,11 +59,10 @@ export function addBulkCommands(task: Command, contextOf: () => Context): void {
     .action((action: string, ids: string[], flags: BulkFlags) => runBulk(contextOf(), action, ids, flags));
   task
     .command('bulk-cancel <operation>')
-    .description('stop an operation on many tasks: what it has done stays done')
+    .description('stop an operation on many tasks, as "operation cancel" does: what it has done stays done')
     .action(async (id: string) => {
       const context = contextOf();
-      const { operation } = await (await context.client()).tasks.cancelOperation(id);
-      writeOperation(context, operation);
+      writeOperation(context, await (await context.client()).tasks.cancelOperation(id));
     });
 }
 
@@ -69,16 +72,19 @@ async function runBulk(
   ids: readonly string[],
   flags: BulkFlags,
 ): Promise<void> {
+  const body = bodyOf(action, ids, flags);
+  if (action === 'delete' && !flags.dryRun) {
+    const which = ids.length === 0 ? 'every task that the filter matches' : `${ids.length} tasks`;
+    await confirm(context, `Delete ${which}, and all that was written about them`);
+  }
   const client = await context.client();
-  const { operation } = await client.tasks.bulk(bodyOf(action, ids, flags));
-  const end = flags.wait ? await waitFor(context, client, operation) : operation;
-  writeOperation(context, end);
-  if (end.status === 'stopped') throw new ExitError(EXIT.error, `It was stopped: ${end.stop_reason}.`);
-  if (end.failed_count > 0)
-    throw new ExitError(
-      EXIT.error,
-      `${end.failed_count} of ${end.total} ${flags.dryRun ? 'would fail' : 'failed'}.`,
-    );
+  const begun = await client.tasks.bulk(body);
+  const reply = flags.wait ? await waitForOperation(context, client, begun, WAIT_SECONDS) : begun;
+  writeOperation(context, reply);
+  const { status, stop_reason: why, failed_count: failed, total } = reply.operation;
+  if (status === 'stopped') throw new ExitError(EXIT.error, `It was stopped: ${why}.`);
+  if (failed > 0)
+    throw new ExitError(EXIT.error, `${failed} of ${total} ${flags.dryRun ? 'would fail' : 'failed'}.`);
 }
 
 function bodyOf(action: string, ids: readonly string[], flags: BulkFlags): BulkBody {
@@ -106,29 +112,4 @@ function bodyOf(action: string, ids: readonly string[], flags: BulkFlags): BulkB
       dry_run: dryRun,
     }),
   };
-}
-
-/** Says how far it is each time a wait is over. */
-async function waitFor(context: Context, client: Client, begun: Operation): Promise<Operation> {
-  let operation = begun;
-  while (operation.status === 'running') {
-    ({ operation } = await client.tasks.operation(operation.id, { waitSeconds: PROGRESS_SECONDS }));
-    const { succeeded, failed_count: failed, total } = operation;
-    if (operation.status === 'running') context.output.note(`${succeeded + failed} of ${total}`);
-  }
-  return operation;
-}
-
-/** Between two lines of progress: a long operation says a few dozen. */
-const PROGRESS_SECONDS = 5;
-
-function writeOperation({ output }: Context, operation: Operation): void {
-  if (output.isJson) {
-    output.json({ operation });
-    return;
-  }
-  const { id, action, dry_run, status, total, succeeded, failed_count, failed } = operation;
-  const what = dry_run ? `${action} (dry run)` : action;
-  output.line(`${id}  ${what}  ${status}  ${succeeded} succeeded, ${failed_count} failed, ${total} in all`);
-  for (const item of failed) output.line(`  ${printable(item.id)}  ${item.code}`);
 }

@@ -8,8 +8,14 @@ import { connectionNotes } from '../connection-notes.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
 import { age, isFinished } from '../format.ts';
+import { integerFrom } from '../options.ts';
 import { drained, type Output, printableLine, printableLines } from '../output.ts';
 import { writeTable } from '../table.ts';
+
+interface OutputFlags {
+  readonly follow?: boolean;
+  readonly tail?: number;
+}
 
 export function addLiveCommands(task: Command, contextOf: () => Context): void {
   task
@@ -27,7 +33,12 @@ export function addLiveCommands(task: Command, contextOf: () => Context): void {
     .alias('logs')
     .description('show the last lines that the workers of a task printed')
     .option('-f, --follow', 'go on with what they print, until the task has finished')
-    .action((id: string, flags: { follow?: boolean }) => showOutput(contextOf(), id, flags.follow ?? false));
+    .option(
+      '--tail <n>',
+      'begin with the last so many lines (default: all that are kept)',
+      integerFrom(0, LIMITS.outputLinesKept),
+    )
+    .action((id: string, flags: OutputFlags) => showOutput(contextOf(), id, flags));
 }
 
 async function steer(context: Context, id: string, message: string): Promise<void> {
@@ -78,20 +89,30 @@ async function listMessages(context: Context, id: string): Promise<void> {
   ]);
 }
 
-async function showOutput(context: Context, id: string, isFollowed: boolean): Promise<void> {
+async function showOutput(context: Context, id: string, { follow, tail }: OutputFlags): Promise<void> {
   const client = await context.client();
-  if (isFollowed) {
-    await new OutputTail(context.output, client).follow(id);
+  if (follow) {
+    await new OutputTail(context.output, client, tail).follow(id);
     return;
   }
   const { output } = context;
   const reply = await client.tasks.output(id);
+  const lines = lastOf(reply.lines, tail);
   if (output.isJson) {
-    output.json(reply);
+    output.json({ ...reply, lines });
     return;
   }
-  noteNotKept(output, reply.lines[0]?.number ?? 1);
-  for (const { text } of reply.lines) output.line(printableLines(text));
+  noteEarlier(output, reply.lines, tail);
+  for (const { text } of lines) output.line(printableLines(text));
+}
+
+function lastOf<Line>(lines: readonly Line[], tail: number | undefined): readonly Line[] {
+  return tail === undefined ? lines : lines.slice(Math.max(0, lines.length - tail));
+}
+
+/** What is left out because it was asked for goes without saying. */
+function noteEarlier(output: Output, lines: readonly { number: number }[], tail: number | undefined): void {
+  if (tail === undefined || tail >= lines.length) noteNotKept(output, lines[0]?.number ?? 1);
 }
 
 function noteNotKept(output: Output, firstNumber: number): void {
@@ -108,13 +129,17 @@ const FRAMES_WAITING_MAX = 100;
 class OutputTail {
   readonly #output: Output;
   readonly #client: Client;
+  /** Of what was printed before; undefined: all that is kept. */
+  readonly #tail: number | undefined;
+  #isBegun = false;
   #upToNumber = 0;
   #waitingFrames = 0;
   #steps: Promise<void> = Promise.resolve();
 
-  constructor(output: Output, client: Client) {
+  constructor(output: Output, client: Client, tail: number | undefined) {
     this.#output = output;
     this.#client = client;
+    this.#tail = tail;
   }
 
   async follow(reference: string): Promise<void> {
@@ -159,9 +184,18 @@ class OutputTail {
   async #readTail(id: string): Promise<void> {
     const { lines } = await this.#client.tasks.output(id);
     const [first] = lines;
-    if (first !== undefined && this.#upToNumber > 0) this.#noteMissing(first.number - this.#upToNumber - 1);
-    else noteNotKept(this.#output, first?.number ?? 1);
+    if (!this.#isBegun) this.#begin(lines);
+    else if (first !== undefined) this.#noteMissing(first.number - this.#upToNumber - 1);
     for (const { number, run_id, text } of lines) this.#print(id, number, run_id, text);
+  }
+
+  /** Lines before the tail count as printed. */
+  #begin(lines: readonly { number: number }[]): void {
+    this.#isBegun = true;
+    noteEarlier(this.#output, lines, this.#tail);
+    const firstShown = lastOf(lines, this.#tail)[0]?.number;
+    const lastKept = lines.at(-1)?.number ?? 0;
+    if (this.#tail !== undefined) this.#upToNumber = firstShown === undefined ? lastKept : firstShown - 1;
   }
 
   async #take(frame: OutputFrame): Promise<void> {

@@ -1,22 +1,34 @@
 /** task …: reading tasks and operating them. Adding them is in task-add.ts. */
 import { type Command, Option } from 'commander';
 import type { Client } from '../../client/client.ts';
+import { LanekeeperError } from '../../client/errors.ts';
 import type { QueryOf } from '../../client/operation-types.ts';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Task } from '../../contract/tasks.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
 import { age, eventLine, isFinished, writeTask, writeTasks } from '../format.ts';
-import { appendTo, given, integerFrom, listFrom, withExamples } from '../options.ts';
+import { FOLLOWED_TASKS, followList } from '../live/followed-list.ts';
+import {
+  appendTo,
+  giveExamples,
+  given,
+  integerFrom,
+  listFrom,
+  watchOption,
+  withExamples,
+} from '../options.ts';
 import { printable, printableLines } from '../output.ts';
 import type { Register } from '../register.ts';
 import { writeTable } from '../table.ts';
 import { addWhyCommand } from './attention.ts';
 import { addTaskCommand, changeTaskCommand } from './task-add.ts';
 import { addBulkCommands } from './task-bulk.ts';
+import { TASK_EXAMPLES } from './task-examples.ts';
 import { addLinkCommands } from './task-links.ts';
 import { addLiveCommands } from './task-live.ts';
 import { addVerbCommands } from './task-verbs.ts';
+import { addWaitCommand, followOne } from './task-wait.ts';
 
 /** When no time is given: an hour, after which a script should rather say how long it means. */
 const WAIT_SECONDS_DEFAULT = 3600;
@@ -35,6 +47,12 @@ interface ListFlags {
   readonly limit?: number;
   readonly pageToken?: string;
   readonly all?: boolean;
+  readonly watch?: boolean;
+}
+
+interface GetFlags {
+  readonly wait?: number | true;
+  readonly watch?: boolean;
 }
 
 interface PageFlags {
@@ -66,11 +84,20 @@ export const registerTask: Register = (task, contextOf) => {
     .command('get <id>')
     .description('show a task, by id or external_ref; with --wait once it has finished')
     .option(
-      '-w, --wait [seconds]',
+      '--wait [seconds]',
       `wait until it has finished (default ${WAIT_SECONDS_DEFAULT})`,
       integerFrom(0, 86_400),
     )
-    .action((id: string, flags: { wait?: number | true }) => getTask(contextOf(), id, flags.wait));
+    .addOption(
+      new Option(
+        '-w, --watch',
+        'go on with what happens to it until it has finished; with --json it again, one a line',
+      ).conflicts('wait'),
+    )
+    .action((id: string, flags: GetFlags) => {
+      if (flags.watch) return followOne(contextOf(), id);
+      return getTask(contextOf(), id, flags.wait);
+    });
   task
     .command('context <id>')
     .description('show a task and what is known about it as the text that its worker reads')
@@ -82,6 +109,8 @@ export const registerTask: Register = (task, contextOf) => {
   addBulkCommands(task, contextOf);
   addHistoryCommands(task, contextOf);
   addWhyCommand(task, contextOf);
+  addWaitCommand(task, contextOf);
+  giveExamples(task, TASK_EXAMPLES);
 };
 
 function addListCommand(task: Command, contextOf: () => Context): void {
@@ -100,16 +129,22 @@ function addListCommand(task: Command, contextOf: () => Context): void {
     .option('--limit <n>', 'tasks a page', integerFrom(1, LIMITS.pageRowsMax))
     .option('--page-token <token>', 'next_page_token of the page before')
     .option('--all', 'all pages')
+    .addOption(watchOption('tasks'))
     .action((flags: ListFlags) => listTasks(contextOf(), flags));
 }
 
 async function listTasks(context: Context, flags: ListFlags): Promise<void> {
   const { output } = context;
-  const { search, pageToken, all, label, ...rest } = flags;
+  const { search, pageToken, all, label, watch, ...rest } = flags;
   const labels = label?.map((pair) => pair.replace('=', ':'));
   const limit = all ? LIMITS.pageRowsMax : rest.limit;
   const query: TaskQuery = { ...rest, limit, q: search, label: labels, page_token: pageToken };
   const client = await context.client();
+  if (watch) {
+    const read = () => readTasks(client, query, all ?? false);
+    await followList(context, client, { ...FOLLOWED_TASKS, read, readLeft: (id) => readLeft(client, id) });
+    return;
+  }
   const page = await client.tasks.list(given(query));
   if (all) page.tasks.push(...(await restOf(client, query, page.next_page_token)));
   const next = all ? null : page.next_page_token;
@@ -120,6 +155,22 @@ async function listTasks(context: Context, flags: ListFlags): Promise<void> {
   writeTasks(output, page.tasks);
   if (next !== null) output.note(`More: --page-token ${next}`);
   if (page.tasks.length === 0) output.note('No tasks. Next: lanekeeper task add TITLE --lane LANE');
+}
+
+async function readTasks(client: Client, query: TaskQuery, isAll: boolean): Promise<Task[]> {
+  const page = await client.tasks.list(given(query));
+  const rest = isAll ? await restOf(client, query, page.next_page_token) : [];
+  return [...page.tasks, ...rest];
+}
+
+/** What no filter matches any more has mostly gone on to another status, and people want to see which. */
+async function readLeft(client: Client, id: string): Promise<Task | undefined> {
+  try {
+    return (await client.tasks.get(id)).task;
+  } catch (error) {
+    if (error instanceof LanekeeperError && error.code === 'not_found') return undefined;
+    throw error;
+  }
 }
 
 async function restOf(client: Client, query: TaskQuery, pageToken: string | null): Promise<Task[]> {

@@ -1,8 +1,8 @@
 /** What a command that exits 0 says of its task: pure. */
 import { isObject, parseObject } from '../../client/errors.ts';
 import type { BodyOf } from '../../client/operation-types.ts';
+import { cleanText, lastCharacters } from '../../client/worker/plain-text.ts';
 import { LIMITS } from '../../contract/constants.ts';
-import { cleanText, lastCharacters } from '../worker/output-tail.ts';
 import type { Reading } from '../worker/verdict.ts';
 
 /** Exit code 0 completes the task; of a failure the end of stderr is the error. */

@@ -3,10 +3,11 @@
  * lives no longer than the worker that started it, so nothing of it needs to be found again.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { OutputStream } from '../../client/worker/output-relay.ts';
+import { within } from '../../client/worker/waiting.ts';
 import { GroupStop, HAS_GROUPS } from '../worker/group-stop.ts';
 import { OutputTail } from '../worker/output-tail.ts';
-import type { Argv, OnOutput, OutputStream, ProcessEnd, RunningProcess } from '../worker/running-process.ts';
-import { within } from '../worker/waiting.ts';
+import type { Argv, OnOutput, ProcessEnd, RunningProcess } from '../worker/running-process.ts';
 
 export interface ProcessRequest {
   readonly argv: Argv;

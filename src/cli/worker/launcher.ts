@@ -1,8 +1,9 @@
 /** Who gives a claimed task to a process: `work` to one that lives as long as the worker, `dispatch` to one that may outlive it. */
+import type { StopReason } from '../../client/worker/run-end.ts';
 import type { Claim } from '../../contract/claims.ts';
 import type { OnOutput, RunningProcess } from './running-process.ts';
 import type { SteeringFile } from './steering-file.ts';
-import type { Reading, StopReason } from './verdict.ts';
+import type { Reading } from './verdict.ts';
 
 export interface Launched {
   readonly process: RunningProcess;

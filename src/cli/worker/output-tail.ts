@@ -1,8 +1,5 @@
 /** The last bytes that a command wrote: all that is kept of its output, however much there is. */
-
-/** Escape sequences of terminals: colours, cursor moves, titles (ECMA-48: CSI … letter, OSC … BEL or ST). */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
-const TERMINAL_SEQUENCES = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\^_])/g;
+import { cleanText } from '../../client/worker/plain-text.ts';
 
 export class OutputTail {
   readonly #bytesMax: number;
@@ -34,15 +31,4 @@ export class OutputTail {
     while (start > 0 && start < all.length && ((all[start] ?? 0) & 0xc0) === 0x80) start += 1;
     return cleanText(new TextDecoder().decode(all.subarray(start)));
   }
-}
-
-export function cleanText(text: string): string {
-  return text.replace(TERMINAL_SEQUENCES, '').replaceAll('\u0000', '\ufffd');
-}
-
-/** The last `charactersMax` UTF-16 units, never half of a pair: the API refuses lone surrogates. */
-export function lastCharacters(text: string, charactersMax: number): string {
-  if (text.length <= charactersMax) return text;
-  const cut = text.slice(-charactersMax);
-  return /^[\udc00-\udfff]/.test(cut) ? cut.slice(1) : cut;
 }

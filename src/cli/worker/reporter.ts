@@ -2,11 +2,12 @@
  * What a worker tells the person who started it: messages on stderr, the commands' output line by line with the
  * task in front, and with --json one object per ended task on stdout. Never shows a token.
  */
+import { LineSplitter } from '../../client/worker/line-splitter.ts';
+import type { OutputStream } from '../../client/worker/output-relay.ts';
+import type { WorkerLog } from '../../client/worker/worker-log.ts';
 import { shortId } from '../format.ts';
 import type { Output } from '../output.ts';
-import { LineSplitter } from './line-splitter.ts';
 import type { RunClaim } from './run-claim.ts';
-import type { OutputStream } from './running-process.ts';
 
 /** Lines waiting for a terminal or pipe that does not keep up; beyond this they are left out of the display. */
 const DISPLAY_BYTES_MAX = 1024 * 1024;
@@ -22,7 +23,7 @@ export interface EndRecord {
   readonly seconds: number;
 }
 
-export class Reporter {
+export class Reporter implements WorkerLog {
   readonly #output: Output;
   readonly #showsOutput: boolean;
 

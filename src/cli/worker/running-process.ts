@@ -1,7 +1,7 @@
 /** What a run needs of the process that works on its task, however that was started and whoever its parent is. */
+import type { OutputStream } from '../../client/worker/output-relay.ts';
 
 export type Argv = readonly [command: string, ...rest: string[]];
-export type OutputStream = 'stdout' | 'stderr';
 export type OnOutput = (stream: OutputStream, chunk: Uint8Array) => void;
 
 export type ProcessEnd =

@@ -7,12 +7,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseObject } from '../../client/errors.ts';
-
-export interface SteeringMessage {
-  readonly id: string;
-  readonly text: string;
-  readonly at: string;
-}
+import type { SteeringMessage } from '../../client/worker/steering-message.ts';
 
 /** Of all runs of one worker; only its user may look into it. */
 export class SteeringDirectory {

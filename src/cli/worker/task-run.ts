@@ -2,35 +2,27 @@
  * One claim from start to end: hands the task to a process, keeps the lease, stops the process when it must, and
  * reports what came of it. How the process is started, and what its exit code means, is the launcher's.
  */
-import type { Client } from '../../client/client.ts';
 import type { LanekeeperError } from '../../client/errors.ts';
-import { type Delivery, deliverEnd } from './deliver.ts';
-import type { Heartbeats, KeptClaim } from './heartbeats.ts';
+import type { ClaimRun, RunHost } from '../../client/worker/claim-run.ts';
+import { type Delivery, deliverEnd } from '../../client/worker/deliver.ts';
+import { lossDetail, ownOutcomeOf } from '../../client/worker/lost-claim.ts';
+import type { OutputRelay, RunOutput } from '../../client/worker/output-relay.ts';
+import { messageOf } from '../../client/worker/plain-text.ts';
+import type { RunEnd, StopReason } from '../../client/worker/run-end.ts';
+import type { KeptClaim } from '../../client/worker/run-line.ts';
+import type { SteeringMessage } from '../../client/worker/steering-message.ts';
 import type { Launched } from './launcher.ts';
-import type { OutputRelay, RunOutput } from './output-relay.ts';
 import type { EndRecord, OutputDisplay, Reporter } from './reporter.ts';
 import type { RunClaim } from './run-claim.ts';
 import type { OnOutput, ProcessEnd, RunningProcess } from './running-process.ts';
-import type { SteeringMessage } from './steering-file.ts';
-import { endOfRun, type RunEnd, type StopReason } from './verdict.ts';
+import { endOfRun } from './verdict.ts';
 
-export interface TaskRunContext {
-  readonly client: Client;
-  readonly heartbeats: Heartbeats;
+export interface TaskRunContext extends RunHost {
   /** null: what processes print stays here. */
   readonly relay: OutputRelay | null;
   readonly reporter: Reporter;
-  readonly leaseSeconds: number;
   /** For a process that has ended its own run: time to exit by itself. */
   readonly ownEndGraceSeconds: number;
-  /** A request will be repeated until the server answers. */
-  readonly onAway: (error: unknown) => void;
-  /** The claim went with the lane: another worker has taken it over. */
-  readonly onTakenOver: (error: LanekeeperError) => void;
-  /** The worker leaves. */
-  readonly leave: AbortSignal;
-  /** Ends retries at once: the person does not want to wait. */
-  readonly hardStop: AbortSignal;
 }
 
 export interface RunStart {
@@ -40,7 +32,7 @@ export interface RunStart {
   readonly messages: readonly SteeringMessage[];
 }
 
-export class TaskRun {
+export class TaskRun implements ClaimRun {
   /** Resolves to true when the server knows how it ended, or nobody may say so any more. Never rejects. */
   readonly ended: Promise<boolean>;
   readonly claim: RunClaim;
@@ -89,8 +81,7 @@ export class TaskRun {
   /** Acknowledged once the command can read it; until then the heartbeats repeat it. */
   tell(messages: readonly SteeringMessage[]): void {
     if (messages.length === 0 || this.#process.hasExited) return;
-    const { client, reporter } = this.#context;
-    const { runId, token } = this.#kept;
+    const { line, reporter } = this.#context;
     try {
       this.#launched.steering.append(messages);
     } catch (error) {
@@ -98,7 +89,7 @@ export class TaskRun {
       return;
     }
     const ids = messages.map(({ id }) => id);
-    void client.runs.acknowledge(runId, ids, { token, retry: { attemptsMax: 1 } }).catch(() => undefined);
+    void line.acknowledge(this.#kept, ids).catch(() => undefined);
   }
 
   kill(): void {
@@ -176,13 +167,11 @@ export class TaskRun {
   }
 
   async #report(end: RunEnd, processEnd: ProcessEnd): Promise<boolean> {
-    const { client, leaseSeconds, reporter, leave, hardStop } = this.#context;
+    const { reporter, hardStop } = this.#context;
     const title = `${this.claim.task.id} (run ${this.claim.run_id})`;
     const delivery = await deliverEnd(this.#kept, end, {
-      client,
-      leaseSeconds,
+      ...this.#context,
       signal: hardStop,
-      leave,
       onRetry: this.#context.onAway,
     });
     reporter.ended(this.#record(end, processEnd, delivery));
@@ -223,8 +212,8 @@ export class TaskRun {
     };
     switch (delivery.kind) {
       case 'delivered': {
-        const { run, task: after } = delivery.reply;
-        return { ...record, outcome: run.outcome ?? end.verb, task_status: after.status };
+        const { outcome, taskStatus } = delivery.answer;
+        return { ...record, outcome: outcome ?? end.verb, task_status: taskStatus };
       }
       case 'claim_lost': {
         const own = ownOutcomeOf(delivery.error);
@@ -243,7 +232,7 @@ export class TaskRun {
 
 /** Its fresh tokens are passed on as they come. */
 function keptClaim({ run_id, token }: RunClaim, onToken: (token: string) => void): KeptClaim {
-  let current = token;
+  let current: string | null = token;
   return {
     runId: run_id,
     get token() {
@@ -251,35 +240,20 @@ function keptClaim({ run_id, token }: RunClaim, onToken: (token: string) => void
     },
     set token(fresh) {
       current = fresh;
-      onToken(fresh);
+      if (fresh !== null) onToken(fresh);
     },
   };
 }
 
 const OWN_END = 'by the process itself';
 
-/** null: it was somebody else who ended the run, or the server does not say. */
-function ownOutcomeOf({ problem }: LanekeeperError): string | null {
-  const { reason, outcome } = problem;
-  return reason === 'ended' && typeof outcome === 'string' ? outcome : null;
-}
-
 function detailOf(end: RunEnd, processEnd: ProcessEnd): string | null {
   if (end.verb === 'release') return end.body.reason ?? null;
-  if (end.verb === 'complete') return null;
+  if (end.verb !== 'fail') return null;
   const first = end.body.error.split('\n').at(-1) ?? '';
   const how =
     processEnd.kind === 'exited'
       ? `exit code ${processEnd.exitCode ?? processEnd.signal}`
       : processEnd.kind.replace('_', ' ');
   return first === how ? how : `${how}, ${first}`;
-}
-
-function lossDetail(error: LanekeeperError): string {
-  const reason = error.problem['reason'];
-  return typeof reason === 'string' ? `the claim is gone: ${reason}` : `the claim is gone: ${error.detail}`;
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

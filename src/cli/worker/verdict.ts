@@ -1,23 +1,8 @@
 /** What becomes of the claim when its process has ended: pure. What an exit code of 0 means is the caller's to say. */
-import type { BodyOf } from '../../client/operation-types.ts';
+import { cleanText, lastCharacters } from '../../client/worker/plain-text.ts';
+import type { RunEnd, StopReason } from '../../client/worker/run-end.ts';
 import { LIMITS, RATE_LIMITED_EXIT_CODE } from '../../contract/constants.ts';
-import { cleanText, lastCharacters } from './output-tail.ts';
 import type { ProcessEnd } from './running-process.ts';
-
-/** Why we stopped the command, when we did. */
-export type StopReason =
-  | { readonly kind: 'cancel_requested' }
-  | { readonly kind: 'timed_out'; readonly seconds: number }
-  | { readonly kind: 'draining' }
-  /** Nobody knows whether the claim is still ours: the server decides, when it is asked to take it back. */
-  | { readonly kind: 'lease_expired' }
-  /** Somebody else decides over the task now; there is no end to report. */
-  | { readonly kind: 'claim_lost'; readonly detail: string };
-
-export type RunEnd =
-  | { readonly verb: 'complete'; readonly body: NonNullable<BodyOf<'completeRun'>> }
-  | { readonly verb: 'fail'; readonly body: BodyOf<'failRun'> }
-  | { readonly verb: 'release'; readonly body: NonNullable<BodyOf<'releaseRun'>> };
 
 export type Exited = ProcessEnd & { readonly kind: 'exited' };
 

@@ -1,27 +1,35 @@
-/** Boards: `client.boards`. */
+/** Boards: `client.boards`. A board is named by `^[a-z0-9][a-z0-9._-]{0,63}$`. */
 import type { BodyOf, QueryOf, ReplyOf } from '../operation-types.ts';
 import type { CallOptions } from '../transport.ts';
-import { followPages, Resource } from './resource.ts';
+import { type Listing, listByToken } from './listing.ts';
+import { Resource } from './resource.ts';
+
+type BoardPage = ReplyOf<'listBoards'>;
 
 export class Boards extends Resource {
-  /** Creates the board, or changes the one that has this name. */
+  /** Creates the board, or changes the one that has this name: what is given wins, the rest stays. Takes an admin key. */
   put(board: string, body: BodyOf<'putBoard'> = {}, options?: CallOptions): Promise<ReplyOf<'putBoard'>> {
     return this.transport.request('putBoard', { params: { board }, body }, options);
   }
 
-  list(query: QueryOf<'listBoards'> = {}, options?: CallOptions): Promise<ReplyOf<'listBoards'>> {
-    return this.transport.request('listBoards', { query }, options);
+  /** The boards that the key may see, by name. */
+  list(
+    query: QueryOf<'listBoards'> = {},
+    options?: CallOptions,
+  ): Listing<BoardPage, BoardPage['boards'][number]> {
+    return listByToken(
+      query,
+      (paged) => this.transport.request('listBoards', { query: paged }, options),
+      (page) => page.boards,
+    );
   }
 
-  pages(query: QueryOf<'listBoards'> = {}, options?: CallOptions): AsyncGenerator<ReplyOf<'listBoards'>> {
-    return followPages((page_token) => this.list({ ...query, page_token }, options));
-  }
-
+  /** Settings, counts of tasks by status, and `cursor`: the end of its log. `not_found` also where the key may not see it. */
   get(board: string, options?: CallOptions): Promise<ReplyOf<'getBoard'>> {
     return this.transport.request('getBoard', { params: { board } }, options);
   }
 
-  /** null clears a field; `ifVersion` guards against changes of others. */
+  /** null clears a field. With `ifVersion`, `version_mismatch` where another has changed it since. */
   patch(board: string, body: BodyOf<'patchBoard'>, options?: CallOptions): Promise<ReplyOf<'patchBoard'>> {
     return this.transport.request('patchBoard', { params: { board }, body }, options);
   }
@@ -38,6 +46,7 @@ export class Boards extends Resource {
     return this.transport.request('importTasks', { params: { board }, body }, options);
   }
 
+  /** With all that is on it, its log too. Takes an admin key. */
   async delete(board: string, options?: CallOptions): Promise<void> {
     await this.transport.request('deleteBoard', { params: { board } }, options);
   }

@@ -1,10 +1,21 @@
 /** Delegations of a board: `client.delegations`. */
+import { LIMITS } from '../../contract/constants.ts';
 import type { BodyOf, OperationId, QueryOf, ReplyOf } from '../operation-types.ts';
+import { type Listing, listByToken } from './listing.ts';
 import type { BoardCallOptions } from './resource.ts';
-import { followPages, Resource } from './resource.ts';
+import { Resource } from './resource.ts';
 
 type Options = BoardCallOptions | undefined;
+type DelegationPage = ReplyOf<'listDelegations'>;
 type Reply<Id extends OperationId> = Promise<ReplyOf<Id>>;
+
+/** Long enough for a coffee, short enough that a forgotten wait ends by itself. */
+export const COLLECT_SECONDS_DEFAULT = 600;
+
+export interface CollectOptions extends Omit<BoardCallOptions, 'waitSeconds'> {
+  /** Default 600. 0: as it is. */
+  readonly timeoutSeconds?: number | undefined;
+}
 
 export class Delegations extends Resource {
   /**
@@ -16,22 +27,38 @@ export class Delegations extends Resource {
     return this.transport.request('createDelegation', { params, body }, options);
   }
 
-  /** One page, newest first, without results. */
-  list(query: QueryOf<'listDelegations'> = {}, options?: Options): Reply<'listDelegations'> {
-    const params = { board: this.boardOf(options) };
-    return this.transport.request('listDelegations', { params, query }, options);
-  }
-
-  pages(
+  /** Newest first, without results: ask for the one. */
+  list(
     query: QueryOf<'listDelegations'> = {},
     options?: Options,
-  ): AsyncGenerator<ReplyOf<'listDelegations'>> {
-    return followPages((page_token) => this.list({ ...query, page_token }, options));
+  ): Listing<DelegationPage, DelegationPage['delegations'][number]> {
+    const params = { board: this.boardOf(options) };
+    return listByToken(
+      query,
+      (paged) => this.transport.request('listDelegations', { params, query: paged }, options),
+      (page) => page.delegations,
+    );
   }
 
   /** With waitSeconds: once it is decided, or as it is when the wait is over. */
   get(delegation: string, options?: Options): Reply<'getDelegation'> {
     return this.transport.request('getDelegation', { params: this.#params(delegation, options) }, options);
+  }
+
+  /**
+   * Waits until it is decided, for at most `timeoutSeconds`, and answers with its results; what is still `running` then goes on, and may be
+   * collected later.
+   */
+  async collect(delegation: string, options: CollectOptions = {}): Reply<'getDelegation'> {
+    const { timeoutSeconds = COLLECT_SECONDS_DEFAULT, ...call } = options;
+    const { now } = this.transport.timing;
+    const endsAt = now() + timeoutSeconds * 1000;
+    for (;;) {
+      const leftSeconds = Math.max(0, Math.ceil((endsAt - now()) / 1000));
+      const waitSeconds = Math.min(LIMITS.waitSecondsMax, leftSeconds);
+      const reply = await this.get(delegation, waitSeconds === 0 ? call : { ...call, waitSeconds });
+      if (reply.delegation.status !== 'running' || now() >= endsAt) return reply;
+    }
   }
 
   /** Told to its children that have not ended, or to one of them. */

@@ -1,7 +1,9 @@
-/** API keys: `client.keys`. Secrets appear once, in the answer that creates them. */
+/** API keys: `client.keys`. Secrets appear once, in the answer that creates them. All of it takes an admin key. */
 import type { BodyOf, QueryOf, ReplyOf } from '../operation-types.ts';
 import type { CallOptions, Transport } from '../transport.ts';
-import { followPages } from './resource.ts';
+import { type Listing, listByToken } from './listing.ts';
+
+type KeyPage = ReplyOf<'listKeys'>;
 
 export class Keys {
   readonly #transport: Transport;
@@ -15,19 +17,21 @@ export class Keys {
     return this.#transport.request('createKey', { body }, options);
   }
 
-  list(query: QueryOf<'listKeys'> = {}, options?: CallOptions): Promise<ReplyOf<'listKeys'>> {
-    return this.#transport.request('listKeys', { query }, options);
+  /** Oldest first, those within the boards of the caller, without their secrets. */
+  list(query: QueryOf<'listKeys'> = {}, options?: CallOptions): Listing<KeyPage, KeyPage['keys'][number]> {
+    return listByToken(
+      query,
+      (paged) => this.#transport.request('listKeys', { query: paged }, options),
+      (page) => page.keys,
+    );
   }
 
-  pages(query: QueryOf<'listKeys'> = {}, options?: CallOptions): AsyncGenerator<ReplyOf<'listKeys'>> {
-    return followPages((page_token) => this.list({ ...query, page_token }, options));
-  }
-
+  /** By its id (`key_…`): refused by every server within a second, and the sockets that it opened are closed. */
   async revoke(key: string, options?: CallOptions): Promise<void> {
     await this.#transport.request('deleteKey', { params: { key } }, options);
   }
 
-  /** Publishes a new signing key for claim tokens. */
+  /** Publishes a new signing key for claim tokens; it signs from `signs_at` on, when verifiers have had time to fetch it. */
   rotateSigningKey(options?: CallOptions): Promise<ReplyOf<'rotateSigningKey'>> {
     return this.#transport.request('rotateSigningKey', {}, options);
   }

@@ -1,10 +1,13 @@
 /** Lanes of a board: `client.lanes`. */
 import type { BodyOf, QueryOf, ReplyOf } from '../operation-types.ts';
+import { type Listing, listByToken } from './listing.ts';
 import type { BoardCallOptions } from './resource.ts';
-import { followPages, Resource } from './resource.ts';
+import { Resource } from './resource.ts';
+
+type LanePage = ReplyOf<'listLanes'>;
 
 export class Lanes extends Resource {
-  /** Registers the lane, or changes the one that has this name. */
+  /** Registers the lane, or changes the one that has this name: what is given wins, the rest stays. Times are in seconds. */
   register(
     lane: string,
     body: BodyOf<'putLane'> = {},
@@ -13,23 +16,30 @@ export class Lanes extends Resource {
     return this.transport.request('putLane', { params: this.#params(lane, options), body }, options);
   }
 
-  list(query: QueryOf<'listLanes'> = {}, options?: BoardCallOptions): Promise<ReplyOf<'listLanes'>> {
-    return this.transport.request('listLanes', { params: { board: this.boardOf(options) }, query }, options);
+  /** By name, each with its presence and backlog. */
+  list(
+    query: QueryOf<'listLanes'> = {},
+    options?: BoardCallOptions,
+  ): Listing<LanePage, LanePage['lanes'][number]> {
+    const params = { board: this.boardOf(options) };
+    return listByToken(
+      query,
+      (paged) => this.transport.request('listLanes', { params, query: paged }, options),
+      (page) => page.lanes,
+    );
   }
 
-  pages(query: QueryOf<'listLanes'> = {}, options?: BoardCallOptions): AsyncGenerator<ReplyOf<'listLanes'>> {
-    return followPages((page_token) => this.list({ ...query, page_token }, options));
-  }
-
+  /** With its presence (workers, sockets, last signs of life) and backlog. `lane_not_found`: nobody has registered it. */
   get(lane: string, options?: BoardCallOptions): Promise<ReplyOf<'getLane'>> {
     return this.transport.request('getLane', { params: this.#params(lane, options) }, options);
   }
 
-  /** null clears a field or sets it back to its default. */
+  /** null clears a field or sets it back to its default. With `ifVersion`, `version_mismatch` where another has changed it since. */
   patch(lane: string, body: BodyOf<'patchLane'>, options?: BoardCallOptions): Promise<ReplyOf<'patchLane'>> {
     return this.transport.request('patchLane', { params: this.#params(lane, options), body }, options);
   }
 
+  /** Deregisters it and revokes its keys; its tasks stay and wait. `lane_has_claims`: somebody works on one of them. */
   async delete(lane: string, options?: BoardCallOptions): Promise<void> {
     await this.transport.request('deleteLane', { params: this.#params(lane, options) }, options);
   }
@@ -39,6 +49,7 @@ export class Lanes extends Resource {
     return this.transport.request('pauseLane', { params: this.#params(lane, options) }, options);
   }
 
+  /** Ends a pause or a drain. */
   resume(lane: string, options?: BoardCallOptions): Promise<ReplyOf<'resumeLane'>> {
     return this.transport.request('resumeLane', { params: this.#params(lane, options) }, options);
   }

@@ -19,20 +19,3 @@ export abstract class Resource {
     return options?.board ?? this.#board;
   }
 }
-
-/** A page of a list: the wire's plural noun beside the token of the next page. */
-interface Page {
-  readonly next_page_token: string | null;
-}
-
-/** Follows next_page_token to the end, or until the caller stops iterating. */
-export async function* followPages<P extends Page>(
-  read: (pageToken: string | undefined) => Promise<P>,
-): AsyncGenerator<P, void, undefined> {
-  let pageToken: string | undefined;
-  do {
-    const page = await read(pageToken);
-    yield page;
-    pageToken = page.next_page_token ?? undefined;
-  } while (pageToken !== undefined);
-}

@@ -19,11 +19,15 @@ export class Runs {
     this.#transport = transport;
   }
 
+  /** The record of one attempt; `outcome` is null while the claim is held. With any key, or the token of the claim itself. */
   get(run: string, options?: CallOptions): Reply<'getRun'> {
     return this.#transport.request('getRun', { params: { run } }, options);
   }
 
-  /** Extends the lease; says whether a cancel was requested. A `token` in the answer replaces the claim's. */
+  /**
+   * Extends the lease (of `lease_seconds`, else the lane's) and says whether a cancel was requested. `progress` (any rising number), `note` and
+   * `checkpoint` are kept for people and for the next attempt. A `token` in the answer replaces the claim's. `claim_lost`: stop; it is another's by now.
+   */
   heartbeat(
     run: string,
     body: NonNullable<BodyOf<'heartbeatRun'>>,
@@ -64,10 +68,12 @@ export class Runs {
     return this.#transport.request('requestRunChanges', { params: { run }, body }, options);
   }
 
+  /** Ends it: the task needs something before it can go on, and waits for somebody to unblock it with an answer. */
   block(run: string, body: BodyOf<'blockRun'>, options: RunCallOptions): Reply<'blockRun'> {
     return this.#transport.request('blockRun', { params: { run }, body }, options);
   }
 
+  /** Ends it without a verdict: ready again, now or after `delay_seconds`. Counts as no failure. */
   release(
     run: string,
     body: NonNullable<BodyOf<'releaseRun'>>,
@@ -76,6 +82,7 @@ export class Runs {
     return this.#transport.request('releaseRun', { params: { run }, body }, options);
   }
 
+  /** Ends it: this attempt failed. Tried again with backoff (or after `retry_after_seconds`) until its failures in a row are too many, or it is `permanent`. */
   fail(run: string, body: BodyOf<'failRun'>, options: RunCallOptions): Reply<'failRun'> {
     return this.#transport.request('failRun', { params: { run }, body }, options);
   }

@@ -1,7 +1,8 @@
 /** Tasks of a board: `client.tasks`. `task` is an id or an external_ref. */
 import type { BodyOf, OperationId, QueryOf, ReplyOf } from '../operation-types.ts';
+import { type Listing, listByCursor, listByToken } from './listing.ts';
 import type { BoardCallOptions } from './resource.ts';
-import { followPages, Resource } from './resource.ts';
+import { Resource } from './resource.ts';
 
 /**
  * A server that is busy asks for a second. One that asks for longer has 100 messages for this task that nobody has acknowledged, and
@@ -10,27 +11,38 @@ import { followPages, Resource } from './resource.ts';
 const STEER_ASKED_SECONDS_MAX = 5;
 
 type Options = BoardCallOptions | undefined;
+type TaskPage = ReplyOf<'listTasks'>;
+type CommentPage = ReplyOf<'listComments'>;
+type RunPage = ReplyOf<'listTaskRuns'>;
+type LogPage = ReplyOf<'listTaskEvents'>;
 type Reply<Id extends OperationId> = Promise<ReplyOf<Id>>;
 
 export class Tasks extends Resource {
-  /** Repeated with an Idempotency-Key when an answer is lost, so that it is created once. */
+  /**
+   * Repeated with an Idempotency-Key when an answer is lost, so that it is created once. With an `idempotency_key` that a task of the board has,
+   * that task is the answer. `already_exists`: another has its external_ref.
+   */
   create(body: BodyOf<'createTask'>, options?: Options): Reply<'createTask'> {
     return this.transport.request('createTask', { params: { board: this.boardOf(options) }, body }, options);
   }
 
-  /** Up to 1,000 tasks, all or none. */
+  /** Up to 1,000 tasks, all or none; `errors` of the problem point at the bad ones. Repeated like `create`. */
   createBatch(tasks: BodyOf<'createTasks'>['tasks'], options?: Options): Reply<'createTasks'> {
     const params = { board: this.boardOf(options) };
     return this.transport.request('createTasks', { params, body: { tasks } }, options);
   }
 
-  /** One page. Lists may be given as arrays: `{status: ['ready', 'running']}`. */
-  list(query: QueryOf<'listTasks'> = {}, options?: Options): Reply<'listTasks'> {
-    return this.transport.request('listTasks', { params: { board: this.boardOf(options) }, query }, options);
-  }
-
-  pages(query: QueryOf<'listTasks'> = {}, options?: Options): AsyncGenerator<ReplyOf<'listTasks'>> {
-    return followPages((page_token) => this.list({ ...query, page_token }, options));
+  /**
+   * Newest first unless `order` says otherwise, archived ones only when asked for. Filters may be arrays: `{status: ['ready', 'running']}`.
+   * `cursor` is the end of the log as the page was read: watch from it to stay current.
+   */
+  list(query: QueryOf<'listTasks'> = {}, options?: Options): Listing<TaskPage, TaskPage['tasks'][number]> {
+    const params = { board: this.boardOf(options) };
+    return listByToken(
+      query,
+      (paged) => this.transport.request('listTasks', { params, query: paged }, options),
+      (page) => page.tasks,
+    );
   }
 
   /** With waitSeconds: answers once the task has finished, or as it is when the wait is over. */
@@ -38,6 +50,7 @@ export class Tasks extends Resource {
     return this.transport.request('getTask', { params: this.#params(task, options) }, options);
   }
 
+  /** null clears a field; the lane is changed by `assign`. With `ifVersion`, `version_mismatch` where it has changed since. */
   patch(task: string, body: BodyOf<'patchTask'>, options?: Options): Reply<'patchTask'> {
     return this.transport.request('patchTask', { params: this.#params(task, options), body }, options);
   }
@@ -64,14 +77,20 @@ export class Tasks extends Resource {
     return this.transport.request('cancelOperation', { params, body: {} }, options);
   }
 
+  /** Lets one in triage or scheduled go on now; it still waits for its parents. `illegal_transition`: it is neither. */
   promote(task: string, options?: Options): Reply<'promoteTask'> {
     return this.transport.request('promoteTask', { params: this.#params(task, options) }, options);
   }
 
+  /** Makes a blocked one ready again; `answer` is kept as a comment, which the next attempt reads. */
   unblock(task: string, body: BodyOf<'unblockTask'> = {}, options?: Options): Reply<'unblockTask'> {
     return this.transport.request('unblockTask', { params: this.#params(task, options), body }, options);
   }
 
+  /**
+   * At once when nobody holds it; else its holder is asked, and its claim is taken when the deadline passes (`deadline_seconds`). Not repeated by
+   * itself when its answer is lost: it may have been reopened meanwhile.
+   */
   cancel(task: string, body: BodyOf<'cancelTask'> = {}, options?: Options): Reply<'cancelTask'> {
     return this.transport.request('cancelTask', { params: this.#params(task, options), body }, options);
   }
@@ -86,6 +105,7 @@ export class Tasks extends Resource {
     return this.transport.request('reclaimTask', { params: this.#params(task, options), body }, options);
   }
 
+  /** Gives it to another lane and forgets its failures. `illegal_transition`: somebody holds it; reclaim it first. */
   assign(task: string, body: BodyOf<'assignTask'>, options?: Options): Reply<'assignTask'> {
     return this.transport.request('assignTask', { params: this.#params(task, options), body }, options);
   }
@@ -129,10 +149,12 @@ export class Tasks extends Resource {
     return this.transport.request('getContext', { params: this.#params(task, options) }, options);
   }
 
+  /** Hides it from lists and frees its idempotency_key. `illegal_transition`: somebody holds it. */
   archive(task: string, options?: Options): Reply<'archiveTask'> {
     return this.transport.request('archiveTask', { params: this.#params(task, options) }, options);
   }
 
+  /** Makes a finished or archived one ready again, with no failures. */
   reopen(task: string, options?: Options): Reply<'reopenTask'> {
     return this.transport.request('reopenTask', { params: this.#params(task, options) }, options);
   }
@@ -142,6 +164,7 @@ export class Tasks extends Resource {
     return this.transport.request('getWhy', { params: this.#params(task, options) }, options);
   }
 
+  /** For people and for the next attempt, which reads it in its handoff. At most 64 KiB. */
   comment(task: string, body: string, options?: Options): Reply<'addComment'> {
     return this.transport.request(
       'addComment',
@@ -150,8 +173,18 @@ export class Tasks extends Resource {
     );
   }
 
-  comments(task: string, query: QueryOf<'listComments'> = {}, options?: Options): Reply<'listComments'> {
-    return this.transport.request('listComments', { params: this.#params(task, options), query }, options);
+  /** Oldest first. */
+  comments(
+    task: string,
+    query: QueryOf<'listComments'> = {},
+    options?: Options,
+  ): Listing<CommentPage, CommentPage['comments'][number]> {
+    const params = this.#params(task, options);
+    return listByToken(
+      query,
+      (paged) => this.transport.request('listComments', { params, query: paged }, options),
+      (page) => page.comments,
+    );
   }
 
   /**
@@ -174,12 +207,32 @@ export class Tasks extends Resource {
     return this.transport.request('listOutput', { params: this.#params(task, options) }, options);
   }
 
-  runs(task: string, query: QueryOf<'listTaskRuns'> = {}, options?: Options): Reply<'listTaskRuns'> {
-    return this.transport.request('listTaskRuns', { params: this.#params(task, options), query }, options);
+  /** The record of each attempt, the first one first. */
+  runs(
+    task: string,
+    query: QueryOf<'listTaskRuns'> = {},
+    options?: Options,
+  ): Listing<RunPage, RunPage['runs'][number]> {
+    const params = this.#params(task, options);
+    return listByToken(
+      query,
+      (paged) => this.transport.request('listTaskRuns', { params, query: paged }, options),
+      (page) => page.runs,
+    );
   }
 
-  events(task: string, query: QueryOf<'listTaskEvents'> = {}, options?: Options): Reply<'listTaskEvents'> {
-    return this.transport.request('listTaskEvents', { params: this.#params(task, options), query }, options);
+  /** All that the log says of it, oldest first; `after` is a cursor. To follow it: `client.watch({tasks: [id]})`. */
+  events(
+    task: string,
+    query: QueryOf<'listTaskEvents'> = {},
+    options?: Options,
+  ): Listing<LogPage, LogPage['events'][number]> {
+    const params = this.#params(task, options);
+    return listByCursor(
+      query,
+      (paged) => this.transport.request('listTaskEvents', { params, query: paged }, options),
+      { isSparse: false },
+    );
   }
 
   #params(task: string, options: Options): { board: string; task: string } {

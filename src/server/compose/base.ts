@@ -11,6 +11,7 @@ import { IdSource } from '../kernel/ids.ts';
 import type { Lifecycle } from '../kernel/lifecycle.ts';
 import { describeError, type Logger } from '../observability/logger.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
+import { createTracing, type Tracing } from '../observability/tracing.ts';
 
 export interface ServerParts {
   readonly config: Config;
@@ -51,6 +52,8 @@ export interface Base {
   readonly clock: DatabaseClock;
   readonly ids: IdSource;
   readonly metrics: Metrics;
+  /** null: nobody in this process collects spans. */
+  readonly tracing: Tracing | null;
   readonly wake: Wake;
   readonly signingKeys: SigningKeys;
   readonly claimAckMs: number;
@@ -79,6 +82,7 @@ export async function createBase(
     clock,
     ids: new IdSource(clock),
     metrics: createMetrics(),
+    tracing: createTracing(parts.version),
     wake: createWake({ database, mode: config.notify, onError: onError('wake') }),
     signingKeys,
     claimAckMs: parts.claimAckMs ?? CLAIM_ACK_MS,

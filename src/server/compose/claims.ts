@@ -8,6 +8,7 @@ import {
   Departures,
   HandingOver,
   Inbox,
+  LaneHolds,
   Outages,
   OutputFeeds,
   Outputs,
@@ -25,6 +26,7 @@ import type { TaskService } from '../features/tasks/service.ts';
 import type { BoardFeeds } from '../features/watch/service.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Base } from './base.ts';
+import type { Spans } from './spans.ts';
 
 interface ClaimParts {
   readonly tokens: ClaimTokens;
@@ -33,13 +35,17 @@ interface ClaimParts {
   readonly feeds: BoardFeeds;
   readonly tasks: TaskService;
   readonly why: Why;
+  readonly spans: Spans | null;
 }
 
 /** Everything about claims: made, pushed, worked on, given back, taken over. */
-export function createClaims(base: Base, { tokens, presence, configs, feeds, tasks, why }: ClaimParts) {
+export function createClaims(
+  base: Base,
+  { tokens, presence, configs, feeds, tasks, why, spans }: ClaimParts,
+) {
   const { database, ids, metrics, wake, claimAckMs, onError } = base;
   const { hot, cold } = database;
-  const work = createRunning(base, tokens, presence);
+  const work = createRunning(base, tokens, presence, spans);
   const { inbox, returns } = work;
   const claiming = new Claiming({
     hot,
@@ -49,7 +55,10 @@ export function createClaims(base: Base, { tokens, presence, configs, feeds, tas
     presence,
     tasks,
     explain: why.explain.bind(why),
-    onClaimed: (rows) => countClaims(metrics, rows),
+    onClaimed: (board, rows) => {
+      countClaims(metrics, rows);
+      spans?.onClaimed(board, rows);
+    },
     onEmpty: (reason) => metrics.emptyClaims.inc({ reason }),
     giveBack: (board, undelivered, reason) => returns.give(board, undelivered, reason),
   });
@@ -72,13 +81,26 @@ export function createClaims(base: Base, { tokens, presence, configs, feeds, tas
   const takeovers = new Takeovers({ sql: cold, wake, ids, configs, presence, returns, allowance });
   const onEnded = (outcome: Outcome): void => metrics.ends.inc({ outcome });
   const reclaiming = new Reclaiming({ sql: cold, wake, tasks, onEnded });
-  return { ...work, claiming, handingOver, context, departures, attendance, pushing, takeovers, reclaiming };
+  const laneHolds = new LaneHolds(cold);
+  return {
+    ...work,
+    claiming,
+    handingOver,
+    context,
+    departures,
+    attendance,
+    pushing,
+    takeovers,
+    reclaiming,
+    laneHolds,
+  };
 }
 
 function createRunning(
   { database, metrics, wake, onError }: Base,
   tokens: ClaimTokens,
   presence: PresenceTracker,
+  spans: Spans | null,
 ) {
   const { hot, cold } = database;
   const inbox = new Inbox(cold);
@@ -92,6 +114,7 @@ function createRunning(
     presence,
     inbox,
     onEnded: (outcome) => metrics.ends.inc({ outcome }),
+    onReplies: spans === null ? null : (board, replies) => spans.onReplies(board, replies),
     onBeats: (count) => metrics.heartbeats.inc(count),
   });
   const now = (): number => performance.now();

@@ -8,15 +8,17 @@ import { Synthesis } from '../features/synthesis/synthesis.ts';
 import { TaskCreation, type TaskService } from '../features/tasks/service.ts';
 import { refusalOf, type TrustedHosts, WebhookSender } from '../features/webhooks/service.ts';
 import type { Base } from './base.ts';
+import type { Spans } from './spans.ts';
 
 interface DelegationParts {
   readonly boards: BoardService;
   readonly tasks: TaskService;
+  readonly spans: Spans | null;
 }
 
 export function createDelegations(
   { config, database, clock, wake, ids, metrics, onError }: Base,
-  { boards, tasks }: DelegationParts,
+  { boards, tasks, spans }: DelegationParts,
 ) {
   const secrets = new SecretBox(config.secret);
   const trusted: TrustedHosts = new Set(config.webhookHosts);
@@ -34,6 +36,7 @@ export function createDelegations(
     wake,
     random: Math.random,
     onOutcome: (outcome) => metrics.deliveries.inc({ outcome }),
+    onOver: spans === null ? null : (board, delivery) => spans.onDelivered(board, delivery),
   });
   const creation = new TaskCreation({ hot: database.hot, wake, ids, clock, subscribing: subscriptions });
   return {

@@ -3,6 +3,7 @@ import type { App } from '../http/app.ts';
 import { listen } from '../http/listen.ts';
 import { createUpgrade } from '../ws/upgrade.ts';
 import type { Base } from './base.ts';
+import { isOriginAllowedBy } from './origins.ts';
 import type { Services } from './services.ts';
 
 /** How long requests in flight may take to finish at a stop. */
@@ -13,17 +14,13 @@ export async function openDoors(
   { config, lifecycle, onError }: Base,
   { sessions, streams, pushing }: Services,
 ): Promise<{ url: string; port: number }> {
-  const publicOrigin = config.publicUrl === null ? [] : [new URL(config.publicUrl).origin];
-  const allowedOrigins = new Set([...config.allowedOrigins, ...publicOrigin]);
   const listening = await listen({
     app,
     host: config.host,
     port: config.port,
     onUpgrade: createUpgrade({
       admit: sessions.admit,
-      // A page of our own: the browser names the very host it asks.
-      isOriginAllowed: (origin, host) =>
-        allowedOrigins.has(origin) || (host !== undefined && origin === `http://${host}`),
+      isOriginAllowed: isOriginAllowedBy(config),
       onError: onError('upgrade'),
     }),
   });

@@ -12,16 +12,20 @@ import { bindDelegationRoutes } from '../features/delegations/routes.ts';
 import { bindDeliveryRoutes } from '../features/deliveries/routes.ts';
 import { bindImportRoutes } from '../features/imports/routes.ts';
 import { bindLaneRoutes } from '../features/lanes/routes.ts';
+import { bindMcpRoutes } from '../features/mcp/routes.ts';
 import { bindSubscriptionRoutes } from '../features/subscriptions/routes.ts';
 import { bindSystemRoutes } from '../features/system/routes.ts';
 import { SystemService } from '../features/system/service.ts';
 import { bindTaskRoutes } from '../features/tasks/routes.ts';
 import { bindWatchRoutes } from '../features/watch/routes.ts';
 import type { App } from '../http/app.ts';
-import { createBind } from '../http/bind-route.ts';
+import { createBind, type RouteObserver } from '../http/bind-route.ts';
 import { Idempotency } from '../http/idempotency.ts';
+import { RequestTurns } from '../http/request-turns.ts';
+import { RouteCalls } from '../http/route-calls.ts';
 import { describeError } from '../observability/logger.ts';
 import type { Base, ServerParts } from './base.ts';
+import { isOriginAllowedBy } from './origins.ts';
 import type { Services } from './services.ts';
 
 export async function bindRoutes(
@@ -32,8 +36,16 @@ export async function bindRoutes(
 ): Promise<void> {
   const { database, metrics, wake, logger, lifecycle, signingKeys } = base;
   const { authenticator, keys, boards, lanes, feeds, tasks, waiters, sessions, streams } = services;
-  const bind = createBind({
+  const onProblem: RouteObserver['onProblem'] = (problem, fields) => {
+    metrics.problems.inc({ code: problem.code });
+    const line = { ...fields, code: problem.code, error: describeError(problem.cause ?? problem) };
+    if (problem.status >= 500) logger.error(line, 'request failed');
+    else logger.debug({ ...fields, code: problem.code }, 'request refused');
+  };
+  const turns = new RequestTurns();
+  const bindRoute = createBind({
     app,
+    turns,
     signal: lifecycle.signal,
     gate: {
       authenticate: (authorization, address) => authenticator.authenticate(authorization, address),
@@ -43,16 +55,16 @@ export async function bindRoutes(
       limit: services.limit,
     },
     observer: {
-      observe: (route, status, seconds) =>
-        metrics.requests.observe({ operation: route.operationId, status: String(status) }, seconds),
-      onProblem: (problem, fields) => {
-        metrics.problems.inc({ code: problem.code });
-        const line = { ...fields, code: problem.code, error: describeError(problem.cause ?? problem) };
-        if (problem.status >= 500) logger.error(line, 'request failed');
-        else logger.debug({ ...fields, code: problem.code }, 'request refused');
+      observe: (route, status, seconds, traceparent) => {
+        const { operationId: operation, method, path } = route;
+        metrics.requests.observe({ operation, status: String(status) }, seconds);
+        base.tracing?.request({ operation, method, path, status, seconds, traceparent: traceparent ?? null });
       },
+      onProblem,
     },
   });
+  const calls = new RouteCalls(bindRoute, { turns, authorise });
+  const { bind } = calls;
   const sql = database.cold;
   const reads = new BroadReads(database.broad);
   const idempotency = new Idempotency(sql);
@@ -81,4 +93,14 @@ export async function bindRoutes(
   bindImportRoutes(bind, services);
   bindClaimRoutes(bind, { ...services, wake, idempotency: new Idempotency(database.hot) });
   bindWatchRoutes(bind, { feeds, streams, boards, lanes, tasks, reads });
+  bindMcpRoutes(bindRoute, {
+    calls,
+    boards,
+    feeds,
+    holds: services.laneHolds,
+    version: parts.version,
+    isOriginAllowed: isOriginAllowedBy(base.config),
+    observe: (tool, outcome, seconds) => metrics.mcpTools.observe({ tool, outcome }, seconds),
+    onProblem,
+  });
 }

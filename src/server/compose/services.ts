@@ -19,6 +19,7 @@ import { WatchSessions } from '../features/watch/sessions.ts';
 import type { Base } from './base.ts';
 import { createClaims, createOutages } from './claims.ts';
 import { createDelegations } from './delegations.ts';
+import { createSpans } from './spans.ts';
 
 export type Services = ReturnType<typeof createServices>;
 
@@ -28,6 +29,11 @@ function createTasks({ database, wake, ids, onError }: Base, boards: BoardServic
   const tasks = new TaskService({ ...shared, erasure });
   const bulk = { ...shared, boards, keys, erasure, onError: onError('bulk operation') };
   return { tasks, bulkRunner: new BulkRunner(bulk) };
+}
+
+function createFeeds({ database, wake, clock, metrics, onError }: Base): BoardFeeds {
+  const onLag = (seconds: number): void => metrics.watchLagSeconds.observe(seconds);
+  return new BoardFeeds({ sql: database.cold, wake, clock, onError: onError('feed'), onLag });
 }
 
 export function createServices(base: Base) {
@@ -41,10 +47,10 @@ export function createServices(base: Base) {
   const presence = new PresenceTracker(cold);
   const configs = new ConfigCache(cold);
   const lanes = new LaneService({ sql: cold, wake, presence, configs, keys });
-  const onLag = (seconds: number): void => metrics.watchLagSeconds.observe(seconds);
-  const feeds = new BoardFeeds({ sql: cold, wake, clock, onError: onError('feed'), onLag });
+  const feeds = createFeeds(base);
   const { tasks, bulkRunner } = createTasks(base, boards, keys);
-  const returning = createDelegations(base, { boards, tasks });
+  const spans = createSpans(base, boards);
+  const returning = createDelegations(base, { boards, tasks, spans });
   const linking = new Linking({ sql: cold, wake, resolve: tasks.resolve.bind(tasks) });
   const imports = new TaskImport({ sql: cold, wake, ids, clock, configs });
   const why = new Why({ sql: cold, presence, tasks });
@@ -55,9 +61,12 @@ export function createServices(base: Base) {
     why,
     onStranded: (reason) => metrics.stranded.inc({ reason }),
   });
-  const claims = createClaims(base, { tokens, presence, configs, feeds, tasks, why });
+  const claims = createClaims(base, { tokens, presence, configs, feeds, tasks, why, spans });
   const waiters = new ClaimWaiters(feeds);
-  const reaper = new Reaper(database.sweeps, wake, (limit) => metrics.reaped.inc({ limit }));
+  const reaper = new Reaper(database.sweeps, wake, (limit, boardId, held) => {
+    metrics.reaped.inc({ limit });
+    spans?.onReaped(boardId, held);
+  });
   const outages = createOutages(base);
   const sessions = new WatchSessions({
     sql: cold,
@@ -71,6 +80,7 @@ export function createServices(base: Base) {
     verify: (authorization) => authenticator.verify(authorization),
     refresh: (authorizations) => authenticator.refresh(authorizations),
     limit: config.rateLimitPerMinute === null ? null : limit,
+    onClosed: spans?.onSocketClosed,
     onError: onError('watch'),
   });
   return {

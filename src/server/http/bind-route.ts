@@ -23,7 +23,7 @@ import {
   parseWaitSeconds,
   prefersEventStream,
 } from './request-headers.ts';
-import { type RequestPlace, RequestTurns } from './request-turns.ts';
+import type { RequestPlace, RequestTurns } from './request-turns.ts';
 import { writeAnswer } from './write-answer.ts';
 
 export interface Gate {
@@ -40,7 +40,8 @@ export interface Gate {
 }
 
 export interface RouteObserver {
-  observe(route: Route, status: number, seconds: number): void;
+  /** @param traceparent Of the request, as it came. */
+  observe(route: Route, status: number, seconds: number, traceparent: string | undefined): void;
   onProblem(problem: ProblemError, fields: { readonly requestId: string; readonly route: string }): void;
 }
 
@@ -61,18 +62,20 @@ export interface BindOptions {
    * a transaction of its own, and waits for its turn. Default: never.
    */
   readonly isGathered?: (request: Pick<Exchange, 'caller' | 'idempotencyKey'>) => boolean;
+  /** It may take as long as a long poll, whatever it prefers: it ends with its client and its credential, and takes no turn. */
+  readonly isLasting?: boolean;
 }
 
-export function createBind(parts: Omit<Binder, 'turns'>): Bind {
-  const binder = { ...parts, turns: new RequestTurns() };
+export function createBind(binder: Binder): Bind {
   const room = new BodyRoom();
-  return (route, handler, { isGathered = never } = {}) => {
+  return (route, handler, { isGathered = never, isLasting = false } = {}) => {
     binder.app.on(route.method.toUpperCase(), route.path, async (call) => {
       const startedAt = performance.now();
       const requestId = parseRequestId(headerOf(call.incoming, HEADERS.requestId)) ?? randomUUID();
-      const arrival = { call, requestId, held: room.begin(), isGathered, place: null };
+      const arrival = { call, requestId, held: room.begin(), isGathered, isLasting, place: null };
       const answer = await respond(binder, route, handler as Handler<Route>, arrival);
-      binder.observer.observe(route, answer.status, (performance.now() - startedAt) / 1000);
+      const seconds = (performance.now() - startedAt) / 1000;
+      binder.observer.observe(route, answer.status, seconds, headerOf(call.incoming, HEADERS.traceparent));
       writeAnswer(call.outgoing, requestId, answer);
     });
   };
@@ -83,11 +86,12 @@ interface Arrival {
   readonly requestId: string;
   readonly held: HeldBody;
   readonly isGathered: NonNullable<BindOptions['isGathered']>;
+  readonly isLasting: boolean;
   /** Among the requests of its caller; null: it needs none. */
   place: RequestPlace | null;
 }
 
-const never = (): boolean => false;
+export const never = (): boolean => false;
 
 async function respond(
   binder: Binder,
@@ -103,9 +107,14 @@ async function respond(
     let answer: Answer;
     try {
       answer = await handleInTurn(binder, handler, exchange, arrival);
-    } finally {
+    } catch (error) {
       watched.leave();
+      throw error;
     }
+    // A stream goes on, and its credential is watched as long.
+    const { outgoing } = arrival.call;
+    if (answer.stream === undefined || outgoing.destroyed) watched.leave();
+    else onceClosed(outgoing, watched.leave);
     if (watched.refusal !== null) throw watched.refusal;
     const { waitSeconds } = exchange;
     const applied = waitSeconds === null ? {} : { [HEADERS.preferenceApplied]: `wait=${waitSeconds}` };
@@ -121,14 +130,14 @@ async function respond(
 }
 
 /** Reads are short, or have turns of their own (db/broad-reads.ts); who waits would keep a turn for as long. */
-function handleInTurn(
-  { turns }: Binder,
+export function handleInTurn(
+  { turns }: Pick<Binder, 'turns'>,
   handler: Handler<Route>,
   exchange: Exchange,
-  { isGathered }: Arrival,
+  { isGathered, isLasting }: Pick<Arrival, 'isGathered' | 'isLasting'>,
 ): Promise<Answer> | Answer {
   const { caller, route, waitSeconds } = exchange;
-  const isTakingTurns = route.method !== 'get' && waitSeconds === null && caller !== null;
+  const isTakingTurns = route.method !== 'get' && waitSeconds === null && caller !== null && !isLasting;
   if (!isTakingTurns || isGathered(exchange)) return handler(exchange);
   return turns.run(caller, () => handler(exchange));
 }
@@ -158,7 +167,7 @@ async function admit(
     ? parseIdempotencyKey(headerOf(incoming, HEADERS.idempotencyKey))
     : null;
   if (!arrival.isGathered({ caller, idempotencyKey }))
-    arrival.place = turns.enter(caller, waitSeconds !== null);
+    arrival.place = turns.enter(caller, waitSeconds !== null || arrival.isLasting);
   const watched: Watched = { refusal: null, leave: () => undefined };
   const exchange = {
     route,
@@ -175,7 +184,8 @@ async function admit(
     traceparent: parseTraceparent(headerOf(incoming, HEADERS.traceparent)),
     origin: route.hasOrigin ? parseOrigin(headerOf(incoming, HEADERS.origin)) : null,
     remoteAddress,
-    ...connectionOf(binder, call, waitSeconds, watched),
+    header: (name: string) => headerOf(incoming, name),
+    ...connectionOf(binder, call, waitSeconds !== null || arrival.isLasting, watched),
   };
   return { exchange: exchange as Exchange, headers, watched };
 }
@@ -204,12 +214,12 @@ function headerOf(incoming: IncomingMessage, name: string): string | undefined {
 }
 
 /** A signal that ends with the client or the server. Made only for requests that wait: the others end by themselves. */
-function connectionOf(binder: Binder, call: Call, waitSeconds: number | null, watched: Watched) {
+function connectionOf(binder: Binder, call: Call, isWaiting: boolean, watched: Watched) {
   const { incoming, outgoing } = call;
   const isConnected = (): boolean =>
     !incoming.socket.destroyed && !outgoing.destroyed && watched.refusal === null;
   let signal = binder.signal;
-  if (waitSeconds !== null) {
+  if (isWaiting) {
     const gone = new AbortController();
     const onGone = (): void =>
       gone.abort(new ProblemError('invalid_request', 'The client did not wait for the answer.'));

@@ -161,7 +161,7 @@ function assertStorable(value: unknown, pointer: string): void {
 export function parseWith<S extends z.ZodType>(
   schema: S,
   value: unknown,
-  where: 'body' | 'path' | 'query',
+  where: 'body' | 'path' | 'query' | 'input',
 ): z.infer<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -29,6 +29,8 @@ export interface Exchange<R extends Route = Route> {
   /** What Lanekeeper-Origin says, on the routes that hear it. */
   readonly origin: OriginBody | null;
   readonly remoteAddress: string;
+  /** For routes whose protocol has headers of its own. Several lines of one are joined by commas. */
+  header(name: string): string | undefined;
   /** Aborted when the client goes away or the server stops. */
   readonly signal: AbortSignal;
   /** False once the client has gone: nothing may be claimed for it any more. */

@@ -13,6 +13,8 @@ export interface KeyPrincipal {
   readonly owner: string | null;
   /** RFC 3339; null: does not expire. */
   readonly expiresAt: string | null;
+  /** Its MCP tools also answer to their alias names. */
+  readonly hasMcpAliases: boolean;
 }
 
 export interface ClaimPrincipal {

@@ -32,6 +32,13 @@ function createRequestMetrics(registers: Registry[]) {
       labelNames: ['code'],
       registers,
     }),
+    mcpTools: new Histogram({
+      name: 'lanekeeper_mcp_tool_seconds',
+      help: 'Duration of tool calls over MCP by tool and outcome (ok, refused, failed); waits included.',
+      labelNames: ['tool', 'outcome'],
+      buckets: SECONDS_BUCKETS,
+      registers,
+    }),
     watchLagSeconds: new Histogram({
       name: 'lanekeeper_watch_lag_seconds',
       help: 'From the time of an event to its arrival at the followers on this server.',

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { WORK_READING } from '../../../src/cli/work/completion.ts';
-import { lastCharacters, OutputTail } from '../../../src/cli/worker/output-tail.ts';
+import { OutputTail } from '../../../src/cli/worker/output-tail.ts';
 import type { ProcessEnd } from '../../../src/cli/worker/running-process.ts';
-import { endOfRun as endOfRunRead, type StopReason } from '../../../src/cli/worker/verdict.ts';
+import { endOfRun as endOfRunRead } from '../../../src/cli/worker/verdict.ts';
+import { lastCharacters } from '../../../src/client/worker/plain-text.ts';
+import type { StopReason } from '../../../src/client/worker/run-end.ts';
 
 const endOfRun = (end: ProcessEnd, stopped: StopReason | null) => endOfRunRead(end, stopped, WORK_READING);
 

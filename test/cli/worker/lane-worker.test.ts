@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { Output } from '../../../src/cli/output.ts';
-import { LaneWorker, type Replacement } from '../../../src/cli/worker/lane-worker.ts';
+import { LaneWorker } from '../../../src/cli/worker/lane-worker.ts';
 import { Reporter } from '../../../src/cli/worker/reporter.ts';
 import { type Client, connect } from '../../../src/client/client.ts';
 import { LanekeeperError } from '../../../src/client/errors.ts';
+import type { Replacement } from '../../../src/client/worker/worker-error.ts';
 
 const LANE = { name: 'factory', board: 'default', claim_mode: 'pull-or-watch', kind: 'spawn' };
 const CLAIM = { run_id: 'run', lane: 'factory', attempt: 1, token: 't', task: { id: 'task', title: 'a' } };

@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 import { Output } from '../../../src/cli/output.ts';
-import { Heartbeats } from '../../../src/cli/worker/heartbeats.ts';
 import type { Launched } from '../../../src/cli/worker/launcher.ts';
 import { Reporter } from '../../../src/cli/worker/reporter.ts';
 import type { ProcessEnd } from '../../../src/cli/worker/running-process.ts';
 import { SteeringFile } from '../../../src/cli/worker/steering-file.ts';
 import { TaskRun } from '../../../src/cli/worker/task-run.ts';
 import { connect } from '../../../src/client/client.ts';
+import { Heartbeats } from '../../../src/client/worker/heartbeats.ts';
+import { RunLine } from '../../../src/client/worker/run-line.ts';
 
 /** A run of a process that ends when it is stopped, and whose keeper cannot do what it is asked to. */
 function startRun(broken: Partial<Launched>) {
@@ -39,6 +40,7 @@ function startRun(broken: Partial<Launched>) {
   };
   const sink = { isTTY: false, writableLength: 0, write: note('said') };
   const output = { stdout: sink, stderr: sink, isJson: false, isQuiet: false, hasColours: false };
+  const line = new RunLine(client);
   const run = new TaskRun(
     {
       claim: { run_id: 'r', lane: 'l', attempt: 1, token: 't', task: { id: 'i', title: 't', board: 'b' } },
@@ -47,7 +49,8 @@ function startRun(broken: Partial<Launched>) {
     },
     {
       client,
-      heartbeats: new Heartbeats(client, 600),
+      line,
+      heartbeats: new Heartbeats(client, line, 600),
       relay: null,
       reporter: new Reporter(new Output(output as unknown as ConstructorParameters<typeof Output>[0]), false),
       leaseSeconds: 600,

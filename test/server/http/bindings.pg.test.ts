@@ -28,8 +28,8 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Bound beside the contract: files of the docs page. The watch is an upgrade and not a route of the application. */
-const EXTRAS = ['GET /docs/:asset'];
+/** Bound beside the contract: files of the docs page, and MCP, which describes itself. The watch is an upgrade and not a route of the application. */
+const EXTRAS = ['GET /docs/:asset', 'POST /mcp'];
 
 describe('the routes that the server binds', () => {
   test('are those of the contract and a known few, no more and no fewer', () => {

@@ -14,6 +14,7 @@ const key = (keyId: string): KeyPrincipal => ({
   lane: null,
   owner: null,
   expiresAt: null,
+  hasMcpAliases: false,
 });
 
 const laneKey = (keyId: string, lane: string): KeyPrincipal => ({

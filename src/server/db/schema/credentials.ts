@@ -1,6 +1,7 @@
 /** API keys and signing keys (global: they exist before any board), and remembered answers. */
 import { sql } from 'drizzle-orm';
 import {
+  boolean,
   check,
   integer,
   jsonb,
@@ -30,6 +31,8 @@ export const apiKeys = pgTable(
     expiresAt: at('expires_at'),
     revokedAt: at('revoked_at'),
     lastUsedAt: at('last_used_at'),
+    /** Its MCP tools also answer to their alias names. */
+    hasMcpAliases: boolean('has_mcp_aliases').notNull().default(false),
   },
   (table) => [
     uniqueIndex('api_keys_hash_key').on(table.hash),

@@ -54,6 +54,7 @@ export function principalOfKey(row: KeyRow): KeyPrincipal {
     lane: row.lane,
     owner: row.owner,
     expiresAt: row.expires_at,
+    hasMcpAliases: row.has_mcp_aliases,
   };
 }
 

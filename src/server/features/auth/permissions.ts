@@ -43,6 +43,8 @@ const administer: Rule = { roles: ADMINS, claim: 'never' };
 const ownRun: Rule = { roles: [], claim: 'own_run', isClaimVerb: true };
 
 export const PERMISSIONS: Readonly<Record<string, Rule>> = {
+  // Each tool is asked again, as the operation it stands for.
+  mcpMessages: { roles: READERS, claim: 'always' },
   metrics: { roles: ['admin', 'orchestrator', 'observer'], claim: 'never' },
   livez: { roles: READERS, claim: 'always' },
   readyz: { roles: READERS, claim: 'always' },

@@ -1,6 +1,7 @@
 /** API keys: issued, listed, revoked; nobody grants more than they have. */
 import type { z } from 'zod';
 import type { createKey, Key } from '../../../contract/keys.ts';
+import type { createLaneKey } from '../../../contract/lanes.ts';
 import type { Role } from '../../../contract/statuses.ts';
 import type { Runner, Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
@@ -43,6 +44,7 @@ function keyOf(row: KeyRow): Key {
     boards: row.boards ?? ['*'],
     lane: row.lane,
     owner: row.owner,
+    mcp_aliases: row.has_mcp_aliases,
     created_at: row.created_at,
     expires_at: row.expires_at,
     last_used_at: row.last_used_at,
@@ -62,7 +64,11 @@ interface NewKeyGrant {
   readonly lane: string | null;
   readonly owner: string | null;
   readonly expiresAt: string | null;
+  readonly hasMcpAliases: boolean;
 }
+
+/** What may be asked for a lane's key; the rest is the lane's. */
+type LaneKeyWish = z.infer<(typeof createLaneKey)['body']>;
 
 export class KeyService {
   readonly #sql: Sql;
@@ -94,6 +100,7 @@ export class KeyService {
       lane: request.lane ?? null,
       owner: grantedOwner(granter, request.owner ?? null),
       expiresAt: grantedExpiry(granter, request.expires_at ?? null),
+      hasMcpAliases: request.mcp_aliases ?? false,
     });
   }
 
@@ -102,7 +109,7 @@ export class KeyService {
     runner: Runner,
     caller: Principal | null,
     place: { readonly board: string; readonly lane: string },
-    wish: { readonly name?: string | null | undefined; readonly expires_at?: string | null | undefined },
+    wish: LaneKeyWish,
   ): Promise<IssuedKey> {
     const granter = keyCaller(caller);
     return this.#issue(runner, {
@@ -112,6 +119,7 @@ export class KeyService {
       lane: place.lane,
       owner: grantedOwner(granter, null),
       expiresAt: grantedExpiry(granter, wish.expires_at ?? null),
+      hasMcpAliases: wish.mcp_aliases ?? false,
     });
   }
 
@@ -135,6 +143,7 @@ export class KeyService {
       lane: null,
       owner: null,
       expiresAt: null,
+      hasMcpAliases: false,
     });
   }
 

@@ -14,6 +14,7 @@ export interface KeyRow {
   readonly created_at: string;
   readonly expires_at: string | null;
   readonly last_used_at: string | null;
+  readonly has_mcp_aliases: boolean;
 }
 
 interface NewKey {
@@ -25,10 +26,12 @@ interface NewKey {
   readonly lane: string | null;
   readonly owner: string | null;
   readonly expiresAt: string | null;
+  readonly hasMcpAliases: boolean;
 }
 
 const KEY_COLUMNS = (sql: Runner) =>
-  sql`id, role, name, to_json(boards) AS boards, lane, owner, created_at, expires_at, last_used_at`;
+  sql`id, role, name, to_json(boards) AS boards, lane, owner, created_at, expires_at, last_used_at,
+    has_mcp_aliases`;
 
 /** The live key with this hash. Expiry is the database's time, revocation is immediate. */
 export async function findLiveKey(sql: Runner, hash: string): Promise<KeyRow | null> {
@@ -64,8 +67,9 @@ export async function findLiveKeys(
 export async function insertKey(sql: Runner, key: NewKey): Promise<KeyRow | null> {
   const [row] = await sql<KeyRow[]>`
     /* auth.insert_key */
-    INSERT INTO api_keys (id, hash, role, name, boards, lane, owner, expires_at)
-    VALUES (${key.id}, ${key.hash}, ${key.role}, ${key.name}, ${key.boards as string[] | null}, ${key.lane}, ${key.owner}, ${key.expiresAt})
+    INSERT INTO api_keys (id, hash, role, name, boards, lane, owner, expires_at, has_mcp_aliases)
+    VALUES (${key.id}, ${key.hash}, ${key.role}, ${key.name}, ${key.boards as string[] | null}, ${key.lane}, ${key.owner}, ${key.expiresAt},
+      ${key.hasMcpAliases})
     ON CONFLICT (hash) DO NOTHING
     RETURNING ${KEY_COLUMNS(sql)}`;
   return row ?? null;

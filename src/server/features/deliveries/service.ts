@@ -54,6 +54,8 @@ interface DeliveryParts {
   readonly random: () => number;
   /** Called behind the commit. */
   readonly onOutcome: (outcome: 'acked' | 'nacked' | 'deferred' | 'dead') => void;
+  /** Of one that is over; null: nobody asks. */
+  readonly onOver: ((board: BoardRef, delivery: Delivery) => void) | null;
 }
 
 /** What a lease is known by. */
@@ -224,7 +226,7 @@ export class DeliveryService {
     id: Uuid,
     decide: (tx: Tx, row: DeliveryRow) => Promise<Decision | null>,
   ): Promise<Delivery> {
-    const { sql, wake, onOutcome } = this.#parts;
+    const { sql, wake, onOutcome, onOver } = this.#parts;
     const { found, decision } = await transaction(sql, async (tx) => {
       await hold?.(tx);
       const row = await lockDelivery(tx, board.id, id);
@@ -237,7 +239,9 @@ export class DeliveryService {
     wake.ring(board.id);
     if (decision !== null) onOutcome(decision.kind === 'delivery.acked' ? 'acked' : 'dead');
     if (found === null) throw deliveryNotFound(formatId('dlv', id));
-    return deliveryOf(board, found);
+    const delivery = deliveryOf(board, found);
+    if (decision !== null) onOver?.(board, delivery);
+    return delivery;
   }
 }
 

@@ -82,6 +82,7 @@ export {
 export {
   findByExternalRefs,
   findTasks,
+  findTraceparents,
   listNewestComments,
   listTaskIds,
   listUnfinishedTasks,

@@ -33,6 +33,8 @@ interface SessionsParts {
   readonly refresh: (authorizations: readonly Credential[]) => Promise<void>;
   /** Rejects when the principal has used up its share; null: there are no shares. */
   readonly limit: SessionServices['limit'];
+  /** A socket has closed; left out: nobody asks. */
+  readonly onClosed?: ((board: string, seconds: number) => void) | undefined;
   readonly onError: (error: unknown) => void;
 }
 
@@ -101,10 +103,14 @@ export class WatchSessions {
       withdraw: () => this.#leavePlace(id),
       open: (connection) => {
         const session = new WatchSession(this.#services, { board, caller, connection });
+        const openedAtMs = performance.now();
         const group = this.#open.get(authorization) ?? new Set();
         this.#open.set(authorization, group.add(session));
         this.#rounds.add(session);
-        connection.onClose(() => this.#forget(session, authorization));
+        connection.onClose(() => {
+          this.#forget(session, authorization);
+          this.#parts.onClosed?.(board.name, (performance.now() - openedAtMs) / 1000);
+        });
         if (this.#isDraining) session.drain(Math.round(Math.random() * RECONNECT_SPREAD_MS));
       },
     };

@@ -90,6 +90,26 @@ describe('an API key', () => {
   });
 });
 
+describe('a key says whether its MCP tools answer to alias names', () => {
+  test('which they do not unless that was asked for, and the key keeps it', async () => {
+    const board = uniqueName('aliases');
+    await bench.api.put(`/v1/boards/${board}`);
+    await bench.api.put(`/v1/boards/${board}/lanes/factory`);
+    const keys = `/v1/boards/${board}/lanes/factory/keys`;
+    const made = [
+      await bench.api.post('/v1/keys', { role: 'observer', name: 'x', boards: [board] }),
+      await bench.api.post('/v1/keys', { role: 'observer', name: 'x', boards: [board], mcp_aliases: true }),
+      await bench.api.post(keys),
+      await bench.api.post(keys, { mcp_aliases: true }),
+    ];
+    expect(made.map(({ body }) => body.key.mcp_aliases)).toEqual([false, true, false, true]);
+    const { principal } = (await bench.as(made[3]?.body.secret).get('/v1/whoami')).body;
+    expect(principal.key).toMatchObject({ role: 'lane', mcp_aliases: true });
+    const odd = await bench.api.post(keys, { mcp_aliases: 'yes' });
+    expect([odd.code, odd.body.errors[0].pointer]).toEqual(['invalid_request', '/mcp_aliases']);
+  });
+});
+
 describe('nobody grants more than they have', () => {
   test('a key of some boards grants those and no others', async () => {
     const [own, foreign] = [uniqueName('own'), uniqueName('foreign')];

@@ -3,8 +3,8 @@ import { ROUTES } from '../../../../src/contract/routes.ts';
 import { authorise, PERMISSIONS } from '../../../../src/server/features/auth/permissions.ts';
 
 describe('the permission table', () => {
-  test('has a line for every route and the watch, and for nothing else', () => {
-    const operations = [...ROUTES.map(({ operationId }) => operationId), 'watch'];
+  test('has a line for every route, the watch and MCP, and for nothing else', () => {
+    const operations = [...ROUTES.map(({ operationId }) => operationId), 'watch', 'mcpMessages'];
     expect(Object.keys(PERMISSIONS).toSorted()).toEqual(operations.toSorted());
   });
 
@@ -18,6 +18,7 @@ describe('the permission table', () => {
       lane: null,
       owner: null,
       expiresAt: null,
+      hasMcpAliases: false,
     } as const;
     expect(() => authorise(admin, 'dropEverything', {})).toThrow('not in the permission table');
   });

@@ -72,10 +72,14 @@ describe('creating a task', () => {
     expect((await bench.api.post(TASKS, { title: 'x', ...body })).body.task).toMatchObject(expected);
   });
 
-  test('keeps the traceparent of its request for the claim', async () => {
+  test('keeps the traceparent of its request for the claim, and tells it in the log', async () => {
     await bench.makeLane('default', 'traced');
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
-    await bench.api.post(TASKS, { title: 'x', lane: 'traced' }, { headers: { traceparent } });
+    const { task } = (
+      await bench.api.post(TASKS, { title: 'x', lane: 'traced' }, { headers: { traceparent } })
+    ).body;
+    const { events } = (await bench.api.get(`${TASKS}/${task.id}/events`)).body;
+    expect(events).toMatchObject([{ kind: 'task.created', data: { traceparent } }]);
     expect((await bench.claim('default', 'traced')).traceparent).toBe(traceparent);
     await bench.api.post(TASKS, { title: 'x', lane: 'traced' }, { headers: { traceparent: 'nonsense' } });
     expect((await bench.claim('default', 'traced')).traceparent).toBeNull();

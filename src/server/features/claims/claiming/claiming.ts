@@ -29,7 +29,7 @@ interface ClaimingParts {
   readonly tasks: TaskService;
   /** Why a task is not running. */
   readonly explain: (caller: Principal, board: BoardRef, reference: string) => Promise<WhyReason[]>;
-  readonly onClaimed: (rows: readonly ClaimedRow[]) => void;
+  readonly onClaimed: (board: BoardRef, rows: readonly ClaimedRow[]) => void;
   readonly onEmpty: (reason: EmptyClaimReason) => void;
   /** Claims that were made after their requests had been answered 503: nobody will ever work on them. Must not throw. */
   readonly giveBack: (board: BoardRef, undelivered: Undelivered, reason: string) => void;
@@ -83,7 +83,7 @@ export class Claiming {
   /** In a transaction of the caller's, which remembers the answer under an Idempotency-Key. */
   async claimWithin(tx: Tx, board: BoardRef, request: ClaimRequest): Promise<ClaimedTasks> {
     this.#see(board, request);
-    return unwrap(this.#counted(await this.#decisions.decideWithin(tx, board, request))[0]);
+    return unwrap(this.#counted(board, await this.#decisions.decideWithin(tx, board, request))[0]);
   }
 
   /** Exactly this task, or the reasons why it cannot be claimed. */
@@ -99,7 +99,7 @@ export class Claiming {
       const reviewLanes = new Set(reviewLanesOf(config, slots));
       return this.#fillAlone(board, config, slots, { namedTaskId: taskId, reviewLanes });
     });
-    const claimed = unwrap(this.#counted(results)[0]);
+    const claimed = unwrap(this.#counted(board, results)[0]);
     if (claimed.rows.length === 0) throw await this.#notClaimable(caller, board, request.lane, reference);
     this.#parts.wake.ring(board.id);
     return claimed;
@@ -137,7 +137,7 @@ export class Claiming {
 
   async #claimGathered(board: BoardRef, requests: readonly ClaimRequest[]): Promise<Settled<ClaimedTasks>[]> {
     const fill: Fill = (config, slots) => this.#fill(board, config, slots);
-    const results = this.#counted(await this.#decisions.decide(board, requests, fill));
+    const results = this.#counted(board, await this.#decisions.decide(board, requests, fill));
     if (results.some((result) => result.ok && result.value.rows.length > 0)) this.#parts.wake.ring(board.id);
     return results;
   }
@@ -175,10 +175,10 @@ export class Claiming {
       );
   }
 
-  #counted(results: Settled<ClaimedTasks>[]): Settled<ClaimedTasks>[] {
+  #counted(board: BoardRef, results: Settled<ClaimedTasks>[]): Settled<ClaimedTasks>[] {
     for (const result of results) {
       if (!result.ok) continue;
-      if (result.value.reason === null) this.#parts.onClaimed(result.value.rows);
+      if (result.value.reason === null) this.#parts.onClaimed(board, result.value.rows);
       else this.#parts.onEmpty(result.value.reason);
     }
     return results;

@@ -23,11 +23,11 @@ const BOARDS_PER_SWEEP_MAX = 100;
 export class Reaper {
   readonly #sql: Sql;
   readonly #wake: Wake;
-  readonly #onReaped: (overdue: Overdue) => void;
+  readonly #onReaped: (overdue: Overdue, boardId: number, held: OverdueRow) => void;
   /** Of boards. */
   readonly #turns = new Turns<number>({ roundsMax: TURNS_PER_SWEEP_MAX, durationMsMax: SWEEP_MS_MAX });
 
-  constructor(sql: Sql, wake: Wake, onReaped: (overdue: Overdue) => void) {
+  constructor(sql: Sql, wake: Wake, onReaped: (overdue: Overdue, boardId: number, held: OverdueRow) => void) {
     this.#sql = sql;
     this.#wake = wake;
     this.#onReaped = onReaped;
@@ -47,7 +47,7 @@ export class Reaper {
       await settleEndings(tx, boardId, holds.map(endingOf));
       return holds;
     });
-    for (const { overdue } of taken) this.#onReaped(overdue);
+    for (const held of taken) this.#onReaped(held.overdue, boardId, held);
     if (taken.length > 0) this.#wake.ring(boardId);
     return taken.length === HOLDS_PER_TURN_MAX;
   }

@@ -40,6 +40,8 @@ interface RunningParts {
   readonly presence: PresenceTracker;
   readonly inbox: Inbox;
   readonly onEnded: (outcome: Outcome) => void;
+  /** What holders were told of their ends; null: nobody asks. */
+  readonly onReplies: ((board: BoardRef, replies: readonly EndReply[]) => void) | null;
   readonly onBeats: (count: number) => void;
 }
 
@@ -132,9 +134,12 @@ export class Running {
         for (const [end, result] of settled) results.set(end, result);
       }
     }
-    for (const result of results.values())
-      if (result.ok && result.value.run.outcome) this.#parts.onEnded(result.value.run.outcome);
-    if ([...results.values()].some((result) => result.ok)) this.#parts.wake.ring(board.id);
+    const replies = [...results.values()].flatMap((result) => (result.ok ? [result.value] : []));
+    for (const { run } of replies) if (run.outcome) this.#parts.onEnded(run.outcome);
+    if (replies.length > 0) {
+      this.#parts.wake.ring(board.id);
+      this.#parts.onReplies?.(board, replies);
+    }
     return ends.map((end) => results.get(end) ?? { ok: false, error: new Error('an end was not answered') });
   }
 

@@ -69,6 +69,20 @@ export async function findRunHolders(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
+/** Live claims of a worker, as far as it may write under them. */
+export async function listHolds(
+  sql: Runner,
+  boardId: number,
+  { lane, worker }: { readonly lane: string; readonly worker: string },
+  rowsMax: number,
+): Promise<RunHolder[]> {
+  return sql<RunHolder[]>`
+    /* claims.list_of_worker */
+    SELECT run_id AS id, task_id, attempt, lane, worker FROM claims
+    WHERE board_id = ${boardId} AND lane = ${lane} AND lane <> '' AND worker = ${worker} AND NOT is_superseded
+    ORDER BY task_id LIMIT ${rowsMax}`;
+}
+
 export async function listTaskRuns(
   sql: Runner,
   boardId: number,

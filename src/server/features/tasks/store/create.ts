@@ -176,6 +176,7 @@ function eventDataOf(task: NewTask): Record<string, unknown> {
     external_ref: task.external_ref,
     run_at: task.run_at,
     max_failures: task.max_failures,
+    ...(task.traceparent === null ? {} : { traceparent: task.traceparent }),
     ...(task.parents.length === 0 ? {} : { parents: task.parents.map((id) => formatId('task', id)) }),
   };
 }

@@ -122,6 +122,20 @@ const LOOKED_UP_TABLES = (sql: Runner, boardId: number) => sql`
     SELECT * FROM runs WHERE board_id = ${boardId} AND task_id = wanted.id AND attempt = coalesce(t.result_attempt, t.attempt) OFFSET 0
   ) AS r ON true`;
 
+/** Of those that have one. */
+export async function findTraceparents(
+  sql: Runner,
+  boardId: number,
+  ids: readonly Uuid[],
+): Promise<Map<Uuid, string>> {
+  const rows = await sql<{ task_id: Uuid; traceparent: string }[]>`
+    /* tasks.find_traceparents */
+    SELECT d.task_id, d.traceparent FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+    CROSS JOIN LATERAL (SELECT * FROM task_details WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0) AS d
+    WHERE d.traceparent IS NOT NULL`;
+  return new Map(rows.map((row) => [row.task_id, row.traceparent]));
+}
+
 export async function findTasks(sql: Runner, boardId: number, ids: readonly Uuid[]): Promise<TaskRow[]> {
   return sql<TaskRow[]>`
     /* tasks.find_many */

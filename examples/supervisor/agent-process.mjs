@@ -1,0 +1,244 @@
+// One long-lived child process, kept warm across many tasks, and all that may go wrong with it: it does not start, it dies, it falls silent,
+// it does not listen. Talks JSON lines over its stdin and stdout (README.md). Knows nothing of Lanekeeper, and never decides
+// what becomes of a task: it answers how the child has ended it, or throws AgentFailure.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/**
+ * @typedef {{ type: 'done', summary?: string, result?: any } | { type: 'failed', error: string, permanent?: boolean, retry_after_seconds?: number }
+ *   | { type: 'blocked', reason: string } | { type: 'interrupted' }} AgentEnd
+ * @typedef {{ value: number, note?: string, checkpoint?: any }} AgentProgress
+ * @typedef {{ output: (line: string) => void, progress: (progress: AgentProgress) => void }} Hearer
+ * @typedef {{ argv: readonly string[], env: Record<string, string | undefined>, stallMs: number, graceMs: number }} AgentOptions
+ * @typedef {import('node:child_process').ChildProcessWithoutNullStreams} Child
+ * @typedef {{ run: string, hearer: Hearer, heard: () => void, end: (end: AgentEnd) => void, fail: (failure: AgentFailure) => void }} TaskAtHand
+ */
+
+/** From a death to the next start: at first, and at most after many in a row. Somebody who mends it should not wait for long. */
+const BACKOFF_MS = 100;
+const BACKOFF_MAX_MS = 30_000;
+/** Deaths in a row after which a task waits no longer for a start: it is better off elsewhere, or later. */
+const DEATHS_MAX = 3;
+/** Between TERM and KILL, as `lanekeeper work` gives its commands. */
+const KILL_AFTER_MS = 5_000;
+const ENDS = ['done', 'failed', 'blocked', 'interrupted'];
+
+/** The child could not do its part. */
+export class AgentFailure extends Error {
+  /** @param {string} message @param {{ hasBegun?: boolean }} [about] */
+  constructor(message, { hasBegun = true } = {}) {
+    super(message);
+    /** false: the child never saw the task. */
+    this.hasBegun = hasBegun;
+  }
+}
+
+export class AgentProcess {
+  /** @type {AgentOptions} */ #options;
+  /** The child, once it takes tasks. @type {Promise<Child>} */ #ready;
+  /** @type {Child | null} */ #child = null;
+  /** @type {TaskAtHand | null} */ #task = null;
+  #deaths = 0;
+  #lastWords = '';
+  #isClosed = false;
+  #becameReady = () => {};
+
+  /** @param {AgentOptions} options */
+  constructor(options) {
+    this.#options = options;
+    this.#ready = this.#start();
+  }
+
+  /**
+   * Gives the child a task. Heard of meanwhile: what it prints, and its progress.
+   * @param {{ run: string }} task its end must name the run: a late one of the task before is no end of this one @param {Hearer} hearer @param {AbortSignal} signal asks the child to stop, and makes it when it does not
+   * @returns {Promise<AgentEnd>}
+   */
+  async work(task, hearer, signal) {
+    const child = await this.#untilReady(signal);
+    try {
+      const end = await this.#converse(child, { task, hearer, signal });
+      this.#deaths = 0;
+      return end;
+    } catch (error) {
+      await this.#stop(child); // One that has lost the thread takes no other task.
+      throw error;
+    }
+  }
+
+  /** What people say to the task at hand. @param {string} text */
+  tell(text) {
+    this.#write({ type: 'message', text });
+  }
+
+  async close() {
+    this.#isClosed = true;
+    if (this.#child !== null) await this.#stop(this.#child);
+  }
+
+  // A task
+
+  /** @param {Child} child @param {{ task: { run: string }, hearer: Hearer, signal: AbortSignal }} about @returns {Promise<AgentEnd>} */
+  #converse(child, { task, hearer, signal }) {
+    const { stallMs, graceMs } = this.#options;
+    /** @type {NodeJS.Timeout | undefined} */ let timer;
+    /** @param {number} ms @param {() => void} then */
+    const arm = (ms, then) => {
+      clearTimeout(timer);
+      timer = setTimeout(then, ms);
+    };
+    const over = new AbortController();
+    /** @type {Promise<AgentEnd>} */
+    const ended = new Promise((end, fail) => {
+      /** @param {string} message */
+      const giveUp = (message) => fail(new AgentFailure(message));
+      const heard = () => {
+        if (!signal.aborted) arm(stallMs, nudge);
+      };
+      const nudge = () => {
+        this.tell(`Nothing was heard of you for ${stallMs / 1000} s: go on, or say how it ends.`);
+        arm(graceMs, () => giveUp(`the agent said nothing for ${(stallMs + graceMs) / 1000} s`));
+      };
+      const interrupt = () => {
+        this.#write({ type: 'interrupt', reason: String(signal.reason) });
+        arm(graceMs, () => giveUp('the agent did not stop when it was told to'));
+      };
+      this.#task = { run: task.run, hearer, heard, end, fail };
+      if (child.exitCode !== null || child.signalCode !== null) giveUp('the agent was gone');
+      heard();
+      this.#write({ type: 'task', ...task });
+      signal.addEventListener('abort', interrupt, { signal: over.signal });
+      if (signal.aborted) interrupt();
+    });
+    return ended.finally(() => {
+      this.#task = null;
+      clearTimeout(timer);
+      over.abort();
+    });
+  }
+
+  /** @param {AbortSignal} signal */
+  async #untilReady(signal) {
+    const over = new AbortController();
+    /** @type {Promise<never>} */
+    const aborted = new Promise((_, reject) => {
+      const stop = () => reject(signal.reason);
+      if (signal.aborted) stop();
+      signal.addEventListener('abort', stop, { signal: over.signal });
+    });
+    try {
+      for (;;) {
+        const child = await Promise.race([this.#ready, aborted]).catch((error) => {
+          if (signal.aborted || this.#deaths >= DEATHS_MAX) throw error;
+          return null;
+        });
+        if (child !== null) return child;
+      }
+    } finally {
+      over.abort();
+    }
+  }
+
+  // The process
+
+  /** @returns {Promise<Child>} once it takes tasks; rejected when it dies before */
+  #start() {
+    const [command = '', ...args] = this.#options.argv;
+    // In a group of its own: what it starts is stopped with it, and a Ctrl-C is ours alone.
+    const child = spawn(command, args, { env: this.#options.env, detached: true });
+    this.#child = child;
+    this.#lastWords = '';
+    child.stdin.on('error', () => {}); // It has died, and 'exit' says so.
+    createInterface({ input: child.stdout }).on('line', (line) => this.#read(line));
+    createInterface({ input: child.stderr }).on('line', (line) => this.#hear(line));
+    /** @type {Promise<Child>} */
+    const started = new Promise((resolve, reject) => {
+      this.#becameReady = () => resolve(child);
+      const slow = setTimeout(() => void this.#stop(child), this.#options.stallMs);
+      /** @param {string} how */
+      const died = (how) => {
+        clearTimeout(slow);
+        reject(new AgentFailure(`the agent does not start: ${how}`, { hasBegun: false }));
+        this.#onDeath(child, how);
+      };
+      child.once('error', (error) => died(error.message)); // Also of what never was.
+      child.once('exit', (code, name) => died(code === null ? `signal ${name}` : `exit code ${code}`));
+      this.#becameReady = () => {
+        clearTimeout(slow);
+        resolve(child);
+      };
+    });
+    started.catch(() => {}); // Whoever has a task for it hears of that.
+    return started;
+  }
+
+  /** @param {Child} child @param {string} how */
+  #onDeath(child, how) {
+    if (child !== this.#child) return;
+    this.#child = null;
+    signalGroup(child, 'SIGKILL'); // What it has left running.
+    const words = this.#lastWords === '' ? '' : `: ${this.#lastWords}`;
+    this.#task?.fail(new AgentFailure(`the agent died with ${how}${words}`));
+    if (this.#isClosed) return;
+    this.#deaths += 1;
+    const ms = Math.min(BACKOFF_MS * 2 ** (this.#deaths - 1), BACKOFF_MAX_MS) * (1 + Math.random());
+    this.#ready = delay(ms, undefined, { ref: false }).then(() => this.#start());
+    this.#ready.catch(() => {});
+  }
+
+  /** TERM, time to clean up, KILL; over when it is gone. @param {Child} child */
+  async #stop(child) {
+    if (child.pid === undefined || child !== this.#child) return;
+    const gone = once(child, 'exit');
+    signalGroup(child, 'SIGTERM');
+    const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), KILL_AFTER_MS);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  // Lines
+
+  /** @param {object} message */
+  #write(message) {
+    if (this.#child?.stdin.writable === true) this.#child.stdin.write(`${JSON.stringify(message)}\n`);
+  }
+
+  /** @param {string} line of stdout: a message, or anything else that it prints */
+  #read(line) {
+    const message = parse(line);
+    const isOfTask = message !== null && message.run === this.#task?.run;
+    if (message?.type === 'ready') this.#becameReady();
+    else if (isOfTask && message.type === 'progress') this.#task?.hearer.progress(message);
+    else if (isOfTask && ENDS.includes(message.type)) this.#task?.end(message);
+    else this.#hear(line);
+    this.#task?.heard();
+  }
+
+  /** @param {string} line */
+  #hear(line) {
+    this.#lastWords = line;
+    this.#task?.hearer.output(line);
+    this.#task?.heard();
+  }
+}
+
+/** @param {string} line @returns {any} null: it is no message */
+function parse(line) {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}
+
+/** @param {Child} child @param {NodeJS.Signals} name */
+function signalGroup({ pid }, name) {
+  try {
+    if (pid !== undefined) process.kill(-pid, name);
+  } catch {
+    // Nobody is left.
+  }
+}

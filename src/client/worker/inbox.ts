@@ -1,0 +1,87 @@
+/**
+ * What one run is told while it works: each message once, to whoever takes it first. A message is acknowledged when it is taken and not
+ * before, so one that nobody here wanted is told to the next attempt. Holds what the server lets wait, 100 messages, and no more.
+ */
+import type { SteeringMessage } from './steering-message.ts';
+
+type Listener = (message: SteeringMessage) => void;
+
+export class Inbox implements AsyncIterable<SteeringMessage> {
+  readonly #acknowledge: (ids: readonly string[]) => void;
+  readonly #known = new Set<string>();
+  readonly #taken = new Set<string>();
+  readonly #waiting: SteeringMessage[] = [];
+  #readers: ((result: IteratorResult<SteeringMessage, undefined>) => void)[] = [];
+  #listeners: Listener[] = [];
+  #toAcknowledge: string[] = [];
+  #isClosed = false;
+
+  constructor(acknowledge: (ids: readonly string[]) => void) {
+    this.#acknowledge = acknowledge;
+  }
+
+  add(messages: readonly SteeringMessage[]): void {
+    for (const { id, text, at } of messages) {
+      // The acknowledgement was lost, or is on its way: once more does no harm.
+      if (this.#taken.has(id)) this.#noteTaken(id);
+      if (this.#isClosed || this.#known.has(id)) continue;
+      this.#known.add(id);
+      this.#waiting.push({ id, text, at });
+    }
+    this.#handOut();
+  }
+
+  /** Called with each message from now on, and with those that wait already; undone by what it returns. */
+  listen(listener: Listener): () => void {
+    this.#listeners.push(listener);
+    this.#handOut();
+    return () => {
+      this.#listeners = this.#listeners.filter((each) => each !== listener);
+    };
+  }
+
+  /** Nothing is told any more. What nobody has taken stays unacknowledged. */
+  close(): void {
+    this.#isClosed = true;
+    const readers = this.#readers;
+    this.#readers = [];
+    for (const done of readers) done({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<SteeringMessage, undefined> {
+    return {
+      next: () => this.#next(),
+      return: () => Promise.resolve({ done: true, value: undefined }),
+    };
+  }
+
+  #next(): Promise<IteratorResult<SteeringMessage, undefined>> {
+    if (this.#isClosed) return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve) => {
+      this.#readers.push(resolve);
+      this.#handOut();
+    });
+  }
+
+  #handOut(): void {
+    while (this.#waiting.length > 0 && (this.#readers.length > 0 || this.#listeners.length > 0)) {
+      const message = this.#waiting.shift();
+      if (message === undefined) return;
+      this.#taken.add(message.id);
+      this.#noteTaken(message.id);
+      const reader = this.#readers.shift();
+      if (reader !== undefined) reader({ done: false, value: message });
+      else for (const listener of this.#listeners) listener(message);
+    }
+  }
+
+  /** Those of one turn go together. */
+  #noteTaken(id: string): void {
+    if (this.#toAcknowledge.push(id) > 1) return;
+    queueMicrotask(() => {
+      const ids = this.#toAcknowledge;
+      this.#toAcknowledge = [];
+      this.#acknowledge(ids);
+    });
+  }
+}

@@ -1,0 +1,347 @@
+/**
+ * A lane's worker: claims as long as it has free hands, begins the work on each task, and leaves in good order. On a drain it claims no
+ * more, settles what it may have claimed without hearing of it, lets the running ones finish for a while, then stops them and
+ * gives their claims back. Whoever was replaced, by a takeover of the lane or by a process of the same worker name, leaves in the same
+ * way: going on, it would claim again what it was just relieved of. How a task is worked on is not its business.
+ */
+import type { PushedClaim } from '../../contract/frames.ts';
+import type { ClaimMode, Lane } from '../../contract/lanes.ts';
+import { onAbort } from '../abort-hub.ts';
+import { LanekeeperError, UnreachableError } from '../errors.ts';
+import { Availability, isTransient } from './availability.ts';
+import { Bell } from './bell.ts';
+import type { ClaimRun, RunHost, StartRun } from './claim-run.ts';
+import { Claimer } from './claimer.ts';
+import { findLane } from './find-lane.ts';
+import { LaneSocket } from './lane-socket.ts';
+import { messageOf } from './plain-text.ts';
+import { RunningClaims } from './running-claims.ts';
+import { firstAborted, within } from './waiting.ts';
+import type { WorkerClient } from './worker-client.ts';
+import { type Replacement, UnreportedEndsError, WorkerReplacedError } from './worker-error.ts';
+import type { WorkerLog } from './worker-log.ts';
+
+/** How a lane's work is asked for where the lane leaves that open. */
+export type WorkMode = Exclude<ClaimMode, 'pull-or-watch'>;
+
+export interface LaneLoopOptions {
+  readonly client: WorkerClient;
+  readonly lane: string;
+  readonly worker: string;
+  /** Of the program; shown with the worker's presence. */
+  readonly version?: string | undefined;
+  /** Default: as the lane has it. */
+  readonly mode?: WorkMode | undefined;
+  readonly start: StartRun;
+  /** How many tasks at once; may change, and be nothing for a while: see nudge(). */
+  readonly hands: () => number;
+  readonly leaseSeconds: number;
+  readonly drainSeconds: number;
+  /** null: without end. */
+  readonly tasksMax: number | null;
+  /** false: in push mode claims come without a token, which only their socket can speak for. */
+  readonly tokens?: boolean | undefined;
+  /** Ends when nothing is ready and nothing runs, instead of waiting for more. */
+  readonly endsWhenIdle?: boolean | undefined;
+  /** Leaving for reasons of its own, it waits for what runs, however long; only a drain has a limit. */
+  readonly isPatient?: boolean | undefined;
+  /** Runs that an earlier worker has left. */
+  readonly adopted?: readonly ((host: RunHost) => ClaimRun)[];
+  /** Whether fresh claims may be worked on at all; else they are given back, with the reason. null: they may. */
+  readonly refusal?: (() => Promise<string | null>) | undefined;
+  /** It serves the lane from now on, in this mode. */
+  readonly onServing: (lane: Lane, mode: ClaimMode) => void;
+  /** It lets what runs finish, for a limited time. */
+  readonly onDraining: (runningCount: number) => void;
+  /** It has begun to leave, because somebody else is to do its work. */
+  readonly onReplaced?: ((how: Replacement) => void) | undefined;
+  /** How long an unreachable server is waited for at the start; null: for ever. */
+  readonly connectSeconds: number | null;
+  /** Registers the lane when there is none of its name. */
+  readonly mayRegister: boolean;
+  readonly log: WorkerLog;
+  /** Where several workers of one server would all say the same. */
+  readonly availability?: Availability | undefined;
+  /** Claim no more, finish or give back what runs. */
+  readonly drain: AbortSignal;
+  /** Now. */
+  readonly hardStop: AbortSignal;
+}
+
+/** Half of what the server allows: proxies like to cut idle connections after a minute. */
+const WAIT_SECONDS = 30;
+/** Between claims of a lane in watch mode when no hint comes: a floor under lost hints, not a way to learn of work. */
+const HINT_FLOOR_MS = 30_000;
+/** An empty answer that came faster was not a long poll (paused lane, wait not granted): slow down. */
+const EMPTY_PAUSE_MS = 1_000;
+/** After a hard stop: one round trip to give claims back. */
+const HARD_STOP_MS = 2_000;
+
+export class LaneLoop {
+  readonly #options: LaneLoopOptions;
+  readonly #availability: Availability;
+  readonly #claimer: Claimer;
+  readonly #running: RunningClaims;
+  readonly #socket: LaneSocket;
+  /** There may be work. */
+  readonly #work = new Bell();
+  /** There may be a free hand. */
+  readonly #hands = new Bell();
+  /** Fires with the drain, and with everything else that ends claiming. */
+  readonly #leave = new AbortController();
+  #failure: unknown;
+  #lastReason: string | undefined;
+  #isRetired = false;
+
+  constructor(options: LaneLoopOptions) {
+    const { client, log, availability, lane } = options;
+    this.#options = options;
+    this.#availability = availability ?? new Availability(client, log);
+    this.#claimer = new Claimer(options);
+    this.#running = new RunningClaims({
+      ...options,
+      onAway: (error) => this.#availability.gone(error),
+      onTakenOver: ({ detail }) => this.#giveWay('taken_over', `lane ${lane} was taken over: ${detail}`),
+      onFree: () => this.#hands.ring(),
+      leave: this.#leave.signal,
+    });
+    this.#socket = new LaneSocket(options, {
+      running: this.#running,
+      onWork: () => this.#work.ring(),
+      onClaim: (claim) => this.#take(claim),
+      onReplaced: (how, reason) => this.#giveWay(how, reason),
+      onFailed: (error) => this.fail(error),
+      onLinkEnded: () => this.#hands.ring(),
+      onAway: (error) => this.#availability.gone(error),
+      onBack: () => this.#availability.back(),
+    });
+  }
+
+  /** It claims no more; what runs may take its time. */
+  get isLeaving(): boolean {
+    return this.#leave.signal.aborted;
+  }
+
+  get runningCount(): number {
+    return this.#running.count;
+  }
+
+  get startedCount(): number {
+    return this.#running.startedCount;
+  }
+
+  /** The number of hands has changed. */
+  nudge(): void {
+    this.#work.ring();
+    this.#hands.ring();
+  }
+
+  /** Claim no more. Whoever asks for it may have another worker of the same name at once. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#leave.abort();
+  }
+
+  /** It cannot go on: it claims no more, and `run` throws this in the end. */
+  fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#leave.abort();
+  }
+
+  /** Resolves when it has left in good order; throws what ended it otherwise. */
+  async run(): Promise<void> {
+    const { drain, hardStop, adopted = [], isPatient = false } = this.#options;
+    const leave = (): void => this.#leave.abort();
+    const stopListening = [onAbort(drain, leave), onAbort(hardStop, () => this.#running.killAll())];
+    if (drain.aborted) leave();
+    for (const begin of adopted) this.#running.adopt(begin);
+    try {
+      await this.#serve();
+    } catch (error) {
+      this.#failure ??= error;
+    }
+    leave();
+    // Whoever leaves for long must not be taken for one who is there; cancels come with the heartbeats.
+    if (isPatient && !drain.aborted) await this.#socket.close();
+    await this.#leaveInOrder();
+    await this.#socket.close();
+    for (const stop of stopListening) stop();
+    this.#conclude();
+  }
+
+  async #serve(): Promise<void> {
+    let lane = await this.#findLane();
+    while (lane !== null) {
+      const mode = modeFor(lane, this.#options.mode);
+      this.#options.onServing(lane, mode);
+      try {
+        await this.#serveIn(mode);
+        return;
+      } catch (error) {
+        if (!(error instanceof LanekeeperError) || error.code !== 'claim_mode_mismatch') throw error;
+        lane = await this.#findLane();
+        // Somebody has changed the lane's mode under us; when it is the same, the server means something else.
+        if (lane !== null && modeFor(lane, this.#options.mode) === mode) throw error;
+      }
+    }
+  }
+
+  #findLane(): Promise<Lane | null> {
+    const search = { ...this.#options, claimMode: this.#options.mode };
+    return findLane(search, this.#availability, this.#leave.signal);
+  }
+
+  async #serveIn(mode: ClaimMode): Promise<void> {
+    if (mode === 'push') {
+      await this.#socket.open('push');
+      await this.#pushLoop();
+      return;
+    }
+    if (mode !== 'pull') await this.#socket.open(mode);
+    await this.#claimLoop(mode);
+  }
+
+  /** Somebody else is to do this work. What still runs may end, as in a drain. */
+  #giveWay(how: Replacement, reason: string): void {
+    if (this.#options.drain.aborted || this.#isRetired || this.#failure !== undefined) return;
+    this.#options.log.warn(`${reason}; claiming no more`);
+    this.fail(new WorkerReplacedError(how, reason));
+    this.#options.onReplaced?.(how);
+  }
+
+  async #claimLoop(mode: ClaimMode): Promise<void> {
+    let failures = 0;
+    while (!this.isLeaving && !this.#isDone) {
+      const max = this.#freeHands();
+      try {
+        const isIdle = max > 0 ? await this.#claimOnce(mode, max) : await this.#waitForHands();
+        if (isIdle && this.#options.endsWhenIdle) return;
+        failures = 0;
+      } catch (error) {
+        if (this.isLeaving) return;
+        if (!isTransient(error)) throw error;
+        failures += 1;
+        await this.#availability.pauseAfter(error, failures, this.#leave.signal);
+      }
+    }
+  }
+
+  /** The link asks for claims; here it only learns how many are wanted. */
+  async #pushLoop(): Promise<void> {
+    const { endsWhenIdle = false } = this.#options;
+    let idleSinceMs = performance.now();
+    let started = this.startedCount;
+    while (!this.isLeaving && !this.#isDone) {
+      this.#socket.setRoom(Math.max(0, this.#freeHands()));
+      await this.#hands.wait(endsWhenIdle ? EMPTY_PAUSE_MS : HINT_FLOOR_MS, this.#leave.signal);
+      this.#socket.throwIfEnded();
+      const isIdle = this.#socket.isLive && this.runningCount === 0 && started === this.startedCount;
+      if (!isIdle) idleSinceMs = performance.now();
+      started = this.startedCount;
+      // Nobody says that there is nothing: that nothing comes does.
+      if (endsWhenIdle && performance.now() - idleSinceMs >= EMPTY_PAUSE_MS) return;
+    }
+  }
+
+  #take(claim: PushedClaim): void {
+    void this.#running.admit([claim]);
+    if (this.#isDone) this.#hands.ring();
+  }
+
+  /** As many tasks as it was to start. */
+  get #isDone(): boolean {
+    const { tasksMax } = this.#options;
+    return tasksMax !== null && this.#running.startedCount >= tasksMax;
+  }
+
+  #freeHands(): number {
+    const { hands, tasksMax } = this.#options;
+    const left = tasksMax === null ? Number.POSITIVE_INFINITY : tasksMax - this.#running.startedCount;
+    return Math.min(hands() - this.#running.count, left);
+  }
+
+  /** Resolves to true when none can come, because nothing runs. */
+  async #waitForHands(): Promise<boolean> {
+    if (this.#options.endsWhenIdle && this.#running.count === 0) return true;
+    await this.#hands.wait(HINT_FLOOR_MS, this.#leave.signal);
+    return false;
+  }
+
+  /** Resolves to true when nothing was ready and nothing runs. */
+  async #claimOnce(mode: ClaimMode, max: number): Promise<boolean> {
+    const { endsWhenIdle = false } = this.#options;
+    const { signal } = this.#leave;
+    const askedAtMs = performance.now();
+    const waitSeconds = mode === 'watch' || endsWhenIdle ? undefined : WAIT_SECONDS;
+    const { claims, reason } = await this.#claimer.claim(max, waitSeconds, signal);
+    this.#availability.back();
+    if (claims.length > 0) {
+      await this.#running.admit(claims);
+      return false;
+    }
+    this.#noteReason(reason);
+    if (endsWhenIdle) return this.#waitForHands();
+    if (mode === 'watch') await this.#work.wait(HINT_FLOOR_MS, signal);
+    else if (performance.now() - askedAtMs < EMPTY_PAUSE_MS) await this.#work.wait(EMPTY_PAUSE_MS, signal);
+    return false;
+  }
+
+  /** Says once why nothing comes, unless it is only that nothing is there. */
+  #noteReason(reason: string | undefined): void {
+    if (reason !== this.#lastReason && reason !== undefined && reason !== 'none_ready') {
+      this.#options.log.note(`no work: ${reason.replaceAll('_', ' ')}; waiting`);
+    }
+    this.#lastReason = reason;
+  }
+
+  async #leaveInOrder(): Promise<void> {
+    const { drain, drainSeconds, hardStop, isPatient = false, onDraining } = this.#options;
+    await this.#socket.stopClaims();
+    await this.#settleClaims();
+    const hasTime = this.#isDone || (isPatient && !drain.aborted);
+    if (this.#running.count > 0 && !hasTime) onDraining(this.#running.count);
+    const finished = this.#running.finished();
+    const killed = firstAborted(hardStop);
+    // After the last of as many tasks as it was to do, and for the patient, there is no hurry: the time starts with a signal.
+    if (hasTime) await Promise.race([finished, firstAborted(drain, hardStop)]);
+    await within(Promise.race([finished, killed]), drainSeconds * 1000);
+    this.#running.stopAll();
+    await Promise.race([finished, killed]);
+    if (hardStop.aborted) await within(finished, HARD_STOP_MS);
+  }
+
+  /** A claim request that was cut off may have claimed: ask, and give back. */
+  async #settleClaims(): Promise<void> {
+    try {
+      await this.#running.giveBack(await this.#claimer.settle());
+    } catch (error) {
+      if (error instanceof UnreachableError || (error instanceof LanekeeperError && error.retryable)) {
+        this.#options.log.warn(
+          `left without knowing whether a last claim was made: ${messageOf(error)}; its lease would run out`,
+        );
+      }
+    }
+  }
+
+  #conclude(): void {
+    for (const { claim } of this.#running.left) {
+      this.#options.log.warn(
+        `${claim.task.id} (run ${claim.run_id}) was not given back; its lease runs out by itself`,
+      );
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    const { unreportedCount } = this.#running;
+    if (unreportedCount > 0) throw new UnreportedEndsError(unreportedCount);
+  }
+}
+
+function modeFor({ name, claim_mode }: Lane, wish: WorkMode | undefined): ClaimMode {
+  if (wish === undefined || wish === claim_mode) return claim_mode;
+  if (claim_mode === 'pull-or-watch' && wish !== 'push') return wish;
+  throw new LanekeeperError({
+    code: 'claim_mode_mismatch',
+    status: 409,
+    title: 'The lane is served in another way',
+    detail: `lane ${name} has claim mode "${claim_mode}", and the worker was to use "${wish}"`,
+  });
+}

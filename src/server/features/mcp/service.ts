@@ -1,0 +1,80 @@
+/**
+ * The MCP server: one message in, one answer out, nothing kept in between, so that any replica may take the next one. Shows each principal
+ * the tools that are meant for it; what a tool may do is decided again by the routes that it asks.
+ */
+import { performance } from 'node:perf_hooks';
+import type { Answer, Exchange } from '../../http/exchange.ts';
+import { asProblem } from '../../http/on-error.ts';
+import { parseTraceparent } from '../../http/request-headers.ts';
+import type { Principal } from '../../kernel/principal.ts';
+import type { ProblemError } from '../../kernel/problem-error.ts';
+import { instructionsFor } from './instructions.ts';
+import { refusalOf } from './refusals.ts';
+import { fitted } from './results.ts';
+import { type CallArrival, serveMessage, type ToolAnswer } from './serving.ts';
+import { audienceOf, type Tool, type ToolParts } from './tool.ts';
+import { TOOLS } from './tools/all.ts';
+import { DELEGATION_ALIASES } from './tools/delegation-aliases.ts';
+import { KANBAN_ALIASES } from './tools/kanban-aliases.ts';
+
+export interface McpServiceParts extends ToolParts {
+  readonly version: string;
+  /** `outcome`: ok, refused, failed. */
+  readonly observe: (tool: string, outcome: string, seconds: number) => void;
+  readonly onProblem: (
+    problem: ProblemError,
+    fields: { readonly requestId: string; readonly route: string },
+  ) => void;
+}
+
+/** A key is given the names that agents of Hermes know, or not; the claims made with it are not, they have no key to ask. */
+function hasAliases(caller: Principal): boolean {
+  return caller.kind === 'key' && caller.hasMcpAliases;
+}
+
+/** The tools of the principal, by name. A name that is a tool's own goes to that tool. */
+export function toolsFor(caller: Principal): ReadonlyMap<string, Tool> {
+  const audience = audienceOf(caller);
+  const known = hasAliases(caller) ? [...KANBAN_ALIASES, ...DELEGATION_ALIASES, ...TOOLS] : TOOLS;
+  return new Map(known.filter((tool) => tool.audience.includes(audience)).map((tool) => [tool.name, tool]));
+}
+
+export class McpService {
+  readonly #parts: McpServiceParts;
+
+  constructor(parts: McpServiceParts) {
+    this.#parts = parts;
+  }
+
+  answer(caller: Principal, exchange: Exchange): Promise<Answer> {
+    const tools = toolsFor(caller);
+    return serveMessage(exchange, {
+      version: this.#parts.version,
+      instructions: instructionsFor(audienceOf(caller)),
+      tools,
+      call: (tool, arrival) => this.#call(tool, arrival, caller, exchange),
+    });
+  }
+
+  async #call(
+    tool: Tool,
+    { input, traceparent, whileWaiting }: CallArrival,
+    caller: Principal,
+    exchange: Exchange,
+  ): Promise<ToolAnswer> {
+    const { observe, onProblem } = this.#parts;
+    const startedAt = performance.now();
+    const observed = (outcome: string) => observe(tool.name, outcome, (performance.now() - startedAt) / 1000);
+    try {
+      const traced = { ...exchange, traceparent: exchange.traceparent ?? parseTraceparent(traceparent) };
+      const document = await tool.run({ caller, exchange: traced, parts: this.#parts, whileWaiting }, input);
+      observed('ok');
+      return { document: fitted(document), isRefusal: false };
+    } catch (error) {
+      const problem = asProblem(error);
+      onProblem(problem, { requestId: exchange.requestId, route: `mcp ${tool.name}` });
+      observed(problem.status >= 500 ? 'failed' : 'refused');
+      return { document: refusalOf(problem), isRefusal: true };
+    }
+  }
+}

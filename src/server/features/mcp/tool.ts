@@ -1,0 +1,85 @@
+/**
+ * What a tool is: a name, who may use it, what goes in, and what comes out. A tool never talks to a database and decides nothing: it asks
+ * the routes (http/route-calls.ts) in the name of the caller, and shapes what they say for a model.
+ */
+import type { z } from 'zod';
+import { parseWith } from '../../http/body.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import type { RouteCalls } from '../../http/route-calls.ts';
+import { unreachable } from '../../kernel/assert.ts';
+import type { Principal } from '../../kernel/principal.ts';
+import type { BoardService } from '../boards/service.ts';
+import type { LaneHolds } from '../claims/service.ts';
+import type { BoardFeeds } from '../watch/service.ts';
+import { type JsonSchema, jsonSchemaOf } from './json-schema.ts';
+import type { ToolDocument } from './results.ts';
+
+export interface ToolParts {
+  readonly calls: RouteCalls;
+  readonly boards: BoardService;
+  readonly feeds: BoardFeeds;
+  readonly holds: LaneHolds;
+}
+
+/** One call of a tool. */
+export interface ToolCall {
+  readonly caller: Principal;
+  /** The request that brought it. */
+  readonly exchange: Exchange;
+  readonly parts: ToolParts;
+  /** Tells the client now and then that the wait goes on, where it asked for that. */
+  whileWaiting<T>(wait: Promise<T>): Promise<T>;
+}
+
+/** Groups of principals that have the same tools. */
+export type Audience = 'operator' | 'observer' | 'lane' | 'claim';
+
+export function audienceOf(caller: Principal): Audience {
+  if (caller.kind === 'claim') return 'claim';
+  const { role } = caller;
+  switch (role) {
+    case 'admin':
+    case 'orchestrator':
+      return 'operator';
+    case 'observer':
+    case 'lane':
+      return role;
+    default:
+      return unreachable(role);
+  }
+}
+
+export interface Tool {
+  readonly name: string;
+  readonly description: string;
+  readonly audience: readonly Audience[];
+  readonly isReadOnly: boolean;
+  readonly inputSchema: JsonSchema;
+  /** Undefined: the shape of what it answers depends on how much there is. */
+  readonly outputSchema: JsonSchema | undefined;
+  run(call: ToolCall, input: unknown): Promise<ToolDocument>;
+}
+
+interface ToolDefinition<S extends z.ZodObject> {
+  readonly name: string;
+  /** What it does, for a model that chooses among a dozen. */
+  readonly description: string;
+  readonly audience: readonly Audience[];
+  readonly isReadOnly?: boolean;
+  /** Strict: an unknown field is refused by its name. */
+  readonly input: S;
+  /** Of what it answers, the fields that are always there. */
+  readonly output?: z.ZodObject;
+  readonly run: (call: ToolCall, input: z.infer<S>) => Promise<ToolDocument>;
+}
+
+export function defineTool<S extends z.ZodObject>(definition: ToolDefinition<S>): Tool {
+  const { input, output, run, isReadOnly = false, ...described } = definition;
+  return {
+    ...described,
+    isReadOnly,
+    inputSchema: jsonSchemaOf(input, 'input'),
+    outputSchema: output === undefined ? undefined : jsonSchemaOf(output, 'output'),
+    run: (call, given) => run(call, parseWith(input, given, 'input')),
+  };
+}

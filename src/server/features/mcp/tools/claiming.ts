@@ -1,0 +1,116 @@
+/** Claiming a task for a lane, and reading what is to be done. */
+import { z } from 'zod';
+import { claimTasks } from '../../../../contract/claims.ts';
+import { getContext } from '../../../../contract/context.ts';
+import { PageToken, TaskReference, WorkerName } from '../../../../contract/identifiers.ts';
+import type { EmptyClaimReason } from '../../../../contract/statuses.ts';
+import { getTask } from '../../../../contract/task-routes.ts';
+import type { Task } from '../../../../contract/tasks.ts';
+import { absent } from '../../../../contract/values.ts';
+import { ProblemError } from '../../../kernel/problem-error.ts';
+import { handoffText } from '../../claims/service.ts';
+import { ask, askAs, boardOf, RequestId, WaitSeconds } from '../asking.ts';
+import { beat, heardOf, holderOf, ofRun, onlyBoardOf } from '../holding.ts';
+import { withText } from '../results.ts';
+import { defineTool } from '../tool.ts';
+import { TaskLine, taskLineOf } from '../views.ts';
+
+/** Seconds after which to ask again. What is paused or full is for people or other workers to change. */
+const RETRY_AFTER: Readonly<Record<EmptyClaimReason | 'claim_over', number>> = {
+  none_ready: 1,
+  at_capacity: 10,
+  board_paused: 30,
+  lane_paused: 30,
+  lane_draining: 30,
+  claim_over: 0,
+};
+
+const claimTask = defineTool({
+  name: 'claim_task',
+  description:
+    'Take the next task of your lane. Answers with what is to be done, or {claimed: false, reason, retry_after} when there is nothing.',
+  audience: ['lane'],
+  input: z.strictObject({
+    wait_seconds: WaitSeconds,
+    request_id: RequestId,
+    worker: absent(WorkerName).describe(
+      'Your own name, where several workers share the key: name it in every later call. Default: the key.',
+    ),
+  }),
+  output: z.looseObject({ claimed: z.boolean() }),
+  run: async (call, input) => {
+    const { caller, parts, exchange } = call;
+    if (caller.kind !== 'key' || caller.lane === null)
+      throw new ProblemError('forbidden', 'This takes the key of a lane.');
+    const board = boardOf(caller, onlyBoardOf(caller.boards));
+    const { body, headers } = await call.whileWaiting(
+      parts.calls.call(claimTasks, exchange, {
+        caller,
+        params: { board, lane: caller.lane },
+        body: { worker: input.worker },
+        waitSeconds: input.wait_seconds || null,
+        idempotencyKey: input.request_id ?? null,
+      }),
+    );
+    const [claim] = body.claims;
+    if (claim === undefined) {
+      // Its first answer had a claim, which has ended since, or was lost.
+      const isOver = headers['Idempotent-Replayed'] !== undefined;
+      const reason = isOver ? 'claim_over' : (body.reason ?? 'none_ready');
+      return { claimed: false, reason, retry_after: RETRY_AFTER[reason] };
+    }
+    const { task, handoff, run_id: runId } = claim;
+    const holder = { runId, taskId: task.id };
+    const reply = {
+      lease_expires_at: claim.lease_expires_at,
+      cancel_requested: task.claim?.cancel_requested ?? false,
+      messages: handoff.messages,
+    };
+    const document = {
+      claimed: true,
+      ...heardOf(holder, reply),
+      worker: claim.worker,
+      attempt: claim.attempt,
+      heartbeat_interval_seconds: claim.heartbeat_interval_seconds,
+      task: taskLineOf(task),
+    };
+    return withText(document, 'text', { of: task.id, text: handoffText(task, handoff), cursor: null });
+  },
+});
+
+function plainText({ title, body, payload, summary, result }: Task): string {
+  return JSON.stringify({ title, body, payload, summary, result });
+}
+
+const showTask = defineTool({
+  name: 'show_task',
+  description:
+    'Read your task again: what is to be done, earlier attempts, comments, results it builds on. Also another task that you may see, by task_id.',
+  audience: ['lane', 'claim'],
+  isReadOnly: true,
+  input: z.strictObject({
+    ...ofRun,
+    task_id: absent(TaskReference).describe('Another task: one that yours waits for, or that you created.'),
+    cursor: absent(PageToken).describe('next_cursor of the answer before, to read on.'),
+  }),
+  output: z.looseObject({ task: TaskLine }),
+  run: async (call, { task_id: named, cursor = null, ...run }) => {
+    const { caller } = call;
+    const board = boardOf(caller, caller.kind === 'key' ? onlyBoardOf(caller.boards) : null);
+    // To look at another task a lane needs no claim.
+    const isAnother = Boolean(named) && !run.run_id && caller.kind === 'key';
+    const holder = isAnother ? null : await holderOf(call, run);
+    const heard = holder === null ? {} : heardOf(holder, await beat(call, holder));
+    const id = named ?? holder?.taskId ?? '';
+    const { task } = await askAs(call, holder ?? caller, getTask, { params: { board, task: id } });
+    const document = { ...heard, task: taskLineOf(task) };
+    // Of its neighbours a holder sees the tasks, not what they were told.
+    const isNeighbour = caller.kind === 'claim' && task.id !== caller.taskId;
+    const text = isNeighbour
+      ? plainText(task)
+      : (await ask(call, getContext, { params: { board, task: id } })).text;
+    return withText(document, 'text', { of: task.id, text, cursor });
+  },
+});
+
+export const CLAIMING_TOOLS = [claimTask, showTask];

@@ -1,0 +1,19 @@
+/** What a server of tests takes from the environment. The only reader of it here. */
+
+/** Of a checkout, whose program would otherwise build itself; and what the database of DATABASE_URL was written with. */
+const OURS = ['LANEKEEPER_NO_BUILD', 'LANEKEEPER_SECRET'];
+/** Meant for another server, or for the very Node process that runs the tests. */
+const FOREIGN = /^(LANEKEEPER_.*|PORT|HOST|DATABASE_URL|NODE_OPTIONS|NODE_V8_COVERAGE|NODE_CHANNEL_.*)$/;
+
+export function inheritedEnvironment(): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && (OURS.includes(name) || !FOREIGN.test(name))) kept[name] = value;
+  }
+  return kept;
+}
+
+/** Where the tests of this process keep their boards; none: a database of their own. */
+export function givenDatabaseUrl(): string | undefined {
+  return process.env['DATABASE_URL'] || undefined;
+}

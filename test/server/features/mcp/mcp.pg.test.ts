@@ -1,0 +1,343 @@
+/** The MCP endpoint over raw JSON-RPC: how a task is worked, what rides along, what is refused, and what stays when clients go away. */
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { eventually, useBench } from '../../../fixtures/bench.ts';
+import { type Era, rpc, toolNames, useTool } from './json-rpc.ts';
+
+const bench = useBench();
+const ERAS: readonly Era[] = ['2025', '2026'];
+let orchestrator: string;
+
+beforeAll(async () => {
+  orchestrator = (await bench.makeKey({ role: 'orchestrator', boards: ['default'] })).secret;
+});
+
+let lanes = 0;
+
+/** A lane of the test's own, with a key. */
+async function makeLane(body: Record<string, unknown> = {}): Promise<{ lane: string; key: string }> {
+  lanes += 1;
+  const lane = `lane-${lanes}`;
+  await bench.makeLane('default', lane, body);
+  return { lane, key: (await bench.makeKey({ role: 'lane', board: 'default', lane })).secret };
+}
+
+const use = (token: string, name: string, input: Record<string, unknown> = {}) =>
+  useTool(bench.server, token, name, input);
+
+const steer = (task: string, message: string) =>
+  bench.api.post(`/v1/boards/default/tasks/${task}/steer`, { message });
+
+/** A task of the lane that its worker holds. */
+async function hold(key: string, lane: string, input: Record<string, unknown> = {}) {
+  const task = await bench.makeTask('default', { lane });
+  const { said } = await use(key, 'claim_task', input);
+  expect(said).toMatchObject({ claimed: true, task_id: task.id });
+  return said;
+}
+
+describe.each(ERAS)('a client of %s', (era) => {
+  test('is told how to work, and works a task from claim to complete', async () => {
+    const { server } = bench;
+    const { lane, key } = await makeLane();
+    const client = { capabilities: {}, clientInfo: { name: 'raw', version: '0' } };
+    const hello =
+      era === '2025'
+        ? await rpc(server, key, 'initialize', { protocolVersion: '2025-06-18', ...client }, { era })
+        : await rpc(server, key, 'server/discover', {}, { era });
+    expect(hello.body.result.instructions).toContain('claim_task');
+    expect(await toolNames(server, key, { era })).toContain('claim_task');
+    const task = await bench.makeTask('default', { lane, title: 'build', body: 'Do it.' });
+    const claim = await useTool(server, key, 'claim_task', {}, { era });
+    expect(claim.said).toMatchObject({
+      claimed: true,
+      task_id: task.id,
+      messages: [],
+      cancel_requested: false,
+    });
+    expect(claim.said.text).toContain('> Do it.');
+    expect(claim.structured).toEqual(claim.said);
+    expect(claim.text).not.toContain('eyJ');
+    const done = await useTool(server, key, 'complete_task', { summary: 'built', result: { n: 1 } }, { era });
+    expect(done.said).toMatchObject({ outcome: 'completed', task_status: 'done', task_id: task.id });
+    const { body } = await bench.api.get(`/v1/boards/default/tasks/${task.id}`);
+    expect(body.task).toMatchObject({ status: 'done', summary: 'built', result: { n: 1 } });
+  });
+
+  test('that asks to be told of progress is told while it waits', async () => {
+    const { lane, key } = await makeLane();
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const options = { era, progressToken: 'p' };
+    const waiting = useToolStream(key, { wait_seconds: 45 }, options);
+    await waitersAre(1);
+    vi.advanceTimersByTime(10_000);
+    const task = await bench.makeTask('default', { lane });
+    const { messages } = await waiting;
+    const [told] = messages;
+    expect(told).toMatchObject({ method: 'notifications/progress', params: { progressToken: 'p' } });
+    expect(messages.at(-1).result.structuredContent).toMatchObject({ claimed: true, task_id: task.id });
+  });
+});
+
+const useToolStream = (
+  key: string,
+  input: Record<string, unknown>,
+  options: { era: Era; progressToken: string },
+) => rpc(bench.server, key, 'tools/call', { name: 'claim_task', arguments: input }, options);
+
+function waitersAre(count: number): Promise<void> {
+  return eventually(`${count} wait for work`, async () => {
+    const { body } = await bench.server.call('GET', '/metrics');
+    return new RegExp(`^lanekeeper_claim_waiters ${count}$`, 'm').test(body);
+  });
+}
+
+describe('what a worker is to hear', () => {
+  const DEEDS: Readonly<Record<string, Record<string, unknown>>> = {
+    show_task: {},
+    heartbeat: { note: 'at it' },
+    progress: { progress: 1 },
+    comment: { body: 'a word' },
+    output: { lines: ['a line'] },
+    inbox: {},
+  };
+
+  test('rides on every answer until it is acknowledged, and a cancel as well', async () => {
+    const { lane, key } = await makeLane();
+    const { task_id: task } = await hold(key, lane);
+    await steer(task, 'use the other branch');
+    for (const [name, input] of Object.entries(DEEDS)) {
+      const { said } = await use(key, name, input);
+      expect(said.messages, name).toMatchObject([{ text: 'use the other branch' }]);
+      expect(said.cancel_requested, name).toBe(false);
+    }
+    const { body } = await bench.api.get(`/v1/boards/default/tasks/${task}/messages`);
+    expect(body.messages[0].state).toBe('delivered');
+    const ids = [body.messages[0].id];
+    expect((await use(key, 'inbox', { acknowledge: ids })).said.messages).toEqual([]);
+    await bench.api.post(`/v1/boards/default/tasks/${task}/cancel`, {});
+    for (const [name, input] of Object.entries(DEEDS))
+      expect((await use(key, name, input)).said.cancel_requested, name).toBe(true);
+    expect((await use(key, 'release_task', {})).said).toMatchObject({
+      outcome: 'cancelled',
+      task_status: 'cancelled',
+      cancel_requested: true,
+    });
+  });
+
+  test('wakes an inbox that waits', async () => {
+    const { lane, key } = await makeLane();
+    const { task_id: task } = await hold(key, lane);
+    const startedAt = performance.now();
+    const waiting = use(key, 'inbox', { wait_seconds: 45 });
+    await steer(task, 'now');
+    expect((await waiting).said.messages).toMatchObject([{ text: 'now' }]);
+    expect(performance.now() - startedAt).toBeLessThan(20_000);
+  });
+
+  test('and came too late for it is named by the end', async () => {
+    const { lane, key } = await makeLane();
+    const { task_id: task } = await hold(key, lane);
+    await steer(task, 'one more thing');
+    const { said } = await use(key, 'complete_task', { summary: 'done' });
+    expect(said.messages).toMatchObject([{ text: 'one more thing' }]);
+  });
+
+  test('waits behind more that is to be heard first, when that is too much for one answer', async () => {
+    const { lane, key } = await makeLane();
+    const { task_id: task } = await hold(key, lane);
+    for (const sign of ['a', 'b', 'c', 'd', 'e']) await steer(task, sign.repeat(4000));
+    const { said, text } = await use(key, 'inbox');
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(20_000);
+    expect(said.messages.length + said.more_messages).toBe(5);
+    const ids = said.messages.map(({ id }: { id: string }) => id);
+    expect((await use(key, 'inbox', { acknowledge: ids })).said.messages[0].text).toContain('b');
+  });
+});
+
+describe('a claim', () => {
+  test('is answered again to the same request id, and to no other', async () => {
+    const { lane, key } = await makeLane();
+    await bench.makeTask('default', { lane });
+    await bench.makeTask('default', { lane });
+    const first = await use(key, 'claim_task', { request_id: 'r1' });
+    const again = await use(key, 'claim_task', { request_id: 'r1', wait_seconds: 1 });
+    expect(again.said).toMatchObject({ claimed: true, run_id: first.said.run_id });
+    expect((await use(key, 'claim_task', { request_id: 'r2' })).said.run_id).not.toBe(first.said.run_id);
+    await use(key, 'complete_task', { summary: 'done', run_id: first.said.run_id });
+    expect((await use(key, 'claim_task', { request_id: 'r1' })).said).toMatchObject({
+      claimed: false,
+      reason: 'claim_over',
+    });
+  });
+
+  test('that finds nothing says why and when to ask again, within the wait', async () => {
+    const { lane, key } = await makeLane();
+    expect((await use(key, 'claim_task', { wait_seconds: 1 })).said).toEqual({
+      claimed: false,
+      reason: 'none_ready',
+      retry_after: 1,
+    });
+    await bench.api.post(`/v1/boards/default/lanes/${lane}/pause`);
+    expect((await use(key, 'claim_task')).said).toMatchObject({ claimed: false, reason: 'lane_paused' });
+    const { isError, said } = await use(key, 'claim_task', { wait_seconds: 46 });
+    expect({ isError, code: said.code, pointer: said.errors[0].pointer }).toEqual({
+      isError: true,
+      code: 'invalid_request',
+      pointer: '/wait_seconds',
+    });
+  });
+
+  test('is not made for a client that has gone', async () => {
+    const { lane, key } = await makeLane();
+    const gone = new AbortController();
+    const waiting = useTool(bench.server, key, 'claim_task', { wait_seconds: 45 }, { signal: gone.signal });
+    await waitersAre(1);
+    gone.abort();
+    await expect(waiting).rejects.toThrow();
+    await waitersAre(0);
+    const task = await bench.makeTask('default', { lane });
+    expect((await use(key, 'claim_task')).said).toMatchObject({ task_id: task.id, attempt: 1 });
+  });
+
+  test('is not made for a key that is revoked while it waits', async () => {
+    const { lane } = await makeLane();
+    const key = await bench.makeKey({ role: 'lane', board: 'default', lane });
+    const waiting = rpc(bench.server, key.secret, 'tools/call', {
+      name: 'claim_task',
+      arguments: { wait_seconds: 45 },
+    });
+    await waitersAre(1);
+    await bench.api.delete(`/v1/keys/${key.id}`);
+    expect((await waiting).status).toBe(401);
+    await waitersAre(0);
+  });
+});
+
+describe('whose run it is', () => {
+  const REFUSED = { isError: true, said: { code: 'not_your_claim' } };
+
+  test('decides the row: neither another lane nor another worker of the lane may speak for it', async () => {
+    const { lane, key } = await makeLane();
+    const { key: stranger } = await makeLane();
+    const { run_id, task_id: task } = await hold(key, lane, { worker: 'anna' });
+    for (const [token, worker] of [
+      [stranger, 'anna'],
+      [key, 'bert'],
+      [key, null],
+    ] as const)
+      for (const [name, input] of [
+        ['complete_task', { summary: 'mine' }],
+        ['heartbeat', {}],
+        ['release_task', {}],
+        ['comment', { body: 'x' }],
+        ['output', { lines: ['x'] }],
+        ['show_task', {}],
+        ['inbox', { wait_seconds: 45 }],
+      ] as const)
+        expect(
+          await use(token, name, { run_id, ...(worker ? { worker } : {}), ...input }),
+          name,
+        ).toMatchObject(REFUSED);
+    const { body } = await bench.api.get(`/v1/boards/default/tasks/${task}`);
+    expect(body.task).toMatchObject({ status: 'running', comment_count: 0 });
+    expect((await use(key, 'complete_task', { summary: 'mine', run_id, worker: 'anna' })).said.outcome).toBe(
+      'completed',
+    );
+    // The same end again is the same answer; another one is told what has happened.
+    expect((await use(key, 'complete_task', { summary: 'mine', run_id, worker: 'anna' })).said.outcome).toBe(
+      'completed',
+    );
+    expect(await use(key, 'fail_task', { error: 'no', run_id, worker: 'anna' })).toMatchObject({
+      isError: true,
+      said: { code: 'claim_lost', next: expect.stringContaining('Stop') },
+    });
+  });
+
+  test('may be left out by who holds exactly one', async () => {
+    const { lane, key } = await makeLane();
+    expect(await use(key, 'heartbeat')).toMatchObject({ isError: true, said: { code: 'not_found' } });
+    const first = await hold(key, lane);
+    expect((await use(key, 'heartbeat')).said.run_id).toBe(first.run_id);
+    const second = await hold(key, lane);
+    const { said } = await use(key, 'heartbeat');
+    expect(said).toMatchObject({ code: 'invalid_request', errors: [{ pointer: '/run_id' }] });
+    for (const { run_id: run } of [first, second]) expect(said.detail).toContain(run);
+  });
+
+  test('is the token’s under a claim token', async () => {
+    const { lane, key } = await makeLane();
+    await bench.makeTask('default', { lane });
+    const { token, task, run_id } = await bench.claim('default', lane);
+    const { run_id: other, task_id: otherTask } = await hold(key, lane);
+    expect((await use(token, 'show_task')).said).toMatchObject({ run_id, task: { id: task.id } });
+    expect(await use(token, 'heartbeat', { run_id: other })).toMatchObject(REFUSED);
+    expect(await use(token, 'show_task', { task_id: otherTask })).toMatchObject({
+      isError: true,
+      said: { code: 'not_found' },
+    });
+    const made = await use(token, 'create_tasks', { tasks: [{ title: 'help', lane }] });
+    const [child] = made.said.tasks;
+    expect((await use(token, 'show_task', { task_id: child.id })).said.task.id).toBe(child.id);
+    const handed = await use(token, 'delegate', { goal: 'help more', lane });
+    const delegation_id = handed.said.delegation.id;
+    expect((await use(token, 'check', { delegation_id })).said.tasks).toMatchObject([{ status: 'ready' }]);
+    expect((await use(token, 'cancel', { delegation_id })).said.delegation.status).toBe('cancelled');
+    expect((await use(token, 'complete_task', { summary: 'done' })).said.task_status).toBe('done');
+  });
+});
+
+describe('what is refused', () => {
+  test('a hidden tool as one that there is not', async () => {
+    const call = async (name: string) => {
+      const { status, body } = await rpc(bench.server, orchestrator, 'tools/call', { name, arguments: {} });
+      return JSON.parse(JSON.stringify({ status, error: body.error }).replaceAll(name, 'X'));
+    };
+    const unknown = await call('no_such_tool');
+    expect(unknown.error.code).toBe(-32602);
+    expect(await call('claim_task')).toEqual(unknown);
+    expect(await call('kanban_show')).toEqual(unknown);
+  });
+
+  test('an unknown field by its name, where outcomes go among them', async () => {
+    for (const field of ['origin', 'subscribe', 'silent', 'whatever']) {
+      const { isError, said } = await use(orchestrator, 'create_tasks', {
+        tasks: [{ title: 'x', [field]: {} }],
+      });
+      expect({ isError, code: said.code, pointer: said.errors[0].pointer }).toEqual({
+        isError: true,
+        code: 'invalid_request',
+        pointer: `/tasks/0/${field}`,
+      });
+      expect(said.detail).toContain(field);
+    }
+  });
+
+  test('who is nobody, a foreign page, a batch, another method, and a stream of news', async () => {
+    const { server } = bench;
+    const nobody = await rpc(server, null, 'tools/list');
+    expect([nobody.status, nobody.headers.get('WWW-Authenticate')]).toEqual([
+      401,
+      'Bearer realm="lanekeeper"',
+    ]);
+    const page = await rpc(
+      server,
+      orchestrator,
+      'tools/list',
+      {},
+      { headers: { Origin: 'https://evil.example' } },
+    );
+    expect([page.status, page.body.code]).toEqual([403, 'origin_not_allowed']);
+    const batch = await server.call('POST', '/mcp', { token: orchestrator, body: [{ jsonrpc: '2.0' }] });
+    expect([batch.status, batch.code]).toEqual([400, 'invalid_request']);
+    const get = await server.call('GET', '/mcp', { token: orchestrator });
+    expect([get.status, get.headers.get('Allow')]).toEqual([405, 'POST']);
+    const told = await server.call('POST', '/mcp', {
+      token: orchestrator,
+      body: { jsonrpc: '2.0', method: 'notifications/initialized' },
+    });
+    expect([told.status, told.body]).toEqual([202, '']);
+    const listen = await rpc(server, orchestrator, 'subscriptions/listen', { notifications: {} });
+    expect([listen.status, listen.body.error.code]).toEqual([404, -32601]);
+  });
+});

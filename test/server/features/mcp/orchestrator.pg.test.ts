@@ -1,0 +1,208 @@
+/** What orchestrators do over MCP, under our names and under those that agents of Hermes know. */
+import { beforeAll, describe, expect, test } from 'vitest';
+import { useBench } from '../../../fixtures/bench.ts';
+import { toolNames, useTool } from './json-rpc.ts';
+
+const bench = useBench();
+let orchestrator: string;
+
+beforeAll(async () => {
+  orchestrator = (await bench.makeKey({ role: 'orchestrator', boards: ['default'] })).secret;
+});
+
+let lanes = 0;
+
+/** A lane of the test's own, with a key. */
+async function makeLane(body: Record<string, unknown> = {}): Promise<{ lane: string; key: string }> {
+  lanes += 1;
+  const lane = `lane-${lanes}`;
+  await bench.makeLane('default', lane, body);
+  return { lane, key: (await bench.makeKey({ role: 'lane', board: 'default', lane })).secret };
+}
+
+const use = (token: string, name: string, input: Record<string, unknown> = {}) =>
+  useTool(bench.server, token, name, input);
+
+describe('an orchestrator', () => {
+  test('creates tasks that wait for each other, and waits for them', async () => {
+    const { lane, key } = await makeLane();
+    const input = {
+      tasks: [
+        { title: 'first', lane },
+        { title: 'then', lane, parents: ['#0'] },
+      ],
+      request_id: lane,
+    };
+    const { said } = await use(orchestrator, 'create_tasks', input);
+    expect(said.tasks).toMatchObject([{ status: 'ready' }, { status: 'todo', waits_for: 1 }]);
+    expect((await use(orchestrator, 'create_tasks', input)).said).toEqual(said);
+    const ids = said.tasks.map(({ id }: { id: string }) => id);
+    expect((await use(orchestrator, 'wait_tasks', { ids, for: 'any' })).said.met).toBe(false);
+    const any = use(orchestrator, 'wait_tasks', { ids, for: 'any', wait_seconds: 45 });
+    const all = use(orchestrator, 'wait_tasks', { ids, for: 'done', wait_seconds: 45 });
+    await use(key, 'claim_task', { wait_seconds: 5 });
+    await use(key, 'complete_task', { summary: 'first is done' });
+    expect((await any).said).toMatchObject({ met: true, tasks: [{ status: 'done' }, {}] });
+    await use(key, 'claim_task', { wait_seconds: 5 });
+    await use(key, 'block_task', { reason: 'which one?', kind: 'needs_input' });
+    // It cannot be met by waiting any more.
+    expect((await all).said).toMatchObject({
+      met: false,
+      tasks: [{ status: 'done' }, { status: 'blocked' }],
+    });
+    await use(orchestrator, 'unblock', { task_id: ids[1], answer: 'that one' });
+    expect((await use(key, 'claim_task', { wait_seconds: 5 })).said.text).toContain('> that one');
+    await use(orchestrator, 'steer', { task_id: ids[1], message: 'quickly' });
+    const { said: heard } = await use(key, 'heartbeat');
+    expect(heard.messages).toMatchObject([{ text: 'quickly' }]);
+    await use(orchestrator, 'cancel', { task_id: ids[1] });
+    expect((await use(key, 'heartbeat')).said.cancel_requested).toBe(true);
+    const get = await use(orchestrator, 'get_task', {
+      task_id: ids[1],
+      include: ['runs', 'messages', 'why'],
+    });
+    expect(get.said).toMatchObject({ task: { id: ids[1] }, messages: [{ text: 'quickly' }] });
+    expect((await use(orchestrator, 'list_lanes')).said.lanes).toContainEqual(
+      expect.objectContaining({ name: lane, online: true, running: 1 }),
+    );
+  });
+
+  test('delegates, for the origin that its gateway names, and collects one result', async () => {
+    const { lane, key } = await makeLane();
+    const origin = { platform: 'telegram', chat_id: lane, session_id: lane };
+    const headers = { 'Lanekeeper-Origin': Buffer.from(JSON.stringify(origin)).toString('base64url') };
+    const handed = await useTool(
+      bench.server,
+      orchestrator,
+      'delegate',
+      { tasks: [{ goal: 'one' }, { goal: 'two' }], lane, join: 'all' },
+      { headers },
+    );
+    const delegation_id = handed.said.delegation.id;
+    const { body } = await bench.api.get(`/v1/boards/default/delegations/${delegation_id}`);
+    expect(body.delegation.origin).toMatchObject(origin);
+    const collecting = use(orchestrator, 'collect', { delegation_id, wait_seconds: 45 });
+    for (const word of ['eins', 'zwei']) {
+      await use(key, 'claim_task', { wait_seconds: 5 });
+      await use(key, 'complete_task', { summary: word });
+    }
+    const { said } = await collecting;
+    expect(said.status).toBe('completed');
+    expect(said.text).toMatch(/eins[\s\S]*zwei/);
+  });
+
+  test('is refused beyond the capacity, told to do it alone, or waits for room, as it asks for', async () => {
+    const { lane } = await makeLane();
+    const input = { goal: 'more', lane, capacity_key: lane };
+    const running: string[] = [];
+    for (let count = 0; count < 3; count += 1)
+      running.push((await use(orchestrator, 'delegate', input)).said.delegation.id);
+    const more = (on_capacity: string) =>
+      use(orchestrator, 'delegate', { ...input, on_capacity, wait_seconds: 30 });
+    expect(await more('fail')).toMatchObject({ isError: true, said: { code: 'delegation_capacity' } });
+    expect(await more('inline')).toMatchObject({ isError: false, said: { delegated: false } });
+    const waiting = more('wait');
+    await use(orchestrator, 'cancel', { delegation_id: running[0] });
+    expect((await waiting).said).toMatchObject({ delegated: true });
+  });
+
+  test('reads what is long in answers of at most 20 KB, to its end', async () => {
+    const { lane } = await makeLane();
+    const text = 'Zeile\n'.repeat(10_000);
+    const { id } = await bench.makeTask('default', { lane, body: text });
+    let json = '';
+    let cursor: string | undefined;
+    do {
+      const part = await use(orchestrator, 'get_task', { task_id: id, ...(cursor ? { cursor } : {}) });
+      expect(Buffer.byteLength(part.text)).toBeLessThanOrEqual(20_000);
+      json += part.said.json_part;
+      cursor = part.said.next_cursor;
+    } while (cursor !== undefined);
+    expect(JSON.parse(json).task.body).toBe(text);
+    const titles = Array.from({ length: 60 }, (_, index) => ({
+      title: `${index} ${'語'.repeat(400)}`,
+      lane,
+    }));
+    await bench.api.post('/v1/boards/default/tasks/batch', { tasks: titles });
+    const seen: string[] = [];
+    let next: string | null = null;
+    do {
+      const input: Record<string, unknown> = { lane, limit: 200, ...(next ? { cursor: next } : {}) };
+      const page = await use(orchestrator, 'list_tasks', input);
+      expect(Buffer.byteLength(page.text)).toBeLessThanOrEqual(20_000);
+      seen.push(...page.said.tasks.map((task: { id: string }) => task.id));
+      next = page.said.next_cursor;
+    } while (next !== null);
+    expect([seen.length, new Set(seen).size]).toEqual([61, 61]);
+  });
+
+  test('finds its board, or is told to name it', async () => {
+    const two = await bench.makeKey({ role: 'observer', boards: ['default', 'other'] });
+    expect((await use(two.secret, 'list_tasks', { limit: 1 })).isError).toBe(false);
+    const { secret } = await bench.makeKey({ role: 'observer', boards: ['other', 'another'] });
+    expect((await use(secret, 'list_tasks')).said).toMatchObject({
+      code: 'invalid_request',
+      errors: [{ pointer: '/board' }],
+    });
+    expect((await use(secret, 'list_tasks', { board: 'default' })).said).toMatchObject({ code: 'not_found' });
+  });
+});
+
+describe('the names that agents of Hermes know', () => {
+  test('work for keys that were made with them', async () => {
+    const { lane, key: plain } = await makeLane();
+    const key = (await bench.makeKey({ role: 'lane', board: 'default', lane, mcp_aliases: true })).secret;
+    const chief = (await bench.makeKey({ role: 'orchestrator', boards: ['default'], mcp_aliases: true }))
+      .secret;
+    expect(await toolNames(bench.server, plain)).not.toContain('kanban_show');
+    const create = {
+      title: 'a card',
+      assignee: lane,
+      triage: false,
+      skills: ['git'],
+      workspace_kind: 'scratch',
+    };
+    const { said } = await use(chief, 'kanban_create', create);
+    const [{ id: task_id }] = said.tasks;
+    expect((await use(chief, 'kanban_list', { assignee: lane, status: 'ready' })).said.tasks).toMatchObject([
+      { id: task_id },
+    ]);
+    await use(key, 'claim_task');
+    expect((await use(key, 'kanban_show', { task_id })).said.text).toContain('"skills":["git"]');
+    expect((await use(key, 'kanban_heartbeat', { note: 'on it' })).said.task_id).toBe(task_id);
+    expect((await use(key, 'kanban_comment', { task_id, body: 'hm' })).said.comment_id).toMatch(/^cmt_/);
+    const done = { summary: 'did it', created_cards: ['x'], artifacts: ['out.txt'], metadata: { a: 1 } };
+    expect(
+      await use(key, 'kanban_complete', { ...done, task_id: 'task_01jcqk0v3te8sr3x6y9m2b4n5p' }),
+    ).toMatchObject({
+      isError: true,
+      said: { code: 'not_your_claim' },
+    });
+    expect((await use(key, 'kanban_complete', { ...done, task_id })).said.task_status).toBe('done');
+    const { body } = await bench.api.get(`/v1/boards/default/tasks/${task_id}`);
+    expect(body.task.metadata).toEqual({ a: 1, created_cards: ['x'], artifacts: ['out.txt'] });
+    for (const [name, input, outcome] of [
+      ['kanban_block', { reason: 'why?' }, 'blocked'],
+      ['kanban_request_review', { summary: 'look' }, 'review'],
+    ] as const) {
+      const made = await use(chief, 'kanban_create', { title: name, assignee: lane });
+      await use(key, 'claim_task');
+      expect((await use(key, name, input)).said.task_status).toBe(outcome);
+      if (outcome === 'blocked') await use(chief, 'kanban_unblock', { task_id: made.said.tasks[0].id });
+      if (outcome === 'blocked') await use(key, 'claim_task');
+      if (outcome === 'blocked') await use(key, 'kanban_complete', { result: 'because' });
+    }
+    const [parent, child] = [
+      await use(chief, 'kanban_create', create),
+      await use(chief, 'kanban_create', create),
+    ];
+    const link = { parent_id: parent.said.tasks[0].id, child_id: child.said.tasks[0].id };
+    expect((await use(chief, 'kanban_link', link)).said).toMatchObject({ status: 'todo', waits_for: 1 });
+    const handed = await use(chief, 'delegate_task_async', { goal: 'help', lane });
+    const { id } = handed.said.delegation;
+    expect((await use(chief, 'check_task', { task_id: id })).said.delegation.status).toBe('running');
+    expect((await use(chief, 'steer_task', { task_id: id, message: 'soon' })).said.queued).toBe(1);
+    expect((await use(chief, 'cancel_task', { task_id: id })).said.delegation.status).toBe('cancelled');
+    expect((await use(chief, 'collect_task', { task_id: id, timeout: 5 })).said.status).toBe('cancelled');
+  });
+});
