@@ -42,8 +42,8 @@ export interface CycleResult {
 }
 
 export interface LatencyInput {
-  /** Work that is waited for or pushed; or the cancel of work that is held. */
-  readonly way: 'poll' | 'push' | 'cancel';
+  /** Work that is waited for or pushed; or the cancel of work that is held, to its socket or to the handler behind it. */
+  readonly way: 'poll' | 'push' | 'cancel' | 'abort';
   readonly samples: number;
   readonly intervalMsMin: number;
   readonly intervalMsMax: number;

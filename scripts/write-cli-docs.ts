@@ -69,13 +69,15 @@ function block(text: string): string[] {
 
 /** What the help of a command says after its options. */
 function tailOf(command: Command): string {
-  let tail = '';
-  const write = (text: string): void => {
-    tail += text;
-  };
-  const context = { error: false, write, command };
-  command.emit('afterHelp', context);
-  return tail.trim();
+  let text = '';
+  command.configureOutput({
+    writeOut: (part) => {
+      text += part;
+    },
+  });
+  command.outputHelp();
+  const middle = command.helpInformation();
+  return text.slice(text.indexOf(middle) + middle.length).trim();
 }
 
 function section(path: string, command: Command): string[] {
@@ -89,7 +91,9 @@ function section(path: string, command: Command): string[] {
     `${description.charAt(0).toUpperCase()}${description.slice(1)}${description.endsWith('.') ? '' : '.'}`,
     '',
     ...(examples === undefined ? [] : block(examples)),
-    ...(command.commands.length > 0 ? [] : [`\`lanekeeper ${path} ${command.usage()}\``, '']),
+    ...(command.commands.length > 0 && command.options.length === 0
+      ? []
+      : [`\`lanekeeper ${path} ${command.usage()}\``, '']),
     ...(command.aliases().length > 0
       ? [
           `Also: ${command

@@ -119,7 +119,7 @@ export class BenchBoard {
     await connection.call({ method: 'POST', path: `/v1/runs/${run_id}/release`, token, body: {} });
   }
 
-  cancelAsAdmin(held: NewClaim | undefined): Promise<unknown> {
+  cancelAsAdmin(held: Pick<NewClaim, 'task'> | undefined): Promise<unknown> {
     if (held === undefined) throw new Error('nothing is held that could be cancelled');
     return this.#access.callAsAdmin({
       method: 'POST',

@@ -17,6 +17,7 @@ import type {
   WatchersInput,
 } from '../driver.ts';
 import { serveDriver } from '../driver.ts';
+import { sampleAbortLatency } from './aborted.ts';
 import { BenchBoard } from './bench-board.ts';
 import { churn } from './churn.ts';
 import { layOut, sampleCosts } from './costs.ts';
@@ -60,6 +61,8 @@ class LanekeeperDriver implements Driver {
         return samplePolledLatency(this.#access, await this.#board('latency'), input);
       case 'cancel':
         return sampleCancelLatency(this.#access, await this.#board('latency-cancel'), input);
+      case 'abort':
+        return sampleAbortLatency(this.#access, await this.#board('latency-abort', PUSH), input);
     }
   }
 

@@ -14,7 +14,7 @@ export interface PushWorkerOptions {
   /** First thing when a task is in the worker's hands. */
   readonly onClaim: () => void;
   /** When the server has confirmed the completion. */
-  readonly onEnded: () => void;
+  readonly onEnded?: () => void;
 }
 
 interface ServerFrame {
@@ -37,6 +37,7 @@ export class PushWorker {
   #fail: (error: Error) => void = () => undefined;
   #frames = 0;
   #inFlight = 0;
+  #ended = 0;
   /** What the server may still send, as far as is known here. */
   #granted = 0;
   #isStopping = false;
@@ -71,6 +72,11 @@ export class PushWorker {
 
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** What the server has confirmed. */
+  get endedCount(): number {
+    return this.#ended;
   }
 
   start(): void {
@@ -108,7 +114,8 @@ export class PushWorker {
     if (ok !== true) this.#fail(new Error(`the server answered ${text}`));
     if (!id.startsWith(END_ID)) return;
     this.#inFlight -= 1;
-    this.#options.onEnded();
+    this.#ended += 1;
+    this.#options.onEnded?.();
     if (!this.#isStopping) this.#grant();
   }
 

@@ -18,7 +18,6 @@ export async function runPushedCycles(
   input: CycleInput & { readonly manner: Extract<Manner, { kind: 'push' }> },
 ): Promise<CycleResult> {
   const before = await board.counts();
-  let ended = 0;
   const { ahead, hasTokens, client = 'raw' } = input.manner;
   const { open } = client === 'sdk' ? SdkWorker : PushWorker;
   const workers = await Promise.all(
@@ -29,19 +28,17 @@ export async function runPushedCycles(
         ahead,
         hasTokens,
         onClaim: () => undefined,
-        onEnded: () => {
-          ended += 1;
-        },
       }),
     ),
   );
+  const ended = (): number => workers.reduce((sum, { endedCount }) => sum + endedCount, 0);
   try {
     const failed = Promise.race(workers.map((worker) => worker.failed));
     for (const worker of workers) worker.start();
-    const result = await Promise.race([measureWindow(input, before.ready, () => ended), failed]);
-    for (const worker of workers) worker.stop();
+    const result = await Promise.race([measureWindow(input, before.ready, ended), failed]);
+    await Promise.race([Promise.all(workers.map((worker) => worker.stop())), failed]);
     await Promise.race([settle(board, workers), failed]);
-    assertCounted(before, await board.counts(), ended);
+    assertCounted(before, await board.counts(), ended());
     return result;
   } finally {
     for (const worker of workers) worker.close();

@@ -1,66 +1,57 @@
-/** stub: link only */
+/**
+ * The worker of our own client library, as its users have it, with a handler that does nothing: it acknowledges, renews, ends and asks for more by
+ * itself. Beside the raw PushWorker it shows what the library costs.
+ */
 import { connect } from '../../src/client/client.ts';
-import { PushLink } from '../../src/client/worker/push-link.ts';
+import type { Worker } from '../../src/client/worker/worker.ts';
 import type { BenchBoard } from './bench-board.ts';
 import type { PushWorkerOptions } from './push-worker.ts';
 
 export class SdkWorker {
-  #held = 0;
-  #ahead: number;
-  #stopping = false;
-  readonly #link: PushLink;
+  readonly #worker: Worker;
   readonly failed: Promise<never>;
+  #fail: (error: Error) => void = () => undefined;
 
   private constructor(board: BenchBoard, options: PushWorkerOptions) {
-    const { transport } = connect({ url: options.url, token: board.laneKey });
-    this.#ahead = options.ahead;
-    let fail: (error: Error) => void = () => undefined;
+    const { url, worker, ahead, hasTokens, onClaim } = options;
+    const client = connect({ url, token: board.laneKey, board: board.name });
     this.failed = new Promise<never>((_, reject) => {
-      fail = reject;
+      this.#fail = reject;
     });
+    // Whoever waits for it hears of it; until somebody does, it is not a crash of the process.
     this.failed.catch(() => undefined);
-    const work = async (runId: string): Promise<void> => {
-      await this.#link.end(runId, { verb: 'complete', body: {} });
-      this.#held -= 1;
-      options.onEnded();
-      if (!this.#stopping) this.#link.setCredits(this.#ahead - this.#held);
-    };
-    this.#link = new PushLink(
-      { transport, board: board.name, webSocket: undefined },
-      {
-        lane: board.lane,
-        worker: options.worker,
-        tokens: options.hasTokens,
-        onClaim: (claim) => {
-          options.onClaim();
-          this.#held += 1;
-          work(claim.run_id).catch(fail);
-        },
-      },
+    const warn = (text: string): void => this.#fail(new Error(text));
+    const logger = { info: () => undefined, warn };
+    this.#worker = client.worker(
+      { lane: board.lane, worker, concurrency: ahead, mode: 'push', tokens: hasTokens, logger },
+      async () => onClaim(),
     );
-    this.#link.run().catch(fail);
   }
 
+  /** It opens its socket when it is started. */
   static async open(board: BenchBoard, options: PushWorkerOptions): Promise<SdkWorker> {
-    const worker = new SdkWorker(board, options);
-    while (worker.#link.state !== 'live') await new Promise((resolve) => setTimeout(resolve, 5));
-    return worker;
+    return new SdkWorker(board, options);
   }
 
   get inFlight(): number {
-    return this.#held;
+    return this.#worker.runningCount;
+  }
+
+  /** What the server has confirmed: nothing else ends a run here. */
+  get endedCount(): number {
+    return this.#worker.startedCount - this.#worker.runningCount;
   }
 
   start(): void {
-    this.#link.setCredits(this.#ahead);
+    this.#worker.run().catch((error: Error) => this.#fail(error));
   }
 
-  stop(): void {
-    this.#stopping = true;
-    void this.#link.stopClaims();
+  /** It leaves as on a SIGTERM: no more claims, those that are on their way given back, what runs ended. Resolves when nothing is held. */
+  stop(): Promise<void> {
+    return this.#worker.stop();
   }
 
   close(): void {
-    this.#link.close();
+    void this.#worker.stop({ hard: true });
   }
 }

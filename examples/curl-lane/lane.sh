@@ -11,8 +11,8 @@ api() {
   shift 3
   curl -fsS -m 40 --retry 5 --retry-connrefused --retry-max-time "$lease" -H @"$dir/token" -H 'Content-Type: application/json' "$@" -d "$body" "$url"
 }
-run() { grep -o '"run_id":"[^"]*' "$dir/claim" | head -n 1 | cut -d '"' -f 4; }
-token() { grep -o '"token":"eyJ[^"]*' "$dir/claim" | tail -n 1 | cut -d '"' -f 4; }
+run() { grep -os '"run_id":"[^"]*' "$dir/claim" | head -n 1 | cut -d '"' -f 4; }
+token() { grep -os '"token":"eyJ[^"]*' "$dir/claim" | tail -n 1 | cut -d '"' -f 4; }
 # What is held is given back, which is no failure. A trap waits for the command at hand: for curl, so no claim is lost on its way to us.
 trap 'kill $job 2>/dev/null; wait; [ -z "$(run)" ] || api "$(token)" "runs/$(run)/release" "{}"; rm -r "$dir"' EXIT
 trap 'exit 143' TERM
@@ -30,10 +30,10 @@ while api "$LANEKEEPER_TOKEN" "boards/${LANEKEEPER_BOARD:-default}/lanes/$lane/c
     case $beat in *'"cancel_requested":true'*) end=release ;; esac
     [ -z "$end" ] || kill "$job"
   done
-  wait "$job" && about=summary end=${end:-complete} || about=error end=${end:-fail}
-  said=$(tail -n 1 "$dir/output" | tr -d '\000-\037' | sed 's/[\\"]/\\&/g')
-  [ "$end" != release ] || about=reason said=stopped
-  api "$(token)" "runs/$(run)/$end" "{\"$about\":\"${said:-it said nothing}\"}"
+  wait "$job"
+  code=$? said=$(tail -n 1 "$dir/output" | tr -d '\000-\037' | sed 's/[\\"]/\\&/g')
+  case $end$code in release*) about=reason said=stopped ;; 0) end=complete about=summary ;; *) end=fail about=error ;; esac
+  api "$(token)" "runs/$(run)/$end" "{\"$about\":\"${said:-exit code $code}\"}"
   rm "$dir/claim" # It is over.
   job=''
 done >/dev/null

@@ -34,8 +34,11 @@ def handle(task, claim):
 
     This one counts, from where the attempt before left off: payload {"steps": 5, "seconds": 0.2}."""
     payload = task["payload"] or {}
+    steps = payload.get("steps", 3)
+    if steps > 1_000_000:
+        raise Fatal(f"{steps} steps are more than anybody counts")
     done = (claim.checkpoint or {}).get("done", 0)
-    while done < payload.get("steps", 3):
+    while done < steps:
         time.sleep(payload.get("seconds", 0.1))
         done += 1
         claim.progress(done, checkpoint={"done": done})
@@ -52,9 +55,9 @@ class Block(Exception):
 
 
 class RetryAfter(Exception):
-    """Not now: a limit was met. No failure."""
+    """Not now: a limit was met, say. No failure."""
 
-    def __init__(self, seconds, reason="rate limited"):
+    def __init__(self, seconds, reason="to be tried again later"):
         super().__init__(reason)
         self.seconds = seconds
 
@@ -243,7 +246,7 @@ class Lane:
             except Block as block:
                 return "block", {"reason": str(block)[:TEXT_MAX], "kind": block.kind}
             except RetryAfter as later:
-                return "fail", {"error": str(later)[:TEXT_MAX], "kind": "rate_limited", "retry_after_seconds": later.seconds}
+                return "release", {"reason": str(later)[:TEXT_MAX], "delay_seconds": later.seconds}
             except Exception as error:
                 return "fail", {"error": f"{type(error).__name__}: {error}"[:TEXT_MAX], "permanent": isinstance(error, Fatal)}
             finally:

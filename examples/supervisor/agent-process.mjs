@@ -3,7 +3,6 @@
 // what becomes of a task: it answers how the child has ended it, or throws AgentFailure.
 
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -11,7 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises';
  * @typedef {{ type: 'done', summary?: string, result?: any } | { type: 'failed', error: string, permanent?: boolean, retry_after_seconds?: number }
  *   | { type: 'blocked', reason: string } | { type: 'interrupted' }} AgentEnd
  * @typedef {{ value: number, note?: string, checkpoint?: any }} AgentProgress
- * @typedef {{ output: (line: string) => void, progress: (progress: AgentProgress) => void }} Hearer
+ * @typedef {{ run: string, [more: string]: unknown }} AgentTask
+ * @typedef {{ begun: () => void, output: (line: string) => void, progress: (progress: AgentProgress) => void }} Hearer
  * @typedef {{ argv: readonly string[], env: Record<string, string | undefined>, stallMs: number, graceMs: number }} AgentOptions
  * @typedef {import('node:child_process').ChildProcessWithoutNullStreams} Child
  * @typedef {{ run: string, hearer: Hearer, heard: () => void, end: (end: AgentEnd) => void, fail: (failure: AgentFailure) => void }} TaskAtHand
@@ -24,6 +24,8 @@ const BACKOFF_MAX_MS = 30_000;
 const DEATHS_MAX = 3;
 /** Between TERM and KILL, as `lanekeeper work` gives its commands. */
 const KILL_AFTER_MS = 5_000;
+/** For what the dead has said last: pipes drain in microseconds, unless somebody who left its group holds them. */
+const LATE_OUTPUT_MS = 1_000;
 const ENDS = ['done', 'failed', 'blocked', 'interrupted'];
 
 /** The child could not do its part. */
@@ -40,11 +42,12 @@ export class AgentProcess {
   /** @type {AgentOptions} */ #options;
   /** The child, once it takes tasks. @type {Promise<Child>} */ #ready;
   /** @type {Child | null} */ #child = null;
+  /** The child has died, and all that it said was heard. @type {Promise<void>} */ #gone = Promise.resolve();
   /** @type {TaskAtHand | null} */ #task = null;
   #deaths = 0;
   #lastWords = '';
   #isClosed = false;
-  #becameReady = () => {};
+  /** @type {() => void} */ #becameReady = () => undefined;
 
   /** @param {AgentOptions} options */
   constructor(options) {
@@ -53,8 +56,10 @@ export class AgentProcess {
   }
 
   /**
-   * Gives the child a task. Heard of meanwhile: what it prints, and its progress.
-   * @param {{ run: string }} task its end must name the run: a late one of the task before is no end of this one @param {Hearer} hearer @param {AbortSignal} signal asks the child to stop, and makes it when it does not
+   * Gives the child a task. Heard of meanwhile: that it has it, what it prints, and its progress.
+   * @param {AgentTask} task its end must name the run: a late end of the task before is none of this one
+   * @param {Hearer} hearer
+   * @param {AbortSignal} signal asks the child to stop, and makes it when it does not
    * @returns {Promise<AgentEnd>}
    */
   async work(task, hearer, signal) {
@@ -71,7 +76,7 @@ export class AgentProcess {
 
   /** What people say to the task at hand. @param {string} text */
   tell(text) {
-    this.#write({ type: 'message', text });
+    this.#write({ type: 'message', run: this.#task?.run, text });
   }
 
   async close() {
@@ -81,7 +86,7 @@ export class AgentProcess {
 
   // A task
 
-  /** @param {Child} child @param {{ task: { run: string }, hearer: Hearer, signal: AbortSignal }} about @returns {Promise<AgentEnd>} */
+  /** @param {Child} child @param {{ task: AgentTask, hearer: Hearer, signal: AbortSignal }} about @returns {Promise<AgentEnd>} */
   #converse(child, { task, hearer, signal }) {
     const { stallMs, graceMs } = this.#options;
     /** @type {NodeJS.Timeout | undefined} */ let timer;
@@ -99,17 +104,18 @@ export class AgentProcess {
         if (!signal.aborted) arm(stallMs, nudge);
       };
       const nudge = () => {
-        this.tell(`Nothing was heard of you for ${stallMs / 1000} s: go on, or say how it ends.`);
+        this.#write({ type: 'nudge', run: task.run });
         arm(graceMs, () => giveUp(`the agent said nothing for ${(stallMs + graceMs) / 1000} s`));
       };
       const interrupt = () => {
-        this.#write({ type: 'interrupt', reason: String(signal.reason) });
+        this.#write({ type: 'interrupt', run: task.run, reason: String(signal.reason) });
         arm(graceMs, () => giveUp('the agent did not stop when it was told to'));
       };
       this.#task = { run: task.run, hearer, heard, end, fail };
-      if (child.exitCode !== null || child.signalCode !== null) giveUp('the agent was gone');
+      if (child !== this.#child) giveUp('the agent was gone');
       heard();
       this.#write({ type: 'task', ...task });
+      hearer.begun();
       signal.addEventListener('abort', interrupt, { signal: over.signal });
       if (signal.aborted) interrupt();
     });
@@ -151,51 +157,43 @@ export class AgentProcess {
     const child = spawn(command, args, { env: this.#options.env, detached: true });
     this.#child = child;
     this.#lastWords = '';
-    child.stdin.on('error', () => {}); // It has died, and 'exit' says so.
+    child.stdin.on('error', () => undefined); // It has died, and 'exit' says so.
     createInterface({ input: child.stdout }).on('line', (line) => this.#read(line));
     createInterface({ input: child.stderr }).on('line', (line) => this.#hear(line));
     /** @type {Promise<Child>} */
     const started = new Promise((resolve, reject) => {
-      this.#becameReady = () => resolve(child);
       const slow = setTimeout(() => void this.#stop(child), this.#options.stallMs);
-      /** @param {string} how */
-      const died = (how) => {
+      this.#gone = deathOf(child).then((how) => {
         clearTimeout(slow);
-        reject(new AgentFailure(`the agent does not start: ${how}`, { hasBegun: false }));
-        this.#onDeath(child, how);
-      };
-      child.once('error', (error) => died(error.message)); // Also of what never was.
-      child.once('exit', (code, name) => died(code === null ? `signal ${name}` : `exit code ${code}`));
+        reject(new AgentFailure(`the agent does not start: ${how}${this.#lastWords}`, { hasBegun: false }));
+        this.#onDeath(how);
+      });
       this.#becameReady = () => {
         clearTimeout(slow);
         resolve(child);
       };
     });
-    started.catch(() => {}); // Whoever has a task for it hears of that.
+    started.catch(() => undefined); // Whoever has a task for it hears of that.
     return started;
   }
 
-  /** @param {Child} child @param {string} how */
-  #onDeath(child, how) {
-    if (child !== this.#child) return;
+  /** @param {string} how */
+  #onDeath(how) {
     this.#child = null;
-    signalGroup(child, 'SIGKILL'); // What it has left running.
-    const words = this.#lastWords === '' ? '' : `: ${this.#lastWords}`;
-    this.#task?.fail(new AgentFailure(`the agent died with ${how}${words}`));
+    this.#task?.fail(new AgentFailure(`the agent died with ${how}${this.#lastWords}`));
     if (this.#isClosed) return;
     this.#deaths += 1;
     const ms = Math.min(BACKOFF_MS * 2 ** (this.#deaths - 1), BACKOFF_MAX_MS) * (1 + Math.random());
     this.#ready = delay(ms, undefined, { ref: false }).then(() => this.#start());
-    this.#ready.catch(() => {});
+    this.#ready.catch(() => undefined);
   }
 
   /** TERM, time to clean up, KILL; over when it is gone. @param {Child} child */
   async #stop(child) {
-    if (child.pid === undefined || child !== this.#child) return;
-    const gone = once(child, 'exit');
+    if (child !== this.#child) return;
     signalGroup(child, 'SIGTERM');
     const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), KILL_AFTER_MS);
-    await gone;
+    await this.#gone;
     clearTimeout(timer);
   }
 
@@ -219,7 +217,7 @@ export class AgentProcess {
 
   /** @param {string} line */
   #hear(line) {
-    this.#lastWords = line;
+    this.#lastWords = `: ${line}`;
     this.#task?.hearer.output(line);
     this.#task?.heard();
   }
@@ -232,6 +230,19 @@ function parse(line) {
   } catch {
     return null;
   }
+}
+
+/** How it died, once all that it said was heard. @param {Child} child @returns {Promise<string>} */
+function deathOf(child) {
+  return new Promise((resolve) => {
+    child.once('error', ({ message }) => resolve(message)); // There never was one.
+    child.once('exit', (code, name) => {
+      const how = code === null ? `signal ${name}` : `exit code ${code}`;
+      signalGroup(child, 'SIGKILL'); // What it has left running, and would keep its output open.
+      child.once('close', () => resolve(how));
+      setTimeout(() => resolve(how), LATE_OUTPUT_MS).unref();
+    });
+  });
 }
 
 /** @param {Child} child @param {NodeJS.Signals} name */

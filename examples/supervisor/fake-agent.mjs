@@ -1,5 +1,5 @@
 // A child for trying the supervisor out: takes tasks one after the other, and remembers how many it has had, which is what a warm session is
-// for. What is to go wrong is said by payload.do: crash (once, or with "always": true), stall, deaf, fail, block; "listen" waits for a message.
+// for. What is to go wrong is said by payload.do: crash and stall (at the first attempt), deaf, fail, block; "listen" waits for a message.
 import { createInterface } from 'node:readline';
 
 /** Of the task at hand. */
@@ -7,28 +7,31 @@ let run = '';
 /** @param {object} message */
 const say = (message) => process.stdout.write(`${JSON.stringify({ run, ...message })}\n`);
 /** What a message or an interrupt does to the task at hand. */
-let onMessage = (/** @type {string} */ _) => {};
-let onInterrupt = () => {};
+/** @type {(text: string) => void} */
+let onMessage = () => undefined;
+/** @type {() => void} */
+let onInterrupt = () => undefined;
+let onNudge = () => console.log('still here');
 let count = 0;
 
 /** @param {{ task: { title: string, payload: any }, handoff: { attempts: object[] } }} given */
 function begin({ task: { title, payload }, handoff }) {
   count += 1;
-  onMessage = () => {};
+  onMessage = () => undefined;
   console.log(`task ${count} of this session: ${title}`);
   const isFirst = handoff.attempts.length === 0;
   onInterrupt = () => say({ type: 'interrupted' });
+  if (payload?.do === 'crash' && isFirst) {
+    console.error('out of ideas');
+    process.exit(3);
+  }
   switch (payload?.do) {
-    case 'crash':
-      if (!isFirst && payload.always !== true) break;
-      console.error('out of ideas');
-      process.exit(3);
-      break;
     case 'stall':
-      if (isFirst) return;
-      break;
+      if (!isFirst) break;
+      onNudge = () => undefined;
+      return;
     case 'deaf':
-      onInterrupt = () => {};
+      onInterrupt = () => undefined;
       return;
     case 'fail':
       say({ type: 'failed', error: 'it cannot be done', permanent: true });
@@ -53,5 +56,6 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   }
   if (message.type === 'message') onMessage(message.text);
   if (message.type === 'interrupt') onInterrupt();
+  if (message.type === 'nudge') onNudge();
 });
 say({ type: 'ready' });

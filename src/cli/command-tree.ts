@@ -123,7 +123,7 @@ function wantedGroups(argv: readonly string[]): string[] {
 }
 
 /** The first two words that are neither global flags nor their values. */
-export function operandsOf(argv: readonly string[]): string[] {
+function operandsOf(argv: readonly string[]): string[] {
   const operands: string[] = [];
   for (let index = 0; index < argv.length && operands.length < 2; index += 1) {
     const word = argv[index] ?? '';

@@ -7,7 +7,7 @@ import { type Client, connect } from '../client/client.ts';
 import { UnreachableError } from '../client/errors.ts';
 import type { BodyOf, ReplyOf } from '../client/operation-types.ts';
 import { randomKey } from '../client/transport.ts';
-import { leaseServer } from './shared-server.ts';
+import { leaseServer } from './server-lease.ts';
 
 /** A database is made and started in about two seconds on an idle machine; a busy one with cold disks may take ten times that. */
 const START_TIMEOUT_MS = 60_000;

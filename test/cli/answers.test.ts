@@ -1,4 +1,5 @@
 /** What commands make of their arguments and files, and how they show what the API answers. */
+import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -174,6 +175,23 @@ describe('a command', () => {
     api.server.respond = () => ({ status: 200, json: { lines } });
     const end = await run(['task', 'output', 't']);
     expect(end).toMatchObject({ stdout: 'eight\nnine\n', stderr: '(7 earlier lines not kept)\n' });
+  });
+
+  test('hands a claim to a shell, whatever is in it', async () => {
+    const token = "it's $(a) `token`";
+    const claim = { run_id: 'run_1', token, lane: 'l', attempt: 2, task: { ...TASK, board: 'default' } };
+    api.server.respond = () => ({ status: 200, json: { claims: [claim], cursor: 'c' } });
+    const { code, stdout } = await run(['lane', 'claim', 'l', '--env']);
+    const script = `${stdout}printf '%s|%s|%s' "$LANEKEEPER_TOKEN" "$LANEKEEPER_RUN_ID" "$LANEKEEPER_ATTEMPT"`;
+    expect([code, spawnSync('sh', ['-c', script], { encoding: 'utf8' }).stdout]).toEqual([
+      0,
+      `${token}|run_1|2`,
+    ]);
+    expect((await run(['lane', 'claim', 'l'])).code).toBe(2);
+    api.server.respond = () => ({ status: 200, json: { claims: [], cursor: 'c', reason: 'paused' } });
+    const none = await run(['lane', 'claim', 'l', '--json']);
+    expect(none).toMatchObject({ code: 124, stderr: 'Nothing to claim: paused.\n' });
+    expect(JSON.parse(none.stdout)).toMatchObject({ claims: [] });
   });
 
   test('prints a secret alone on stdout', async () => {

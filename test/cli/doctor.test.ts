@@ -144,9 +144,14 @@ describe('doctor', () => {
     expect(compareVersions('1.2.0', '1.3.0').status).toBe('ok');
     expect(compareVersions('1.2.0', '2.0.0').status).toBe('warn');
     const date = 'Mon, 05 Jan 2026 10:00:00 GMT';
-    const at = (seconds: number) => compareClocks(date, Date.parse(date) + seconds * 1000);
+    const at = (seconds: number, tookSeconds = 0) => {
+      const askedMs = Date.parse(date) + seconds * 1000;
+      return compareClocks(date, { askedMs, answeredMs: askedMs + tookSeconds * 1000 });
+    };
     expect([at(1).status, at(-20).status, at(3600).status]).toEqual(['ok', 'warn', 'fail']);
+    // An answer that was long on its way says nothing of the clocks.
+    expect(at(-20, 30).status).toBe('ok');
     expect(at(-20).detail).toBe("this clock is 20 s behind the server's");
-    expect(compareClocks(null, 0).status).toBe('skipped');
+    expect(compareClocks(null, { askedMs: 0, answeredMs: 0 }).status).toBe('skipped');
   });
 });

@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import { judge } from '../../src/cli/groups/task-wait.ts';
+import { LIMITS } from '../../src/contract/constants.ts';
 import { Delegation } from '../../src/contract/delegations.ts';
+import { Event } from '../../src/contract/events.ts';
 import { Lane } from '../../src/contract/lanes.ts';
 import { buildOpenApiDocument } from '../../src/contract/openapi.ts';
 import { Task } from '../../src/contract/tasks.ts';
@@ -81,7 +83,8 @@ describe('task wait', () => {
         isTold = true;
         states['a'] = states['c'] = 'done';
         say?.event({ task_id: taskId('a'), kind: 'task.completed', data: { status_after: 'done' } });
-      } else if (api.server.requests.length === 6) say?.event({ task_id: taskId('c'), kind: 'task.completed' });
+      } else if (api.server.requests.length === 6)
+        say?.event({ task_id: taskId('c'), kind: 'task.completed' });
       return answer;
     };
     const end = await run(['task', 'wait', 'a', 'b', 'c', '--json']);
@@ -118,6 +121,23 @@ describe('task wait', () => {
     expect(await run(['task', 'wait', 'a'])).toMatchObject({ code: 3 });
   });
 
+  test('follows more tasks than a filter holds', async () => {
+    const names = Array.from({ length: LIMITS.filterWordsMax + 1 }, (_, index) => `n${index}`);
+    let filter: Fields | undefined;
+    followedBy((_, frame) => {
+      filter = frame;
+    });
+    api.server.respond = ({ path }) => {
+      const name = path.split('/').at(-1) ?? '';
+      const status = filter === undefined ? 'running' : 'done';
+      return { status: 200, json: { task: { ...task('a', status), id: name } } };
+    };
+    const { code, stdout } = await run(['task', 'wait', ...names]);
+    expect([code, stdout.trimEnd().split('\n').length]).toEqual([0, names.length]);
+    expect(filter).toMatchObject({ kinds: ['task.*'] });
+    expect(filter).not.toHaveProperty('tasks');
+  });
+
   test('has an answer for every state and every wish', () => {
     const verdicts = (status: string, kind: string | null = null) =>
       (['done', 'ended', 'blocked', 'any'] as const).map((goal) =>
@@ -141,10 +161,14 @@ describe('task get --watch', () => {
       let version = 1;
       let say: Say | undefined;
       let reads = 0;
-      followedBy((speaker) => {
+      followedBy((speaker, frame) => {
         say = speaker;
+        // What happens between the first reading and the watch is not left out.
+        expect(frame).toMatchObject({ after: 'c-before', tasks: [taskId('a')] });
       });
-      api.server.respond = () => {
+      api.server.respond = ({ path }) => {
+        if (path.endsWith('/events?after=now'))
+          return { status: 200, json: { events: [], cursor: 'c-before' } };
         reads += 1;
         const status = version === 1 ? 'running' : 'done';
         const answer = { status: 200, json: { task: task('a', status, { version }) } };
@@ -241,6 +265,15 @@ describe('a list with --watch', () => {
     followedBy(() => undefined);
     api.server.respond = () => problem(403, 'forbidden');
     expect(await run(['lane', 'list', '-w'])).toMatchObject({ code: 4, stdout: '' });
+  });
+});
+
+describe('watch', () => {
+  test('prints for programs one event of the contract a line', async () => {
+    followedBy((say) => say.event({ task_id: taskId('a'), kind: 'task.ready' }));
+    const { code, stdout } = await run(['watch', '--count', '1', '--json']);
+    const lines = jsonLines(stdout);
+    expect([code, lines.map((line) => Event.safeParse(line).success)]).toEqual([0, [true]]);
   });
 });
 

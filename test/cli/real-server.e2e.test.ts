@@ -67,6 +67,40 @@ describe('the command line beside a server', () => {
     expect(version).toMatch(/^\d+\.\d+\.\d+/);
   });
 
+  test('finds nothing wrong with it, waits for a task by its watch, and works one by hand', async () => {
+    const doctor = await runCli(cli, ['doctor', '--json'], local());
+    expect(doctor, doctor.stdout).toMatchObject({ code: 0 });
+    const { checks } = JSON.parse(doctor.stdout) as { checks: { check: string; status: string }[] };
+    const statusOf = (name: string) => checks.find(({ check }) => check === name)?.status;
+    expect(['server', 'version', 'clock', 'key', 'board', 'websocket'].map(statusOf)).toEqual(
+      Array(6).fill('ok'),
+    );
+    await client.lanes.register('by-hand');
+    const { task } = await client.tasks.create({ title: 'once', lane: 'by-hand' });
+    const waiting = startCli(cli, ['task', 'wait', task.id, '--json', '--timeout', '60s'], local());
+    const claim = await runCli(cli, ['lane', 'claim', 'by-hand', '--json'], local());
+    const [held] = (JSON.parse(claim.stdout) as { claims: { run_id: string; token: string }[] }).claims;
+    const env = {
+      LANEKEEPER_URL: server.url,
+      LANEKEEPER_RUN_ID: held?.run_id ?? '',
+      LANEKEEPER_TOKEN: held?.token ?? '',
+    };
+    expect(await runCli(cli, ['run', 'output', '-'], { env, stdin: 'one\ntwo\n' })).toMatchObject({
+      stdout: '2 lines\n',
+    });
+    expect(await runCli(cli, ['run', 'complete', '--summary', 'by hand'], { env })).toMatchObject({
+      code: 0,
+    });
+    const waited = await waiting.ended;
+    expect([waited.code, JSON.parse(waited.stdout)]).toMatchObject([
+      0,
+      { task: { id: task.id, status: 'done' } },
+    ]);
+    const logs = await runCli(cli, ['task', 'logs', task.id, '-f', '--tail', '1'], local());
+    expect(logs).toMatchObject({ code: 0, stdout: 'two\n' });
+    expect((await runCli(cli, ['lane', 'claim', 'by-hand', '--env'], local())).code).toBe(124);
+  });
+
   test('does one thing to many tasks, says beforehand what would fail, and deletes one for good', async () => {
     const titles = ['one', 'two', 'three'];
     const made = await client.tasks.createBatch(titles.map((title) => ({ title, lane: 'many' })));

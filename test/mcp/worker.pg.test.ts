@@ -49,6 +49,9 @@ describe.each<Era>(['legacy', 'auto'])('an agent whose client begins as %s', (er
   });
 });
 
+/** Well below the wait that is given up: a server that went on with it would be late. */
+const GIVEN_UP_WITHIN_MS = 20_000;
+
 describe('a claim', () => {
   test('waits for a task, and is given it when it comes', async () => {
     const { connect, task } = await makePlace();
@@ -85,25 +88,35 @@ describe('a claim', () => {
     await agent.call('release_task');
   });
 
-  test('that is waited for by a client that goes away is no claim', async () => {
-    const { path, connect, task } = await makePlace();
-    const agent = await connect();
-    const leave = new AbortController();
-    const claiming = agent.call('claim_task', { wait_seconds: 45 }, leave.signal);
-    const waits = async () => (await bench.api.get(path('/lanes/factory'))).body.lane.presence.online;
-    await eventually('the lane is seen to wait', waits);
-    leave.abort();
-    await expect(claiming).rejects.toThrow();
-    const made = await task();
-    // Whoever asks next is given it: nobody holds it.
-    const other = await connect();
-    expect(await other.call('claim_task', { wait_seconds: 45 })).toMatchObject({
-      claimed: true,
-      task_id: made.id,
-    });
-    const { body } = await bench.api.get(path(`/tasks/${made.id}`));
-    expect(body.task.consecutive_failures).toBe(0);
-  });
+  test.each<Era>(['legacy', 'auto'])(
+    'that is waited for by a client that begins as %s and gives up is no claim',
+    async (era) => {
+      const { path, connect, task } = await makePlace();
+      let over: Promise<unknown> = Promise.resolve();
+      const watched: typeof fetch = (input, init) => {
+        const answer = fetch(input, init);
+        if (String(init?.body).includes('claim_task'))
+          over = answer.then((response) => response.clone().text()).catch(() => undefined);
+        return answer;
+      };
+      const agent = await connect({ era, fetch: watched });
+      const leave = new AbortController();
+      const claiming = agent.call('claim_task', { wait_seconds: 45 }, leave.signal);
+      const waits = async () => (await bench.api.get(path('/lanes/factory'))).body.lane.presence.online;
+      await eventually('the lane is seen to wait', waits);
+      leave.abort();
+      await expect(claiming).rejects.toThrow();
+      // The earlier revisions say it by a message, and the connection stays.
+      await over;
+      const made = await task();
+      const other = await connect();
+      // Whoever asks next is given it: nobody holds it.
+      expect(await other.call('claim_task', { wait_seconds: 45 })).toMatchObject({ task_id: made.id });
+      const { body } = await bench.api.get(path(`/tasks/${made.id}`));
+      expect(body.task.consecutive_failures).toBe(0);
+    },
+    GIVEN_UP_WITHIN_MS,
+  );
 });
 
 describe('while it works, an agent', () => {
@@ -143,6 +156,19 @@ describe('while it works, an agent', () => {
     expect(claim.text).toContain('Blue, please.');
     expect(await agent.call('fail_task', { error: 'no blue paint', retryable: false })).toMatchObject({
       outcome: 'failed',
+    });
+  });
+
+  test('ends its task once, however often it says so in the same words', async () => {
+    const { connect, task } = await makePlace();
+    await task();
+    const agent = await connect();
+    const { run_id: run } = await agent.call('claim_task');
+    const end = { run_id: run, summary: 'done' };
+    const first = await agent.call('complete_task', end);
+    expect(await agent.call('complete_task', end)).toEqual(first);
+    expect(await agent.refusal('fail_task', { run_id: run, error: 'after all' })).toMatchObject({
+      code: 'claim_lost',
     });
   });
 

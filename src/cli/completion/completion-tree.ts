@@ -67,15 +67,20 @@ function find(program: Command, words: readonly string[]): { noun: string; comma
   return { noun, command };
 }
 
-/** Adds all that is loaded to the library's root, each command by each of its names. */
-export function fillTree(root: RootCommand, program: Command, values: Values): void {
+/** Adds all that is loaded to the library's root. `typed`: words of which some may be aliases. */
+export function fillTree(
+  root: RootCommand,
+  program: Command,
+  typed: readonly string[],
+  values: Values,
+): void {
   const globals = program.options;
   addOptions(root, globals, values);
   for (const noun of program.createHelp().visibleCommands(program)) {
-    for (const name of namesOf(noun)) {
+    for (const name of namesOf(noun, typed)) {
       addCommand(root, { path: name, noun: noun.name(), command: noun, globals, values });
       for (const verb of noun.commands)
-        for (const verbName of namesOf(verb))
+        for (const verbName of namesOf(verb, typed))
           addCommand(root, {
             path: `${name} ${verbName}`,
             noun: noun.name(),
@@ -87,8 +92,9 @@ export function fillTree(root: RootCommand, program: Command, values: Values): v
   }
 }
 
-function namesOf(command: Command): string[] {
-  return [command.name(), ...command.aliases()];
+/** An alias is understood, and not offered: a list that says everything twice is no help. */
+function namesOf(command: Command, typed: readonly string[]): string[] {
+  return [command.name(), ...command.aliases().filter((alias) => typed.includes(alias))];
 }
 
 interface Addition {

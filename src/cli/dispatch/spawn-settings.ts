@@ -45,11 +45,6 @@ export function servedOf(lane: Lane): Served {
   if (lane.kind !== 'spawn') return refuse(`it is of kind ${lane.kind}, which is never spawned`, false);
   if (lane.allowed_status_mutations === 'none')
     return refuse('it may not claim (allowed_status_mutations none)');
-  if (lane.claim_mode === 'push') {
-    return refuse(
-      `its claim mode is push. Next: lanekeeper lane set ${lane.name} --claim-mode pull-or-watch`,
-    );
-  }
   if (lane.spawn === null) {
     return refuse(
       `it does not say what to spawn. Next: lanekeeper lane set ${lane.name} --spawn '{"argv": ["CMD"]}'`,

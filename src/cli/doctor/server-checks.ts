@@ -6,11 +6,11 @@ import { isLoopback } from '../local-server.ts';
 import { type Finding, fail, ok, reasonOf, skipped, warn } from './finding.ts';
 
 /** Of each question: a healthy server answers in milliseconds, and whoever runs the doctor is waiting. */
-export const QUESTION_MS = 5_000;
+const QUESTION_MS = 5_000;
 const ONCE = { timeoutMs: QUESTION_MS, retry: { attemptsMax: 1 } };
 
-/** HTTP dates are whole seconds, and the answer was some time on its way. */
-const SKEW_SECONDS_OK = 3;
+/** Of clocks that are kept by NTP; nothing here is finer than a second. */
+const SKEW_SECONDS_OK = 2;
 /** From here on what is scheduled, leased and signed is visibly off. */
 const SKEW_SECONDS_MAX = 60;
 
@@ -28,6 +28,7 @@ interface Server {
 
 /** /livez, asked without the client, which does not show the date of an answer. */
 export async function checkReachable({ url, version, nowMs }: Server): Promise<Answer> {
+  const askedMs = nowMs();
   let response: Response;
   let body: unknown;
   try {
@@ -47,7 +48,7 @@ export async function checkReachable({ url, version, nowMs }: Server): Promise<A
   const findings = [
     ok('server', `${url} answers`),
     compareVersions(version, theirs),
-    compareClocks(response.headers.get('date'), nowMs()),
+    compareClocks(response.headers.get('date'), { askedMs, answeredMs: nowMs() }),
   ];
   return { findings, isReached: true };
 }
@@ -96,10 +97,18 @@ export function compareVersions(ours: string, theirs: string): Finding {
   return warn('version', told, 'bring both to the same version: what one of them knows the other may not');
 }
 
-export function compareClocks(date: string | null, nowMs: number): Finding {
+interface Asked {
+  readonly askedMs: number;
+  readonly answeredMs: number;
+}
+
+/** The server looked at its clock some time between question and answer, and tells whole seconds. */
+export function compareClocks(date: string | null, { askedMs, answeredMs }: Asked): Finding {
   const theirsMs = date === null ? Number.NaN : Date.parse(date);
   if (Number.isNaN(theirsMs)) return skipped('clock', 'the server does not say what time it has');
-  const seconds = Math.round((nowMs - theirsMs) / 1000);
+  const aheadMs = Math.max(0, askedMs - (theirsMs + 999));
+  const behindMs = Math.max(0, theirsMs - answeredMs);
+  const seconds = Math.round((aheadMs - behindMs) / 1000);
   const told = `this clock is ${Math.abs(seconds)} s ${seconds < 0 ? 'behind' : 'ahead of'} the server's`;
   if (Math.abs(seconds) <= SKEW_SECONDS_OK) return ok('clock', 'this clock and the server agree');
   const next = 'set both clocks by NTP: times given here, and checks of tokens here, are off by as much';

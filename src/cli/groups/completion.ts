@@ -10,7 +10,19 @@ const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
 /** Both the name of the functions in a script and the command that it runs. */
 const NAME = 'lanekeeper';
 
-export const registerCompletion: Register = (command) => {
+/**
+ * The library's script for bash sets constants, which a second time is an error, and leans on a function of the package bash-completion,
+ * which macOS and small images do not have.
+ */
+const BEFORE_BASH = `if ! declare -F __lanekeeper_complete >/dev/null; then
+if ! declare -F _get_comp_words_by_ref >/dev/null; then
+_get_comp_words_by_ref() {
+  cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} cword=$COMP_CWORD
+  words=("\${COMP_WORDS[@]}")
+}
+fi`;
+
+export const registerCompletion: Register = (command, contextOf) => {
   withExamples(
     command,
     `  source <(lanekeeper completion bash)
@@ -25,11 +37,19 @@ export const registerCompletion: Register = (command) => {
       'after',
       '\nNames and ids are those of the server that commands go to; without one there are none.\n',
     )
-    .action(async (shell: string) => {
-      const { script } = await import('@bomb.sh/tab');
-      script(shell, NAME, NAME);
-    });
+    .action((shell: string) => printScript(contextOf(), shell));
 };
+
+async function printScript({ output }: Context, shell: string): Promise<void> {
+  const { script } = await import('@bomb.sh/tab');
+  if (shell !== 'bash') {
+    script(shell, NAME, NAME);
+    return;
+  }
+  output.line(BEFORE_BASH);
+  script(shell, NAME, NAME);
+  output.line('fi');
+}
 
 export const registerComplete: Register = (command, contextOf) => {
   command
@@ -48,7 +68,7 @@ async function complete(context: Context, command: Command, words: readonly stri
   const typed = new Context(context.system, { ...flagsOf(done), quiet: true });
   const values = await readLiveValues(kinds, () => typed.client());
   const root = new RootCommand();
-  fillTree(root, program, values);
+  fillTree(root, program, done, values);
   root.parse([...words]);
 }
 

@@ -8,6 +8,7 @@ import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
 import { taskLine } from '../format.ts';
 import { appendTo, given, integerFrom, labelInto, plainNoOption, timeFrom } from '../options.ts';
+import { Progress } from '../progress.ts';
 
 type CreateBody = BodyOf<'createTask'>;
 type Changeable = Omit<BodyOf<'patchTask'>, 'title'>;
@@ -123,14 +124,19 @@ async function addMany(context: Context, from: string, defaults: Defaults): Prom
   const { output } = context;
   const client = await context.client();
   const created: Task[] = [];
-  for (const batch of withinReach(batchesOf(tasks))) {
+  const batches = withinReach(batchesOf(tasks));
+  const progress = new Progress(output, 'tasks');
+  for (const batch of batches) {
+    if (batches.length > 1) progress.show(created.length, tasks.length);
     try {
       created.push(...(await client.tasks.createBatch(batch)).tasks);
     } catch (error) {
+      progress.end();
       if (created.length > 0) output.warn(`The first ${created.length} of ${tasks.length} tasks were added.`);
       throw error;
     }
   }
+  progress.end();
   if (output.isJson) output.json({ tasks: created });
   else for (const task of created) output.line(taskLine(output, task));
   output.note(`Added ${created.length} tasks.`);

@@ -105,6 +105,7 @@ export async function followOne(context: Context, id: string): Promise<void> {
   const onEvent = output.isJson
     ? undefined
     : (event: Parameters<typeof eventLine>[1]) => output.line(eventLine(output, event));
-  const follower = onEvent === undefined ? { look } : { look, onEvent };
+  const { cursor: after } = await client.events.list({ after: 'now' });
+  const follower = onEvent === undefined ? { look, after } : { look, after, onEvent };
   await followTasks(context, client, [id], follower, new AbortController().signal);
 }

@@ -89,7 +89,8 @@ class Rows<Item> {
 
   #write(items: readonly Item[]): void {
     if (this.#output.isJson) for (const item of items) this.#output.jsonLine(item);
-    else this.#table.write(items);
+    // The titles come with the first rows, whose widths are theirs.
+    else if (items.length > 0) this.#table.write(items);
   }
 }
 

@@ -14,6 +14,8 @@ export interface TaskFollower {
   /** False: enough of this task. Once there is enough of all of them, following ends. */
   readonly look: (task: Task) => boolean;
   readonly onEvent?: (event: Event) => void;
+  /** Where the log was before the tasks were first read, for followers that must see every event. */
+  readonly after?: string;
 }
 
 /** One reading after the other is bound enough: a task has a handful of events a second at most. */
@@ -77,7 +79,8 @@ async function followOpen(
   };
   // More than a filter holds: all tasks, of which these are picked here.
   const filter = open.size <= LIMITS.filterWordsMax ? { tasks: [...open] } : { kinds: ['task.*'] };
-  for await (const event of client.watch({ ...notes, ...filter, onState }, signal)) {
+  const { after } = follower;
+  for await (const event of client.watch({ ...notes, ...filter, after, onState }, signal)) {
     const { task_id: id } = event;
     if (id === undefined || !open.has(id)) continue;
     follower.onEvent?.(event);

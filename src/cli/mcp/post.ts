@@ -20,7 +20,7 @@ export interface McpEndpoint {
 }
 
 /** The longest wait of a tool, 45 s, and as long on top as every request of the client may take. A stream shows a sign of life more often. */
-export const SILENCE_MS_MAX = 60_000;
+const SILENCE_MS_MAX = 60_000;
 /** Far above the 20 KB to which the server caps results: what is longer did not come from it. */
 const ANSWER_CHARACTERS_MAX = 8 * 1024 * 1024;
 

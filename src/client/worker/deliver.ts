@@ -80,7 +80,7 @@ function simplify(end: RunEnd): RunEnd | null {
   if (end.verb !== 'complete') return null;
   const { result, metadata, artifacts, summary, ...kept } = end.body;
   if (result === undefined && metadata === undefined && artifacts === undefined) return null;
-  const note = 'The result of the command was refused by the API and is left out.';
+  const note = 'The result was refused by the API and is left out.';
   const text = `${note}\n${summary ?? ''}`.trim().slice(0, LIMITS.summaryCharactersMax);
   return { verb: 'complete', body: { ...kept, summary: text } };
 }

@@ -18,14 +18,20 @@ import type { KeptClaim } from './run-line.ts';
 import type { SteeringMessage } from './steering-message.ts';
 import { abortOf } from './task-aborted.ts';
 import { TaskContext } from './task-context.ts';
+import { within } from './waiting.ts';
 import type { WorkerLog } from './worker-log.ts';
 
 /**
  * Does one task. What it returns completes it, nothing at all too. It throws `RetryAfter`, `Fatal` or `Block` to say something else; any other
- * error fails the attempt, which is tried again as the task has it. It may be called more than once for one task, here or elsewhere.
+ * error fails the attempt, which is tried again as the task has it. Once its signal has fired, an error or nothing means that it has given
+ * up, and the claim is given back; what it returns all the same still counts. It may be called more than once for one task, here or
+ * elsewhere. While it blocks the event loop no lease is renewed.
  */
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler may have no return at all, which undefined does not allow.
 export type Handler = (task: Task, context: TaskContext) => Promise<HandlerResult | void>;
+
+/** At the end of a run, for what was still being said about it: a round trip, and no reason to hold its end up. */
+const LAST_WORDS_MS = 1_000;
 
 export interface HandlerRunContext extends RunHost {
   readonly handler: Handler;
@@ -52,6 +58,8 @@ export class HandlerRun implements ClaimRun {
   readonly #abandoned = once();
   readonly #timers: ReturnType<typeof setTimeout>[] = [];
   #stopReason: StopReason | null = null;
+  /** null: nothing was said to it. */
+  #acknowledging: Promise<unknown> | null = null;
   /** By which the handler has ended its run before itself. */
   #ownEnd: Promise<Delivery> | null = null;
 
@@ -60,8 +68,10 @@ export class HandlerRun implements ClaimRun {
     this.#context = context;
     this.#kept = { runId: claim.run_id, token: claim.token ?? null };
     this.#output = context.relay.open(this.#kept);
-    // Heartbeats repeat what could not be acknowledged.
-    this.#inbox = new Inbox((ids) => context.line.acknowledge(this.#kept, ids).catch(() => undefined));
+    this.#inbox = new Inbox(
+      (ids) => this.#acknowledge(ids),
+      (error) => this.#warn(`what listens to its messages has failed: ${messageOf(error)}`),
+    );
     this.ended = this.#follow().catch((error: unknown) => this.#giveUp(error));
   }
 
@@ -105,6 +115,8 @@ export class HandlerRun implements ClaimRun {
       this.#warn('its handler goes on although it was told to stop; its claim is given back');
     this.#inbox.close();
     await relay.close(this.#output);
+    // Else the end may overtake it, and the message would stand there as missed.
+    if (this.#acknowledging !== null) await within(this.#acknowledging, LAST_WORDS_MS);
     const isKnown = await this.#report(end ?? null);
     heartbeats.drop(runId);
     if (end === undefined) await Promise.race([working, this.#abandoned.promise]);
@@ -114,6 +126,8 @@ export class HandlerRun implements ClaimRun {
 
   /** Never rejects. */
   async #work(): Promise<HandlerEnd> {
+    // Not before the worker knows of this run: the first thing a handler does may be to stop it.
+    await Promise.resolve();
     try {
       return { kind: 'returned', value: await this.#context.handler(this.claim.task, this.#makeContext()) };
     } catch (error) {
@@ -133,6 +147,12 @@ export class HandlerRun implements ClaimRun {
       say: (news) => heartbeats.say(this.#kept.runId, news),
       endNow: (end) => this.#endNow(end),
     });
+  }
+
+  /** What does not get through, heartbeats repeat. */
+  #acknowledge(ids: readonly string[]): void {
+    const told = this.#context.line.acknowledge(this.#kept, ids).catch(() => undefined);
+    this.#acknowledging = Promise.all([this.#acknowledging, told]);
   }
 
   #stopAfter(seconds: number): void {
@@ -199,8 +219,8 @@ export class HandlerRun implements ClaimRun {
   }
 
   #deliver(end: RunEnd): Promise<Delivery> {
-    const { hardStop, onAway } = this.#context;
-    return deliverEnd(this.#kept, end, { ...this.#context, signal: hardStop, onRetry: onAway });
+    const { client, line, leaseSeconds, leave, hardStop: signal, onAway: onRetry } = this.#context;
+    return deliverEnd(this.#kept, end, { client, line, leaseSeconds, leave, signal, onRetry });
   }
 
   /** A mistake of ours costs this run, and not the worker with all the others. */

@@ -7,6 +7,7 @@
 import { LIMITS } from '../../contract/constants.ts';
 import { errorOfProblem, LanekeeperError } from '../errors.ts';
 import { fullJitterMs } from '../timing.ts';
+import { LiveTable } from './live-table.ts';
 import { type News, PendingNews } from './pending-news.ts';
 import type { HeartbeatAnswer, KeptClaim, RunLine } from './run-line.ts';
 import type { SteeringMessage } from './steering-message.ts';
@@ -48,8 +49,9 @@ export function meansClaimLost(error: unknown): error is LanekeeperError {
   return error instanceof LanekeeperError && !error.retryable && LOST_STATUSES.includes(error.status);
 }
 
-/** What goes with the heartbeat is not what the API takes; without it the next one may be. */
-function isRefusedNews(error: unknown): error is LanekeeperError {
+/** What goes with the heartbeat is not what the API takes, or no JSON at all; without it the next one is taken. */
+function isRefusedNews(error: unknown): boolean {
+  if (error instanceof TypeError) return true;
   return error instanceof LanekeeperError && (error.status === 400 || error.status === 413);
 }
 
@@ -63,7 +65,7 @@ export class Heartbeats {
   readonly #client: WorkerClient;
   readonly #line: RunLine;
   readonly #leaseSeconds: number;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new LiveTable<Entry>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #wakesAtMs = Number.POSITIVE_INFINITY;
   #mayBatch = true;
@@ -90,7 +92,8 @@ export class Heartbeats {
   }
 
   drop(runId: string): void {
-    this.#entries.get(runId)?.news.fail(new Error('The run has ended'));
+    const news = this.#entries.get(runId)?.news;
+    if (news?.isAwaited) news.fail(new Error('The run has ended'));
     this.#entries.delete(runId);
     // Else the timer finds out by itself: runs that last a millisecond must not cost a look at all others.
     if (this.#entries.size === 0) this.#sleep();
@@ -148,7 +151,7 @@ export class Heartbeats {
   }
 
   #idle(): Entry[] {
-    return [...this.#entries.values()].filter((entry) => !entry.isInFlight);
+    return this.#entries.values().filter((entry) => !entry.isInFlight);
   }
 
   /** Never rejects: what goes wrong is told to the claims' listeners. */

@@ -8,6 +8,7 @@ type Listener = (message: SteeringMessage) => void;
 
 export class Inbox implements AsyncIterable<SteeringMessage> {
   readonly #acknowledge: (ids: readonly string[]) => void;
+  readonly #onTrouble: (error: unknown) => void;
   readonly #known = new Set<string>();
   readonly #taken = new Set<string>();
   readonly #waiting: SteeringMessage[] = [];
@@ -16,8 +17,10 @@ export class Inbox implements AsyncIterable<SteeringMessage> {
   #toAcknowledge: string[] = [];
   #isClosed = false;
 
-  constructor(acknowledge: (ids: readonly string[]) => void) {
+  /** @param onTrouble Hears what a listener has thrown: whoever brings messages is not to suffer for it. */
+  constructor(acknowledge: (ids: readonly string[]) => void, onTrouble: (error: unknown) => void) {
     this.#acknowledge = acknowledge;
+    this.#onTrouble = onTrouble;
   }
 
   add(messages: readonly SteeringMessage[]): void {
@@ -71,7 +74,15 @@ export class Inbox implements AsyncIterable<SteeringMessage> {
       this.#noteTaken(message.id);
       const reader = this.#readers.shift();
       if (reader !== undefined) reader({ done: false, value: message });
-      else for (const listener of this.#listeners) listener(message);
+      else for (const listener of this.#listeners) this.#call(listener, message);
+    }
+  }
+
+  #call(listener: Listener, message: SteeringMessage): void {
+    try {
+      listener(message);
+    } catch (error) {
+      this.#onTrouble(error);
     }
   }
 

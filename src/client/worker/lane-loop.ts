@@ -74,6 +74,8 @@ const WAIT_SECONDS = 30;
 const HINT_FLOOR_MS = 30_000;
 /** An empty answer that came faster was not a long poll (paused lane, wait not granted): slow down. */
 const EMPTY_PAUSE_MS = 1_000;
+/** In push mode: what was ready when the credits came would have come long since. Less than a wait, whose timer may be early. */
+const QUIET_MS = EMPTY_PAUSE_MS / 2;
 /** After a hard stop: one round trip to give claims back. */
 const HARD_STOP_MS = 2_000;
 
@@ -229,17 +231,18 @@ export class LaneLoop {
   /** The link asks for claims; here it only learns how many are wanted. */
   async #pushLoop(): Promise<void> {
     const { endsWhenIdle = false } = this.#options;
-    let idleSinceMs = performance.now();
+    let idleSinceMs: number | null = null;
     let started = this.startedCount;
     while (!this.isLeaving && !this.#isDone) {
       this.#socket.setRoom(Math.max(0, this.#freeHands()));
       await this.#hands.wait(endsWhenIdle ? EMPTY_PAUSE_MS : HINT_FLOOR_MS, this.#leave.signal);
       this.#socket.throwIfEnded();
       const isIdle = this.#socket.isLive && this.runningCount === 0 && started === this.startedCount;
-      if (!isIdle) idleSinceMs = performance.now();
+      idleSinceMs = isIdle ? (idleSinceMs ?? performance.now()) : null;
       started = this.startedCount;
       // Nobody says that there is nothing: that nothing comes does.
-      if (endsWhenIdle && performance.now() - idleSinceMs >= EMPTY_PAUSE_MS) return;
+      const isQuiet = idleSinceMs !== null && performance.now() - idleSinceMs >= QUIET_MS;
+      if (endsWhenIdle && isQuiet) return;
     }
   }
 
@@ -296,12 +299,12 @@ export class LaneLoop {
 
   async #leaveInOrder(): Promise<void> {
     const { drain, drainSeconds, hardStop, isPatient = false, onDraining } = this.#options;
-    await this.#socket.stopClaims();
+    const killed = firstAborted(hardStop);
+    await Promise.race([this.#socket.stopClaims(), killed]);
     await this.#settleClaims();
     const hasTime = this.#isDone || (isPatient && !drain.aborted);
     if (this.#running.count > 0 && !hasTime) onDraining(this.#running.count);
     const finished = this.#running.finished();
-    const killed = firstAborted(hardStop);
     // After the last of as many tasks as it was to do, and for the patient, there is no hurry: the time starts with a signal.
     if (hasTime) await Promise.race([finished, firstAborted(drain, hardStop)]);
     await within(Promise.race([finished, killed]), drainSeconds * 1000);

@@ -29,6 +29,7 @@ export type OutputStream = 'stdout' | 'stderr';
 export class OutputRelay {
   readonly #client: WorkerClient;
   readonly #line: RunLine;
+  /** Those that have printed, and have not ended. */
   readonly #runs = new Set<RunOutput>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #sending: Promise<void> = Promise.resolve();
@@ -41,8 +42,10 @@ export class OutputRelay {
   }
 
   open(claim: KeptClaim): RunOutput {
-    const run = new RunOutput(claim, () => this.#sendSoon());
-    this.#runs.add(run);
+    const run: RunOutput = new RunOutput(claim, () => {
+      this.#runs.add(run);
+      this.#sendSoon();
+    });
     return run;
   }
 

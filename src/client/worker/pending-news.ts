@@ -24,6 +24,11 @@ export class PendingNews {
     return this.#next.waiters.length > 0;
   }
 
+  /** Somebody waits to know that it was heard. */
+  get isAwaited(): boolean {
+    return this.isWaiting || this.#sent.waiters.length > 0;
+  }
+
   /** Resolves when it has been heard. */
   add(news: News): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -7,6 +7,7 @@ import { LIMITS } from '../../contract/constants.ts';
 import type { ServerFrame } from '../../contract/frames.ts';
 import { errorOfProblem, isObject, LanekeeperError, UnreachableError } from '../errors.ts';
 import type { BodyOf } from '../operation-types.ts';
+import { LiveTable } from './live-table.ts';
 import type { PushLimits } from './push-options.ts';
 import type { RunEnd } from './run-end.ts';
 
@@ -39,7 +40,7 @@ const CERTAINLY_FITS = LIMITS.bodyBytesMax / 3;
 export class PushRequests {
   readonly #parts: PushRequestsParts;
   /** By the id of the frame, the oldest first. */
-  readonly #sent = new Map<string, Sent>();
+  #sent = new LiveTable<Sent>();
   #frames = 0;
   /** null: no socket. */
   #send: ((text: string) => void) | null = null;
@@ -74,8 +75,8 @@ export class PushRequests {
   /** The socket is gone, and with it the replies to what was sent. */
   strand(): void {
     this.#send = null;
-    const stranded = [...this.#sent.values()];
-    this.#sent.clear();
+    const stranded = this.#sent.values();
+    this.#sent = new LiveTable();
     for (const { reject } of stranded)
       reject(this.#unreachable('the socket closed before the reply came', true));
   }
@@ -90,7 +91,7 @@ export class PushRequests {
 
   /** The server owes a reply for longer than a live one does. */
   get isOverdue(): boolean {
-    const [oldest] = this.#sent.values();
+    const oldest = this.#sent.first;
     const { limits, now } = this.#parts;
     return oldest !== undefined && now() - oldest.atMs >= limits.replyMs;
   }

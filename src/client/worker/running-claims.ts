@@ -6,6 +6,7 @@ import type { PushedClaim } from '../../contract/frames.ts';
 import type { LanekeeperError } from '../errors.ts';
 import type { ClaimRun, RunHost, StartRun } from './claim-run.ts';
 import { Heartbeats } from './heartbeats.ts';
+import { LiveTable } from './live-table.ts';
 import { messageOf } from './plain-text.ts';
 import type { StopReason } from './run-end.ts';
 import { RunLine } from './run-line.ts';
@@ -28,12 +29,15 @@ export interface RunningClaimsOptions {
   readonly hardStop: AbortSignal;
 }
 
+/** Of the lease that was asked for: what is less was given by somebody else, and no rounding. */
+const SHORTER = 0.9;
+
 export class RunningClaims {
   readonly line: RunLine;
   readonly #options: RunningClaimsOptions;
   readonly #host: RunHost;
   readonly #heartbeats: Heartbeats;
-  readonly #runs = new Map<string, ClaimRun>();
+  readonly #runs = new LiveTable<ClaimRun>();
   /** It is not decided yet whether they are worked on. */
   readonly #arriving = new Set<Promise<void>>();
   #arrivingCount = 0;
@@ -100,7 +104,7 @@ export class RunningClaims {
   /** Something happened to the run, or to any: the server is asked now. */
   hurry(runId?: string): void {
     if (runId !== undefined) this.#heartbeats.hurry(runId);
-    else for (const each of this.#runs.keys()) this.#heartbeats.hurry(each);
+    else for (const each of this.#runs.ids()) this.#heartbeats.hurry(each);
   }
 
   stopAll(): void {
@@ -115,7 +119,7 @@ export class RunningClaims {
   /** What runs now has ended, and what was just coming was begun or given back. */
   async finished(): Promise<void> {
     await Promise.all(this.#arriving);
-    await Promise.all([...this.#runs.values()].map((run) => run.ended));
+    await Promise.all(this.#runs.values().map((run) => run.ended));
   }
 
   async giveBack(claims: readonly PushedClaim[], reason = 'the worker is shutting down'): Promise<void> {
@@ -135,7 +139,8 @@ export class RunningClaims {
 
   async #ask(claims: readonly PushedClaim[]): Promise<void> {
     const { refusal, leave } = this.#options;
-    const reason = leave.aborted ? null : ((await refusal?.()) ?? null);
+    // Who cannot say whether it may work does not.
+    const reason = leave.aborted ? null : ((await refusal?.().catch(messageOf)) ?? null);
     if (reason !== null || leave.aborted) await this.giveBack(claims, reason ?? undefined);
     else this.#start(claims);
   }
@@ -146,7 +151,7 @@ export class RunningClaims {
     for (const claim of claims) {
       this.#follow(start(claim, this.#host));
       // Pushed with a lease of the lane's that would not last until our first heartbeat.
-      if (claim.heartbeat_interval_seconds * 3 < leaseSeconds) this.hurry(claim.run_id);
+      if (claim.heartbeat_interval_seconds * 3 < leaseSeconds * SHORTER) this.hurry(claim.run_id);
     }
   }
 

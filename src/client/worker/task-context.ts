@@ -67,6 +67,7 @@ export class TaskContext {
     this.signal = parts.signal;
     this.checkpoint =
       claim.handoff.attempts.findLast(({ checkpoint }) => checkpoint !== null)?.checkpoint ?? null;
+    this.#bindAll();
   }
 
   /**
@@ -170,6 +171,21 @@ export class TaskContext {
   /** Ends the run now: the task waits until somebody has unblocked it. To end the handler with it, throw `Block`. */
   block(body: BodyOf<'blockRun'>): Promise<EndAnswer> {
     return this.#parts.endNow({ verb: 'block', body });
+  }
+
+  /** So that a handler may take out what it needs: `async (task, { signal, progress }) => …`. */
+  #bindAll(): void {
+    this.progress = this.progress.bind(this);
+    this.output = this.output.bind(this);
+    this.log = this.log.bind(this);
+    this.onMessage = this.onMessage.bind(this);
+    this.createTask = this.createTask.bind(this);
+    this.comment = this.comment.bind(this);
+    this.delegate = this.delegate.bind(this);
+    this.collect = this.collect.bind(this);
+    this.requestReview = this.requestReview.bind(this);
+    this.requestChanges = this.requestChanges.bind(this);
+    this.block = this.block.bind(this);
   }
 
   #call(): { readonly token: string; readonly board: string; readonly signal: AbortSignal } {

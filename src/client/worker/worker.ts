@@ -75,7 +75,7 @@ export class Worker {
   #handler: Handler | undefined;
   #loop: LaneLoop | undefined;
   #running: Promise<void> | undefined;
-  #relay: OutputRelay | undefined;
+  #context: HandlerRunContext | undefined;
 
   constructor(client: WorkerClient, options: WorkerOptions, handler?: Handler) {
     checkRange('concurrency', options.concurrency, 1, LIMITS.creditsMax);
@@ -118,8 +118,8 @@ export class Worker {
 
   /**
    * Claims no more. What runs has drainSeconds to finish, its lease renewed meanwhile; then its signal fires with 'shutdown', and what still has
-   * not ended is given back, which costs the task no attempt. Resolves when `run` has ended, however that was. `{hard: true}`,
-   * also after a soft stop: without waiting.
+   * not ended is given back, which costs the task no attempt. Resolves when `run` has ended, however that was: a handler that waits for
+   * it waits for itself. `{hard: true}`, also after a soft stop: at once, without waiting for handlers.
    */
   async stop({ hard = false }: StopOptions = {}): Promise<void> {
     if (hard) this.#hardStop.abort();
@@ -158,7 +158,10 @@ export class Worker {
       log,
       drain,
       hardStop: this.#hardStop.signal,
-      start: (claim, host) => new HandlerRun(claim, this.#contextOf(host, handler, log)),
+      start: (claim, host) => {
+        this.#context ??= this.#contextOf(host, handler, log);
+        return new HandlerRun(claim, this.#context);
+      },
       onServing: ({ name, board }, served) =>
         log.note(
           `working on lane ${name} of board ${board} as ${this.name} (${served}), ${concurrency} at once`,
@@ -167,10 +170,11 @@ export class Worker {
     });
   }
 
+  /** One for all runs: to copy it for each took as long as to end it. */
   #contextOf(host: RunHost, handler: Handler, log: WorkerLog): HandlerRunContext {
     const { timeoutSeconds = null, graceSeconds = 5 } = this.#options;
-    this.#relay ??= new OutputRelay(host.client, host.line);
-    return { ...host, handler, relay: this.#relay, log, timeoutSeconds, graceSeconds };
+    const relay = new OutputRelay(host.client, host.line);
+    return { ...host, handler, relay, log, timeoutSeconds, graceSeconds };
   }
 }
 

@@ -98,6 +98,7 @@ export async function bindRoutes(
     boards,
     feeds,
     holds: services.laneHolds,
+    returns: services.returns,
     version: parts.version,
     isOriginAllowed: isOriginAllowedBy(base.config),
     observe: (tool, outcome, seconds) => metrics.mcpTools.observe({ tool, outcome }, seconds),

@@ -54,6 +54,16 @@ describe.concurrent('a dispatcher', () => {
     await poll(() => statusOf(task.id)).toBe('done');
   });
 
+  test('serves a lane that is pushed to, and with --once until nothing comes', async ({
+    site: { client, dispatch, spawnLane, addTask, statusOf },
+  }) => {
+    await spawnLane('agent', { argv: node(`${COMPLETES} complete({})`), concurrency: 2 });
+    await client.lanes.patch('agent', { claim_mode: 'push' });
+    const ids = [await addTask('agent'), await addTask('agent'), await addTask('agent')];
+    expect(await dispatch(['--once']).ended).toMatchObject({ code: 0 });
+    expect(await Promise.all(ids.map(statusOf))).toEqual(['done', 'done', 'done']);
+  });
+
   test('with --once goes on until nothing is ready, also of what its own tasks set free', async ({
     site: { client, dispatch, spawnLane, statusOf },
   }) => {

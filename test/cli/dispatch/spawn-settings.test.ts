@@ -41,7 +41,6 @@ describe('a lane', () => {
 
   test('that cannot be served says what is to be mended', () => {
     expect(servedOf(lane({ spawn: null }))).toMatchObject({ refusal: { isBroken: true } });
-    expect(servedOf(lane({ claim_mode: 'push' }))).toMatchObject({ refusal: { isBroken: true } });
     expect(servedOf(lane({ allowed_status_mutations: 'none' }))).toMatchObject({
       refusal: { isBroken: true },
     });

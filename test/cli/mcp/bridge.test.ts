@@ -251,11 +251,11 @@ describe('a server that is away', () => {
 
 describe('a connection that breaks', () => {
   test('never makes a call happen twice that the server has not said may', async () => {
-    const { seen, stdin, finish } = start(() => {
+    const { seen, stdin, finishAfter } = start(() => {
       throw broken();
     });
     stdin.say(call(1, 'complete_task'));
-    const [{ error }] = await finish();
+    const [{ error }] = await finishAfter(1);
     expect(error.message).toContain('it may have taken effect');
     expect(seen).toHaveLength(1);
   });
@@ -266,7 +266,7 @@ describe('a connection that breaks', () => {
       { name: 'list_tasks', annotations: { readOnlyHint: true } },
       { name: 'complete_task', annotations: { readOnlyHint: false } },
     ];
-    const { said, stdin, finish } = start(({ body }) => {
+    const { said, stdin, finishAfter } = start(({ body }) => {
       const { id, method } = JSON.parse(body);
       if (method === 'tools/list') return json(result(id, { tools }));
       calls += 1;
@@ -280,7 +280,7 @@ describe('a connection that breaks', () => {
     stdin.say({ id: 3, method: 'ping' });
     await vi.waitFor(() => expect(said).toHaveLength(3));
     stdin.say(call(4, 'complete_task'));
-    const [, second, third, fourth] = await finish();
+    const [, second, third, fourth] = await finishAfter(4);
     expect([second, third]).toEqual([result(2), result(3)]);
     expect(fourth.error.message).toContain('may have taken effect');
     expect(calls).toBe(5);
@@ -298,9 +298,9 @@ describe('a connection that breaks', () => {
   });
 
   test('in the middle of a stream is an error too: no request stays without its answer', async () => {
-    const { stdin, finish } = start(() => events({ jsonrpc: '2.0', method: 'notifications/progress' }));
+    const { stdin, finishAfter } = start(() => events({ jsonrpc: '2.0', method: 'notifications/progress' }));
     stdin.say(call(1, 'claim_task'));
-    const [progress, { id, error }] = await finish();
+    const [progress, { id, error }] = await finishAfter(2);
     expect(progress.method).toBe('notifications/progress');
     expect([id, error.message]).toEqual([1, expect.stringContaining('ended before the answer')]);
   });

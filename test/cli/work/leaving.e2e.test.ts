@@ -114,14 +114,6 @@ describe.concurrent('a worker that cannot work', () => {
     });
   });
 
-  test('because the lane is pushed to says what to do', async ({ fake, work }) => {
-    fake.laneFields = { claim_mode: 'push' };
-    expect(await work([], ['true']).ended).toMatchObject({
-      code: 5,
-      stderr: expect.stringContaining('lane set factory'),
-    });
-  });
-
   test('because there is no such command never claims', async ({ fake, work }) => {
     fake.addTask('a');
     expect(await work([], ['no-such-command-here']).ended).toMatchObject({ code: 2 });

@@ -35,6 +35,36 @@ describe.concurrent('a worker', () => {
     expect(fake.requestsTo('/claims').every(({ headers }) => headers['prefer'] === undefined)).toBe(true);
   });
 
+  test('in push mode takes what comes over its socket, no more at once than it was told, and asks for nothing', async ({
+    fake,
+    work,
+  }) => {
+    fake.laneFields = { claim_mode: 'push' };
+    const tasks = Array.from({ length: 3 }, (_, index) => fake.addTask(`t${index}`));
+    expect(await work(['--max-tasks', '3'], ['echo', '{"result": 1}']).ended).toMatchObject({ code: 0 });
+    expect(tasks.map((task) => [task.status, task.attempt])).toEqual(tasks.map(() => ['done', 1]));
+    expect(fake.endOf(tasks[0] ?? fake.addTask('none'))).toMatchObject({
+      verb: 'complete',
+      body: { result: 1 },
+    });
+    expect(fake.requestsTo('/claims')).toHaveLength(0);
+  });
+
+  test('in push mode gives back what it is working on when it is asked to leave', async ({
+    poll,
+    fake,
+    work,
+  }) => {
+    fake.laneFields = { claim_mode: 'push' };
+    const [task, next] = [fake.addTask('a'), fake.addTask('b')];
+    const worker = work(['--verbose', '--drain-seconds', '0'], node(STAYS));
+    await poll(() => worker.stdout()).toContain('here');
+    worker.child.kill('SIGTERM');
+    expect(await worker.ended).toMatchObject({ code: 0 });
+    expect(fake.endOf(task)).toMatchObject({ verb: 'release' });
+    expect(next.attempt).toBe(0);
+  });
+
   test('in pull mode opens no socket', async ({ fake, work }) => {
     fake.laneFields = { claim_mode: 'pull' };
     fake.addTask('a');

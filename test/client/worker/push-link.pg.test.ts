@@ -76,7 +76,7 @@ describe('over the push link', () => {
     'all work comes once, never more than the worker can hold (tokens: %s)',
     async (tokens) => {
       const here = await board();
-      const tasks = await here.tasks('work', 40);
+      const tasks = await here.tasks('work', 15);
       const concurrency = 3;
       let most = 0;
       const ending: Promise<void>[] = [];

@@ -36,7 +36,7 @@ interface Started {
   readonly log: string[];
 }
 
-async function openSite(lane: object = {}): Promise<Site> {
+async function openSite(lane: Readonly<Record<string, unknown>> = {}): Promise<Site> {
   const board = await makeBoard(server);
   await board.lane('work', lane);
   const client = connect({ url: server.url, token: ADMIN_KEY, board: board.name });
@@ -137,6 +137,38 @@ for (const mode of ['pull', 'watch', 'push'] as const) {
     });
   });
 }
+
+test.each(['pull-or-watch', 'push'] as const)(
+  'workers that leave in the middle of a heap of work lose nothing of it, and burn no attempt (%s)',
+  async (claim_mode) => {
+    const { board, start } = await openSite({ claim_mode });
+    const tasks = await board.tasks('work', 200, { max_failures: 1 });
+    const finished = new Map<string, number>();
+    const handler: Handler = async ({ id }, { signal }) => {
+      for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      signal.throwIfAborted();
+      finished.set(id, (finished.get(id) ?? 0) + 1);
+      return { summary: 'made' };
+    };
+    for (const until of [30, 60, 90]) {
+      const { worker, ended } = start(handler, { concurrency: 16, drainSeconds: 0 });
+      await eventually(`${until} are done`, () => finished.size >= until);
+      await worker.stop();
+      expect([await ended, worker.runningCount]).toEqual(['ended', 0]);
+      const { body } = await board.call('GET', '/tasks?status=running');
+      expect(body.tasks).toEqual([]);
+    }
+    const { worker } = start(handler, { concurrency: 16 });
+    await eventually('all are done', async () => {
+      const { body } = await board.call('GET', `/tasks?status=done&limit=${tasks.length}`);
+      return body.tasks.length === tasks.length;
+    });
+    await worker.stop();
+    expect([...finished.values()].filter((times) => times !== 1)).toEqual([]);
+    const ends = await board.events('&kinds=task.failed,task.crashed,task.timed_out,task.gave_up');
+    expect(ends).toEqual([]);
+  },
+);
 
 describe('what a handler throws', () => {
   const cases: { what: string; thrown: () => unknown; status: string; run: object; task?: object }[] = [

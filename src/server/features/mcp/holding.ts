@@ -47,7 +47,7 @@ export async function holderOf(call: ToolCall, named: Named): Promise<ClaimPrinc
       'not_found',
       `Worker ${JSON.stringify(who.worker)} holds no claim now: call claim_task.`,
       {
-        extensions: { resource: 'run' },
+        extensions: { resource: 'run', next: 'Call claim_task; or name the worker that you claimed as.' },
       },
     );
   const ids = held.map(({ runId }) => runId).join(', ');

@@ -6,7 +6,7 @@ import { fitted, type ToolDocument } from './results.ts';
 const CORRECT = 'Correct the arguments and call again.';
 const LATER = 'Wait a few seconds, then call again with the same arguments.';
 
-/** What helps with most of a kind; what is said of a case stands in its detail. */
+/** What helps with most of a kind; a case of its own names its `next` itself. */
 const NEXT: Readonly<Partial<Record<ProblemCode, string>>> = {
   invalid_request: CORRECT,
   invalid_cursor: 'Call again without a cursor: what it was for has changed, or it is of another call.',
@@ -40,7 +40,7 @@ export function refusalOf(problem: ProblemError): ToolDocument {
     ...extensions,
     code,
     detail,
-    next: NEXT[code] ?? CORRECT,
+    next: extensions['next'] ?? NEXT[code] ?? CORRECT,
     ...(errors === undefined ? {} : { errors }),
     ...(Number.isFinite(retryAfter) ? { retry_after: retryAfter } : {}),
   });

@@ -8,6 +8,8 @@ import { defineRoute } from '../../../contract/route.ts';
 import type { Bind } from '../../http/bind-route.ts';
 import { present } from '../../kernel/assert.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
+import type { Returns } from '../claims/service.ts';
+import { LostAnswers } from './lost-answers.ts';
 import { McpService, type McpServiceParts } from './service.ts';
 
 export const mcpMessages = defineRoute({
@@ -24,12 +26,13 @@ export const mcpMessages = defineRoute({
   problems: ['origin_not_allowed'],
 });
 
-interface McpRoutes extends McpServiceParts {
+interface McpRoutes extends Omit<McpServiceParts, 'lost'> {
+  readonly returns: Returns;
   readonly isOriginAllowed: (origin: string, host: string | undefined) => boolean;
 }
 
 export function bindMcpRoutes(bind: Bind, parts: McpRoutes): void {
-  const service = new McpService(parts);
+  const service = new McpService({ ...parts, lost: new LostAnswers(parts.returns) });
   bind(
     mcpMessages,
     (exchange) => {

@@ -8,10 +8,11 @@ import { asProblem } from '../../http/on-error.ts';
 import { parseTraceparent } from '../../http/request-headers.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import type { ProblemError } from '../../kernel/problem-error.ts';
+import { GivenUp } from './given-up.ts';
 import { instructionsFor } from './instructions.ts';
 import { refusalOf } from './refusals.ts';
 import { fitted } from './results.ts';
-import { type CallArrival, serveMessage, type ToolAnswer } from './serving.ts';
+import { type CallArrival, memberOf, serveMessage, type ToolAnswer } from './serving.ts';
 import { audienceOf, type Tool, type ToolParts } from './tool.ts';
 import { TOOLS } from './tools/all.ts';
 import { DELEGATION_ALIASES } from './tools/delegation-aliases.ts';
@@ -39,8 +40,12 @@ export function toolsFor(caller: Principal): ReadonlyMap<string, Tool> {
   return new Map(known.filter((tool) => tool.audience.includes(audience)).map((tool) => [tool.name, tool]));
 }
 
+/** How clients of the revisions of 2025 give a call up. */
+const CANCELLED = 'notifications/cancelled';
+
 export class McpService {
   readonly #parts: McpServiceParts;
+  readonly #givenUp = new GivenUp();
 
   constructor(parts: McpServiceParts) {
     this.#parts = parts;
@@ -48,6 +53,9 @@ export class McpService {
 
   answer(caller: Principal, exchange: Exchange): Promise<Answer> {
     const tools = toolsFor(caller);
+    const message: unknown = exchange.body;
+    if (memberOf(message, 'method') === CANCELLED)
+      this.#givenUp.giveUp(caller, memberOf(memberOf(message, 'params'), 'requestId'));
     return serveMessage(exchange, {
       version: this.#parts.version,
       instructions: instructionsFor(audienceOf(caller)),
@@ -67,7 +75,10 @@ export class McpService {
     const observed = (outcome: string) => observe(tool.name, outcome, (performance.now() - startedAt) / 1000);
     try {
       const traced = { ...exchange, traceparent: exchange.traceparent ?? parseTraceparent(traceparent) };
-      const document = await tool.run({ caller, exchange: traced, parts: this.#parts, whileWaiting }, input);
+      const parts = this.#parts;
+      const document = await this.#givenUp.during(caller, traced, memberOf(exchange.body, 'id'), (leavable) =>
+        tool.run({ caller, exchange: leavable, parts, whileWaiting }, input),
+      );
       observed('ok');
       return { document: fitted(document), isRefusal: false };
     } catch (error) {

@@ -135,7 +135,8 @@ function hasProgressToken(message: unknown): boolean {
   return memberOf(memberOf(params, '_meta'), 'progressToken') !== undefined;
 }
 
-function memberOf(value: unknown, name: string): unknown {
+/** Of a message, which may be anything. */
+export function memberOf(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null && name in value
     ? (value as Readonly<Record<string, unknown>>)[name]
     : undefined;

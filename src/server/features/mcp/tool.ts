@@ -12,6 +12,7 @@ import type { BoardService } from '../boards/service.ts';
 import type { LaneHolds } from '../claims/service.ts';
 import type { BoardFeeds } from '../watch/service.ts';
 import { type JsonSchema, jsonSchemaOf } from './json-schema.ts';
+import type { LostAnswers } from './lost-answers.ts';
 import type { ToolDocument } from './results.ts';
 
 export interface ToolParts {
@@ -19,6 +20,7 @@ export interface ToolParts {
   readonly boards: BoardService;
   readonly feeds: BoardFeeds;
   readonly holds: LaneHolds;
+  readonly lost: LostAnswers;
 }
 
 /** One call of a tool. */

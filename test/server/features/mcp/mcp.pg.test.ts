@@ -1,6 +1,7 @@
 /** The MCP endpoint over raw JSON-RPC: how a task is worked, what rides along, what is refused, and what stays when clients go away. */
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { eventually, useBench } from '../../../fixtures/bench.ts';
+import { holdGate, untilStanding } from '../../../fixtures/held-lock.ts';
 import { type Era, rpc, toolNames, useTool } from './json-rpc.ts';
 
 const bench = useBench();
@@ -84,6 +85,16 @@ const useToolStream = (
   input: Record<string, unknown>,
   options: { era: Era; progressToken: string },
 ) => rpc(bench.server, key, 'tools/call', { name: 'claim_task', arguments: input }, options);
+
+/** What was lost is there again: given back, or answered again. */
+async function eventuallyClaimed(key: string, input: Record<string, unknown>) {
+  let answer = await use(key, 'claim_task', input);
+  await eventually('there is a claim', async () => {
+    if (!answer.said.claimed) answer = await use(key, 'claim_task', input);
+    return answer.said.claimed;
+  });
+  return answer;
+}
 
 function waitersAre(count: number): Promise<void> {
   return eventually(`${count} wait for work`, async () => {
@@ -198,6 +209,30 @@ describe('a claim', () => {
     await waitersAre(0);
     const task = await bench.makeTask('default', { lane });
     expect((await use(key, 'claim_task')).said).toMatchObject({ task_id: task.id, attempt: 1 });
+  });
+
+  test('that cannot be told to its client any more is given back at once, unless it has a request id to be asked for again', async () => {
+    const { server, database } = bench;
+    const { lane, key } = await makeLane();
+    const manners: { request_id?: string }[] = [{}, { request_id: 'lost' }];
+    for (const input of manners) {
+      const task = await bench.makeTask('default', { lane });
+      const gone = new AbortController();
+      const gate = await holdGate(database.sql);
+      const claiming = useTool(server, key, 'claim_task', input, { signal: gone.signal });
+      await untilStanding(database.sql, 'claims.claim', 'gate');
+      gone.abort();
+      await expect(claiming).rejects.toThrow();
+      await gate.release();
+      const { said } = await eventuallyClaimed(key, input);
+      expect(said.task_id).toBe(task.id);
+      expect(said.attempt).toBe(input.request_id === undefined ? 2 : 1);
+      // Who has asked again has been heard of: it is not given back behind its back.
+      const [row] =
+        await database.sql`SELECT last_heartbeat_at IS NOT NULL AS is_heard FROM claims WHERE lane = ${lane}`;
+      expect(row?.['is_heard']).toBe(input.request_id !== undefined);
+      await use(key, 'complete_task', { summary: 'done' });
+    }
   });
 
   test('is not made for a key that is revoked while it waits', async () => {

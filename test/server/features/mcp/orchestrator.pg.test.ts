@@ -164,12 +164,15 @@ describe('the names that agents of Hermes know', () => {
     };
     const { said } = await use(chief, 'kanban_create', create);
     const [{ id: task_id }] = said.tasks;
+    await bench.api.patch(`/v1/boards/default/tasks/${task_id}`, { external_ref: 't_0abc1' });
     expect((await use(chief, 'kanban_list', { assignee: lane, status: 'ready' })).said.tasks).toMatchObject([
       { id: task_id },
     ]);
     await use(key, 'claim_task');
     expect((await use(key, 'kanban_show', { task_id })).said.text).toContain('"skills":["git"]');
-    expect((await use(key, 'kanban_heartbeat', { note: 'on it' })).said.task_id).toBe(task_id);
+    expect((await use(key, 'kanban_heartbeat', { note: 'on it', task_id: 't_0abc1' })).said.task_id).toBe(
+      task_id,
+    );
     expect((await use(key, 'kanban_comment', { task_id, body: 'hm' })).said.comment_id).toMatch(/^cmt_/);
     const done = { summary: 'did it', created_cards: ['x'], artifacts: ['out.txt'], metadata: { a: 1 } };
     expect(

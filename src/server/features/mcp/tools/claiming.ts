@@ -1,8 +1,10 @@
 /** Claiming a task for a lane, and reading what is to be done. */
 import { z } from 'zod';
-import { claimTasks } from '../../../../contract/claims.ts';
+import { type Claim, claimTasks } from '../../../../contract/claims.ts';
+import { HEADERS } from '../../../../contract/constants.ts';
 import { getContext } from '../../../../contract/context.ts';
 import { PageToken, TaskReference, WorkerName } from '../../../../contract/identifiers.ts';
+import type { HeartbeatReply } from '../../../../contract/runs.ts';
 import type { EmptyClaimReason } from '../../../../contract/statuses.ts';
 import { getTask } from '../../../../contract/task-routes.ts';
 import type { Task } from '../../../../contract/tasks.ts';
@@ -11,8 +13,8 @@ import { ProblemError } from '../../../kernel/problem-error.ts';
 import { handoffText } from '../../claims/service.ts';
 import { ask, askAs, boardOf, RequestId, WaitSeconds } from '../asking.ts';
 import { beat, heardOf, holderOf, ofRun, onlyBoardOf } from '../holding.ts';
-import { withText } from '../results.ts';
-import { defineTool } from '../tool.ts';
+import { type ToolDocument, withText } from '../results.ts';
+import { defineTool, type ToolCall } from '../tool.ts';
 import { TaskLine, taskLineOf } from '../views.ts';
 
 /** Seconds after which to ask again. What is paused or full is for people or other workers to change. */
@@ -52,31 +54,44 @@ const claimTask = defineTool({
         idempotencyKey: input.request_id ?? null,
       }),
     );
+    const isReplayed = headers[HEADERS.idempotentReplayed] !== undefined;
     const [claim] = body.claims;
     if (claim === undefined) {
-      // Its first answer had a claim, which has ended since, or was lost.
-      const isOver = headers['Idempotent-Replayed'] !== undefined;
-      const reason = isOver ? 'claim_over' : (body.reason ?? 'none_ready');
+      // Its first answer had a claim, which has ended since, or was given back.
+      const reason = isReplayed ? 'claim_over' : (body.reason ?? 'none_ready');
       return { claimed: false, reason, retry_after: RETRY_AFTER[reason] };
     }
-    const { task, handoff, run_id: runId } = claim;
-    const holder = { runId, taskId: task.id };
-    const reply = {
-      lease_expires_at: claim.lease_expires_at,
-      cancel_requested: task.claim?.cancel_requested ?? false,
-      messages: handoff.messages,
-    };
-    const document = {
-      claimed: true,
-      ...heardOf(holder, reply),
-      worker: claim.worker,
-      attempt: claim.attempt,
-      heartbeat_interval_seconds: claim.heartbeat_interval_seconds,
-      task: taskLineOf(task),
-    };
-    return withText(document, 'text', { of: task.id, text: handoffText(task, handoff), cursor: null });
+    if (input.request_id) {
+      const ref = await parts.boards.resolve(board);
+      exchange.onUndelivered(() => parts.lost.giveBackLater(ref, claim));
+    }
+    // Whoever asks again has it: from now on it is not taken for lost.
+    const reply = isReplayed ? await beatOf(call, claim) : handedOver(claim);
+    return claimedOf(claim, reply);
   },
 });
+
+async function beatOf(call: ToolCall, { run_id, worker }: Claim): Promise<HeartbeatReply> {
+  return beat(call, await holderOf(call, { run_id, worker }));
+}
+
+function handedOver({ lease_expires_at, task, handoff }: Claim): HeartbeatReply {
+  const isCancelled = task.claim?.cancel_requested ?? false;
+  return { lease_expires_at, cancel_requested: isCancelled, messages: handoff.messages };
+}
+
+function claimedOf(claim: Claim, reply: HeartbeatReply): ToolDocument {
+  const { task, handoff, run_id: runId, worker, attempt } = claim;
+  const document = {
+    claimed: true,
+    ...heardOf({ runId, taskId: task.id }, reply),
+    worker,
+    attempt,
+    heartbeat_interval_seconds: claim.heartbeat_interval_seconds,
+    task: taskLineOf(task),
+  };
+  return withText(document, 'text', { of: task.id, text: handoffText(task, handoff), cursor: null });
+}
 
 function plainText({ title, body, payload, summary, result }: Task): string {
   return JSON.stringify({ title, body, payload, summary, result });

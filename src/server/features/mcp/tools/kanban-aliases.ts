@@ -3,14 +3,17 @@
  * our tools, or of the route behind it, and does nothing of its own. Fields that mean nothing here are kept in the task's payload or metadata.
  */
 import { z } from 'zod';
-import { TaskReference } from '../../../../contract/identifiers.ts';
+import { LIMITS } from '../../../../contract/constants.ts';
+import { LaneName, TaskId, TaskReference } from '../../../../contract/identifiers.ts';
 import { linkParent } from '../../../../contract/links.ts';
-import { CompleteBody } from '../../../../contract/runs.ts';
-import { addComment } from '../../../../contract/task-routes.ts';
-import { CommentBody } from '../../../../contract/tasks.ts';
+import { BlockBody, CompleteBody } from '../../../../contract/runs.ts';
+import { addComment, getTask } from '../../../../contract/task-routes.ts';
+import { CommentBody, CreateTaskBody } from '../../../../contract/tasks.ts';
 import { absent, Metadata, Summary } from '../../../../contract/values.ts';
+import type { ClaimPrincipal, Principal } from '../../../kernel/principal.ts';
 import { ProblemError } from '../../../kernel/problem-error.ts';
-import { ask, Board, boardOf } from '../asking.ts';
+import { boardNotFound, maySeeBoard } from '../../auth/service.ts';
+import { ask, askAs, Board, boardOf } from '../asking.ts';
 import { holderOf, ofRun } from '../holding.ts';
 import { defineTool, type Tool, type ToolCall } from '../tool.ts';
 import { pass } from './all.ts';
@@ -22,14 +25,28 @@ interface OwnTask {
   readonly task_id?: string | null | undefined;
   readonly run_id?: string | null | undefined;
   readonly worker?: string | null | undefined;
+  readonly board?: string | null | undefined;
 }
 
 /** The run that is meant. Hermes names the task; whoever names another than it holds is told so. */
-async function ownRun(call: ToolCall, { task_id: task, ...named }: OwnTask) {
+async function ownRun(call: ToolCall, { task_id: task, board, ...named }: OwnTask) {
   const holder = await holderOf(call, named);
-  if (task && task !== holder.taskId)
+  assertOwn(call.caller, board);
+  if (task && (await idOf(call, holder, task)) !== holder.taskId)
     throw new ProblemError('not_your_claim', `You hold ${holder.taskId}, not ${task}.`);
   return { run_id: holder.runId, worker: holder.worker };
+}
+
+/** The tools behind these take no board: that of a lane or claim is its own. */
+function assertOwn(caller: Principal, board: string | null | undefined): void {
+  if (board && !maySeeBoard(caller, board)) throw boardNotFound(board);
+}
+
+/** A task that came from Hermes also answers to the id that it had there (external_ref). */
+async function idOf(call: ToolCall, holder: ClaimPrincipal, reference: string): Promise<string> {
+  if (TaskId.safeParse(reference).success) return reference;
+  const params = { board: holder.board, task: reference };
+  return (await askAs(call, holder, getTask, { params })).task.id;
 }
 
 const ownTask = {
@@ -46,8 +63,10 @@ const show = defineTool({
   input: z.strictObject({ ...ownTask, cursor: absent(z.string().min(1).max(512)) }),
   run: async (call, { board, run_id, worker, ...input }) => {
     const { caller } = call;
-    if (caller.kind === 'claim' || caller.lane !== null)
+    if (caller.kind === 'claim' || caller.lane !== null) {
+      assertOwn(caller, board);
       return pass(call, 'show_task', { ...input, run_id, worker });
+    }
     return pass(call, 'get_task', { ...input, board, include: ['comments', 'context', 'runs'] });
   },
 });
@@ -93,11 +112,8 @@ const complete = defineTool({
     artifacts: absent(z.array(z.string().max(4096)).max(100)),
     ...ownTask,
   }),
-  run: async (
-    call,
-    { task_id, run_id, worker, board: _own, created_cards, artifacts, metadata, ...body },
-  ) => {
-    const run = await ownRun(call, { task_id, run_id, worker });
+  run: async (call, { task_id, run_id, worker, board, created_cards, artifacts, metadata, ...body }) => {
+    const run = await ownRun(call, { task_id, run_id, worker, board });
     const kept = withoutAbsent({ ...metadata, created_cards, artifacts });
     const summary = body.summary || summaryOf(body.result);
     return pass(call, 'complete_task', { ...body, summary, metadata: kept, ...run });
@@ -126,8 +142,8 @@ const requestReview = defineTool({
   description: 'Hand your work over for review: by the lane that reviewer names, or by people.',
   audience: HOLDERS,
   input: z.strictObject({ ...handedOver, reviewer: CompleteBody.shape.reviewer, ...ownTask }),
-  run: async (call, { task_id, run_id, worker, board: _own, summary, ...body }) => {
-    const run = await ownRun(call, { task_id, run_id, worker });
+  run: async (call, { task_id, run_id, worker, board, summary, ...body }) => {
+    const run = await ownRun(call, { task_id, run_id, worker, board });
     return pass(call, 'complete_task', {
       summary: summary || 'Ready for review.',
       ...body,
@@ -142,12 +158,11 @@ const block = defineTool({
   description: 'Block your task: it needs something before it can go on.',
   audience: HOLDERS,
   input: z.strictObject({
-    reason: z.string().min(1).max(4000),
-    kind: absent(z.enum(['needs_input', 'dependency', 'capability', 'transient'])),
+    ...BlockBody.omit({ metadata: true }).shape,
     ...ownTask,
   }),
-  run: async (call, { task_id, run_id, worker, board: _own, ...body }) =>
-    pass(call, 'block_task', { ...body, ...(await ownRun(call, { task_id, run_id, worker })) }),
+  run: async (call, { task_id, run_id, worker, board, ...body }) =>
+    pass(call, 'block_task', { ...body, ...(await ownRun(call, { task_id, run_id, worker, board })) }),
 });
 
 const heartbeat = defineTool({
@@ -155,8 +170,11 @@ const heartbeat = defineTool({
   description: 'Say that you are still at work on your task.',
   audience: HOLDERS,
   input: z.strictObject({ note: absent(z.string().max(4000)), ...ownTask }),
-  run: async (call, { note, task_id, run_id, worker }) =>
-    pass(call, 'heartbeat', { note: note || null, ...(await ownRun(call, { task_id, run_id, worker })) }),
+  run: async (call, { note, task_id, run_id, worker, board }) =>
+    pass(call, 'heartbeat', {
+      note: note || null,
+      ...(await ownRun(call, { task_id, run_id, worker, board })),
+    }),
 });
 
 const comment = defineTool({
@@ -166,8 +184,10 @@ const comment = defineTool({
   input: z.strictObject({ task_id: TaskReference, body: CommentBody, ...ofRun, board: Board }),
   run: async (call, { task_id: task, body, run_id, worker, board }) => {
     const { caller } = call;
-    if (caller.kind === 'claim' || caller.lane !== null)
+    if (caller.kind === 'claim' || caller.lane !== null) {
+      assertOwn(caller, board);
       return pass(call, 'comment', { task_id: task, body, run_id, worker });
+    }
     const params = { board: boardOf(caller, board), task };
     return { comment_id: (await ask(call, addComment, { params, body: { body } })).comment.id };
   },
@@ -192,15 +212,17 @@ const create = defineTool({
   description: 'Create a task for an assignee (a lane).',
   audience: ['operator', 'claim'],
   input: z.strictObject({
-    title: z.string().min(1).max(500),
-    assignee: z.string().min(1).max(64),
-    body: absent(z.string().max(65_536)),
-    parents: absent(z.array(TaskReference).max(100)),
-    tenant: absent(z.string().min(1).max(128)),
-    priority: absent(z.int()),
+    ...CreateTaskBody.pick({
+      title: true,
+      body: true,
+      tenant: true,
+      priority: true,
+      idempotency_key: true,
+      max_runtime_seconds: true,
+    }).shape,
+    assignee: LaneName.describe('The lane that does it.'),
+    parents: absent(z.array(TaskReference).max(LIMITS.parentsMax)).describe('Tasks that must be done first.'),
     triage: absent(z.boolean()),
-    idempotency_key: absent(z.string().min(1).max(255)),
-    max_runtime_seconds: absent(z.int()),
     initial_status: absent(z.enum(INITIAL_STATUSES)),
     ...forWorker,
     board: Board,

@@ -188,8 +188,11 @@ async function awaitTasks(call: ToolCall, { board, ids, aim, waitSeconds }: Awai
   const first = await Promise.all(ids.map(read));
   if (waitSeconds === 0 || isMet(aim, first) || first.some((task) => isOver(aim, task))) return first;
   const ref = await parts.boards.resolve(board);
+  // By hand: what AbortSignal.any makes outlives the request on Node 20.
   const over = new AbortController();
-  const signal = AbortSignal.any([exchange.signal, over.signal]);
+  const stop = (): void => over.abort();
+  exchange.signal.addEventListener('abort', stop, { once: true });
+  if (exchange.signal.aborted) stop();
   const waits = first.map(async (task) => {
     if (hasEnded(task)) return task;
     const taskId = present(parseId('task', task.id), 'a task has an id');
@@ -198,17 +201,18 @@ async function awaitTasks(call: ToolCall, { board, ids, aim, waitSeconds }: Awai
       board: ref,
       of: { taskId },
       waitSeconds,
-      signal,
+      signal: over.signal,
       read: () => read(task.id),
       isDone: hasEnded,
     });
-    if (isOver(aim, last)) over.abort();
+    if (isOver(aim, last)) stop();
     return last;
   });
   try {
     return await Promise.all(waits);
   } finally {
-    over.abort();
+    exchange.signal.removeEventListener('abort', stop);
+    stop();
   }
 }
 

@@ -56,7 +56,7 @@ export async function leaseServer(wishes: ServerWishes): Promise<ServerLease> {
     const { url } = await instance.starting;
     return { url, adminKey: ADMIN_KEY, release: () => leave(databaseUrl, instance) };
   } catch (error) {
-    instances.delete(databaseUrl);
+    forget(databaseUrl, instance);
     throw error;
   }
 }
@@ -70,12 +70,17 @@ async function usable(databaseUrl: string, wishes: ServerWishes): Promise<Instan
   return fresh;
 }
 
+/** Unless another has taken its place already. */
+function forget(databaseUrl: string, instance: Instance): void {
+  if (instances.get(databaseUrl) === instance) instances.delete(databaseUrl);
+}
+
 async function leave(databaseUrl: string, instance: Instance): Promise<void> {
   instance.users -= 1;
   if (instance.users > 0) return;
   const server = await instance.starting;
   instance.linger = setTimeout(() => {
-    if (instances.get(databaseUrl) === instance) instances.delete(databaseUrl);
+    forget(databaseUrl, instance);
     void server.end();
   }, LINGER_MS).unref();
 }

@@ -1,0 +1,138 @@
+/** A worker beside a scripted server: one lane in pull mode, one task, and what happens to its end. */
+import { expect, test } from 'vitest';
+import { connect } from '../../../src/client/client.ts';
+import { LanekeeperError } from '../../../src/client/errors.ts';
+import type { Handler } from '../../../src/client/worker/handler-run.ts';
+import type { WorkerOptions } from '../../../src/client/worker/worker.ts';
+import { UnreportedEndsError } from '../../../src/client/worker/worker-error.ts';
+import { type FetchedRequest, type ScriptedAnswer, scriptedFetch } from '../fixtures/scripted-fetch.ts';
+
+const HANDOFF = { parents: [], comments: [], attempts: [], review: null, delegation: null, messages: [] };
+const CLAIM = {
+  run_id: 'run_1',
+  lane: 'work',
+  attempt: 1,
+  token: 't',
+  heartbeat_interval_seconds: 20,
+  task: { id: 'task_1', title: 'a', board: 'default' },
+  handoff: { ...HANDOFF, truncated: [] },
+};
+const problem = (status: number, code: string, more: object = {}): ScriptedAnswer => ({
+  status,
+  json: { code, status, title: 't', detail: 'd', ...more },
+});
+const ended = (outcome: string): ScriptedAnswer => ({
+  json: { task: { id: 'task_1', status: 'any' }, run: { run_id: 'run_1', outcome } },
+});
+
+/** Does the one task that there is, and leaves. */
+function workOnce(
+  handler: Handler,
+  onEnd: (request: FetchedRequest, count: number) => ScriptedAnswer = () => ended('any'),
+  options: Partial<WorkerOptions> = {},
+) {
+  const ends: FetchedRequest[] = [];
+  const { fetch, requests } = scriptedFetch((request) => {
+    if (request.path.endsWith('/lanes/work'))
+      return { json: { lane: { name: 'work', board: 'default', claim_mode: 'pull' } } };
+    if (request.path.endsWith('/claims')) return { json: { claims: [CLAIM], cursor: 'c' } };
+    if (request.path.endsWith('/heartbeat'))
+      return { json: { lease_expires_at: 'later', cancel_requested: false, messages: [] } };
+    if (request.path.endsWith('/output')) return { json: { accepted: 1 } };
+    ends.push(request);
+    return onEnd(request, ends.length);
+  });
+  const log: string[] = [];
+  const logger = { info: (text: string) => log.push(text), warn: (text: string) => log.push(text) };
+  const client = connect({ url: 'http://127.0.0.1:9', fetch });
+  const worker = client.worker({ lane: 'work', tasksMax: 1, logger, ...options }, handler);
+  return { worker, run: worker.run(), ends, requests, log };
+}
+
+const verbs = (ends: readonly FetchedRequest[]) =>
+  ends.map(({ path, body }) => [path.split('/').at(-1), body]);
+
+test('an end is reported again and again until the server has it, word for word', async () => {
+  const { run, ends } = workOnce(
+    () => Promise.resolve({ summary: 'made' }),
+    (_, count) => (count < 4 ? problem(503, 'draining') : ended('completed')),
+  );
+  await run;
+  expect(verbs(ends)).toEqual(Array.from({ length: 4 }, () => ['complete', { summary: 'made' }]));
+});
+
+test('a result that is no JSON is a failure of the attempt, and not of the worker', async () => {
+  const { run, ends } = workOnce(() => Promise.resolve({ result: 10n }));
+  await run;
+  expect(verbs(ends)).toEqual([['fail', { error: expect.stringContaining('the result is no JSON') }]]);
+});
+
+test('a result that the API refuses is left out, and the task is done all the same', async () => {
+  const { run, ends } = workOnce(
+    () => Promise.resolve({ summary: 'made', result: 'x' }),
+    (_, count) => (count === 1 ? problem(400, 'invalid_request') : ended('completed')),
+  );
+  await run;
+  expect(verbs(ends).at(-1)).toEqual(['complete', { summary: expect.stringMatching(/left out\.\nmade$/) }]);
+});
+
+test('an end that nobody may report is no failure of the worker; one that is refused is', async () => {
+  const lost = workOnce(
+    () => Promise.resolve(),
+    () => problem(409, 'claim_lost', { reason: 'cancelled' }),
+  );
+  await lost.run;
+  expect(lost.log.join('\n')).toContain('lost (the claim is gone: cancelled)');
+  const refused = workOnce(
+    () => Promise.resolve(),
+    () => problem(403, 'forbidden'),
+  );
+  await expect(refused.run).rejects.toBeInstanceOf(UnreportedEndsError);
+  expect(refused.log.join('\n')).toContain('could not be reported');
+});
+
+test('a hard stop gives the claim back without waiting for its handler', async () => {
+  let stop: () => void = () => undefined;
+  const { worker, run, ends } = workOnce(
+    () => {
+      stop();
+      return new Promise(() => undefined);
+    },
+    undefined,
+    { drainSeconds: 3_600, graceSeconds: 3_600 },
+  );
+  stop = () => void worker.stop({ hard: true });
+  await run;
+  expect(verbs(ends)).toEqual([['release', { reason: 'the worker is shutting down' }]]);
+});
+
+test('a handler may end its run before itself; what it returns counts no more, and its methods need no object', async () => {
+  const { run, ends } = workOnce(async (_, { block, log }) => {
+    await block({ kind: 'needs_input', reason: 'which?' });
+    log('tidied up');
+    await expect(block({ reason: 'again' })).rejects.toThrow('ended already');
+    return { summary: 'no' };
+  });
+  await run;
+  expect(verbs(ends)).toEqual([['block', { kind: 'needs_input', reason: 'which?' }]]);
+});
+
+test('what keeps a worker from working at all is thrown: no handler, a number that makes no sense, a lane that is not there', async () => {
+  const { fetch } = scriptedFetch(() => problem(404, 'lane_not_found'));
+  const client = connect({ url: 'http://127.0.0.1:9', fetch });
+  await expect(client.worker({ lane: 'work' }).run()).rejects.toThrow('no handler');
+  expect(() => client.worker({ lane: 'work', concurrency: 0 })).toThrow(RangeError);
+  const worker = client.worker({ lane: 'work' }).handle(() => Promise.resolve());
+  await expect(worker.run()).rejects.toBeInstanceOf(LanekeeperError);
+  await expect(worker.run()).rejects.toThrow('runs once');
+});
+
+test('a worker that is stopped before it runs claims nothing, and so does one whose signal has fired', async () => {
+  const { fetch, requests } = scriptedFetch();
+  const client = connect({ url: 'http://127.0.0.1:9', fetch });
+  const worker = client.worker({ lane: 'work' }, () => Promise.resolve());
+  await worker.stop();
+  await worker.run();
+  await client.worker({ lane: 'work', signal: AbortSignal.abort() }, () => Promise.resolve()).run();
+  expect(requests).toEqual([]);
+});
