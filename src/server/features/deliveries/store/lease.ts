@@ -100,7 +100,7 @@ export async function leaseDeliveries(tx: Tx, boardId: number, ask: LeaseAsk): P
     /* deliveries.lease */
     WITH RECURSIVE ${named}
     hushed AS (
-      UPDATE deliveries SET status = 'acked', finished_at = clock_timestamp()
+      UPDATE deliveries SET status = 'acked', lease_id = NULL, lease_expires_at = NULL, finished_at = clock_timestamp()
       WHERE board_id = ${boardId} AND status = 'leased' AND mode = 'silent' AND lease_expires_at <= statement_timestamp()
     ),
     due AS MATERIALIZED (${rows}),

@@ -46,3 +46,21 @@ export async function buryRow(
       finished_at = clock_timestamp()
     WHERE board_id = ${boardId} AND id = ${id}`;
 }
+
+/**
+ * Of those that were just given out: what nobody follows any more. The outbox writes in the statement of the event, on what that sees; so an event
+ * that takes no lock of its subject (a heartbeat) can be told to a subscription that ends in the same moment.
+ */
+export async function dropUnfollowed(
+  tx: Tx,
+  boardId: number,
+  ids: readonly Uuid[],
+): Promise<ReadonlySet<Uuid>> {
+  const rows = await tx<{ id: Uuid }[]>`
+    /* deliveries.drop_unfollowed */
+    DELETE FROM deliveries d USING unnest(${ids as Uuid[]}::uuid[]) AS given (id)
+    WHERE d.board_id = ${boardId} AND d.id = given.id AND NOT EXISTS (
+      SELECT FROM subscriptions WHERE board_id = ${boardId} AND id = d.subscription_id OFFSET 0)
+    RETURNING d.id`;
+  return new Set(rows.map(({ id }) => id));
+}
