@@ -38,7 +38,7 @@ function keyOf({ platform, chat_id, thread_id }: Target): string {
 }
 
 /** null: the row names no target that could be told. */
-export function subscriptionOf(taskId: string, row: Row): Body | null {
+function subscriptionOf(taskId: string, row: Row): Body | null {
   const platform = wordOf(row['platform']);
   const target = { chat_id: textOf(row['chat_id']) ?? '', thread_id: textOf(row['thread_id']) ?? '' };
   if (platform === null || ![platform, ...Object.values(target)].every(fits)) return null;

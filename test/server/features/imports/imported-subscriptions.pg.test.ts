@@ -62,7 +62,8 @@ test('a target is subscribed with its manner, owner and origin, and is given the
   );
 
   expectStatus(await board.operate('t_1', 'complete', { summary: 'made' }), 200);
-  const { deliveries } = (await board.call('POST', '/deliveries/claims', { body: { platforms: ['cli'] } })).body;
+  const { deliveries } = (await board.call('POST', '/deliveries/claims', { body: { platforms: ['cli'] } }))
+    .body;
   expect(only<{ text: string }>(deliveries).text).toContain('made');
 });
 
