@@ -61,6 +61,7 @@ CREATE TABLE "deliveries" (
 	"session_key" text NOT NULL,
 	"session_id" text,
 	"is_webhook" boolean NOT NULL,
+	"webhook_host" text,
 	"due_at" timestamp with time zone NOT NULL,
 	"lease_id" uuid,
 	"lease_expires_at" timestamp with time zone,
@@ -79,6 +80,7 @@ CREATE TABLE "deliveries" (
 	CONSTRAINT "deliveries_mode_check" CHECK ("deliveries"."mode" IN ('direct', 'synthesize', 'silent')),
 	CONSTRAINT "deliveries_lease_check" CHECK (("deliveries"."status" = 'leased') <= ("deliveries"."lease_id" IS NOT NULL AND "deliveries"."lease_expires_at" IS NOT NULL)),
 	CONSTRAINT "deliveries_synthesis_check" CHECK ("deliveries"."status" <> 'synthesizing' OR "deliveries"."synthesis_due_at" IS NOT NULL),
+	CONSTRAINT "deliveries_webhook_check" CHECK ("deliveries"."is_webhook" = ("deliveries"."webhook_host" IS NOT NULL)),
 	CONSTRAINT "deliveries_finished_check" CHECK (("deliveries"."status" IN ('acked', 'dead')) = ("deliveries"."finished_at" IS NOT NULL))
 );
 --> statement-breakpoint
@@ -137,14 +139,17 @@ CREATE INDEX "delegations_capacity_index" ON "delegations" USING btree ("board_i
 CREATE INDEX "delegations_session_index" ON "delegations" USING btree ("board_id","session_id","id") WHERE session_id IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "delegations_created_by_task_index" ON "delegations" USING btree ("board_id","created_by_task","id") WHERE created_by_task IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "delegations_deadline_index" ON "delegations" USING btree ("deadline_at","board_id") WHERE status = 'running' AND deadline_at IS NOT NULL;--> statement-breakpoint
+CREATE INDEX "delegations_running_index" ON "delegations" USING btree ("board_id","id") WHERE status = 'running';--> statement-breakpoint
 CREATE INDEX "delegations_leftovers_index" ON "delegations" USING btree ("board_id","id") WHERE has_leftovers;--> statement-breakpoint
 CREATE INDEX "delegations_status_index" ON "delegations" USING btree ("board_id","status","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "deliveries_event_key" ON "deliveries" USING btree ("board_id","subscription_id","seq");--> statement-breakpoint
-CREATE INDEX "deliveries_order_index" ON "deliveries" USING btree ("board_id","subscription_id","seq") WHERE status IN ('pending', 'synthesizing', 'leased');--> statement-breakpoint
+CREATE INDEX "deliveries_order_index" ON "deliveries" USING btree ("board_id","subscription_id","seq") WHERE finished_at IS NULL;--> statement-breakpoint
 CREATE INDEX "deliveries_pending_index" ON "deliveries" USING btree ("board_id",(coalesce(owner, '')),"platform","due_at","id") WHERE status = 'pending' AND NOT is_webhook;--> statement-breakpoint
-CREATE INDEX "deliveries_webhook_index" ON "deliveries" USING btree ("board_id","due_at") WHERE is_webhook AND status IN ('pending', 'leased');--> statement-breakpoint
+CREATE INDEX "deliveries_session_index" ON "deliveries" USING btree ("board_id",(coalesce(owner, '')),"platform","session_key","due_at","id") WHERE status = 'pending' AND NOT is_webhook;--> statement-breakpoint
+CREATE INDEX "deliveries_webhook_index" ON "deliveries" USING btree ("board_id","webhook_host","due_at","id") WHERE status = 'pending' AND is_webhook;--> statement-breakpoint
+CREATE INDEX "deliveries_webhook_session_index" ON "deliveries" USING btree ("board_id","webhook_host","session_key","due_at","id") WHERE status = 'pending' AND is_webhook;--> statement-breakpoint
 CREATE INDEX "deliveries_leased_index" ON "deliveries" USING btree ("board_id","session_key") WHERE status = 'leased';--> statement-breakpoint
-CREATE INDEX "deliveries_synthesis_index" ON "deliveries" USING btree ("board_id","session_key","seq") WHERE status = 'synthesizing';--> statement-breakpoint
+CREATE INDEX "deliveries_synthesis_index" ON "deliveries" USING btree ("board_id","session_key","seq") WHERE synthesis_due_at IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "deliveries_status_index" ON "deliveries" USING btree ("board_id","status","id");--> statement-breakpoint
 CREATE INDEX "deliveries_task_index" ON "deliveries" USING btree ("board_id","task_id") WHERE task_id IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "deliveries_delegation_index" ON "deliveries" USING btree ("board_id","delegation_id") WHERE delegation_id IS NOT NULL;--> statement-breakpoint

@@ -78,6 +78,9 @@ function writeReport({ output }: Context, report: ImportReport): void {
   output.line(`  links     ${links.created} of ${links.found}`);
   output.line(`  runs      ${report.runs}`);
   output.line(`  comments  ${report.comments}`);
+  const { created, present } = report.subscriptions;
+  if (created + present > 0)
+    output.line(`  told      ${created} new subscriptions, ${present} there already`);
   const names = lanes.created.map(({ name, kind }) => `${name} (${kind})`).join(', ');
   output.line(
     `  lanes     ${lanes.created.length} new, ${lanes.present} there already${names && `: ${names}`}`,

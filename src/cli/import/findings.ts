@@ -36,7 +36,9 @@ export const FINDINGS = {
   attachment_orphaned: 'attachments of tasks that are gone: left out',
   attachment: 'attachments: their names and paths are in payload.hermes, their files stay where they are',
   attachment_missing: 'attachments whose files cannot be found from here: marked with file_missing',
-  subscription: 'subscriptions to notifications: left out, Lanekeeper has none to make of them yet',
+  subscription_orphaned: 'subscriptions to tasks that are gone: left out',
+  subscription_over: 'subscriptions to tasks that are finished, of which nothing will be told: left out',
+  subscription_unusable: 'subscriptions without a platform, or with a target that is too long: left out',
   // What Hermes says can never be.
   current_run_not_open: 'broken: tasks with a current_run_id whose run is not open',
   two_open_runs: 'broken: tasks with more than one open run: all closed as reclaimed',

@@ -14,11 +14,14 @@ import { HermesDatabase, type Outline } from './hermes-database.ts';
 import { HermesLanes, kindOf, lanesOfProfiles } from './hermes-lanes.ts';
 import { orderByParents } from './hermes-links.ts';
 import { type BoardFacts, findBoardFacts } from './hermes-place.ts';
+import { HermesSubscriptions } from './hermes-subscriptions.ts';
 
 /** What the wire takes in one request. */
 const BATCH_LANES_MAX = 1000;
 /** As an external_ref has to look (contract/identifiers.ts). */
 const USABLE_ID = /^(?!task_)(?!\.{1,2}$)[^\s/?#%\\\0]{1,255}$/;
+
+const FINISHED: ReadonlySet<string> = new Set<TaskStatus>(['done', 'cancelled', 'archived']);
 
 export interface HermesImport {
   readonly path: string;
@@ -41,6 +44,8 @@ export interface ImportReport {
   readonly links: { found: number; created: number };
   readonly runs: number;
   readonly comments: number;
+  /** To tasks that are not finished. */
+  readonly subscriptions: { readonly created: number; readonly present: number };
   /** Of the whole file, whatever of it is new. */
   readonly findings: readonly FindingCount[];
 }
@@ -70,6 +75,7 @@ class Import {
   readonly #database: HermesDatabase;
   readonly #findings = new Findings();
   readonly #lanes = new HermesLanes(this.#findings);
+  readonly #subscriptions: HermesSubscriptions;
   /** Of a dry run: what the batches so far would have made, and whether it lets those that wait for it go on. */
   readonly #assumed = new Map<string, boolean>();
   readonly #counts = { created: 0, present: 0, links: 0, runs: 0, comments: 0 };
@@ -78,6 +84,7 @@ class Import {
   constructor(options: HermesImport, database: HermesDatabase) {
     this.#options = options;
     this.#database = database;
+    this.#subscriptions = new HermesSubscriptions(options.client, options.isDryRun, this.#findings);
   }
 
   async run(): Promise<ImportReport> {
@@ -104,6 +111,7 @@ class Import {
       // The next one is made while the server writes this one.
       const [reply, following] = await Promise.all([this.#send(batch), batches.next()]);
       this.#count(batch, reply);
+      await this.#subscribe(batch, reply);
       done += batch.length;
       onProgress(done, members.length);
       next = following;
@@ -124,6 +132,7 @@ class Import {
       links: { found: links.length, created: this.#counts.links },
       runs: this.#counts.runs,
       comments: this.#counts.comments,
+      subscriptions: this.#subscriptions.counts,
       findings: this.#findings.list(),
     };
   }
@@ -197,6 +206,24 @@ class Import {
     return client.boards.importTasks(client.board, { dry_run: true, tasks, assumed });
   }
 
+  async #subscribe(
+    batch: readonly Batched<Member>[],
+    { tasks: results }: ReplyOf<'importTasks'>,
+  ): Promise<void> {
+    const rows = this.#database.related(
+      'kanban_notify_subs',
+      batch.map(({ member }) => member.id),
+    );
+    await this.#subscriptions.take(
+      batch.map(({ member: { id } }, index) => ({
+        taskId: id,
+        rows: rows.get(id) ?? [],
+        isPresent: results[index]?.created === false,
+        isFinished: FINISHED.has(results[index]?.status ?? ''),
+      })),
+    );
+  }
+
   #count(batch: readonly Batched<Member>[], { tasks: results }: ReplyOf<'importTasks'>): void {
     const findings = this.#findings;
     for (const [index, { member, task }] of batch.entries()) {
@@ -232,7 +259,7 @@ class Import {
     const orphanedAttachments = database.countOrphans('task_attachments');
     this.#findings.add('attachment_orphaned', null, orphanedAttachments);
     this.#findings.add('attachment', null, database.count('task_attachments') - orphanedAttachments);
-    this.#findings.add('subscription', null, database.count('kanban_notify_subs'));
+    this.#findings.add('subscription_orphaned', null, database.countOrphans('kanban_notify_subs'));
   }
 }
 

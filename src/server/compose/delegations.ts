@@ -1,7 +1,12 @@
 /** Delegations and how their outcomes return, constructed and wired. */
 import { SecretBox } from '../features/auth/service.ts';
 import type { BoardService } from '../features/boards/service.ts';
-import { Delegating, DelegationService, DelegationSweep } from '../features/delegations/service.ts';
+import {
+  Delegating,
+  DelegationService,
+  DelegationSweep,
+  StuckDelegations,
+} from '../features/delegations/service.ts';
 import { DeliveryBells, DeliveryService } from '../features/deliveries/service.ts';
 import { SubscriptionService } from '../features/subscriptions/service.ts';
 import { Synthesis } from '../features/synthesis/synthesis.ts';
@@ -56,6 +61,7 @@ export function createDelegations(
     bells: new DeliveryBells({ sql: database.cold, wake, onError: onError('deliveries') }),
     delegations: new DelegationService({ sql: database.cold, wake, ids }),
     delegating: new Delegating({ ids, boards, creation, subscribing: subscriptions }),
+    stuckDelegations: new StuckDelegations({ sql: database.sweeps, wake }),
     delegationSweep: new DelegationSweep({ sql: database.sweeps, wake, ids, boards }),
   };
 }

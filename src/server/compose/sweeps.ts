@@ -26,6 +26,8 @@ const WEBHOOK_INTERVAL_MS = 200;
 const SYNTHESIS_INTERVAL_MS = 200;
 /** A deadline is kept within a second. */
 const DELEGATION_INTERVAL_MS = 500;
+/** What two who do not see each other leave undecided is rare, and a minute late at most where a few thousand delegations run. */
+const STUCK_INTERVAL_MS = 1000;
 /** Of two sockets with one worker name the older is closed within a second, wherever it is. */
 const ATTENDANCE_INTERVAL_MS = 500;
 /** A twentieth of the time that a pushed claim has for its claim_ack. */
@@ -68,6 +70,9 @@ export function startSweeps(
   lifecycle.every('workers long gone', FORGET_WORKERS_INTERVAL_MS, () => presence.forgetLongGone());
   lifecycle.every('stranded tasks', STRANDED_INTERVAL_MS, (signal) => services.stranded.sweep(signal));
   lifecycle.every('delegations', DELEGATION_INTERVAL_MS, (signal) => services.delegationSweep.sweep(signal));
+  lifecycle.every('stuck delegations', STUCK_INTERVAL_MS, (signal) =>
+    services.stuckDelegations.sweep(signal),
+  );
   lifecycle.every('webhooks', WEBHOOK_INTERVAL_MS, (signal) => services.webhooks.sweep(signal));
   lifecycle.every('synthesis', SYNTHESIS_INTERVAL_MS, (signal) => services.synthesis.sweep(signal));
   lifecycle.every('bulk operations', BULK_INTERVAL_MS, (signal) => services.bulkRunner.sweep(signal));

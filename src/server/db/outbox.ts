@@ -28,16 +28,21 @@ const SYNTHESIS_SECONDS = 45;
 export const sessionKeyOf = (sql: Runner) => sql`
   coalesce('s' || nullif(s.origin ->> 'session_id', ''), concat_ws(E'\\x1f', 't', s.platform, s.chat_id, s.thread_id))`;
 
+/** Of a subscription `s`: what shares room with others; null: the server does not deliver it. Never empty: it is stepped to from there. */
+export const webhookHostOf = (sql: Runner) => sql`
+  CASE WHEN s.webhook_url IS NOT NULL
+    THEN coalesce(nullif(lower(substring(s.webhook_url FROM '^[^:]+:/*(?:[^/?#@]*@)?([^/?#]*)')), ''), '?') END`;
+
 /** For a WITH that has `written`: seq, kind, at, task_id and delegation_id of the events that the statement inserts. */
 export const outboxOf = (sql: Runner, boardId: number) => sql`
   outbox AS (
     INSERT INTO deliveries (board_id, id, subscription_id, seq, kind, task_id, delegation_id, mode, wake, status, owner, platform,
-      session_key, session_id, is_webhook, due_at, is_fallback, synthesis_due_at, created_at, finished_at)
+      session_key, session_id, is_webhook, webhook_host, due_at, is_fallback, synthesis_due_at, created_at, finished_at)
     SELECT ${boardId}, made.id, s.id, written.seq, written.kind, written.task_id, written.delegation_id, s.mode, s.wake,
       CASE WHEN s.mode = 'silent' THEN 'acked' WHEN s.mode = 'synthesize' AND board.has_synthesizer THEN 'synthesizing' ELSE 'pending' END,
       coalesce(s.owner, board.default_owner), s.platform,
       ${sessionKeyOf(sql)},
-      nullif(s.origin ->> 'session_id', ''), s.webhook_url IS NOT NULL, written.at, s.mode = 'synthesize' AND NOT board.has_synthesizer,
+      nullif(s.origin ->> 'session_id', ''), s.webhook_url IS NOT NULL, ${webhookHostOf(sql)}, written.at, s.mode = 'synthesize' AND NOT board.has_synthesizer,
       CASE WHEN s.mode = 'synthesize' AND board.has_synthesizer THEN written.at + make_interval(secs => ${SYNTHESIS_SECONDS}) END,
       written.at, CASE WHEN s.mode = 'silent' THEN written.at END
     FROM written

@@ -88,6 +88,7 @@ export async function fullBoard(): Promise<HermesBoard> {
     size: 3,
   });
   hermes.row('kanban_notify_subs', { task_id: 't_0000000a', platform: 'telegram', chat_id: '1' });
+  hermes.row('kanban_notify_subs', { task_id: 't_0000000c', platform: 'telegram', chat_id: '1' });
   return hermes;
 }
 

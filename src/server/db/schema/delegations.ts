@@ -63,6 +63,7 @@ export const delegations = pgTable(
     index('delegations_deadline_index')
       .on(table.deadlineAt, table.boardId)
       .where(sql`status = 'running' AND deadline_at IS NOT NULL`),
+    index('delegations_running_index').on(table.boardId, table.id).where(sql`status = 'running'`),
     index('delegations_leftovers_index').on(table.boardId, table.id).where(sql`has_leftovers`),
     index('delegations_status_index').on(table.boardId, table.status, table.id),
     check(

@@ -84,6 +84,8 @@ export const deliveries = pgTable(
     sessionId: text('session_id'),
     /** The server delivers it itself. */
     isWebhook: boolean('is_webhook').notNull(),
+    /** Each host of webhooks has room by itself; null: the server does not deliver it. */
+    webhookHost: text('webhook_host'),
     dueAt: at('due_at').notNull(),
     leaseId: uuid('lease_id'),
     leaseExpiresAt: at('lease_expires_at'),
@@ -94,8 +96,9 @@ export const deliveries = pgTable(
     /** Made by the synthesizer, or what was sent; null: made of the event when it is given out. */
     text: text('text'),
     isFallback: boolean('is_fallback').notNull().default(false),
+    /** What makes a reply of it, or has: it has the words of what it is made of, and is erased with that. */
     synthesisTaskId: uuid('synthesis_task_id'),
-    /** Until then a reply may be made of it. */
+    /** Until then a reply may be made of it; once nobody waits for the reply any more, when to look whether its task has ended. Null: it has. */
     synthesisDueAt: at('synthesis_due_at'),
     createdAt: at('created_at').notNull().defaultNow(),
     finishedAt: at('finished_at'),
@@ -104,21 +107,32 @@ export const deliveries = pgTable(
     primaryKey({ name: 'deliveries_pkey', columns: [table.boardId, table.id] }),
     /** One per subscription and event, whatever happens. */
     uniqueIndex('deliveries_event_key').on(table.boardId, table.subscriptionId, table.seq),
-    /** The order of a subscription: what is still to come of it. */
+    /**
+     * The order of a subscription: what is still to come of it. Not by its status: then it is there for whatever asks for what is pending, and a
+     * database that has not been analyzed goes through all of a board by it.
+     */
     index('deliveries_order_index')
       .on(table.boardId, table.subscriptionId, table.seq)
-      .where(sql`status IN ('pending', 'synthesizing', 'leased')`),
+      .where(sql`finished_at IS NULL`),
     /** What gateways wait for: each owner's and platform's by itself, so that what nobody fetches is in nobody's way. */
     index('deliveries_pending_index')
       .on(table.boardId, sql`(coalesce(owner, ''))`, table.platform, table.dueAt, table.id)
       .where(sql`status = 'pending' AND NOT is_webhook`),
+    /** The same, session by session: what waits behind many of a session that has one out is found by this. */
+    index('deliveries_session_index')
+      .on(table.boardId, sql`(coalesce(owner, ''))`, table.platform, table.sessionKey, table.dueAt, table.id)
+      .where(sql`status = 'pending' AND NOT is_webhook`),
+    /** What the server delivers itself: of each host by itself. */
     index('deliveries_webhook_index')
-      .on(table.boardId, table.dueAt)
-      .where(sql`is_webhook AND status IN ('pending', 'leased')`),
+      .on(table.boardId, table.webhookHost, table.dueAt, table.id)
+      .where(sql`status = 'pending' AND is_webhook`),
+    index('deliveries_webhook_session_index')
+      .on(table.boardId, table.webhookHost, table.sessionKey, table.dueAt, table.id)
+      .where(sql`status = 'pending' AND is_webhook`),
     index('deliveries_leased_index').on(table.boardId, table.sessionKey).where(sql`status = 'leased'`),
     index('deliveries_synthesis_index')
       .on(table.boardId, table.sessionKey, table.seq)
-      .where(sql`status = 'synthesizing'`),
+      .where(sql`synthesis_due_at IS NOT NULL`),
     index('deliveries_status_index').on(table.boardId, table.status, table.id),
     index('deliveries_task_index').on(table.boardId, table.taskId).where(sql`task_id IS NOT NULL`),
     index('deliveries_delegation_index')
@@ -137,6 +151,7 @@ export const deliveries = pgTable(
       'deliveries_synthesis_check',
       sql`${table.status} <> 'synthesizing' OR ${table.synthesisDueAt} IS NOT NULL`,
     ),
+    check('deliveries_webhook_check', sql`${table.isWebhook} = (${table.webhookHost} IS NOT NULL)`),
     check(
       'deliveries_finished_check',
       sql`(${table.status} IN ('acked', 'dead')) = (${table.finishedAt} IS NOT NULL)`,

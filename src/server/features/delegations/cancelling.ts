@@ -17,7 +17,7 @@ import {
   type TaskChange,
   TaskOperation,
 } from '../tasks/service.ts';
-import { isRunning, listTaskIds, markLeftovers } from './store.ts';
+import { isRunning, listLeftTaskIds, listTaskIds, markLeftovers } from './store.ts';
 
 export interface Stop {
   readonly board: BoardRef;
@@ -49,7 +49,7 @@ export async function cancelDelegation(tx: Tx, stop: Stop, id: Uuid): Promise<St
 
 /** Of a decided delegation: those that have not ended. @returns Whether somebody who works on one is to be told. */
 export async function cancelLeftChildren(tx: Tx, stop: Stop, id: Uuid): Promise<boolean> {
-  const taskIds = await listTaskIds(tx, stop.board.id, id);
+  const taskIds = await listLeftTaskIds(tx, stop.board.id, id);
   const { changes, isHolderAddressed } = await cancelChildren(tx, stop, taskIds);
   await appendAll(tx, stop.board, changes);
   return isHolderAddressed;

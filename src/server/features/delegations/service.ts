@@ -20,6 +20,7 @@ import {
 import { delegationOf } from './view.ts';
 
 export { Delegating } from './delegating.ts';
+export { StuckDelegations } from './stuck.ts';
 export { DelegationSweep } from './sweep.ts';
 
 interface DelegationParts {

@@ -169,6 +169,17 @@ export async function listTaskIds(sql: Runner, boardId: number, id: Uuid): Promi
   return rows.map((row) => row.task_id);
 }
 
+/** Members of a decided one that somebody may still begin or finish, but those whose holders have been asked to stop. */
+export async function listLeftTaskIds(sql: Runner, boardId: number, id: Uuid): Promise<Uuid[]> {
+  const rows = await sql<{ task_id: Uuid }[]>`
+    /* delegations.list_left_tasks */
+    SELECT member.task_id FROM delegation_tasks member
+    WHERE member.board_id = ${boardId} AND member.delegation_id = ${id} AND NOT EXISTS (
+      SELECT FROM claims WHERE board_id = ${boardId} AND task_id = member.task_id AND is_cancel_requested OFFSET 0)
+    ORDER BY member.place`;
+  return rows.map((row) => row.task_id);
+}
+
 /** Boards that have delegations whose deadline has passed. Of more than there is room for any, not the same each time. */
 export async function listBoardsWithOverdue(
   sql: Runner,
@@ -243,9 +254,15 @@ export async function markLeftovers(tx: Tx, boardId: number, id: Uuid): Promise<
   await tx`/* delegations.mark_leftovers */ UPDATE delegations SET has_leftovers = true WHERE board_id = ${boardId} AND id = ${id}`;
 }
 
-/** When nothing is. */
+/** When nothing is. Whoever still holds one may hand it over for review, where it would be begun again. */
 export async function clearLeftovers(sql: Runner, boardId: number, id: Uuid): Promise<void> {
   await sql`
     /* delegations.clear_leftovers */
-    UPDATE delegations SET has_leftovers = false WHERE board_id = ${boardId} AND id = ${id} AND has_leftovers`;
+    UPDATE delegations SET has_leftovers = false WHERE board_id = ${boardId} AND id = ${id} AND has_leftovers AND NOT EXISTS (
+      SELECT FROM (
+        SELECT task_id FROM delegation_tasks WHERE board_id = ${boardId} AND delegation_id = ${id} OFFSET 0
+      ) AS member
+      CROSS JOIN LATERAL (
+        SELECT FROM claims WHERE board_id = ${boardId} AND task_id = member.task_id OFFSET 0
+      ) AS held)`;
 }

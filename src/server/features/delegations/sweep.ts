@@ -160,7 +160,7 @@ export class DelegationSweep {
     for (let count = 0; count < NESTED_PER_TURN_MAX; count += 1) {
       const nested = await withinDeadline(findRunningWithin(sql, boardId, id));
       if (nested === null) {
-        // Nor will there be: under a claim whose cancel is requested nothing is delegated.
+        // Under a claim whose cancel is requested nothing is delegated; it stays until all of its claims are over.
         await withinDeadline(clearLeftovers(sql, boardId, id));
         return true;
       }

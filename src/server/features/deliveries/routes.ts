@@ -122,7 +122,7 @@ function askOf({ caller, body }: ClaimExchange) {
   return {
     owner: ownerOf(present(caller, CALLER), body),
     platforms: body.platforms ?? null,
-    isWebhook: false,
+    webhooks: null,
     max: body.max ?? 1,
     leaseSeconds: body.lease_seconds ?? LEASE_SECONDS,
   };

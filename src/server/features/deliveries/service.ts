@@ -26,7 +26,7 @@ import {
   leaseDeliveries,
   lockGivingOut,
 } from './store/lease.ts';
-import { ackRow, buryRow, postponeRow } from './store/outcome.ts';
+import { ackRow, buryRow, dropUnfollowed, postponeRow } from './store/outcome.ts';
 import {
   type DeliveryFilter,
   type DeliveryRow,
@@ -59,6 +59,9 @@ interface DeliveryParts {
 }
 
 /** What a lease is known by. */
+/** Looks of one request that may find only what nobody follows any more: the rest is for the next. */
+const LEASE_ROUNDS_MAX = 5;
+
 export interface LeaseRef {
   readonly id: Uuid;
   readonly leaseId: string;
@@ -76,7 +79,7 @@ export class DeliveryService {
   /** Within the caller's transaction. */
   async lease(tx: Tx, board: BoardRef, ask: LeaseAsk): Promise<DeliveryRow[]> {
     await lockGivingOut(tx, board.id);
-    const rows = await leaseDeliveries(tx, board.id, ask);
+    const rows = await this.#leaseFollowed(tx, board, ask);
     const texts = await this.#telling.textsOf(
       tx,
       board,
@@ -93,6 +96,19 @@ export class DeliveryService {
       .sort((left, right) =>
         left.due_at < right.due_at || (left.due_at === right.due_at && left.id < right.id) ? -1 : 1,
       );
+  }
+
+  async #leaseFollowed(tx: Tx, board: BoardRef, ask: LeaseAsk): Promise<DeliveryRow[]> {
+    const leased: DeliveryRow[] = [];
+    for (let round = 0; round < LEASE_ROUNDS_MAX; round += 1) {
+      const rows = await leaseDeliveries(tx, board.id, { ...ask, max: ask.max - leased.length });
+      if (rows.length === 0) break;
+      const ids = rows.map(({ id }) => id);
+      const gone = await dropUnfollowed(tx, board.id, ids);
+      leased.push(...rows.filter(({ id }) => !gone.has(id)));
+      if (gone.size === 0) break;
+    }
+    return leased;
   }
 
   /** What would be told of each, directly. */

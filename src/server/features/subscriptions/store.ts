@@ -5,7 +5,7 @@
 import type { DeliveryMode, ToldKind } from '../../../contract/statuses.ts';
 import type { Runner, Tx } from '../../db/client.ts';
 import { columnOf } from '../../db/column.ts';
-import { sessionKeyOf } from '../../db/outbox.ts';
+import { sessionKeyOf, webhookHostOf } from '../../db/outbox.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 
@@ -182,28 +182,40 @@ export async function updateSubscription(
   const isUnsent = tx`d.status IN ('pending', 'synthesizing')`;
   const silenced = tx`
       mode = CASE WHEN d.status = 'dead' THEN d.mode ELSE 'silent' END, status = CASE WHEN ${isUnsent} THEN 'acked' ELSE d.status END,
-      finished_at = CASE WHEN ${isUnsent} THEN clock_timestamp() ELSE d.finished_at END`;
+      finished_at = CASE WHEN ${isUnsent} THEN clock_timestamp() ELSE d.finished_at END,
+      synthesis_due_at = CASE WHEN NOT ${isUnsent} THEN d.synthesis_due_at
+        WHEN d.synthesis_task_id IS NOT NULL AND d.synthesis_due_at IS NOT NULL THEN clock_timestamp() END`;
   const unsilenced = tx`mode = CASE WHEN d.mode = 'silent' THEN 'direct' ELSE d.mode END`;
   await tx`
     /* subscriptions.update_deliveries */
-    UPDATE deliveries d SET owner = s.told_by, is_webhook = s.is_webhook, wake = s.wake, session_id = s.session_id, session_key = s.session_key,
+    UPDATE deliveries d SET owner = s.told_by, is_webhook = s.is_webhook, webhook_host = s.webhook_host, wake = s.wake,
+      session_id = s.session_id, session_key = s.session_key,
       ${isSilent ? silenced : unsilenced}
     FROM (
       SELECT coalesce(s.owner, (SELECT settings ->> 'default_owner' FROM boards WHERE id = ${boardId})) AS told_by,
-        s.webhook_url IS NOT NULL AS is_webhook, s.wake, nullif(s.origin ->> 'session_id', '') AS session_id, ${sessionKeyOf(tx)} AS session_key
+        s.webhook_url IS NOT NULL AS is_webhook, ${webhookHostOf(tx)} AS webhook_host, s.wake, nullif(s.origin ->> 'session_id', '') AS session_id, ${sessionKeyOf(tx)} AS session_key
       FROM subscriptions s WHERE s.board_id = ${boardId} AND s.id = ${id} OFFSET 0
     ) AS s
     WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND d.status IN ('pending', 'synthesizing', 'leased', 'dead')`;
 }
 
-/** What it has not delivered yet is dropped. */
+/**
+ * What it has not delivered yet is dropped. What a reply has been begun of stays, told to nobody, until the sweep of replies has erased that:
+ * its task has the words of what it is made of, and nothing else leads to it when those are deleted.
+ */
 export async function deleteSubscriptionRow(tx: Tx, boardId: number, id: Uuid): Promise<boolean> {
   const rows = await tx`
     /* subscriptions.delete */ DELETE FROM subscriptions WHERE board_id = ${boardId} AND id = ${id} RETURNING 1`;
   if (rows.length === 0) return false;
   await tx`
     /* subscriptions.drop_deliveries */
-    DELETE FROM deliveries WHERE board_id = ${boardId} AND subscription_id = ${id} AND status IN ('pending', 'synthesizing', 'leased')`;
+    DELETE FROM deliveries
+    WHERE board_id = ${boardId} AND subscription_id = ${id} AND status IN ('pending', 'synthesizing', 'leased') AND synthesis_task_id IS NULL`;
+  await tx`
+    /* subscriptions.withdraw_deliveries */
+    UPDATE deliveries SET status = 'acked', mode = 'silent', text = NULL, last_error = NULL, lease_id = NULL, lease_expires_at = NULL,
+      finished_at = clock_timestamp(), synthesis_due_at = clock_timestamp()
+    WHERE board_id = ${boardId} AND subscription_id = ${id} AND status IN ('pending', 'synthesizing', 'leased')`;
   return true;
 }
 

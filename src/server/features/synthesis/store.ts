@@ -1,4 +1,4 @@
-/** Deliveries that wait for a reply to be made of them. */
+/** Deliveries that wait for a reply to be made of them, and those that do not any more while it is still being made. */
 import type { Runner, Tx } from '../../db/client.ts';
 import { RaceError } from '../../db/failures.ts';
 import type { Uuid } from '../../kernel/ids.ts';
@@ -12,7 +12,7 @@ export async function listBoardsWithSynthesis(
 ): Promise<number[]> {
   const rows = await sql<{ board_id: number }[]>`
     /* synthesis.list_boards */
-    SELECT board_id FROM deliveries WHERE status = 'synthesizing' AND board_id <> ALL (${exceptIds as number[]}::int[])
+    SELECT board_id FROM deliveries WHERE synthesis_due_at IS NOT NULL AND board_id <> ALL (${exceptIds as number[]}::int[])
     GROUP BY board_id ORDER BY random() LIMIT ${boardsMax}`;
   return rows.map((row) => row.board_id);
 }
@@ -32,7 +32,7 @@ export async function listStartable(tx: Tx, boardId: number, rowsMax: number): P
         AND waiting.synthesis_due_at > clock_timestamp()
         AND NOT EXISTS (
           SELECT FROM deliveries made WHERE made.board_id = ${boardId} AND made.session_key = waiting.session_key
-            AND made.status = 'synthesizing' AND made.synthesis_task_id IS NOT NULL)
+            AND made.status = 'synthesizing' AND made.synthesis_due_at IS NOT NULL AND made.synthesis_task_id IS NOT NULL)
       ORDER BY waiting.session_key, waiting.seq, waiting.id
       ) AS head ORDER BY seq LIMIT ${rowsMax}
     ) AS first
@@ -58,7 +58,10 @@ export interface SettledSynthesis {
   readonly task_id: Uuid | null;
 }
 
-/** Whose reply is made, or cannot be any more: it failed, its time is over, or nobody is there to make it. Most urgent first. */
+/**
+ * Whose reply is made, or cannot be any more: it failed, its time is over, or nobody is there to make it; and those that nobody waits for, of
+ * which it is time to look. Most urgent first.
+ */
 export async function listSettled(
   sql: Runner,
   boardId: number,
@@ -68,11 +71,11 @@ export async function listSettled(
   return sql<SettledSynthesis[]>`
     /* synthesis.list_settled */
     SELECT d.id, d.synthesis_task_id AS task_id
-    FROM (SELECT * FROM deliveries WHERE board_id = ${boardId} AND status = 'synthesizing' OFFSET 0) AS d
+    FROM (SELECT * FROM deliveries WHERE board_id = ${boardId} AND synthesis_due_at IS NOT NULL OFFSET 0) AS d
     LEFT JOIN LATERAL (SELECT status FROM tasks WHERE board_id = ${boardId} AND id = d.synthesis_task_id OFFSET 0) AS t ON true
     WHERE d.synthesis_due_at <= clock_timestamp()
-      OR (d.synthesis_task_id IS NOT NULL AND coalesce(t.status, 'archived') NOT IN ('ready', 'running', 'scheduled', 'todo', 'review'))
-      OR NOT EXISTS (SELECT FROM lanes WHERE board_id = ${boardId} AND name = ${lane})
+      OR (d.status = 'synthesizing' AND d.synthesis_task_id IS NOT NULL AND coalesce(t.status, 'archived') NOT IN ('ready', 'running', 'scheduled', 'todo', 'review'))
+      OR (d.status = 'synthesizing' AND NOT EXISTS (SELECT FROM lanes WHERE board_id = ${boardId} AND name = ${lane}))
     ORDER BY d.synthesis_due_at LIMIT ${rowsMax}`;
 }
 
@@ -87,15 +90,16 @@ export async function findReply(tx: Tx, boardId: number, taskId: Uuid): Promise<
   return row?.reply ?? null;
 }
 
-/** What it was begun of was deleted: no reply may be used. Null: it does not wait for one any more. */
+/** Not awaited: it was told, or nobody is told of it any more, and no reply may be used. Null: its reply needs nothing any more. */
 export async function lockSynthesis(
   tx: Tx,
   boardId: number,
   id: Uuid,
-): Promise<{ readonly is_discarded: boolean } | null> {
-  const [row] = await tx<{ is_discarded: boolean }[]>`
+): Promise<{ readonly is_awaited: boolean; readonly task_id: Uuid | null } | null> {
+  const [row] = await tx<{ is_awaited: boolean; task_id: Uuid | null }[]>`
     /* synthesis.lock */
-    SELECT is_fallback AS is_discarded FROM deliveries WHERE board_id = ${boardId} AND id = ${id} AND status = 'synthesizing' FOR UPDATE`;
+    SELECT status = 'synthesizing' AS is_awaited, synthesis_task_id AS task_id FROM deliveries
+    WHERE board_id = ${boardId} AND id = ${id} AND synthesis_due_at IS NOT NULL FOR UPDATE`;
   return row ?? null;
 }
 
@@ -111,11 +115,17 @@ export async function postponeSynthesis(
     WHERE board_id = ${boardId} AND id = ${id}`;
 }
 
-/** What nobody is left to be told of. */
+/** Whoever makes its reply has ended, and writes nothing any more. */
+export async function endSynthesis(tx: Tx, boardId: number, id: Uuid): Promise<void> {
+  await tx`
+    /* synthesis.end */ UPDATE deliveries SET synthesis_due_at = NULL WHERE board_id = ${boardId} AND id = ${id}`;
+}
+
+/** What was withdrawn because nobody is left to be told of it. */
 export async function dropUnsubscribed(tx: Tx, boardId: number, id: Uuid): Promise<void> {
   await tx`
     /* synthesis.drop_unsubscribed */
-    DELETE FROM deliveries d WHERE d.board_id = ${boardId} AND d.id = ${id}
+    DELETE FROM deliveries d WHERE d.board_id = ${boardId} AND d.id = ${id} AND d.status = 'acked' AND d.mode = 'silent'
       AND NOT EXISTS (SELECT FROM subscriptions s WHERE s.board_id = ${boardId} AND s.id = d.subscription_id)`;
 }
 

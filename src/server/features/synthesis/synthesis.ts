@@ -8,7 +8,7 @@ import { impatientTransaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { present } from '../../kernel/assert.ts';
 import { excerptOf } from '../../kernel/excerpt.ts';
-import { type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
+import { type IdSource, parseId } from '../../kernel/ids.ts';
 import { Turns } from '../../kernel/turns.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
 import { type DeliveryRow, type DeliveryService, lockGivingOut } from '../deliveries/service.ts';
@@ -22,6 +22,7 @@ import {
 } from '../tasks/service.ts';
 import {
   dropUnsubscribed,
+  endSynthesis,
   findReply,
   listBoardsWithSynthesis,
   listSettled,
@@ -52,7 +53,7 @@ const SETTLED_PER_TURN_MAX = 50;
 /** Far above a message of any platform. */
 const REPLY_CHARACTERS_MAX = 32_000;
 /** Between looks whether a task that was told to stop at once has: its claim is ended within about that. */
-const DISCARD_SECONDS = 1;
+const STOP_SECONDS = 1;
 /** From the event on, pinned by the domain; nobody who starts late works longer than that. */
 const RUNTIME_SECONDS = 45;
 
@@ -125,23 +126,19 @@ export class Synthesis {
   async #settleOne(tx: Tx, board: BoardRef, { id, task_id: taskId }: SettledSynthesis): Promise<void> {
     const [task] = taskId === null ? [] : await lockTasks(tx, board.id, [taskId]);
     const synthesis = await lockSynthesis(tx, board.id, id);
-    if (synthesis === null) return;
-    if (synthesis.is_discarded) return this.#discard(tx, board, id, task);
-    const reply = task === undefined ? null : await findReply(tx, board.id, task.id);
-    const text = reply === null || reply.trim() === '' ? null : excerptOf(reply, REPLY_CHARACTERS_MAX);
-    await settleSynthesis(tx, board.id, id, text);
-    await this.#stop(tx, board, task, 'its time is over');
-  }
-
-  /** What it is made of was deleted: nothing that comes of it may stay, so it is not let go before the task has ended. */
-  async #discard(tx: Tx, board: BoardRef, id: Uuid, task: FamilyMember | undefined): Promise<void> {
-    if (task?.status === 'running') await postponeSynthesis(tx, board.id, id, DISCARD_SECONDS);
-    else {
-      if (task !== undefined) await eraseReply(tx, board.id, task.id);
-      await settleSynthesis(tx, board.id, id, null);
-      await dropUnsubscribed(tx, board.id, id);
-    }
-    await this.#stop(tx, board, task, 'what it was made of was deleted');
+    // Begun meanwhile: the next look is at its task.
+    if (synthesis === null || synthesis.task_id !== taskId) return;
+    const isOver = task?.status !== 'running';
+    if (synthesis.is_awaited) {
+      const reply = task === undefined ? null : await findReply(tx, board.id, task.id);
+      const text = reply === null || reply.trim() === '' ? null : excerptOf(reply, REPLY_CHARACTERS_MAX);
+      await settleSynthesis(tx, board.id, id, text);
+    } else if (isOver && task !== undefined) await eraseReply(tx, board.id, task.id);
+    // What it is made of may be deleted at any time, so it is not let go while anything more can be written of that.
+    if (isOver) await endSynthesis(tx, board.id, id);
+    else await postponeSynthesis(tx, board.id, id, STOP_SECONDS);
+    if (isOver && !synthesis.is_awaited) await dropUnsubscribed(tx, board.id, id);
+    await this.#stop(tx, board, task, synthesis.is_awaited ? 'its time is over' : 'nobody waits for it');
   }
 
   async #stop(tx: Tx, board: BoardRef, task: FamilyMember | undefined, reason: string): Promise<void> {

@@ -61,6 +61,7 @@ export {
 } from './store/change.ts';
 export { findDelegationDepth } from './store/create.ts';
 export { eraseReply } from './store/erase-returns.ts';
+export { type DelegationPlace, listRunningFrom } from './store/join.ts';
 export {
   countChildren,
   type FamilyMember,

@@ -28,10 +28,8 @@ interface SenderParts {
 const IN_FLIGHT_MAX = 100;
 /** Of one board in one go: others are to have room. */
 const PER_BOARD_MAX = 25;
-/** To one host: a few that never answer must not take the room of all others. */
+/** To one host: a few that never answer must not take the room of all others. What is for one that has no room is not taken. */
 const PER_HOST_MAX = 20;
-/** What finds its host busy tries again about when a post that is answered at all is over. */
-const HOST_BUSY_SECONDS = 1;
 const BOARDS_PER_SWEEP_MAX = 100;
 /** Six times what a post may take. */
 const LEASE_SECONDS = 30;
@@ -44,11 +42,6 @@ const GONE = 410;
 const SENDER = { type: 'system', id: 'webhooks' } as const;
 
 const UNSUBSCRIBED: Verdict = { isAcked: false, error: 'its subscription has ended', permanent: true };
-const HOST_BUSY: Verdict = {
-  isAcked: false,
-  error: 'many posts to this host are under way',
-  defer_seconds: HOST_BUSY_SECONDS,
-};
 const IS_NOT_OURS: ReadonlySet<string> = new Set(['not_found', 'lease_lost']);
 
 /** What was leased, and is to be said something of. */
@@ -76,7 +69,9 @@ export class WebhookSender {
   /** Takes what is due, as far as there is room, and does not wait for what becomes of it. */
   async sweep(signal: AbortSignal): Promise<void> {
     const { sql, boards } = this.#parts;
-    for (const boardId of await withinDeadline(listBoardsWithDueWebhooks(sql, BOARDS_PER_SWEEP_MAX))) {
+    const fullHosts = [...this.#rooms()].flatMap(([host, room]) => (room > 0 ? [] : [host]));
+    const listed = listBoardsWithDueWebhooks(sql, fullHosts, BOARDS_PER_SWEEP_MAX);
+    for (const boardId of await withinDeadline(listed)) {
       const room = Math.min(PER_BOARD_MAX, IN_FLIGHT_MAX - this.#underWay.size);
       if (room <= 0 || signal.aborted) return;
       const board = await boards.resolveId(boardId);
@@ -86,36 +81,36 @@ export class WebhookSender {
 
   async #take(board: BoardRef, max: number, signal: AbortSignal): Promise<void> {
     const { sql, deliveries } = this.#parts;
-    const ask = { owner: null, platforms: null, isWebhook: true, max, leaseSeconds: LEASE_SECONDS };
+    const hostRooms = { usual: PER_HOST_MAX, rooms: this.#rooms() };
+    const ask = { owner: null, platforms: null, webhooks: hostRooms, max, leaseSeconds: LEASE_SECONDS };
     const rows = await transaction(sql, (tx) => deliveries.lease(tx, board, ask));
     if (rows.length === 0) return;
     const subscriptionIds = [...new Set(rows.map((row) => row.subscription_id))];
     const webhooks = await withinDeadline(findWebhooks(sql, board.id, subscriptionIds));
     const presented = new Map((await deliveries.present(board, rows)).map((leased) => [leased.id, leased]));
-    for (const { id, lease_id: leaseId, subscription_id: subscriptionId } of rows) {
+    for (const { id, lease_id: leaseId, subscription_id: subscriptionId, webhook_host: host } of rows) {
       const held: Held = { board, id, lease_id: leaseId ?? '' };
       const leased = presented.get(formatId('dlv', id));
       const webhook = webhooks.get(subscriptionId);
       // Nobody is left to be told, and nobody will be: left alone, it would be taken again whenever its lease ends.
       if (leased === undefined || webhook === undefined) this.#track(this.#say(held, UNSUBSCRIBED));
-      else this.#start(held, leased, webhook, signal);
+      else this.#start(host ?? '', this.#send(held, leased, webhook, signal));
     }
   }
 
-  #start(held: Held, leased: LeasedDelivery, webhook: WebhookRow, signal: AbortSignal): void {
-    const { host } = new URL(webhook.webhook_url);
-    const known = this.#perHost.get(host) ?? 0;
-    if (known >= PER_HOST_MAX) {
-      this.#track(this.#say(held, HOST_BUSY));
-      return;
-    }
-    this.#perHost.set(host, known + 1);
-    const sending = this.#send(held, leased, webhook, signal).finally(() => {
+  /** Of the hosts that have posts under way. */
+  #rooms(): Map<string, number> {
+    return new Map([...this.#perHost].map(([host, count]) => [host, Math.max(0, PER_HOST_MAX - count)]));
+  }
+
+  #start(host: string, sending: Promise<void>): void {
+    this.#perHost.set(host, (this.#perHost.get(host) ?? 0) + 1);
+    const sent = sending.finally(() => {
       const left = (this.#perHost.get(host) ?? 1) - 1;
       if (left > 0) this.#perHost.set(host, left);
       else this.#perHost.delete(host);
     });
-    this.#track(sending);
+    this.#track(sent);
   }
 
   #track(doing: Promise<void>): void {

@@ -2,13 +2,36 @@
 import type { Runner } from '../../db/client.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 
-/** Of more than there is room for any, not the same each time. */
-export async function listBoardsWithDueWebhooks(sql: Runner, boardsMax: number): Promise<number[]> {
+/**
+ * For hosts that have room. Of more than there is room for any, not the same each time. From host to host of all boards, a step into the index for
+ * each: however much is piled up, only the first of each is looked at.
+ */
+export async function listBoardsWithDueWebhooks(
+  sql: Runner,
+  fullHosts: readonly string[],
+  boardsMax: number,
+): Promise<number[]> {
   const rows = await sql<{ board_id: number }[]>`
     /* webhooks.list_boards */
-    SELECT board_id FROM deliveries
-    WHERE is_webhook AND status IN ('pending', 'leased') AND ((status = 'pending' AND due_at <= clock_timestamp()) OR (status = 'leased' AND lease_expires_at <= clock_timestamp()))
-    GROUP BY board_id ORDER BY random() LIMIT ${boardsMax}`;
+    WITH RECURSIVE first (board_id, host, due_at) AS (
+      (
+        SELECT board_id, webhook_host, due_at FROM deliveries WHERE status = 'pending' AND is_webhook
+        ORDER BY board_id, webhook_host, due_at, id LIMIT 1
+      )
+      UNION ALL
+      SELECT next.* FROM first CROSS JOIN LATERAL (
+        SELECT board_id, webhook_host, due_at FROM deliveries
+        WHERE status = 'pending' AND is_webhook AND (board_id, webhook_host) > (first.board_id, first.host)
+        ORDER BY board_id, webhook_host, due_at, id LIMIT 1
+      ) AS next
+    )
+    SELECT board_id FROM (
+      SELECT board_id FROM first WHERE due_at <= clock_timestamp() AND host <> ALL (${fullHosts as string[]}::text[])
+      UNION
+      SELECT board_id FROM deliveries
+      WHERE status = 'leased' AND is_webhook AND lease_expires_at <= clock_timestamp() AND webhook_host <> ALL (${fullHosts as string[]}::text[])
+    ) AS due
+    ORDER BY random() LIMIT ${boardsMax}`;
   return rows.map((row) => row.board_id);
 }
 

@@ -2,8 +2,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Claim } from '../../../../src/contract/claims.ts';
 import type { Delegation } from '../../../../src/contract/delegations.ts';
+import { parseId } from '../../../../src/server/kernel/ids.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
+import { eventually } from '../../../fixtures/eventually.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
 const servers = useTwoServers();
@@ -48,6 +50,12 @@ const claimOf = async (board: TestBoard, task: string | undefined): Promise<Clai
 
 async function end(board: TestBoard, task: string | undefined, verb: string, body: Body): Promise<void> {
   expectStatus(await endClaim(board.server, await claimOf(board, task), verb, body), 200);
+}
+
+async function hasLeftovers({ id }: Delegation): Promise<boolean> {
+  const rows = await servers.database.sql`
+    SELECT FROM delegations WHERE id = ${parseId('deleg', id)} AND has_leftovers`;
+  return rows.length > 0;
 }
 
 describe('a delegation', () => {
@@ -126,6 +134,24 @@ describe('a delegation', () => {
     const [first] = answers.filter(({ status }) => status === 202);
     expectStatus(await board.call('POST', `/delegations/${first?.body.delegation.id}/cancel`), 200);
     await delegate(board, { tasks: children(1), capacity_key: 'k' });
+  });
+
+  test('that is cancelled leaves no child behind that its holder hands over for review', async () => {
+    const [board] = await newBoard();
+    const made = await delegate(board, { tasks: children(1) });
+    const taskId = made.tasks[0] ?? '';
+    const claim = await claimOf(board, taskId);
+    expectStatus(await board.call('POST', `/delegations/${made.id}/cancel`), 200);
+    // Whoever has looked at a later one has looked at this one.
+    const later = await delegate(board, { tasks: children(1) });
+    expectStatus(await board.call('POST', `/delegations/${later.id}/cancel`), 200);
+    await eventually('the later one is looked at', async () => !(await hasLeftovers(later)));
+    expectStatus(await endClaim(board.server, claim, 'complete', { review: true }), 200);
+    await eventually(
+      'the review is cancelled',
+      async () => (await board.read(taskId)).status === 'cancelled',
+    );
+    await eventually('nothing is left', async () => !(await hasLeftovers(made)));
   });
 
   test('that is cancelled comes back at once, with what its children have so far', async () => {

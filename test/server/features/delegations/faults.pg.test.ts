@@ -164,6 +164,35 @@ describe('the sweep', () => {
   });
 });
 
+test.each(['made', 'linked'] as const)(
+  'a delegation that is %s behind a task in the moment in which that is cut off is decided none the less',
+  async (how) => {
+    const board = await newBoard();
+    const { sql } = servers.database;
+    const far = await board.task('work');
+    const near = await board.task('work', { parents: [far.id] });
+    const known = how === 'linked' ? await delegate(board, { tasks: children(1) }) : null;
+    // Both have done all but write to the log, and have not seen each other. What is made looks once more behind that, so it is to be first.
+    const held = await untilTestEnds(holdCounter(sql, board.name));
+    const [child] = known?.tasks ?? [];
+    const placing =
+      known === null
+        ? delegate(board, { tasks: children(1, { parents: [near.id] }) })
+        : board.call('PUT', `/tasks/${child}/parents/${near.id}`).then(() => known);
+    await untilStanding(sql, 'log.append', 'row');
+    const cancelling = board.operate(far.id, 'cancel');
+    await untilStanding(sql, 'log.append', 'row', 2);
+    await held.release();
+    const { id } = await placing;
+    expectStatus(await cancelling, 200);
+    const decided = await eventually('it is decided', async () => {
+      const delegation = await read(board, id);
+      return delegation.status === 'running' ? null : delegation;
+    });
+    expect(decided).toMatchObject(isUnreachable);
+  },
+);
+
 test('a takeover holds the counter row while it waits for no delegation', async () => {
   const board = await newBoard();
   const made = await delegate(board, { tasks: children(1) });

@@ -1,6 +1,7 @@
 /** A subscription that changes, or ends, while something of it is under way: what is not delivered yet goes by what it says now. */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { LeasedDelivery } from '../../../../src/contract/deliveries.ts';
+import { parseId } from '../../../../src/server/kernel/ids.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
@@ -79,16 +80,30 @@ describe('a subscription that is changed', () => {
       await tell(board, {}),
       await tell(board, { origin: { session_id: 's1' } }),
     ];
-    const [refused, , sent] = await take(board);
+    const [refused, unheard, sent] = await take(board);
     for (const { put } of all) await put({ mode: 'silent' });
     expectStatus(await say(board, refused, 'nack', { error: 'no route' }), 200);
     expectStatus(await say(board, sent, 'ack', { message_id: 'm1' }), 200);
     await lapse();
     expect(await take(board)).toEqual([]);
     expect(await statuses(board)).toEqual(['acked', 'acked', 'acked']);
+    const late = await say(board, unheard, 'ack', { message_id: 'm2' });
+    expect([late.status, late.code]).toEqual([409, 'lease_lost']);
     const { messages } = expectStatus(await board.call('GET', '/sessions/s1/messages'), 200).body;
     expect(messages).toMatchObject([{ message_id: 'm1' }]);
   });
+});
+
+test('what was told to a subscription in the moment of its end stands before nothing of its session', async () => {
+  const board = await newBoard();
+  const session = { origin: { session_id: 's1' } };
+  const { subscriptionId } = await tell(board, session);
+  const { taskId } = await tell(board, session);
+  // As an event leaves it that was written beside the deletion.
+  const id = parseId('sub', subscriptionId);
+  await servers.database.sql`DELETE FROM subscriptions WHERE id = ${id}`;
+  expect((await take(board)).map(({ events }) => events[0]?.task_id)).toEqual([taskId]);
+  expect(await statuses(board)).toEqual(['leased']);
 });
 
 test('of a subscription that is gone nothing is sent again, not by hand either', async () => {

@@ -30,6 +30,21 @@ async function take(board: TestBoard, body: Body = {}, waitSeconds = 20): Promis
   return expectStatus(await board.call('POST', '/deliveries/claims', { body, headers }), 200).body.deliveries;
 }
 
+/** And no look at a reply is outstanding. */
+async function untilForgotten(board: TestBoard, word: string): Promise<void> {
+  const { sql } = servers.database;
+  const pattern = `%${word}%`;
+  await eventually('nothing is left of it', async () => {
+    const rows = await sql`
+      SELECT FROM deliveries d JOIN boards b ON b.id = d.board_id
+      WHERE (b.name = ${board.name} AND d.synthesis_due_at IS NOT NULL) OR d::text LIKE ${pattern}
+      UNION ALL SELECT FROM runs r WHERE r::text LIKE ${pattern}
+      UNION ALL SELECT FROM task_details t WHERE t::text LIKE ${pattern}
+      UNION ALL SELECT FROM events e WHERE e::text LIKE ${pattern}`;
+    return rows.length === 0 ? true : null;
+  });
+}
+
 const write = (board: TestBoard, waitSeconds = 20) => board.claims('writer', { max: 10 }, { waitSeconds });
 
 describe('a reply', () => {
@@ -92,16 +107,52 @@ describe('a reply', () => {
     expectStatus(await board.call('DELETE', `/tasks/${id}`), 204);
     // It had the words, and answers before it hears that it is to stop.
     await endClaim(board.server, claim, 'complete', { result: 'Unrepeatable-95ee' });
-    const { sql } = servers.database;
-    await eventually('nothing is left of it', async () => {
-      const rows = await sql`
-        SELECT FROM deliveries d WHERE d.task_id IS NOT NULL AND d.status = 'synthesizing'
-        UNION ALL SELECT FROM runs r WHERE r::text LIKE '%Unrepeatable-95ee%'
-        UNION ALL SELECT FROM task_details t WHERE t::text LIKE '%Unrepeatable-95ee%'
-        UNION ALL SELECT FROM events e WHERE e::text LIKE '%Unrepeatable-95ee%'`;
-      return rows.length === 0 ? true : null;
-    });
+    await untilForgotten(board, 'Unrepeatable-95ee');
     expect(await take(board, {}, 0)).toEqual([]);
+  });
+
+  test.each(['unsubscribed', 'silenced', 'told'] as const)(
+    'that is made although its delivery is %s is erased with what it is made of, however late it is written',
+    async (how) => {
+      const board = await newBoard();
+      const word = `Unrepeatable-${how}`;
+      const id = await outcome(board, 's1', word);
+      const [claim] = expectStatus(await write(board), 200).body.claims;
+      const { sql } = servers.database;
+      const { subscriptions } = expectStatus(
+        await board.call('GET', `/subscriptions?task_id=${id}`),
+        200,
+      ).body;
+      if (how === 'unsubscribed') {
+        expectStatus(await board.call('DELETE', `/subscriptions/${subscriptions[0].id}`), 204);
+      } else if (how === 'silenced') {
+        const body = { task_id: id, platform: 'telegram', chat_id: 's1', mode: 'silent' };
+        expectStatus(await board.call('PUT', '/subscriptions', { body }), 200);
+      } else {
+        await sql`UPDATE deliveries SET synthesis_due_at = clock_timestamp() WHERE status = 'synthesizing'`;
+        expect(await take(board)).toMatchObject([{ is_fallback: true }]);
+      }
+      expectStatus(await board.call('DELETE', `/tasks/${id}`), 204);
+      await endClaim(board.server, claim, 'complete', { result: word });
+      await untilForgotten(board, word);
+      expect(await take(board, {}, 0)).toEqual([]);
+    },
+  );
+
+  test('that is used by nobody after all is not kept', async () => {
+    const board = await newBoard();
+    const id = await outcome(board, 's1', 'Unrepeatable-17ab');
+    const [claim] = expectStatus(await write(board), 200).body.claims;
+    expectStatus(await endClaim(board.server, claim, 'complete', { result: 'Unrepeatable-17ab' }), 200);
+    const { sql } = servers.database;
+    await eventually('the reply waits to be told', async () => {
+      const rows = await sql`SELECT FROM deliveries WHERE status = 'pending' AND text = 'Unrepeatable-17ab'`;
+      return rows.length > 0 ? true : null;
+    });
+    const { subscriptions } = expectStatus(await board.call('GET', `/subscriptions?task_id=${id}`), 200).body;
+    expectStatus(await board.call('DELETE', `/subscriptions/${subscriptions[0].id}`), 204);
+    expectStatus(await board.call('DELETE', `/tasks/${id}`), 204);
+    await untilForgotten(board, 'Unrepeatable-17ab');
   });
 
   test('of a delegation of which a child was deleted meanwhile is not told: what is left of it is, directly', async () => {

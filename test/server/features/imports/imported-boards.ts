@@ -24,6 +24,7 @@ const TABLES = [
   'runs',
   'comments',
   'links',
+  'subscriptions',
   'events',
 ];
 

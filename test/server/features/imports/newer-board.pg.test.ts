@@ -23,6 +23,7 @@ test('every status, run, comment and link comes over', async () => {
     },
     runs: 4,
     comments: 2,
+    subscriptions: { created: 1, present: 0 },
   });
   expect(findingsOf(report)).toEqual({
     unknown_status: 1,
@@ -31,7 +32,7 @@ test('every status, run, comment and link comes over', async () => {
     scheduled_without_time: 1,
     attachment: 1,
     attachment_missing: 1,
-    subscription: 1,
+    subscription_over: 1,
   });
   const done = await board.read('t_0000000a');
   expect(done).toMatchObject({

@@ -6,8 +6,9 @@ import { WebhookSender } from '../../../../src/server/features/webhooks/service.
 import { formatId } from '../../../../src/server/kernel/ids.ts';
 import { eventually } from '../../../fixtures/eventually.ts';
 
+const listBoards = vi.hoisted(() => vi.fn(async (..._asked: unknown[]) => [1]));
 vi.mock('../../../../src/server/features/webhooks/store.ts', () => ({
-  listBoardsWithDueWebhooks: async () => [1],
+  listBoardsWithDueWebhooks: listBoards,
   findWebhooks: async (_sql: unknown, _board: number, ids: string[]) =>
     new Map(ids.filter((id) => id !== GONE).map((id) => [id, webhook()])),
 }));
@@ -53,7 +54,9 @@ function senderOf(count: number, subscriptionId?: string, ack: () => Promise<voi
     id: idAt(index),
     lease_id: idAt(index),
     subscription_id: subscriptionId ?? idAt(index),
+    webhook_host: host,
   }));
+  const lease = vi.fn(async (..._asked: unknown[]) => rows.splice(0, 20));
   const present = async (_board: unknown, given: typeof rows) =>
     given
       .filter((row) => row.subscription_id !== GONE)
@@ -61,13 +64,13 @@ function senderOf(count: number, subscriptionId?: string, ack: () => Promise<voi
   const sender = new WebhookSender({
     sql: {},
     boards: { resolveId: async () => ({ id: 1, name: 'b' }) },
-    deliveries: { lease: async () => rows, present, ackAs, nackAs },
+    deliveries: { lease, present, ackAs, nackAs },
     secrets: {},
     trusted: new Set([host]),
     now: () => new Date(),
     onError: (error: unknown) => errors.push(error),
   } as never);
-  return { sender, ackAs, nackAs, errors };
+  return { sender, lease, ackAs, nackAs, errors };
 }
 
 const signal = new AbortController().signal;
@@ -91,14 +94,21 @@ test('what has no subscription any more is dead, and is not taken again and agai
   expect(nackAs.mock.calls.map((call) => call[3])).toMatchObject([{ permanent: true }]);
 });
 
-test('a host that does not answer is posted to a few times at once, and the rest of its own waits without a failure', async () => {
-  const { sender, ackAs, nackAs } = senderOf(25);
+test('a host that does not answer is posted to a few times at once, and what is left of its own is not asked for', async () => {
+  const { sender, lease, ackAs, nackAs } = senderOf(20);
+  const roomsOf = (call: number) => lease.mock.calls[call]?.[2];
   await sender.sweep(signal);
   await arrivals(20);
-  expect(nackAs.mock.calls.map((call) => call[3])).toEqual(
-    Array.from({ length: 5 }, () => expect.objectContaining({ defer_seconds: 1 })),
-  );
+  await sender.sweep(signal);
+  expect([roomsOf(0), roomsOf(1)]).toMatchObject([
+    { webhooks: { usual: 20, rooms: new Map() } },
+    { webhooks: { usual: 20, rooms: new Map([[host, 0]]) } },
+  ]);
+  expect(listBoards.mock.lastCall?.[1]).toEqual([host]);
   for (const response of held) response.writeHead(204).end();
   await sender.drain();
-  expect([held.length, ackAs.mock.calls.length]).toEqual([20, 20]);
+  expect(nackAs).not.toHaveBeenCalled();
+  await sender.sweep(signal);
+  expect(listBoards.mock.lastCall?.[1]).toEqual([]);
+  expect(ackAs).toHaveBeenCalledTimes(20);
 });

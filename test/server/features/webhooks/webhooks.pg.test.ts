@@ -19,6 +19,9 @@ let receiver: Server;
 let database: TestDatabase;
 let server: TestServer;
 let url: string;
+/** Takes a connection and never answers. */
+let tarpit: Server;
+let tarpitUrl: string;
 
 beforeAll(async () => {
   receiver = createServer(async (request, response) => {
@@ -32,13 +35,22 @@ beforeAll(async () => {
   const host = `127.0.0.1:${(receiver.address() as AddressInfo).port}`;
   url = `http://${host}/hook`;
   database = await createTestDatabase();
-  server = await startTestServer(database.url, { webhookHosts: [host], secret: 'a secret of the test' });
+  tarpit = createServer(() => undefined);
+  await new Promise<void>((resolve) => tarpit.listen(0, '127.0.0.1', resolve));
+  const slowHost = `127.0.0.1:${(tarpit.address() as AddressInfo).port}`;
+  tarpitUrl = `http://${slowHost}/hook`;
+  server = await startTestServer(database.url, {
+    webhookHosts: [host, slowHost],
+    secret: 'a secret of the test',
+  });
 });
 
 afterAll(async () => {
   await server.stop();
   await database.drop();
   receiver.close();
+  tarpit.closeAllConnections();
+  tarpit.close();
 });
 
 async function newBoard(): Promise<TestBoard> {
@@ -125,6 +137,41 @@ describe('a webhook', () => {
     const posts = await arrivals(4);
     expect(posts[3]?.headers['webhook-id']).toBe(posts[0]?.headers['webhook-id']);
     expect(posts[3]?.headers['webhook-id']).toBe(first);
+  });
+
+  test('of a host that does not answer stands before no other one of its board, and is neither tried nor put off meanwhile', async () => {
+    const board = await newBoard();
+    const slow = await board.task('work');
+    expectStatus(await hook(board, slow.id, { url: tarpitUrl }), 201);
+    const { sql } = database;
+    await finish(board, slow.id);
+    await sql`
+      WITH copies AS MATERIALIZED (
+        SELECT d.*, s.webhook_url, s.webhook_secret, gen_random_uuid() AS copy_id, number
+        FROM deliveries d JOIN subscriptions s ON s.id = d.subscription_id, generate_series(1, 2000) AS number WHERE d.webhook_host = ${new URL(tarpitUrl).host}
+      ),
+      followed AS (
+        INSERT INTO subscriptions (board_id, id, subject_id, is_delegation, platform, mode, wake, cursor_seq, created_by_type, created_by_id,
+          webhook_url, webhook_secret)
+        SELECT board_id, copy_id, copy_id, false, platform, mode, wake, 0, 'system', 'test', webhook_url, webhook_secret FROM copies
+      )
+      INSERT INTO deliveries (board_id, id, subscription_id, seq, kind, task_id, mode, wake, status, owner, platform, session_key, is_webhook,
+        webhook_host, due_at)
+      SELECT board_id, gen_random_uuid(), copy_id, seq, kind, task_id, mode, wake, 'pending', owner, platform, 'p' || number, true, webhook_host,
+        due_at - interval '1 hour'
+      FROM copies`;
+    const last = await board.task('work');
+    // Another target: it is of no session that has one out.
+    const body = { task_id: last.id, platform: 'hook', chat_id: 'another', webhook: { url } };
+    expectStatus(await board.call('PUT', '/subscriptions', { body }), 201);
+    await finish(board, last.id);
+    const startedAt = performance.now();
+    await arrivals(1);
+    expect(performance.now() - startedAt).toBeLessThan(4000);
+    const [found] = await sql<{ tried: number }[]>`
+      SELECT count(*)::int AS tried FROM deliveries WHERE webhook_host = ${new URL(tarpitUrl).host} AND (attempt > 0 OR last_error IS NOT NULL)`;
+    // As many as it has room for; some more, if those have been given up by now.
+    expect(found?.tried).toBeLessThanOrEqual(60);
   });
 
   test('is refused where it would lead into the own network, in whatever way that is written', async () => {

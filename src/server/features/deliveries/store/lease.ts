@@ -17,22 +17,37 @@ export interface LeaseAsk {
   readonly owner: string | null;
   /** Null: any. */
   readonly platforms: readonly string[] | null;
-  readonly isWebhook: boolean;
+  /** Those, whosever they are; null: what gateways deliver. */
+  readonly webhooks: HostRooms | null;
   readonly max: number;
   readonly leaseSeconds: number;
 }
 
+interface HostRooms {
+  /** Of a host that has none of its own here. */
+  readonly usual: number;
+  readonly rooms: ReadonlyMap<string, number>;
+}
+
 /**
- * Of a delivery `d`: nothing of its subscription is before it, and nothing of its session is out. OFFSET 0 keeps both look-ups of one row from
- * becoming a join of all.
+ * Nothing of its subscription is before it. OFFSET 0 keeps the look-up of one row from becoming a join of all, here and below; the order has it
+ * made by its index, where a database that has not been analyzed would read the table until it finds one.
  */
-const IS_FREE = (sql: Runner, boardId: number) => sql`
+const IS_FIRST = (sql: Runner, boardId: number) => sql`
   NOT EXISTS (
     SELECT FROM deliveries before WHERE before.board_id = ${boardId} AND before.subscription_id = d.subscription_id AND before.seq < d.seq
-      AND before.status IN ('pending', 'synthesizing', 'leased') OFFSET 0)
-  AND NOT EXISTS (
-    SELECT FROM deliveries out WHERE out.board_id = ${boardId} AND out.session_key = d.session_key AND out.status = 'leased'
-      AND out.lease_expires_at > statement_timestamp() AND out.id <> d.id OFFSET 0)`;
+      AND before.finished_at IS NULL
+    ORDER BY before.seq OFFSET 0 LIMIT 1)`;
+
+/** Nothing of the session is out, but for `d` itself. */
+const IS_IDLE = (sql: Runner, boardId: number, sessionKey: PendingQuery, isOther: PendingQuery) => sql`
+  NOT EXISTS (
+    SELECT FROM deliveries out WHERE out.board_id = ${boardId} AND out.session_key = ${sessionKey} AND out.status = 'leased'
+      AND out.lease_expires_at > statement_timestamp() ${isOther} OFFSET 0)`;
+
+/** Of a delivery `d` that is due: it may be given out. */
+const IS_FREE = (sql: Runner, boardId: number) => sql`
+  ${IS_FIRST(sql, boardId)} AND ${IS_IDLE(sql, boardId, sql`d.session_key`, sql`AND out.id <> d.id`)}`;
 
 /** Of a delivery `d`, as the index of what gateways wait for has it. What is nobody's has no name. */
 const WAITS_FOR = (sql: Runner, boardId: number, owner: PendingQuery) => sql`
@@ -44,76 +59,155 @@ const HAS_LAPSED = (sql: Runner, boardId: number) => sql`
 
 const nameOf = (owner: string | null): string => owner ?? '';
 
-/** Looked at for each one that is wanted: of one session only the first counts, and the rest waits for it from then on. */
-const CANDIDATES_PER_ROW = 10;
+/** The oldest that are due are looked at one by one, some 5 µs each: on most boards that is all there is. */
+const NEAR_ROWS_MAX = 200;
+/** Looked at for each session that is wanted: of one session only the first counts, and the rest waits for it from then on. */
+const CANDIDATES_PER_SESSION = 10;
+/** Where more are due and those did not do: sessions in a look, some 10 µs each. Above what is out, or pauses, at once. */
+const SESSIONS_MAX = 500;
+/** Of each such session: the first is not free only while one before it of its subscription pauses. */
+const SESSION_ROWS_MAX = 20;
 
 /**
- * What may be given out, as rows of id, due_at, session_key and seq; of each platform the first ones, so that what waits behind them costs
- * nothing. The platforms are found one by one where they are not named: a step into the index for each.
+ * What may be given out of one place, a condition on `d` that an index begins with: rows of id, due_at, session_key and seq. However much is
+ * piled up there, the work is bounded: behind the oldest, which may all be of a session that has one out, the sessions are gone through by
+ * an index, of each the first. Without, ten thousand of a busy session cost each look of everybody 10 ms.
  */
-function candidatesOf(
+const freeOf = (
   sql: Runner,
   boardId: number,
-  { owner, platforms, isWebhook, max }: LeaseAsk,
-): { readonly named: PendingQuery; readonly rows: PendingQuery } {
-  const columns = sql`d.id, d.due_at, d.session_key, d.seq`;
-  const first = sql`d.due_at <= statement_timestamp() AND ${IS_FREE(sql, boardId)} ORDER BY d.due_at, d.id LIMIT ${max * CANDIDATES_PER_ROW}`;
-  if (isWebhook) {
-    const rows = sql`
-      (SELECT ${columns} FROM deliveries d WHERE d.board_id = ${boardId} AND d.status = 'pending' AND d.is_webhook AND ${first})
-      UNION ALL
-      SELECT ${columns} FROM deliveries d WHERE ${HAS_LAPSED(sql, boardId)} AND d.is_webhook AND ${IS_FREE(sql, boardId)}`;
-    return { named: sql``, rows };
-  }
-  const waits = WAITS_FOR(sql, boardId, sql`${nameOf(owner)}`);
-  // From before the first of them, so that every step has a place in the index to begin at.
-  const known = sql`
-    served (platform) AS (
-      SELECT ''
-      UNION ALL
-      SELECT next.platform FROM served CROSS JOIN LATERAL (
-        SELECT d.platform FROM deliveries d WHERE ${waits} AND d.platform > served.platform ORDER BY d.platform, d.due_at, d.id LIMIT 1
-      ) AS next
-    ),`;
-  const given = sql`served (platform) AS (SELECT DISTINCT platform FROM unnest(${platforms as string[]}::text[]) AS platform),`;
-  const isServed = platforms === null ? sql`` : sql`AND d.platform = ANY (${platforms as string[]}::text[])`;
-  const rows = sql`
-    SELECT waiting.* FROM served CROSS JOIN LATERAL (
-      SELECT ${columns} FROM deliveries d WHERE ${waits} AND d.platform = served.platform AND ${first}
-    ) AS waiting
+  isThere: PendingQuery,
+  { sessions, nearRowsMax }: { readonly sessions: number; readonly nearRowsMax: number },
+) => sql`
+  WITH RECURSIVE near AS MATERIALIZED (
+    SELECT d.id, d.due_at, d.session_key, d.seq FROM (
+      SELECT * FROM deliveries d WHERE ${isThere} AND d.due_at <= statement_timestamp() ORDER BY d.due_at, d.id LIMIT ${nearRowsMax}
+    ) AS d WHERE ${IS_FREE(sql, boardId)} LIMIT ${sessions * CANDIDATES_PER_SESSION}
+  ),
+  session (key, number) AS (
+    SELECT '', 0 WHERE (SELECT count(DISTINCT session_key) FROM near) < ${sessions} AND EXISTS (
+      SELECT FROM deliveries d WHERE ${isThere} AND d.due_at <= statement_timestamp() ORDER BY d.due_at, d.id OFFSET ${nearRowsMax} LIMIT 1)
     UNION ALL
-    SELECT ${columns} FROM deliveries d
-    WHERE ${HAS_LAPSED(sql, boardId)} AND NOT d.is_webhook AND coalesce(d.owner, '') = ${nameOf(owner)} ${isServed} AND ${IS_FREE(sql, boardId)}`;
-  return { named: platforms === null ? known : given, rows };
+    SELECT next.session_key, session.number + 1 FROM session CROSS JOIN LATERAL (
+      SELECT d.session_key FROM deliveries d WHERE ${isThere} AND d.session_key > session.key
+      ORDER BY d.session_key, d.due_at, d.id LIMIT 1
+    ) AS next
+    WHERE session.number < ${SESSIONS_MAX}
+  )
+  SELECT * FROM near
+  UNION ALL
+  SELECT head.* FROM (
+    SELECT key FROM session WHERE number > 0 AND ${IS_IDLE(sql, boardId, sql`session.key`, sql``)}
+  ) AS idle
+  CROSS JOIN LATERAL (
+    SELECT d.id, d.due_at, d.session_key, d.seq FROM (
+      SELECT * FROM deliveries d WHERE ${isThere} AND d.session_key = idle.key AND d.due_at <= statement_timestamp()
+      ORDER BY d.due_at, d.id LIMIT ${SESSION_ROWS_MAX}
+    ) AS d WHERE ${IS_FIRST(sql, boardId)} ORDER BY d.due_at, d.id LIMIT 1
+  ) AS head`;
+
+/** The platforms of an owner that have something pending, one by one: a step into the index for each, from before the first. */
+const platformsOf = (sql: Runner, waits: PendingQuery) => sql`
+  SELECT ''
+  UNION ALL
+  SELECT next.platform FROM known CROSS JOIN LATERAL (
+    SELECT d.platform FROM deliveries d WHERE ${waits} AND d.platform > known.name ORDER BY d.platform, d.due_at, d.id LIMIT 1
+  ) AS next`;
+
+interface Candidates {
+  /** Of a WITH RECURSIVE; it ends with a comma. */
+  readonly named: PendingQuery;
+  /** Rows of id, due_at, session_key, seq, and of the place in which they share room. */
+  readonly rows: PendingQuery;
+}
+
+/**
+ * Of each platform by itself, so that what waits in one is in no other's way. They are not given as an array: of that the planner sees how long it
+ * is, finds each plan of its own better than one that it may keep, and plans anew in every call, for longer than the statement takes.
+ */
+function gatewayCandidates(sql: Runner, boardId: number, { owner, platforms, max }: LeaseAsk): Candidates {
+  const waits = WAITS_FOR(sql, boardId, sql`${nameOf(owner)}`);
+  const known =
+    platforms === null
+      ? platformsOf(sql, waits)
+      : sql`SELECT DISTINCT jsonb_array_elements_text(${JSON.stringify(platforms)}::text::jsonb)`;
+  const isServed = platforms === null ? sql`` : sql`AND d.platform = ANY (${platforms as string[]}::text[])`;
+  const isThere = sql`${waits} AND d.platform = served.name`;
+  const bounds = { sessions: max, nearRowsMax: Math.max(NEAR_ROWS_MAX, max * CANDIDATES_PER_SESSION) };
+  return {
+    named: sql`known (name) AS (${known}), served AS (SELECT name, ${max}::int AS room FROM known),`,
+    rows: sql`
+      SELECT free.*, served.name, served.room FROM served CROSS JOIN LATERAL (${freeOf(sql, boardId, isThere, bounds)}) AS free
+      UNION ALL
+      SELECT d.id, d.due_at, d.session_key, d.seq, d.platform, ${max}::int FROM deliveries d
+      WHERE ${HAS_LAPSED(sql, boardId)} AND NOT d.is_webhook AND coalesce(d.owner, '') = ${nameOf(owner)} ${isServed} AND ${IS_FREE(sql, boardId)}`,
+  };
+}
+
+/** Of each host by itself, as far as it has room: what waits for one that has none is not even looked at. */
+function webhookCandidates(sql: Runner, boardId: number, { usual, rooms }: HostRooms): Candidates {
+  const isThere = sql`d.board_id = ${boardId} AND d.status = 'pending' AND d.is_webhook AND d.webhook_host = served.name`;
+  const bounds = { sessions: usual, nearRowsMax: NEAR_ROWS_MAX };
+  return {
+    named: sql`
+      known (name) AS (
+        SELECT ''
+        UNION ALL
+        SELECT next.webhook_host FROM known CROSS JOIN LATERAL (
+          SELECT d.webhook_host FROM deliveries d
+          WHERE d.board_id = ${boardId} AND d.status = 'pending' AND d.is_webhook AND d.webhook_host > known.name
+          ORDER BY d.webhook_host, d.due_at, d.id LIMIT 1
+        ) AS next
+      ),
+      busy AS (
+        SELECT * FROM unnest(${[...rooms.keys()]}::text[], ${[...rooms.values()]}::int[]) AS busy (name, room)
+      ),
+      served AS (
+        SELECT known.name, coalesce(busy.room, ${usual}::int) AS room FROM known LEFT JOIN busy ON busy.name = known.name
+        WHERE coalesce(busy.room, ${usual}::int) > 0
+      ),`,
+    rows: sql`
+      SELECT free.*, served.name, served.room FROM served CROSS JOIN LATERAL (${freeOf(sql, boardId, isThere, bounds)}) AS free
+      UNION ALL
+      SELECT d.id, d.due_at, d.session_key, d.seq, d.webhook_host, coalesce(busy.room, ${usual}::int)
+      FROM deliveries d LEFT JOIN busy ON busy.name = d.webhook_host
+      WHERE ${HAS_LAPSED(sql, boardId)} AND d.is_webhook AND ${IS_FREE(sql, boardId)}`,
+  };
 }
 
 /**
  * In a statement after the lock: it sees what the one before has given out. Oldest due first, one of each session. Whoever changes the
- * subscription meanwhile is waited for, and what is nobody else's by then is given out.
+ * subscription meanwhile is waited for, and what is nobody else's by then is given out. That is asked within a CASE, or a database that has not
+ * been analyzed goes through all that is pending to ask it.
  */
 export async function leaseDeliveries(tx: Tx, boardId: number, ask: LeaseAsk): Promise<DeliveryRow[]> {
-  const { named, rows } = candidatesOf(tx, boardId, ask);
-  const isStillTheirs = ask.isWebhook
-    ? tx`d.is_webhook`
-    : tx`NOT d.is_webhook AND coalesce(d.owner, '') = ${nameOf(ask.owner)}`;
+  const { webhooks } = ask;
+  const { named, rows } =
+    webhooks === null ? gatewayCandidates(tx, boardId, ask) : webhookCandidates(tx, boardId, webhooks);
+  const isStillTheirs =
+    webhooks === null
+      ? tx`NOT d.is_webhook AND coalesce(d.owner, '') = ${nameOf(ask.owner)}`
+      : tx`d.is_webhook`;
   return tx<DeliveryRow[]>`
     /* deliveries.lease */
     WITH RECURSIVE ${named}
     hushed AS (
-      UPDATE deliveries SET status = 'acked', finished_at = clock_timestamp()
+      UPDATE deliveries SET status = 'acked', lease_id = NULL, lease_expires_at = NULL, finished_at = clock_timestamp()
       WHERE board_id = ${boardId} AND status = 'leased' AND mode = 'silent' AND lease_expires_at <= statement_timestamp()
     ),
     due AS MATERIALIZED (${rows}),
     picked AS MATERIALIZED (
-      SELECT ${boardId}::int AS board_id, first.id
-      FROM (SELECT DISTINCT ON (session_key) id, due_at FROM due ORDER BY session_key, due_at, seq, id) AS first
-      ORDER BY first.due_at, first.id LIMIT ${ask.max}
+      SELECT ${boardId}::int AS board_id, ranked.id FROM (
+        SELECT first.*, row_number() OVER (PARTITION BY name ORDER BY due_at, id) AS number
+        FROM (SELECT DISTINCT ON (session_key) * FROM due ORDER BY session_key, due_at, seq, id) AS first
+      ) AS ranked
+      WHERE ranked.number <= ranked.room ORDER BY ranked.due_at, ranked.id LIMIT ${ask.max}
     )
     UPDATE deliveries d SET status = 'leased', lease_id = gen_random_uuid(), attempt = d.attempt + 1,
       lease_expires_at = clock_timestamp() + make_interval(secs => ${ask.leaseSeconds})
     FROM picked
-    WHERE d.board_id = ANY (ARRAY[picked.board_id]) AND d.id = picked.id AND d.mode <> 'silent' AND ${isStillTheirs}
-      AND (d.status = 'pending' OR (d.status = 'leased' AND d.lease_expires_at <= statement_timestamp()))
+    WHERE d.board_id = ANY (ARRAY[picked.board_id]) AND d.id = picked.id AND CASE WHEN d.mode <> 'silent' AND ${isStillTheirs}
+      AND (d.status = 'pending' OR (d.status = 'leased' AND d.lease_expires_at <= statement_timestamp())) THEN true ELSE false END
     RETURNING ${deliveryColumns(tx)}`;
 }
 
@@ -188,28 +282,35 @@ export async function findDueWishes(
   const rows = wishes.flatMap(({ owner, platforms }, place) =>
     (platforms ?? [null]).map((platform) => ({ place, owner: nameOf(owner), platform })),
   );
-  const owners = [...new Set(rows.map(({ owner }) => owner))];
-  const waits = sql`${WAITS_FOR(sql, boardId, sql`wanted.owner`)} AND d.due_at <= statement_timestamp() AND ${IS_FREE(sql, boardId)}`;
+  const waits = WAITS_FOR(sql, boardId, sql`wanted.owner`);
+  const isThere = sql`${waits} AND d.platform = wanted.platform`;
   const [found] = await sql<DueWishes[]>`
     /* deliveries.find_due_wishes */
-    SELECT to_json(ARRAY(
-      SELECT DISTINCT wanted.place
-      FROM unnest(
+    WITH asked AS (
+      SELECT * FROM unnest(
         ${rows.map(({ place }) => place)}::int[], ${rows.map(({ owner }) => owner)}::text[], ${rows.map(({ platform }) => platform)}::text[]
-      ) AS wanted (place, owner, platform)
-      CROSS JOIN LATERAL (
-        (SELECT 1 FROM deliveries d WHERE wanted.platform IS NOT NULL AND ${waits} AND d.platform = wanted.platform LIMIT 1)
-        UNION ALL
-        (SELECT 1 FROM deliveries d WHERE wanted.platform IS NULL AND ${waits} LIMIT 1)
-        UNION ALL
-        (SELECT 1 FROM deliveries d WHERE ${HAS_LAPSED(sql, boardId)} AND NOT d.is_webhook AND coalesce(d.owner, '') = wanted.owner
-          AND d.platform = coalesce(wanted.platform, d.platform) AND ${IS_FREE(sql, boardId)} LIMIT 1)
-        LIMIT 1
+      ) AS asked (place, owner, platform)
+    ),
+    wanted AS MATERIALIZED (
+      SELECT * FROM asked WHERE platform IS NOT NULL
+      UNION ALL
+      SELECT wanted.place, wanted.owner, served.name FROM asked AS wanted CROSS JOIN LATERAL (
+        WITH RECURSIVE known (name) AS (${platformsOf(sql, waits)}) SELECT name FROM known WHERE name <> ''
+      ) AS served
+      WHERE wanted.platform IS NULL
+    )
+    SELECT to_json(ARRAY(
+      SELECT wanted.place FROM wanted CROSS JOIN LATERAL (
+        SELECT FROM (${freeOf(sql, boardId, isThere, { sessions: 1, nearRowsMax: NEAR_ROWS_MAX })}) AS free LIMIT 1
+      ) AS found
+      UNION
+      SELECT asked.place FROM asked CROSS JOIN LATERAL (
+        SELECT FROM deliveries d WHERE ${HAS_LAPSED(sql, boardId)} AND NOT d.is_webhook AND coalesce(d.owner, '') = asked.owner
+          AND d.platform = coalesce(asked.platform, d.platform) AND ${IS_FREE(sql, boardId)} LIMIT 1
       ) AS found
     )) AS due, (extract(epoch FROM least(
-      (SELECT min(coming.due_at) FROM unnest(${owners}::text[]) AS wanted (owner)
-        CROSS JOIN LATERAL (
-          SELECT min(d.due_at) AS due_at FROM deliveries d WHERE ${WAITS_FOR(sql, boardId, sql`wanted.owner`)} AND d.due_at > statement_timestamp()
+      (SELECT min(coming.due_at) FROM wanted CROSS JOIN LATERAL (
+          SELECT d.due_at FROM deliveries d WHERE ${isThere} AND d.due_at > statement_timestamp() ORDER BY d.due_at, d.id LIMIT 1
         ) AS coming),
       (SELECT min(lease_expires_at) FROM deliveries
         WHERE board_id = ${boardId} AND status = 'leased' AND lease_expires_at > statement_timestamp())

@@ -46,3 +46,32 @@ export async function buryRow(
       finished_at = clock_timestamp()
     WHERE board_id = ${boardId} AND id = ${id}`;
 }
+
+/**
+ * Of those that were just given out: what nobody follows any more. The outbox writes in the statement of the event, on what that sees; so an event
+ * that takes no lock of its subject (a heartbeat) can be told to a subscription that ends in the same moment. What a reply has been begun of is
+ * withdrawn, as where a subscription ends.
+ */
+export async function dropUnfollowed(
+  tx: Tx,
+  boardId: number,
+  ids: readonly Uuid[],
+): Promise<ReadonlySet<Uuid>> {
+  const rows = await tx<{ id: Uuid }[]>`
+    /* deliveries.drop_unfollowed */
+    WITH gone AS MATERIALIZED (
+      SELECT d.id, d.synthesis_task_id FROM unnest(${ids as Uuid[]}::uuid[]) AS given (id)
+      CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE board_id = ${boardId} AND id = given.id OFFSET 0) AS d
+      WHERE NOT EXISTS (SELECT FROM subscriptions WHERE board_id = ${boardId} AND id = d.subscription_id OFFSET 0)
+    ),
+    dropped AS (
+      DELETE FROM deliveries WHERE board_id = ${boardId} AND id = ANY (ARRAY(SELECT id FROM gone WHERE synthesis_task_id IS NULL))
+    ),
+    withdrawn AS (
+      UPDATE deliveries SET status = 'acked', mode = 'silent', text = NULL, last_error = NULL, lease_id = NULL, lease_expires_at = NULL,
+        finished_at = clock_timestamp(), synthesis_due_at = clock_timestamp()
+      WHERE board_id = ${boardId} AND id = ANY (ARRAY(SELECT id FROM gone WHERE synthesis_task_id IS NOT NULL))
+    )
+    SELECT id FROM gone`;
+  return new Set(rows.map(({ id }) => id));
+}

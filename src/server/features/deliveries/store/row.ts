@@ -17,6 +17,7 @@ export interface DeliveryRow {
   readonly platform: string;
   readonly session_id: string | null;
   readonly is_webhook: boolean;
+  readonly webhook_host: string | null;
   readonly due_at: string;
   readonly lease_id: string | null;
   readonly lease_expires_at: string | null;
@@ -32,7 +33,7 @@ export interface DeliveryRow {
 
 export const deliveryColumns = (sql: Runner) => sql`
   d.id, d.subscription_id, d.seq, d.kind, d.task_id, d.delegation_id, d.mode, d.wake, d.status, d.owner, d.platform, d.session_id, d.is_webhook,
-  d.due_at, d.lease_id, d.lease_expires_at, d.attempt, d.failures, d.last_error, d.message_id, d.text, d.is_fallback, d.created_at, d.finished_at`;
+  d.webhook_host, d.due_at, d.lease_id, d.lease_expires_at, d.attempt, d.failures, d.last_error, d.message_id, d.text, d.is_fallback, d.created_at, d.finished_at`;
 
 export async function findDelivery(sql: Runner, boardId: number, id: Uuid): Promise<DeliveryRow | null> {
   const [row] = await sql<DeliveryRow[]>`

@@ -81,10 +81,22 @@ async function lockDeliveriesOf(
 }
 
 /**
- * A reply is being made of what is erased: it must not go out, and whoever makes it is to stop. The sweep of replies sees to both, and deletes
- * what has no subscription any more; `is_fallback` of one that still waits says so to it.
+ * A reply of what is erased is being made, and whoever makes it may yet write, whether or not anybody waits for it. It must not go out. The
+ * sweep of replies stops whoever makes it, erases what has come of it until then, and drops what has no subscription any more.
  */
-const IS_BEING_MADE = (sql: Runner) => sql`(d.status = 'synthesizing' AND d.synthesis_task_id IS NOT NULL)`;
+const IS_BEING_MADE = (sql: Runner) =>
+  sql`(d.synthesis_task_id IS NOT NULL AND d.synthesis_due_at IS NOT NULL)`;
+
+/** Of a delivery `d`: the sweep is to look after its reply at once, if one is being made. */
+const REPLY_IS_DUE = (sql: Runner) => sql`
+  synthesis_due_at = CASE WHEN ${IS_BEING_MADE(sql)} THEN clock_timestamp() ELSE d.synthesis_due_at END`;
+
+/** Of a delivery `d`: nothing is left of it, and what has not been told is told to nobody. */
+const EMPTY = (sql: Runner) => sql`
+  text = NULL, last_error = NULL, message_id = NULL, session_id = NULL, session_key = '',
+  status = CASE WHEN d.finished_at IS NULL THEN 'acked' ELSE d.status END, mode = CASE WHEN d.finished_at IS NULL THEN 'silent' ELSE d.mode END,
+  lease_id = CASE WHEN d.finished_at IS NULL THEN NULL ELSE d.lease_id END, finished_at = coalesce(d.finished_at, clock_timestamp()),
+  ${REPLY_IS_DUE(sql)}`;
 
 /** Under the locks of the tasks, when their rows are gone. @returns Tasks that made replies of what is erased: their events are the caller's. */
 export async function eraseReturns(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<Uuid[]> {
@@ -116,9 +128,7 @@ async function eraseTold(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Pro
       RETURNING d.synthesis_task_id
     ),
     emptied AS (
-      UPDATE deliveries d SET text = NULL, last_error = NULL, message_id = NULL, session_id = NULL, session_key = '',
-        is_fallback = d.is_fallback OR ${IS_BEING_MADE(tx)},
-        synthesis_due_at = CASE WHEN ${IS_BEING_MADE(tx)} THEN clock_timestamp() ELSE d.synthesis_due_at END
+      UPDATE deliveries d SET ${EMPTY(tx)}
       FROM gone
       WHERE d.board_id = ANY (ARRAY[gone.board_id]) AND d.task_id = gone.id AND (d.status IN ('acked', 'dead') OR ${IS_BEING_MADE(tx)})
       RETURNING d.synthesis_task_id
@@ -144,6 +154,7 @@ async function eraseFromDelegations(
   taskIds: readonly Uuid[],
 ): Promise<Uuid[]> {
   const wireIds = taskIds.map((id) => formatId('task', id));
+  const isAwaited = tx`(d.status = 'synthesizing' AND ${IS_BEING_MADE(tx)})`;
   const rows = await tx<{ id: Uuid }[]>`
     /* returns.erase_results */
     WITH whole AS MATERIALIZED (SELECT ${boardId}::int AS board_id, id FROM unnest(${ids as Uuid[]}::uuid[]) AS id),
@@ -159,8 +170,9 @@ async function eraseFromDelegations(
       UPDATE session_messages m SET text = '' FROM whole WHERE m.board_id = ANY (ARRAY[whole.board_id]) AND m.delegation_id = whole.id
     ),
     emptied AS (
-      UPDATE deliveries d SET text = NULL, last_error = NULL, is_fallback = d.is_fallback OR ${IS_BEING_MADE(tx)},
-        synthesis_due_at = CASE WHEN ${IS_BEING_MADE(tx)} THEN clock_timestamp() ELSE d.synthesis_due_at END
+      UPDATE deliveries d SET text = NULL, last_error = NULL, ${REPLY_IS_DUE(tx)},
+        status = CASE WHEN ${isAwaited} THEN 'pending' ELSE d.status END, mode = CASE WHEN ${isAwaited} THEN 'direct' ELSE d.mode END,
+        is_fallback = d.is_fallback OR ${isAwaited}, due_at = CASE WHEN ${isAwaited} THEN clock_timestamp() ELSE d.due_at END
       FROM whole
       WHERE d.board_id = ANY (ARRAY[whole.board_id]) AND d.delegation_id = whole.id
       RETURNING d.synthesis_task_id
@@ -202,7 +214,7 @@ async function eraseChildless(tx: Tx, boardId: number, ids: readonly Uuid[]): Pr
       DELETE FROM session_messages m USING childless WHERE m.board_id = ANY (ARRAY[childless.board_id]) AND m.delegation_id = childless.id
     ),
     emptied AS (
-      UPDATE deliveries d SET message_id = NULL, session_id = NULL, session_key = '' FROM childless
+      UPDATE deliveries d SET ${EMPTY(tx)} FROM childless
       WHERE d.board_id = ANY (ARRAY[childless.board_id]) AND d.delegation_id = childless.id AND (d.status IN ('acked', 'dead') OR ${IS_BEING_MADE(tx)})
     ),
     bare AS (
@@ -215,7 +227,7 @@ async function eraseChildless(tx: Tx, boardId: number, ids: readonly Uuid[]): Pr
     FROM childless WHERE e.board_id = ANY (ARRAY[childless.board_id]) AND e.delegation_id = childless.id`;
 }
 
-/** Again, when one that was being made has ended: what has come of it meanwhile. */
+/** Of one that nobody waited for any more, when it has ended: what it was made of and what has come of it. */
 export async function eraseReply(tx: Tx, boardId: number, taskId: Uuid): Promise<void> {
   await eraseReplies(tx, boardId, [taskId]);
   await scrubEvents(tx, boardId, [{ id: taskId, afterSeq: 0 }]);

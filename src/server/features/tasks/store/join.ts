@@ -1,7 +1,7 @@
 /** Delegations as the end of a child sees them: which one waits for it, what its other children are, and what becomes of it. */
 import type { DelegationResult } from '../../../../contract/delegations.ts';
 import type { DelegationStatus, Outcome, TaskStatus } from '../../../../contract/statuses.ts';
-import type { JsonParameter as Json, Tx } from '../../../db/client.ts';
+import type { JsonParameter as Json, PendingQuery, Runner, Tx } from '../../../db/client.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 
 /** Of the tasks that one depends on, or that depend on one: far more than any plan; beyond it nothing is found to be unreachable. */
@@ -68,25 +68,29 @@ export interface ChildRow {
   readonly is_unreachable: boolean;
 }
 
+/** Of a task in todo: something that it waits for, near or far, was cancelled. */
+const IS_UNREACHABLE = (sql: Runner, boardId: PendingQuery, taskId: PendingQuery) => sql`
+  EXISTS (
+    WITH RECURSIVE up (id) AS (
+      SELECT parent_id FROM links WHERE board_id = ${boardId} AND child_id = ${taskId} AND NOT is_met
+      UNION
+      SELECT l.parent_id FROM up
+      CROSS JOIN LATERAL (SELECT FROM tasks WHERE board_id = ${boardId} AND id = up.id AND status = 'todo' OFFSET 0) AS waiting
+      CROSS JOIN LATERAL (
+        SELECT parent_id FROM links WHERE board_id = ${boardId} AND child_id = up.id AND NOT is_met OFFSET 0
+      ) AS l
+    )
+    SELECT FROM (SELECT id FROM up LIMIT ${KIN_ROWS_MAX}) AS near
+    CROSS JOIN LATERAL (SELECT status, archived_from FROM tasks WHERE board_id = ${boardId} AND id = near.id OFFSET 0) AS p
+    WHERE p.status = 'cancelled' OR (p.status = 'archived' AND p.archived_from IS DISTINCT FROM 'done')
+  )`;
+
 /** All children in task order. Under the locks of their delegations: whoever ended one before us has committed. */
 export async function listChildren(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<ChildRow[]> {
   return tx<ChildRow[]>`
     /* joins.list_children */
     SELECT member.delegation_id, member.place, member.task_id, t.status, t.archived_from, coalesce(t.attempt, 0) AS attempt,
-      CASE WHEN t.status = 'todo' THEN EXISTS (
-        WITH RECURSIVE up (id) AS (
-          SELECT parent_id FROM links WHERE board_id = ${boardId} AND child_id = member.task_id AND NOT is_met
-          UNION
-          SELECT l.parent_id FROM up
-          CROSS JOIN LATERAL (SELECT FROM tasks WHERE board_id = ${boardId} AND id = up.id AND status = 'todo' OFFSET 0) AS waiting
-          CROSS JOIN LATERAL (
-            SELECT parent_id FROM links WHERE board_id = ${boardId} AND child_id = up.id AND NOT is_met OFFSET 0
-          ) AS l
-        )
-        SELECT FROM (SELECT id FROM up LIMIT ${KIN_ROWS_MAX}) AS near
-        CROSS JOIN LATERAL (SELECT status, archived_from FROM tasks WHERE board_id = ${boardId} AND id = near.id OFFSET 0) AS p
-        WHERE p.status = 'cancelled' OR (p.status = 'archived' AND p.archived_from IS DISTINCT FROM 'done')
-      ) ELSE false END AS is_unreachable
+      CASE WHEN t.status = 'todo' THEN ${IS_UNREACHABLE(tx, tx`${boardId}`, tx`member.task_id`)} ELSE false END AS is_unreachable
     FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
     CROSS JOIN LATERAL (
       SELECT delegation_id, place, task_id FROM delegation_tasks WHERE board_id = ${boardId} AND delegation_id = wanted.id OFFSET 0
@@ -95,6 +99,32 @@ export async function listChildren(tx: Tx, boardId: number, ids: readonly Uuid[]
       SELECT status, archived_from, attempt FROM tasks WHERE board_id = ${boardId} AND id = member.task_id OFFSET 0
     ) AS t ON true
     ORDER BY member.delegation_id, member.place`;
+}
+
+/** A place among the running delegations of all boards. */
+export interface DelegationPlace {
+  readonly board_id: number;
+  readonly id: Uuid;
+}
+
+/** The next `rowsMax` that run, in the order of all; stuck: a child of theirs waits in vain. */
+export async function listRunningFrom(
+  sql: Runner,
+  after: DelegationPlace | null,
+  rowsMax: number,
+): Promise<(DelegationPlace & { readonly is_stuck: boolean })[]> {
+  const isBehind = after === null ? sql`` : sql`AND (board_id, id) > (${after.board_id}, ${after.id}::uuid)`;
+  return sql`
+    /* joins.list_running */
+    SELECT d.board_id, d.id, EXISTS (
+      SELECT FROM (SELECT task_id FROM delegation_tasks WHERE board_id = d.board_id AND delegation_id = d.id OFFSET 0) AS member
+      CROSS JOIN LATERAL (SELECT FROM tasks WHERE board_id = d.board_id AND id = member.task_id AND status = 'todo' OFFSET 0) AS t
+      WHERE ${IS_UNREACHABLE(sql, sql`d.board_id`, sql`member.task_id`)}
+    ) AS is_stuck
+    FROM (
+      SELECT board_id, id FROM delegations WHERE status = 'running' ${isBehind} ORDER BY board_id, id LIMIT ${rowsMax}
+    ) AS d
+    ORDER BY d.board_id, d.id`;
 }
 
 export interface ChildReportRow {
