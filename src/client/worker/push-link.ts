@@ -1,8 +1,7 @@
 /**
  * One socket of a worker in push mode: says hello, takes what is pushed, and carries the verbs of the holder, through drops, drains and restarts.
  * Drives the pure machine in push-machine.ts; which claims can come, push-credits.ts keeps, and what is asked of the server, push-requests.ts.
- * Never decides about a claim: what is held, kept alive and ended is the worker's. An acknowledgement leaves before the claim is handed
- * on, so that a handler that blocks the event loop cannot cost the claim it works on.
+ * Never decides about a claim: what is held, kept alive and ended is the worker's.
  */
 import { CLOSE_CODES } from '../../contract/constants.ts';
 import type { PushedClaim, ServerFrame } from '../../contract/frames.ts';
@@ -14,11 +13,13 @@ import { fillPath } from '../transport.ts';
 import { asError, failureOf } from '../watch/failure.ts';
 import { LostHello } from '../watch/lost-hello.ts';
 import { loadSocketFactory, openSocket } from '../watch/socket.ts';
+import { PushArrivals } from './push-arrivals.ts';
 import { PushCredits } from './push-credits.ts';
 import type { PushEffect, PushEnding, PushEvent, PushState, PushStateName } from './push-machine.ts';
 import { PUSH_INITIAL, pushTransition } from './push-machine.ts';
 import type { PushContext, PushLimits, PushOptions } from './push-options.ts';
 import { PUSH_LIMITS } from './push-options.ts';
+import { PushPulse } from './push-pulse.ts';
 import { PushRequests } from './push-requests.ts';
 import { atEndOfTurn, PushSocket } from './push-socket.ts';
 import type { EndAnswer, RunEnd } from './run-end.ts';
@@ -30,8 +31,6 @@ const CREDIT_ID = 'credit';
 const ALIVE_ID = 'alive';
 /** RFC 6455: normal closure. */
 const NORMAL_CLOSE = 1000;
-/** A look that is later than this many of its intervals was held up by a handler, or by a machine that slept. */
-const LATE_LOOKS = 5;
 
 interface EndReply {
   readonly outcome: string | null;
@@ -45,21 +44,14 @@ export class PushLink {
   readonly #limits: PushLimits;
   readonly #credits = new PushCredits();
   readonly #requests: PushRequests;
+  readonly #arrivals: PushArrivals;
+  readonly #pulse: PushPulse;
   readonly #lostHello: LostHello;
   #state: PushState = PUSH_INITIAL;
   #socket: PushSocket | undefined;
-  /** Of this socket: acknowledged when the chunk that brought them has been read, and then handed on. */
-  #arrived: PushedClaim[] = [];
-  /** Claims that count against the credits already, and that the worker does not know yet. */
-  #unknown = 0;
   #isTurnEnding = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #looks: ReturnType<typeof setInterval> | undefined;
-  /** When the socket was last heard of, opened, or came to be in its state. */
-  #heardAtMs = 0;
-  #sinceMs = 0;
-  #isAskedForLife = false;
-  #lookedAtMs = 0;
   /** Until when the first connection must have come about; null once it has. */
   #firstConnectUntil: number | null = null;
   /** Waits for the credits to run dry. */
@@ -79,6 +71,11 @@ export class PushLink {
       now: transport.timing.now,
       url: transport.url,
     });
+    this.#pulse = new PushPulse(this.#limits, transport.timing.now);
+    this.#arrivals = new PushArrivals({
+      acknowledge: (claims) => this.#acknowledgeClaims(claims),
+      handOn: (claim) => options.onClaim(claim),
+    });
   }
 
   get state(): PushStateName {
@@ -96,7 +93,6 @@ export class PushLink {
       this.#settle = { resolve, reject };
       this.#firstConnectUntil = this.#transport.timing.now() + this.#limits.firstConnectMs;
       this.#listenForAborts(signal);
-      this.#lookedAtMs = this.#transport.timing.now();
       this.#looks = setInterval(() => this.#look(), this.#limits.lookMs);
       this.#dispatch({ type: 'start' });
     });
@@ -107,7 +103,7 @@ export class PushLink {
    * sent when they are due, one for many calls. Kept over reconnects.
    */
   setCredits(count: number): void {
-    this.#credits.setRoom(count - this.#unknown);
+    this.#credits.setRoom(count - this.#arrivals.unknownCount);
     this.#endTurnSoon();
   }
 
@@ -160,7 +156,7 @@ export class PushLink {
     const before = this.#state.name;
     const { state, effects } = pushTransition(this.#state, event);
     this.#state = state;
-    if (state.name !== before) this.#sinceMs = this.#transport.timing.now();
+    if (state.name !== before) this.#pulse.onState();
     for (const effect of effects) this.#perform(effect);
     if (this.#state.name !== before) this.#options.onState?.(this.#state.name);
   }
@@ -207,7 +203,7 @@ export class PushLink {
     const raw = openSocket(factory, transport.url.replace(/^http/, 'ws') + path, transport.token);
     const socket = new PushSocket(raw);
     this.#socket = socket;
-    this.#hear();
+    this.#pulse.hear();
     const whenCurrent = (act: () => void): void => {
       if (this.#socket === socket) act();
     };
@@ -255,13 +251,8 @@ export class PushLink {
     this.#socket?.send(JSON.stringify({ type: 'credit', id: CREDIT_ID, lane, credits }));
   }
 
-  #hear(): void {
-    this.#heardAtMs = this.#transport.timing.now();
-    this.#isAskedForLife = false;
-  }
-
   #receive(data: unknown): void {
-    this.#hear();
+    this.#pulse.hear();
     const frame = typeof data === 'string' ? parseObject(data) : undefined;
     // Frame types that this version does not know are left alone, as the contract asks.
     if (frame !== undefined) this.#handle(frame as unknown as ServerFrame);
@@ -294,19 +285,12 @@ export class PushLink {
 
   #take(claim: PushedClaim): void {
     this.#credits.onClaim();
-    this.#unknown += 1;
-    if (this.#arrived.push(claim) === 1) queueMicrotask(() => this.#handOn());
+    this.#arrivals.add(claim);
   }
 
-  #handOn(): void {
-    const claims = this.#arrived;
+  #acknowledgeClaims(claims: readonly PushedClaim[]): void {
     for (const { run_id } of claims) this.#socket?.send(JSON.stringify({ type: 'claim_ack', run_id }));
     this.#socket?.flush();
-    this.#arrived = [];
-    for (const claim of claims) {
-      this.#unknown -= 1;
-      this.#options.onClaim(claim);
-    }
   }
 
   #takeReply(frame: Extract<ServerFrame, { type: 'reply' }>): void {
@@ -357,28 +341,10 @@ export class PushLink {
 
   /** The one timer behind all bounds in time. */
   #look(): void {
-    const nowMs = this.#transport.timing.now();
-    const { connectMs, silenceMs, quietMs, steadyMs, lookMs } = this.#limits;
-    const sinceLookMs = nowMs - this.#lookedAtMs;
-    this.#lookedAtMs = nowMs;
-    // This process itself stood still: what has come meanwhile is read before anybody is said to be silent.
-    if (sinceLookMs > lookMs * LATE_LOOKS) return;
-    const { name } = this.#state;
-    if (name === 'connecting' || name === 'greeting') {
-      if (nowMs - this.#sinceMs >= connectMs) this.#dispatch({ type: 'silent' });
-      return;
-    }
-    if (name !== 'live') return;
-    const quietForMs = nowMs - this.#heardAtMs;
-    if (this.#requests.isOverdue || quietForMs >= silenceMs) {
-      this.#dispatch({ type: 'silent' });
-      return;
-    }
-    if (quietForMs >= quietMs && !this.#isAskedForLife) {
-      this.#isAskedForLife = true;
-      this.#send(JSON.stringify({ type: 'unwatch', id: ALIVE_ID }));
-    }
-    if (nowMs - this.#sinceMs >= steadyMs) this.#dispatch({ type: 'steady' });
+    const verdict = this.#pulse.look(this.#state.name, this.#requests.isOverdue);
+    if (verdict === 'silent' || verdict === 'steady') this.#dispatch({ type: verdict });
+    if (verdict === 'ask') this.#send(JSON.stringify({ type: 'unwatch', id: ALIVE_ID }));
+    // Credits that were refused for a while are due again.
     this.#endTurnSoon();
   }
 
@@ -423,9 +389,7 @@ export class PushLink {
   #forgetSocket(): void {
     this.#lostHello.onSocketGone();
     this.#socket = undefined;
-    // Not acknowledged: the server has taken them back, or is about to.
-    this.#unknown -= this.#arrived.length;
-    this.#arrived = [];
+    this.#arrivals.forget();
   }
 
   #dropSocket(): void {
