@@ -22,6 +22,8 @@ const BACKOFF_MS = 100;
 const BACKOFF_MAX_MS = 30_000;
 /** Deaths in a row after which a task waits no longer for a start: it is better off elsewhere, or later. */
 const DEATHS_MAX = 3;
+/** Until it says that it is ready: loading a large model takes minutes. */
+const START_MS = 10 * 60_000;
 /** Between TERM and KILL, as `lanekeeper work` gives its commands. */
 const KILL_AFTER_MS = 5_000;
 /** For what the dead has said last: pipes drain in microseconds, unless somebody who left its group holds them. */
@@ -162,7 +164,7 @@ export class AgentProcess {
     createInterface({ input: child.stderr }).on('line', (line) => this.#hear(line));
     /** @type {Promise<Child>} */
     const started = new Promise((resolve, reject) => {
-      const slow = setTimeout(() => void this.#stop(child), this.#options.stallMs);
+      const slow = setTimeout(() => void this.#stop(child), START_MS);
       this.#gone = deathOf(child).then((how) => {
         clearTimeout(slow);
         reject(new AgentFailure(`the agent does not start: ${how}${this.#lastWords}`, { hasBegun: false }));

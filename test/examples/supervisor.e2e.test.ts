@@ -30,8 +30,8 @@ beforeAll(async () => {
     LANEKEEPER_TOKEN: secret,
     // Far longer than the test: whatever comes back in time was given back, and did not run out.
     LEASE_SECONDS: '600',
-    STALL_SECONDS: '0.5',
-    GRACE_SECONDS: '0.3',
+    STALL_SECONDS: '1',
+    GRACE_SECONDS: '0.5',
     DRAIN_SECONDS: '1',
   });
 });

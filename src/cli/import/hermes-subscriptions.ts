@@ -130,8 +130,8 @@ export class HermesSubscriptions {
 
   async #keysOf(taskId: string): Promise<Set<string>> {
     const keys = new Set<string>();
-    for await (const page of this.#client.subscriptions.pages({ task_id: taskId }))
-      for (const subscription of page.subscriptions) keys.add(keyOf(subscription));
+    for await (const subscription of this.#client.subscriptions.list({ task_id: taskId }))
+      keys.add(keyOf(subscription));
     return keys;
   }
 }

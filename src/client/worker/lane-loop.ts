@@ -327,7 +327,7 @@ export class LaneLoop {
   }
 
   #conclude(): void {
-    for (const { claim } of this.#running.left) {
+    for (const { claim } of this.#running.abandon()) {
       this.#options.log.warn(
         `${claim.task.id} (run ${claim.run_id}) was not given back; its lease runs out by itself`,
       );
