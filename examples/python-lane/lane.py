@@ -133,19 +133,23 @@ class Claim:
         self._beat({"progress": value, "note": note, "checkpoint": checkpoint})
 
     def output(self, *lines):
-        """What people see while it works. Not worth trying twice: should the claim be lost, the next heartbeat says so."""
-        try:
-            call(f"runs/{self.run}/output", self.token, {"lines": lines}, patience=0)
-        except (Problem, *LOST):
-            pass
+        """What people see while it works."""
+        self._try("output", {"lines": lines})
 
     def messages(self):
-        """What people have told this task since the last call. What is never taken is told to the next attempt."""
+        """What people have told this task since the last call. What is not acknowledged is told to the next attempt."""
         with self.lock:
             taken, self.unread = self.unread, []
         if taken:
-            call(f"runs/{self.run}/messages/ack", self.token, {"ids": [message["id"] for message in taken]}, patience=10)
+            self._try("messages/ack", {"ids": [message["id"] for message in taken]})
         return [message["text"] for message in taken]
+
+    def _try(self, verb, body):
+        """Not worth failing for: should the claim be lost, the next heartbeat says so."""
+        try:
+            call(f"runs/{self.run}/{verb}", self.token, body, patience=1)
+        except (Problem, *LOST):
+            pass
 
     def _hear(self, messages):
         with self.lock:
@@ -154,7 +158,14 @@ class Claim:
 
     def _beat(self, body):
         began = time.monotonic()
-        answer = call(f"runs/{self.run}/heartbeat", self.token, body, patience=self.lease_until - began)
+        try:
+            answer = call(f"runs/{self.run}/heartbeat", self.token, body, patience=self.lease_until - began)
+        except Problem as problem:
+            if problem.status in (400, 413):
+                raise  # A checkpoint that is too large, say: for the handler to know.
+            return self.lane.stop(self, f"the claim is lost: {problem}")
+        except LOST:
+            return self.lane.stop(self, "no heartbeat got through for a whole lease: the task may be with somebody else")
         self.lease_until = began + self.interval * 3
         self.token = answer.get("token", self.token)
         self._hear(answer["messages"])
@@ -163,12 +174,7 @@ class Claim:
 
     def _keep(self):
         while not self.is_over.wait(self.interval):
-            try:
-                self._beat({})
-            except Problem as problem:
-                self.lane.stop(self, f"the claim is lost: {problem}")
-            except LOST:
-                self.lane.stop(self, "no heartbeat got through for a whole lease: the task may be with somebody else")
+            self._beat({})
 
 
 class Lane:
@@ -242,7 +248,9 @@ class Lane:
                 self.is_working = self.is_interruptible = True
                 if self.is_draining:
                     raise Stopped(self.why)
-                return "complete", handle(claim.task, claim) or {}
+                done = handle(claim.task, claim) or {}
+                json.dumps(done)  # What is no JSON is the handler's failure.
+                return "complete", done
             except Block as block:
                 return "block", {"reason": str(block)[:TEXT_MAX], "kind": block.kind}
             except RetryAfter as later:

@@ -8,6 +8,7 @@ import { LanekeeperError, UnreachableError } from '../errors.ts';
 import type { BodyOf, ReplyOf } from '../operation-types.ts';
 import type { BoardCallOptions } from '../resources/resource.ts';
 import { randomKey } from '../transport.ts';
+import { isTransient } from './availability.ts';
 import type { WorkerClient } from './worker-client.ts';
 
 type ClaimReply = ReplyOf<'claimTasks'>;
@@ -24,7 +25,9 @@ const SETTLE_MS = 5_000;
 const SETTLE_TIMEOUT_MS = 2_000;
 
 /** The server notices within milliseconds that nobody waits for a request any more, and asks for a whole second all the same. */
-const SETTLE_PAUSE_MS = 50;
+const UNDER_WAY_PAUSE_MS = 50;
+/** A server that is just being restarted is met a few times. */
+const AWAY_PAUSE_MS = 500;
 
 export interface ClaimerOptions {
   readonly client: WorkerClient;
@@ -65,15 +68,14 @@ export class Claimer {
     if (pending === undefined || !this.#mayHaveClaimed) return [];
     const { timing } = this.#options.client.transport;
     const untilMs = timing.now() + SETTLE_MS;
-    // The request that is under way is the one that we have just left.
-    const retry = { totalMs: SETTLE_MS, askedSecondsMax: 0 };
+    const options = { timeoutMs: SETTLE_TIMEOUT_MS, retry: { attemptsMax: 1 } };
     for (;;) {
       try {
-        return (await this.#send(pending, { timeoutMs: SETTLE_TIMEOUT_MS, retry })).claims;
+        return (await this.#send(pending, options)).claims;
       } catch (error) {
-        const isUnderWay = error instanceof LanekeeperError && error.code === 'idempotency_in_flight';
-        if (!isUnderWay || timing.now() > untilMs) throw error;
-        await timing.wait(SETTLE_PAUSE_MS);
+        const pauseMs = pauseBeforeSettling(error);
+        if (pauseMs === null || timing.now() + pauseMs > untilMs) throw error;
+        await timing.wait(pauseMs);
       }
     }
   }
@@ -89,4 +91,12 @@ export class Claimer {
     this.#pending = undefined;
     this.#mayHaveClaimed = false;
   }
+}
+
+/** null: asking again would not help. */
+function pauseBeforeSettling(error: unknown): number | null {
+  if (error instanceof LanekeeperError && error.code === 'idempotency_in_flight') return UNDER_WAY_PAUSE_MS;
+  if (!isTransient(error)) return null;
+  const askedSeconds = error instanceof LanekeeperError ? (error.retryAfterSeconds ?? 0) : 0;
+  return Math.max(AWAY_PAUSE_MS, askedSeconds * 1000);
 }

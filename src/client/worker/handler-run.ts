@@ -80,13 +80,9 @@ export class HandlerRun implements ClaimRun {
     if (isNews) this.#stopReason = reason;
     if (!this.#abort.signal.aborted) this.#abort.abort(abortOf(reason));
     this.#inbox.close();
-    // A cancel has a time limit at the server, which keeps what is finished until then; of a lost claim there is nothing to report.
-    if (reason.kind === 'cancel_requested' || reason.kind === 'claim_lost') return;
-    const graceOver = (): void => {
-      this.#overdue.happen();
-      if (reason.kind === 'draining') this.#abandoned.happen();
-    };
-    this.#timers.push(setTimeout(graceOver, this.#context.graceSeconds * 1000));
+    // A cancel has a time limit at the server, which keeps what is finished until then.
+    if (reason.kind === 'cancel_requested') return;
+    this.#timers.push(setTimeout(() => this.#endGrace(reason), this.#context.graceSeconds * 1000));
   }
 
   tell(messages: readonly SteeringMessage[]): void {
@@ -96,6 +92,12 @@ export class HandlerRun implements ClaimRun {
   kill(): void {
     this.#overdue.happen();
     this.#abandoned.happen();
+  }
+
+  #endGrace({ kind }: StopReason): void {
+    if (kind === 'claim_lost') this.#warn('its handler goes on although its claim is gone');
+    else this.#overdue.happen();
+    if (kind === 'draining') this.#abandoned.happen();
   }
 
   async #follow(): Promise<boolean> {

@@ -30,10 +30,12 @@ export class PushArrivals {
     if (this.#waiting.push(claim) === 1) queueMicrotask(() => this.#pass());
   }
 
-  /** The socket is gone before they were acknowledged: the server has taken them back, or is about to. */
-  forget(): void {
-    this.#unknownCount -= this.#waiting.length;
+  /** The socket is gone before they were acknowledged: the server has taken them back, or is about to. Says how many. */
+  forget(): number {
+    const { length } = this.#waiting;
+    this.#unknownCount -= length;
     this.#waiting = [];
+    return length;
   }
 
   #pass(): void {

@@ -27,6 +27,11 @@ export class PushCredits {
     this.#granted = Math.max(0, this.#granted - 1);
   }
 
+  /** So many that came were never the worker's: there is room for others in their place. */
+  onForgotten(count: number): void {
+    this.#room += count;
+  }
+
   /** The credits to send now; null: none. */
   next(): number | null {
     if (this.#asked !== null) return null;

@@ -389,7 +389,7 @@ export class PushLink {
   #forgetSocket(): void {
     this.#lostHello.onSocketGone();
     this.#socket = undefined;
-    this.#arrivals.forget();
+    this.#credits.onForgotten(this.#arrivals.forget());
   }
 
   #dropSocket(): void {

@@ -69,8 +69,8 @@ export class RunningClaims {
 
   /** What could not be given back in time is left to its lease: which those are. */
   abandon(): readonly ClaimRun[] {
-    for (const runId of this.#runs.keys()) this.#heartbeats.drop(runId);
-    return [...this.#runs.values()];
+    for (const runId of this.#runs.ids()) this.#heartbeats.drop(runId);
+    return this.#runs.values();
   }
 
   /** Begins the work, unless that is refused or the worker is leaving: then they are given back. Never rejects. */

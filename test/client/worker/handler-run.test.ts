@@ -5,7 +5,9 @@ import { LanekeeperError } from '../../../src/client/errors.ts';
 import type { Handler } from '../../../src/client/worker/handler-run.ts';
 import type { WorkerOptions } from '../../../src/client/worker/worker.ts';
 import { UnreportedEndsError } from '../../../src/client/worker/worker-error.ts';
+import { eventually } from '../../fixtures/eventually.ts';
 import { type FetchedRequest, type ScriptedAnswer, scriptedFetch } from '../fixtures/scripted-fetch.ts';
+import { instantTiming } from '../fixtures/scripted-server.ts';
 
 const HANDOFF = { parents: [], comments: [], attempts: [], review: null, delegation: null, messages: [] };
 const CLAIM = {
@@ -30,21 +32,23 @@ function workOnce(
   handler: Handler,
   onEnd: (request: FetchedRequest, count: number) => ScriptedAnswer = () => ended('any'),
   options: Partial<WorkerOptions> = {},
+  onHeartbeat: () => ScriptedAnswer = () => ({
+    json: { lease_expires_at: 'later', cancel_requested: false, messages: [] },
+  }),
 ) {
   const ends: FetchedRequest[] = [];
   const { fetch, requests } = scriptedFetch((request) => {
     if (request.path.endsWith('/lanes/work'))
       return { json: { lane: { name: 'work', board: 'default', claim_mode: 'pull' } } };
     if (request.path.endsWith('/claims')) return { json: { claims: [CLAIM], cursor: 'c' } };
-    if (request.path.endsWith('/heartbeat'))
-      return { json: { lease_expires_at: 'later', cancel_requested: false, messages: [] } };
+    if (request.path.endsWith('/heartbeat')) return onHeartbeat();
     if (request.path.endsWith('/output')) return { json: { accepted: 1 } };
     ends.push(request);
     return onEnd(request, ends.length);
   });
   const log: string[] = [];
   const logger = { info: (text: string) => log.push(text), warn: (text: string) => log.push(text) };
-  const client = connect({ url: 'http://127.0.0.1:9', fetch });
+  const client = connect({ url: 'http://127.0.0.1:9', fetch, timing: instantTiming() });
   const worker = client.worker({ lane: 'work', tasksMax: 1, logger, ...options }, handler);
   return { worker, run: worker.run(), ends, requests, log };
 }
@@ -104,6 +108,36 @@ test('a hard stop gives the claim back without waiting for its handler', async (
   stop = () => void worker.stop({ hard: true });
   await run;
   expect(verbs(ends)).toEqual([['release', { reason: 'the worker is shutting down' }]]);
+});
+
+test('a handler that takes no notice of its time limit has failed, and keeps its hand until the worker leaves', async () => {
+  const { worker, run, ends, log } = workOnce(() => new Promise(() => undefined), undefined, {
+    timeoutSeconds: 0.01,
+    graceSeconds: 0.01,
+    drainSeconds: 0,
+  });
+  await eventually('its end is reported', () => ends.length > 0);
+  expect(verbs(ends)).toEqual([['fail', { error: 'timed out after 0.01 s' }]]);
+  expect(worker.runningCount).toBe(1);
+  await worker.stop();
+  await run;
+  expect([ends.length, log.filter((text) => text.includes('goes on')).length]).toEqual([1, 1]);
+});
+
+test('a handler that takes no notice of a lost claim is told of in the log, and reports nothing', async () => {
+  const { worker, run, ends, log } = workOnce(
+    (_, context) => {
+      void context.progress(1);
+      return new Promise(() => undefined);
+    },
+    undefined,
+    { graceSeconds: 0.01, drainSeconds: 0 },
+    () => problem(409, 'claim_lost', { reason: 'reclaimed' }),
+  );
+  await eventually('somebody is told', () => log.some((text) => text.includes('goes on')));
+  await worker.stop();
+  await run;
+  expect(ends).toEqual([]);
 });
 
 test('a handler may end its run before itself; what it returns counts no more, and its methods need no object', async () => {

@@ -197,11 +197,17 @@ describe('a push link', () => {
   });
 
   test('forgets claims whose acknowledgement can not be sent any more', async () => {
-    const { socket } = await live({}, 2);
+    const { link, socket } = await live({}, 2);
     socket.receive(claim('run_1'), { type: 'drain', reconnect_after_ms: 0 });
     await turn();
     expect([claims, socket.framesOf('claim_ack')]).toEqual([[], []]);
-    expect((await comeBack()).credits).toEqual([1]);
+    const next = await comeBack();
+    expect(next.credits, 'there is room for another').toEqual([2]);
+    next.receive(ok('credit'), claim('run_2'), claim('run_3'));
+    await turn();
+    link.setCredits(2);
+    await turn();
+    expect(next.credits).toEqual([2, 2]);
   });
 
   test('counts claims that the worker has not been given yet against the credits that it names', async () => {
