@@ -61,8 +61,8 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/**/*.e2e.test.ts'],
           sequence: { groupOrder: 2 },
-          // Each file runs servers and databases of its own.
-          maxWorkers: 2,
+          // Each file runs servers and databases of its own, and waits for them half of its time.
+          maxWorkers: 3,
           testTimeout: 120 * SECONDS,
           hookTimeout: 120 * SECONDS,
         },

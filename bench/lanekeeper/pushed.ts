@@ -2,7 +2,7 @@
 import type { CycleInput, CycleResult, LatencyInput, Manner } from '../driver.ts';
 import { LatencyProbe } from '../latency-probe.ts';
 import { measureWindow, pauseMs } from '../window.ts';
-import type { BenchBoard } from './bench-board.ts';
+import type { BenchBoard, BoardCounts } from './bench-board.ts';
 import { assertCounted } from './cycles.ts';
 import { PushWorker } from './push-worker.ts';
 import { SdkWorker } from './sdk-worker.ts';
@@ -31,29 +31,43 @@ export async function runPushedCycles(
       }),
     ),
   );
-  const ended = (): number => workers.reduce((sum, { endedCount }) => sum + endedCount, 0);
   try {
     const failed = Promise.race(workers.map((worker) => worker.failed));
-    for (const worker of workers) worker.start();
-    const result = await Promise.race([measureWindow(input, before.ready, ended), failed]);
+    await Promise.race([Promise.all(workers.map((worker) => worker.start())), failed]);
+    const result = await Promise.race([measureWindow(input, before.ready, () => endedBy(workers)), failed]);
     await Promise.race([Promise.all(workers.map((worker) => worker.stop())), failed]);
-    await Promise.race([settle(board, workers), failed]);
-    assertCounted(before, await board.counts(), ended());
+    await Promise.race([settle(board, workers, before), failed]);
     return result;
   } finally {
     for (const worker of workers) worker.close();
   }
 }
 
-/** Until nothing is in anyone's hands any more. */
-async function settle(board: BenchBoard, workers: readonly { readonly inFlight: number }[]): Promise<void> {
+/**
+ * Until nothing is in anyone's hands any more, and as much is done as was counted. Once it was so, it may not be for a moment: claims that were
+ * being made when the last credits went are written, and given back.
+ */
+async function settle(
+  board: BenchBoard,
+  workers: readonly { readonly inFlight: number; readonly endedCount: number }[],
+  before: BoardCounts,
+): Promise<void> {
   const deadline = performance.now() + SETTLE_DEADLINE_MS;
-  while (performance.now() < deadline) {
+  for (;;) {
+    const counts = await board.counts();
     const isIdle = workers.every((worker) => worker.inFlight === 0);
-    if (isIdle && (await board.counts()).running === 0) return;
+    const ended = endedBy(workers);
+    if (isIdle && counts.running === 0 && counts.done - before.done === ended) return;
+    if (performance.now() > deadline) {
+      assertCounted(before, counts, ended);
+      throw new Error('tasks were still running long after the last credit');
+    }
     await pauseMs(LOOK_MS);
   }
-  throw new Error('tasks were still running long after the last credit');
+}
+
+function endedBy(workers: readonly { readonly endedCount: number }[]): number {
+  return workers.reduce((sum, { endedCount }) => sum + endedCount, 0);
 }
 
 export async function samplePushLatency(

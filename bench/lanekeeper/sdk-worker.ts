@@ -11,6 +11,7 @@ export class SdkWorker {
   readonly #worker: Worker;
   readonly failed: Promise<never>;
   #fail: (error: Error) => void = () => undefined;
+  #begin: () => void = () => undefined;
 
   private constructor(board: BenchBoard, options: PushWorkerOptions) {
     const { url, worker, ahead, hasTokens, onClaim } = options;
@@ -24,7 +25,10 @@ export class SdkWorker {
     const logger = { info: () => undefined, warn };
     this.#worker = client.worker(
       { lane: board.lane, worker, concurrency: ahead, mode: 'push', tokens: hasTokens, logger },
-      async () => onClaim(),
+      async () => {
+        this.#begin();
+        onClaim();
+      },
     );
   }
 
@@ -42,8 +46,13 @@ export class SdkWorker {
     return this.#worker.startedCount - this.#worker.runningCount;
   }
 
-  start(): void {
+  /** Resolves with its first task: until then it looks for its lane and opens its socket, which is not what is measured. */
+  async start(): Promise<void> {
+    const begun = new Promise<void>((resolve) => {
+      this.#begin = resolve;
+    });
     this.#worker.run().catch((error: Error) => this.#fail(error));
+    await begun;
   }
 
   /** It leaves as on a SIGTERM: no more claims, those that are on their way given back, what runs ended. Resolves when nothing is held. */

@@ -83,7 +83,7 @@ async function measureLoad(bench: Bench, load: Load): Promise<Measured> {
 async function countBurnt(bench: Bench): Promise<number> {
   const sql = await bench.sqlFor(DATABASE);
   const [row] = await sql<{ burnt: number }[]>`
-    SELECT (SELECT count(*) FROM runs WHERE outcome IS DISTINCT FROM 'completed' AND outcome IS DISTINCT FROM 'released')::int
+    SELECT (SELECT count(*) FROM runs WHERE outcome NOT IN ('completed', 'released'))::int
          + (SELECT count(*) FROM tasks WHERE consecutive_failures > 0)::int AS burnt`;
   return row?.burnt ?? Number.NaN;
 }

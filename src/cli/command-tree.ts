@@ -22,8 +22,6 @@ In the directory of a running server (or with LANEKEEPER_DATA_DIR) no key is nee
 See also: lanekeeper help exit-codes, lanekeeper doctor
 `;
 
-/** Global flags that take a value, to find the command among the arguments. */
-const VALUE_FLAGS = ['--url', '-b', '--board', '--token', '--token-file', '--profile'];
 /** A shell asks it what could come next; what is being typed stands behind "--". */
 const COMPLETE = 'complete';
 
@@ -48,14 +46,17 @@ export async function buildCommandTree({ system, argv, makeContext }: TreeOption
     .option('--json', 'print what the API answers')
     .option('-y, --yes', 'do what cannot be undone without asking')
     .option('--no-color', 'no colours')
-    .option('-q, --quiet', 'no messages but errors')
+    .option('-q, --quiet', 'no messages but warnings and errors')
     .option('-V, --version', 'print the version')
     .addHelpText('before', EXAMPLES)
     .addHelpText('after', HELP_END)
     .helpCommand(false)
     .configureHelp({ subcommandTerm: (command) => [command.name(), ...command.aliases()].join('|') });
   configure(program, system);
-  const wanted = argv === 'everything' ? null : wantedGroups(argv);
+  const valueFlags = program.options
+    .filter(({ required }) => required)
+    .flatMap(({ long, short }) => [long, short]);
+  const wanted = argv === 'everything' ? null : wantedGroups(argv, valueFlags);
   for (const group of GROUPS) {
     const command = program
       .command(group.name, { hidden: group.isHidden ?? false })
@@ -113,22 +114,25 @@ function addHelpCommand(program: Command, system: TreeOptions['system']): void {
   });
 }
 
+/** Global flags that take a value, to find the command among the arguments. */
+type ValueFlags = readonly (string | null | undefined)[];
+
 /** The groups that a command line needs: the one it names, and the one that it asks help or completions of. */
-function wantedGroups(argv: readonly string[]): string[] {
-  const [word, next] = operandsOf(argv);
+function wantedGroups(argv: readonly string[], valueFlags: ValueFlags): string[] {
+  const [word, next] = operandsOf(argv, valueFlags);
   if (word === 'help') return next === undefined ? [] : [next];
   if (word !== COMPLETE) return word === undefined ? [] : [word];
-  const [typed] = operandsOf(argv.slice(argv.indexOf('--') + 1));
+  const [typed] = operandsOf(argv.slice(argv.indexOf('--') + 1), valueFlags);
   return typed === undefined ? [COMPLETE] : [COMPLETE, typed];
 }
 
 /** The first two words that are neither global flags nor their values. */
-function operandsOf(argv: readonly string[]): string[] {
+function operandsOf(argv: readonly string[], valueFlags: ValueFlags): string[] {
   const operands: string[] = [];
   for (let index = 0; index < argv.length && operands.length < 2; index += 1) {
     const word = argv[index] ?? '';
     if (word === '--') break;
-    if (VALUE_FLAGS.includes(word)) index += 1;
+    if (valueFlags.includes(word)) index += 1;
     else if (!word.startsWith('-')) operands.push(word);
   }
   return operands;

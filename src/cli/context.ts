@@ -64,7 +64,7 @@ export class Context {
     // Loaded here: help and mistakes in the words need no client.
     const { connect } = await import('../client/client.ts');
     if (token !== undefined && url.startsWith('http:') && !isLoopback(url)) {
-      this.output.note(`warning: the key travels to ${url} unencrypted; use https`);
+      this.output.warn(`warning: the key travels to ${url} unencrypted; use https`);
     }
     return connect({ url, board, token });
   }

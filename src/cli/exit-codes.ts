@@ -11,7 +11,7 @@ export const EXIT = {
   unreachable: 6,
   /** As timeout(1) has it. */
   waitTimedOut: 124,
-  /** 128 + SIGINT, as shells have it. */
+  /** 128 + SIGINT, as shells have it; for SIGTERM and SIGHUP too. */
   interrupted: 130,
 } as const;
 
@@ -20,13 +20,13 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 export const EXIT_CODES_HELP = `Exit codes of lanekeeper:
     0  ok
     1  error
-    2  usage: an unknown command or option, a value that makes no sense
+    2  usage: an unknown command or option, a value that makes no sense, also to the server
     3  not found: no such board, lane, task, run or key (or you may not see it)
     4  auth: no, a wrong or an expired credential, or one that may not do this
     5  conflict: the state of the resource does not allow it, or it has changed
     6  unreachable: no answer from the server
   124  a wait has timed out
-  130  interrupted
+  130  interrupted, by Ctrl-C or by the signals TERM and HUP
 `;
 
 /** A mistake in how the command was called. */
@@ -55,6 +55,8 @@ export function exitCodeOf(error: unknown): ExitCode {
 
 function exitCodeOfStatus(status: number): ExitCode {
   switch (status) {
+    case 400:
+      return EXIT.usage;
     case 401:
     case 403:
       return EXIT.auth;

@@ -20,6 +20,11 @@ export function styleOfStatus(status: string): Style | undefined {
   return STATUS_STYLES[status];
 }
 
+/** "1 line", "2 lines". */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** "12s", "5m", "3h", "2d": enough to see what hangs. */
 export function age(timestamp: string | null, nowMs = Date.now()): string {
   if (timestamp === null) return '-';

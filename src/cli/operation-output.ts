@@ -1,7 +1,7 @@
 /** Operations on many tasks as people read them, and waiting for one to end. */
 import type { Client } from '../client/client.ts';
+import { waitLong } from '../client/long-wait.ts';
 import type { Operation } from '../contract/bulk.ts';
-import { LIMITS } from '../contract/constants.ts';
 import type { Context } from './context.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import { printable } from './output.ts';
@@ -21,23 +21,32 @@ export async function waitForOperation(
   begun: OperationReply,
   seconds: number,
 ): Promise<OperationReply> {
-  const untilMs = performance.now() + seconds * 1000;
+  const { timing } = client.transport;
+  const { id } = begun.operation;
   const progress = new Progress(output, 'tasks');
-  let reply = begun;
+  const isOver = ({ operation }: OperationReply): boolean => {
+    progress.show(operation.succeeded + operation.failed_count, operation.total);
+    return operation.status !== 'running';
+  };
   try {
-    while (reply.operation.status === 'running') {
-      const { id, succeeded, failed_count: failed, total } = reply.operation;
-      progress.show(succeeded + failed, total);
-      const leftSeconds = Math.ceil((untilMs - performance.now()) / 1000);
-      if (leftSeconds <= 0)
-        throw new ExitError(EXIT.waitTimedOut, `It goes on.\nNext: lanekeeper operation get ${id} --wait`);
-      const waitSeconds = Math.min(LOOK_SECONDS, leftSeconds, LIMITS.waitSecondsMax);
-      reply = await client.tasks.operation(id, { waitSeconds });
-    }
+    if (isOver(begun)) return begun;
+    const reply = await waitLong(timing, {
+      ask: (poll) => client.tasks.operation(id, poll),
+      isOver,
+      endsAtMs: timing.now() + seconds * 1000,
+      pollSeconds: LOOK_SECONDS,
+      hasAnswered: true,
+    });
+    if (reply.operation.status !== 'running') return reply;
   } finally {
     progress.end();
   }
-  return reply;
+  throw new ExitError(EXIT.waitTimedOut, `It goes on.\nNext: lanekeeper operation get ${id} --wait`);
+}
+
+/** Stops it, as `operation cancel` and `task bulk-cancel`. */
+export async function cancelOperation(context: Context, id: string): Promise<void> {
+  writeOperation(context, await (await context.client()).tasks.cancelOperation(id));
 }
 
 export function writeOperation({ output }: Context, reply: OperationReply): void {

@@ -31,13 +31,23 @@ export function listFrom(value: string): string[] {
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
+/** Longer than anybody waits for anything here, and short enough to be added to a time of day. */
+const DURATION_SECONDS_MAX = 366 * 86_400;
+
 /** 90, 90s, 10m, 2h, 1d, in seconds. */
-export function durationFrom(value: string): number {
-  const match = /^(\d{1,9})([smhd]?)$/.exec(value);
-  const seconds = Number(match?.[1]) * (UNIT_SECONDS[match?.[2] || 's'] ?? 0);
-  if (match === null || seconds <= 0) throw new InvalidArgumentError('It must be like 90s, 10m, 2h or 1d.');
-  return seconds;
+export function durationUpTo(maxSeconds: number, minSeconds = 1): (value: string) => number {
+  return (value) => {
+    const match = /^(\d{1,9})([smhd]?)$/.exec(value);
+    const seconds = Number(match?.[1]) * (UNIT_SECONDS[match?.[2] || 's'] ?? 0);
+    if (match === null || seconds < minSeconds || seconds > maxSeconds)
+      throw new InvalidArgumentError(
+        `It must be like 90s, 10m, 2h or 1d, from ${minSeconds} to ${maxSeconds} seconds.`,
+      );
+    return seconds;
+  };
 }
+
+export const durationFrom = durationUpTo(DURATION_SECONDS_MAX);
 
 /** RFC 3339, or from now: +30s, +10m, +2h, +1d. As the wire wants it: UTC with milliseconds. */
 export function timeFrom(nowMs: () => number): (value: string) => string {

@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isObject, parseObject } from '../client/errors.ts';
 import type { Environment } from './environment.ts';
+import { UsageError } from './exit-codes.ts';
 
 export interface Profile {
   readonly url: string;
@@ -15,6 +16,17 @@ export interface Profiles {
   /** Used when none is named. */
   readonly current: string | null;
   readonly profiles: Readonly<Record<string, Profile>>;
+}
+
+export function noSuchProfile({ profiles }: Profiles, name: string): string {
+  return `There is no profile "${name}" (known: ${Object.keys(profiles).join(', ') || 'none'})`;
+}
+
+/** @throws UsageError when there is none of this name. */
+export async function forgetProfile(path: string, kept: Profiles, name: string): Promise<void> {
+  if (!Object.hasOwn(kept.profiles, name)) throw new UsageError(noSuchProfile(kept, name));
+  const profiles = Object.fromEntries(Object.entries(kept.profiles).filter(([each]) => each !== name));
+  await writeProfiles(path, { current: kept.current === name ? null : kept.current, profiles });
 }
 
 const NONE: Profiles = { current: null, profiles: {} };

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import type { Environment } from './environment.ts';
 import { UsageError } from './exit-codes.ts';
 import { dataDirectoryOf, findLocalServer, type LocalServer, readAdminKey } from './local-server.ts';
-import { type Profile, profilesPath, readProfiles } from './profiles.ts';
+import { noSuchProfile, type Profile, profilesPath, readProfiles } from './profiles.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:7420';
 const DEFAULT_BOARD = 'default';
@@ -52,7 +52,7 @@ interface Layer {
 export async function resolveSettings(flags: GlobalFlags, context: SettingsContext): Promise<Settings> {
   const all = await readLayers(flags, context);
   const url = all.find((layer) => layer.url !== undefined)?.url ?? DEFAULT_URL;
-  if (!URL.canParse(url)) throw new UsageError(`Not a URL: ${url}`);
+  checkServerUrl(url);
   const layers = all.filter((layer) => !layer.isBound || isSameServer(layer.url, url));
   const board = layers.find((layer) => layer.board !== undefined)?.board ?? DEFAULT_BOARD;
   for (const { token: read, source } of layers) {
@@ -73,10 +73,7 @@ async function readLayers(flags: GlobalFlags, context: SettingsContext): Promise
     const profile = Object.hasOwn(profiles.profiles, name) ? profiles.profiles[name] : undefined;
     if (profile !== undefined) return [profileLayer(name, profile, isExplicit)];
     if (!isExplicit) return [];
-    const known = Object.keys(profiles.profiles).join(', ') || 'none';
-    throw new UsageError(
-      `There is no profile "${name}" (known: ${known}). Next: lanekeeper login --profile ${name}`,
-    );
+    throw new UsageError(`${noSuchProfile(profiles, name)}. Next: lanekeeper login --profile ${name}`);
   };
   const local = await findLocalServer(dataDirectoryOf(env, context.workingDirectory));
   return [
@@ -171,7 +168,18 @@ async function readTokenText(path: string): Promise<string> {
   }
 }
 
-function isSameServer(bound: string | undefined, url: string): boolean {
+/** As the client takes it: "localhost:7420" is a URL, too, but not one of a server. */
+export function checkServerUrl(text: string): void {
+  if (!URL.canParse(text)) throw new UsageError(`Not a URL: ${text}`);
+  const { protocol, username, password } = new URL(text);
+  if (protocol !== 'http:' && protocol !== 'https:')
+    throw new UsageError(`Not an http or https URL: ${text}`);
+  if (username !== '' || password !== '')
+    throw new UsageError('The URL must not hold a credential: use --token-file, or --token - for stdin');
+}
+
+/** However it is spelled: a slash at the end, the port that goes without saying, capital letters. */
+export function isSameServer(bound: string | undefined, url: string): boolean {
   if (bound === undefined || !URL.canParse(bound)) return false;
   const [a, b] = [new URL(bound), new URL(url)];
   return a.origin === b.origin && a.pathname.replace(/\/+$/, '') === b.pathname.replace(/\/+$/, '');

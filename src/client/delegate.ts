@@ -6,6 +6,7 @@ import { LIMITS } from '../contract/constants.ts';
 import type { Delegation } from '../contract/delegations.ts';
 import type { Task } from '../contract/tasks.ts';
 import { LanekeeperError } from './errors.ts';
+import { waitLong } from './long-wait.ts';
 import type { BodyOf } from './operation-types.ts';
 import { COLLECT_SECONDS_DEFAULT, type Delegations } from './resources/delegations.ts';
 import type { Events } from './resources/events.ts';
@@ -15,16 +16,28 @@ import type { Timing } from './timing.ts';
 
 type Body = BodyOf<'createDelegation'>;
 
-/** What is handed over: `tasks`, or one task as `lane`, `goal` and `context`. */
-export interface DelegateRequest extends Omit<Body, 'tasks'> {
-  readonly tasks?: Body['tasks'] | undefined;
-  /** Of the one task, where `tasks` is not given. */
-  readonly lane?: string | undefined;
+interface CommonRequest extends Omit<Body, 'tasks' | 'goal'> {
   /** How long is waited for room, or for the tasks of `runTasks`. Default 600. */
   readonly timeoutSeconds?: number | undefined;
   /** Called once when there is no room and it is waited for. */
   readonly onWait?: (() => void) | undefined;
 }
+
+interface ManyTasks extends CommonRequest {
+  readonly tasks: Body['tasks'];
+  /** What all of them are for. */
+  readonly goal?: Body['goal'] | undefined;
+  readonly lane?: undefined;
+}
+
+interface OneTask extends CommonRequest {
+  readonly lane: string;
+  readonly goal: string;
+  readonly tasks?: undefined;
+}
+
+/** What is handed over: `tasks`, or one task as `lane`, `goal` and `context`. */
+export type DelegateRequest = ManyTasks | OneTask;
 
 /** What could not be delegated, for whoever does it here and now. */
 export interface Overflow {
@@ -49,10 +62,14 @@ interface DelegateParts {
   readonly tasks: Tasks;
   readonly events: Events;
   readonly timing: Timing;
+  /** The credential sees no end of a delegation: it is asked for room again and again. */
+  readonly isBlind?: boolean | undefined;
 }
 
 /** Between two completions it is looked by itself, in case those that were seen were of other keys. */
 const ROOM_WAIT_SECONDS = 15;
+/** For whoever is not told of completions: short against what a delegation takes, and no more than thirty requests a minute. */
+const BLIND_WAIT_SECONDS = 2;
 
 export async function delegate<Inline>(
   parts: DelegateParts,
@@ -75,10 +92,17 @@ export async function delegate<Inline>(
   return { delegation: null, inline: await onCapacity({ body, runTasks }) };
 }
 
-function bodyOf({ tasks, lane, ...work }: Omit<DelegateRequest, 'timeoutSeconds' | 'onWait'>): Body {
-  if (tasks !== undefined) return { ...work, tasks };
-  if (lane === undefined || !work.goal) throw new TypeError('Give tasks, or one lane with a goal');
-  const { goal, context, ...rest } = work;
+interface Work extends Omit<CommonRequest, 'timeoutSeconds' | 'onWait'> {
+  readonly tasks?: Body['tasks'] | undefined;
+  readonly goal?: Body['goal'] | undefined;
+  readonly lane?: string | undefined;
+}
+
+function bodyOf({ tasks, lane, goal, ...work }: Work): Body {
+  if (tasks !== undefined) return { ...work, ...(goal === undefined ? {} : { goal }), tasks };
+  // The types say so, and not everybody compiles with them.
+  if (lane === undefined || !goal) throw new TypeError('Give tasks, or one lane with a goal');
+  const { context, ...rest } = work;
   return { ...rest, tasks: [{ lane, goal, ...(context == null ? {} : { context }) }] };
 }
 
@@ -106,7 +130,7 @@ async function createWhenThereIsRoom(
     } catch (error) {
       if (!isFull(error) || leftSeconds === 0) throw error;
     }
-    const waitSeconds = Math.min(leftSeconds, ROOM_WAIT_SECONDS);
+    const waitSeconds = Math.min(leftSeconds, parts.isBlind ? BLIND_WAIT_SECONDS : ROOM_WAIT_SECONDS);
     const query = { kinds: 'delegation.completed', after };
     after = (await parts.events.list(query, { ...options, waitSeconds })).cursor;
   }
@@ -132,18 +156,20 @@ async function runInline(
 
 /** As it is when the time is over. */
 async function untilEnded(
-  parts: DelegateParts,
+  { tasks, timing }: DelegateParts,
   id: string,
   endsAtMs: number,
   options: BoardCallOptions,
 ): Promise<Task> {
-  for (;;) {
-    const leftSeconds = secondsLeft(parts, endsAtMs);
+  const { task } = await waitLong(timing, {
+    ask: (poll) => tasks.get(id, { ...options, ...poll }),
+    isOver: (reply) => hasEnded(reply.task),
+    endsAtMs,
     // A blocked one is seen at the end of a wait only, which a finished one ends by itself.
-    const waitSeconds = Math.min(leftSeconds, ROOM_WAIT_SECONDS);
-    const { task } = await parts.tasks.get(id, waitSeconds === 0 ? options : { ...options, waitSeconds });
-    if (hasEnded(task) || leftSeconds === 0) return task;
-  }
+    pollSeconds: ROOM_WAIT_SECONDS,
+    signal: options.signal,
+  });
+  return task;
 }
 
 /** A blocked one has ended, as in a delegation. */

@@ -16,11 +16,12 @@ export interface RetryPolicy {
 }
 
 /**
- * Chosen so that a server restart (a few seconds) passes unnoticed, and a person at a terminal hears of a
- * server that is away within half a minute. Workers, which must outlive more, retry around this.
+ * Chosen so that a server restart (seconds) passes unnoticed, and a person at a terminal hears of a server that is away within half a
+ * minute. It is the time that decides: full jitter makes pauses of 2.5 s on average, and a dozen of them fill it. Waits and workers, which
+ * must outlive more, ask again around this.
  */
 export const DEFAULT_RETRY: RetryPolicy = {
-  attemptsMax: 6,
+  attemptsMax: 12,
   totalMs: 30_000,
   baseMs: 200,
   capMs: 5_000,

@@ -27,17 +27,33 @@ function waitFor(ms: number, signal?: AbortSignal): Promise<void> {
       reject(reasonOf(signal));
       return;
     }
-    const timer = setTimeout(() => {
+    const stopTimer = callAfter(ms, () => {
       stopListening?.();
       resolve();
-    }, ms);
+    });
     const stopListening =
       signal &&
       onAbort(signal, () => {
-        clearTimeout(timer);
+        stopTimer();
         reject(reasonOf(signal));
       });
   });
+}
+
+/** What setTimeout can count, in milliseconds: anything longer fires at once, with a warning. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** setTimeout for any time, also one of months, or Infinity. Returns how to stop it. */
+export function callAfter(ms: number, callback: () => void): () => void {
+  let leftMs = ms;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const arm = (): void => {
+    const partMs = Math.min(leftMs, TIMER_MS_MAX);
+    leftMs -= partMs;
+    timer = setTimeout(leftMs > 0 ? arm : callback, partMs);
+  };
+  arm();
+  return () => clearTimeout(timer);
 }
 
 /** What an aborted call throws: the reason as given, or the platform's AbortError. */
@@ -86,12 +102,12 @@ export interface Deadline extends JoinedSignal {
 export function startDeadline(timeoutMs: number, sources: readonly (AbortSignal | undefined)[]): Deadline {
   const joined = joinSignals(sources);
   let timedOut = false;
-  const timer = setTimeout(() => {
+  const stopTimer = callAfter(timeoutMs, () => {
     timedOut = !joined.signal.aborted;
     joined.abort(new DOMException('The time limit of the request has passed', 'TimeoutError'));
-  }, timeoutMs);
+  });
   const release = (): void => {
-    clearTimeout(timer);
+    stopTimer();
     joined.release();
   };
   return { ...joined, release, isTimedOut: () => timedOut };

@@ -17,3 +17,25 @@ export function inheritedEnvironment(): Record<string, string> {
 export function givenDatabaseUrl(): string | undefined {
   return process.env['DATABASE_URL'] || undefined;
 }
+
+/** What the server reads, and its start: a test holds them against both. */
+export const SERVER_SETTINGS: readonly string[] = [
+  'LANEKEEPER_ADMIN_KEY',
+  'LANEKEEPER_ALLOWED_ORIGINS',
+  'LANEKEEPER_DATA_DIR',
+  'LANEKEEPER_LOG_FORMAT',
+  'LANEKEEPER_LOG_LEVEL',
+  'LANEKEEPER_NOTIFY',
+  'LANEKEEPER_NO_BUILD',
+  'LANEKEEPER_PUBLIC_URL',
+  'LANEKEEPER_RATE_LIMIT',
+  'LANEKEEPER_SECRET',
+  'LANEKEEPER_WEBHOOK_HOSTS',
+];
+
+/** A server does not mind variables that it does not know; a test that meant to set one wants to hear of it. */
+export function unknownSettings(settings: Readonly<Record<string, string>>): string[] {
+  return Object.keys(settings).filter(
+    (name) => name.startsWith('LANEKEEPER_') && !SERVER_SETTINGS.includes(name),
+  );
+}

@@ -7,6 +7,7 @@ import { type Client, connect } from '../client/client.ts';
 import { UnreachableError } from '../client/errors.ts';
 import type { BodyOf, ReplyOf } from '../client/operation-types.ts';
 import { randomKey } from '../client/transport.ts';
+import { unknownSettings } from './environment.ts';
 import { leaseServer } from './server-lease.ts';
 
 /** A database is made and started in about two seconds on an idle machine; a busy one with cold disks may take ten times that. */
@@ -42,13 +43,17 @@ export interface TestServer {
   readonly client: Client;
   /** Registers a lane and issues a key for it. */
   lane(name: string, settings?: BodyOf<'putLane'>): Promise<TestLane>;
-  /** Ends every call and watch of its clients, and deletes the board with all that is on it. Again: the same end. */
+  /** Ends every call, watch and worker of its clients, and deletes the board with all that is on it. Again: the same end. */
   stop(): Promise<void>;
 }
 
 /** Starts a server, or makes a board on the one that this process has. Rejects with the reason when it is not ready in time. */
 export async function testServer(options: TestServerOptions = {}): Promise<TestServer> {
   const { startTimeoutMs = START_TIMEOUT_MS, databaseUrl, environment } = options;
+  for (const name of unknownSettings(environment ?? {})) {
+    // biome-ignore lint/suspicious/noConsole: there is no other way to tell whoever runs the tests.
+    console.warn(`lanekeeper/testing: the server has no setting ${name}`);
+  }
   const { url, adminKey, release } = await leaseServer({ startTimeoutMs, databaseUrl, environment });
   const board = `test-${randomKey()}`;
   const admin = connect({ url, token: adminKey, board });

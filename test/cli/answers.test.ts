@@ -210,7 +210,7 @@ describe('a command', () => {
 
 describe('a failure', () => {
   const failures: readonly (readonly [number, string, number])[] = [
-    [400, 'invalid_request', 1],
+    [400, 'invalid_request', 2],
     [401, 'unauthenticated', 4],
     [403, 'forbidden', 4],
     [404, 'lane_not_found', 3],

@@ -87,14 +87,30 @@ describe('doctor', () => {
       status: 'fail',
       detail: expect.stringContaining('unauthenticated'),
     });
-    expect(found.get('websocket')).toMatchObject({ status: 'fail', next: expect.stringContaining('proxy') });
+    // A socket that is refused with this key says nothing about sockets.
+    expect(found.get('websocket')).toMatchObject({ status: 'skipped' });
     expect(found.get('mcp')).toMatchObject({
       status: 'skipped',
       detail: expect.stringContaining('not offered'),
     });
     api.server.respond = (request) =>
       request.path === '/v1/boards/default' ? problem(404, 'not_found') : well(request);
-    expect((await examine()).found.get('board')).toMatchObject({ status: 'warn' });
+    const missing = await examine();
+    expect(missing.found.get('board')).toMatchObject({ status: 'warn' });
+    expect([missing.code, missing.found.get('websocket')?.status]).toEqual([0, 'skipped']);
+    expect((await api.run(['doctor'])).stderr).toBe('Nothing has failed; 1 warning.\n');
+    api.server.respond = well;
+    expect((await examine()).found.get('websocket')).toMatchObject({
+      status: 'fail',
+      next: expect.stringContaining('proxy'),
+    });
+  });
+
+  test('blames no proxy for a socket that the server itself has closed', async () => {
+    api.server.accept = (socket) => socket.close(4401, 'not with this key');
+    const { code, found } = await examine();
+    expect([code, found.get('websocket')?.status]).toEqual([1, 'fail']);
+    expect(found.get('websocket')?.next).not.toContain('proxy');
   });
 
   test('tells a port where nothing listens from one that another program has', async () => {

@@ -155,6 +155,16 @@ describe('task wait', () => {
   });
 });
 
+test('task get --wait outlives a server that goes away after its first answer', async () => {
+  const answers = ['running', 'reset', 'reset', 'done'];
+  api.server.respond = () => {
+    const answer = answers[Math.min(api.server.requests.length, answers.length) - 1] ?? '';
+    return answer === 'reset' ? 'reset' : { status: 200, json: { task: task('a', answer) } };
+  };
+  expect(await run(['task', 'get', 'a', '--wait', '1m'])).toMatchObject({ code: 0, stderr: '' });
+  expect(api.server.requests).toHaveLength(4);
+});
+
 describe('task get --watch', () => {
   test('prints the task whenever it has changed until it has finished; for people what happens to it', async () => {
     const follow = async (flags: string[]) => {
@@ -225,6 +235,54 @@ describe('a list with --watch', () => {
       [taskId('c'), 'ready'],
       [taskId('a'), 'running'],
     ]);
+  });
+
+  test('of tasks longer than a page says nothing of one that was only pushed off it', async () => {
+    const known = [task('a', 'ready'), task('b', 'ready')];
+    let reads = 0;
+    let say: Say | undefined;
+    followedBy((speaker) => {
+      say = speaker;
+    });
+    api.server.respond = ({ path }) => {
+      if (path.includes(`/tasks/${taskId('b')}`)) {
+        say?.end();
+        return { status: 200, json: { task: task('b', 'ready') } };
+      }
+      // --limit 2: a new one pushes the last over the end; no page after it is asked for.
+      const rows = reads === 0 ? known : [task('c', 'ready'), task('a', 'ready')];
+      reads += 1;
+      if (reads === 1) say?.event({ task_id: taskId('c'), kind: 'task.created' });
+      return { status: 200, json: { tasks: rows, next_page_token: 'more', cursor: 'c' } };
+    };
+    const end = await run(['task', 'list', '--limit', '2', '-w', '--json']);
+    const rows = jsonLines(end.stdout) as Fields[];
+    expect(rows.map(({ id }) => id)).toEqual([taskId('a'), taskId('b'), taskId('c')]);
+    expect(end.stderr).not.toContain(' is gone\n');
+  });
+
+  test('of lanes reads every page, and says which lane is gone', async () => {
+    const lane = (name: string) => sample('Lane', { name });
+    let isGone = false;
+    let say: Say | undefined;
+    followedBy((speaker) => {
+      say = speaker;
+    });
+    api.server.respond = ({ path }) => {
+      if (path.endsWith('/lanes/two')) {
+        say?.end();
+        return problem(404, 'lane_not_found');
+      }
+      if (!path.includes('page_token'))
+        return { status: 200, json: { lanes: [lane('one')], next_page_token: 'p2' } };
+      const lanes = isGone ? [] : [lane('two')];
+      if (!isGone) say?.event({ kind: 'lane.deleted', lane: 'two' });
+      isGone = true;
+      return { status: 200, json: { lanes, next_page_token: null } };
+    };
+    const end = await run(['lane', 'list', '-w', '--json']);
+    expect((jsonLines(end.stdout) as Fields[]).map(({ name }) => name)).toEqual(['one', 'two']);
+    expect(end.stderr).toContain('two is gone');
   });
 
   test('of lanes and of delegations prints one a line, titles once, and only what has changed', async () => {

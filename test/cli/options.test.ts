@@ -1,12 +1,26 @@
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
-import { integerFrom, labelInto, listFrom, plainNoOption, timeFrom } from '../../src/cli/options.ts';
+import {
+  durationUpTo,
+  integerFrom,
+  labelInto,
+  listFrom,
+  plainNoOption,
+  timeFrom,
+} from '../../src/cli/options.ts';
 
 test('whole numbers are whole and within their bounds', () => {
   const parse = integerFrom(-5, 100);
   expect(['-5', '0', '100'].map(parse)).toEqual([-5, 0, 100]);
   for (const bad of ['-6', '101', '1.5', '1e1', '', 'x', '0x10'])
     expect(() => parse(bad), bad).toThrow('whole number');
+});
+
+test('durations take units or plain seconds, within their bounds', () => {
+  const parse = durationUpTo(3600, 0);
+  expect(['0', '90', '90s', '10m', '1h'].map(parse)).toEqual([0, 90, 90, 600, 3600]);
+  for (const bad of ['2h', '3601', '-1', '1.5', '1w', '', '1 h'])
+    expect(() => parse(bad), bad).toThrow('from 0 to 3600 seconds');
 });
 
 test('labels add up and may hold an equals sign', () => {

@@ -85,7 +85,7 @@ test('every kind of error has its documented exit code', () => {
   const problem = (status: number) =>
     new LanekeeperError({ code: 'internal', status, title: 't', detail: 'd' });
   const byStatus = [400, 401, 403, 404, 409, 412, 422, 500, 503].map((status) => exitCodeOf(problem(status)));
-  expect(byStatus).toEqual([1, 4, 4, 3, 5, 5, 5, 1, 6]);
+  expect(byStatus).toEqual([2, 4, 4, 3, 5, 5, 5, 1, 6]);
   expect(exitCodeOf(new UsageError('u'))).toBe(2);
   expect(exitCodeOf(new UnreachableError('x', { url: 'u', cause: null }))).toBe(6);
   expect(exitCodeOf(new ExitError(124))).toBe(124);

@@ -56,3 +56,33 @@ test('profiles are stored, listed without their keys, used and removed', async (
   for (const line of ['profile use home', 'profile remove home', 'profile set .. --url https://x.example'])
     expect(await run(line)).toMatchObject({ code: 2 });
 });
+
+test('logout forgets the profile that commands would use, and no other', async () => {
+  const { url } = api.server;
+  await run(`profile set one --url ${url} --token -`, 'lk_one');
+  await run(`profile set two --url ${url} --token -`, 'lk_two');
+  await run('profile use one');
+  const env = { LANEKEEPER_URL: '', LANEKEEPER_TOKEN: '', LANEKEEPER_PROFILE: 'two' };
+  expect(await api.run(['logout'], { env })).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('"two"'),
+  });
+  expect(Object.keys((await stored()).profiles)).toContain('one');
+  expect(Object.keys((await stored()).profiles)).not.toContain('two');
+  expect(await api.run(['logout'], { env })).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('There is no profile "two"'),
+  });
+  expect(await run('logout')).toMatchObject({ code: 0 });
+  expect((await stored()).current).toBeNull();
+  expect(await run('logout')).toMatchObject({ code: 2 });
+});
+
+test('a profile keeps its key for the same server in another spelling, and takes no address that is none', async () => {
+  await run('profile set spelled --url https://lanes.example --token -', 'lk_spelled');
+  expect(await run('profile set spelled --url https://LANES.example:443/')).toMatchObject({ code: 0 });
+  expect((await stored()).profiles['spelled']?.token).toBe('lk_spelled');
+  for (const url of ['localhost:7420', 'ftp://lanes.example', 'https://user:pass@lanes.example'])
+    for (const line of [`profile set spelled --url ${url}`, `login --url ${url}`, `attention --url ${url}`])
+      expect(await run(line, 'lk_x'), line).toMatchObject({ code: 2, stdout: '' });
+});

@@ -51,6 +51,7 @@ describe('delegate', () => {
       ],
       ['/v1/boards/other/delegations', { ...work, goal: 'ship' }],
     ]);
+    // @ts-expect-error: the types say so, too.
     await expect(client.delegate({ goal: 'whose?' })).rejects.toThrow(TypeError);
   });
 

@@ -18,6 +18,16 @@ const failure = (more: Partial<Failure>): Failure => ({
 const isRetried = (more: Partial<Failure>) => retryDelayMs(failure(more), DEFAULT_RETRY, () => 0.5) !== null;
 
 describe('a failed call', () => {
+  test('outlives a restart of ten seconds: it is the time that decides, not the count', () => {
+    // Dice that fall low: two fifths of each pause, where half is the average.
+    let elapsedMs = 0;
+    for (let attempts = 1; elapsedMs < 10_000; attempts += 1) {
+      const delayMs = retryDelayMs(failure({ attempts, elapsedMs }), DEFAULT_RETRY, () => 0.4);
+      expect(delayMs, `after ${elapsedMs} ms`).not.toBeNull();
+      elapsedMs += delayMs ?? 0;
+    }
+  });
+
   test('is repeated after a lost answer only where that is safe', () => {
     expect(isRetried({ repetition: 'free' })).toBe(true);
     expect(isRetried({ repetition: 'with-key', hasKey: true })).toBe(true);

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { onAbort } from '../../src/client/abort-hub.ts';
-import { joinSignals, startDeadline, systemTiming } from '../../src/client/timing.ts';
+import { callAfter, joinSignals, startDeadline, systemTiming } from '../../src/client/timing.ts';
 
 describe('calls that share a signal', () => {
   test('share one listener, and leave nothing behind', () => {
@@ -51,4 +51,21 @@ test('a wait ends at once when its signal fires, with the reason', async () => {
   await expect(wait).rejects.toThrow('enough');
   await expect(systemTiming.wait(60_000, controller.signal)).rejects.toThrow('enough');
   await systemTiming.wait(1, new AbortController().signal);
+});
+
+test('a timer of a month, or of Infinity, does not fire at once', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const fired: string[] = [];
+  const monthMs = 30 * 86_400_000;
+  callAfter(monthMs, () => fired.push('month'));
+  const stop = callAfter(Number.POSITIVE_INFINITY, () => fired.push('never'));
+  vi.advanceTimersByTime(monthMs - 1);
+  expect(fired).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(fired).toEqual(['month']);
+  stop();
+  expect(vi.getTimerCount()).toBe(0);
 });

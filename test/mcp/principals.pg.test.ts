@@ -105,7 +105,8 @@ describe('the tools that are listed', () => {
     await worker.call('claim_task');
     expect(await worker.call('kanban_show')).toMatchObject({ task: { id: task.id } });
     await worker.call('kanban_heartbeat');
-    expect(await worker.call('kanban_complete', { summary: 'done' })).toMatchObject({ task_status: 'done' });
+    const done = { task_id: task.id, summary: 'done' };
+    expect(await worker.call('kanban_complete', done)).toMatchObject({ task_status: 'done' });
   });
 });
 

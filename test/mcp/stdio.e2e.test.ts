@@ -63,10 +63,12 @@ describe.each<Era>(['legacy', 'auto'])('an agent over stdio whose client begins 
     const lane = `works-${era}`;
     const agent = await connectStdio(await makeLane(lane), era);
     const { task } = await client.tasks.create({ title: 'paint', lane });
-    expect(await agent.call('claim_task', { request_id: 'r1' })).toMatchObject({ task_id: task.id });
+    const { task_id, run_id } = await agent.call('claim_task', { request_id: 'r1' });
+    expect(task_id).toBe(task.id);
     await client.tasks.steer(task.id, 'blue');
-    expect(await agent.call('heartbeat')).toMatchObject({ messages: [{ text: 'blue' }] });
-    expect(await agent.call('complete_task', { summary: 'blue' })).toMatchObject({ task_status: 'done' });
+    expect(await agent.call('heartbeat', { run_id })).toMatchObject({ messages: [{ text: 'blue' }] });
+    const end = { run_id, summary: 'blue' };
+    expect(await agent.call('complete_task', end)).toMatchObject({ task_status: 'done' });
   });
 
   test('gives up a wait without taking a task', async () => {
@@ -79,8 +81,10 @@ describe.each<Era>(['legacy', 'auto'])('an agent over stdio whose client begins 
     await expect(waiting).rejects.toThrow();
     // The same connection goes on, and the next claim takes the next task.
     const { task } = await client.tasks.create({ title: 'varnish', lane });
-    expect(await agent.call('claim_task', { wait_seconds: 45 })).toMatchObject({ task_id: task.id });
-    expect(await agent.call('complete_task', { summary: 'done' })).toMatchObject({ outcome: 'completed' });
+    const { task_id, run_id } = await agent.call('claim_task', { wait_seconds: 45 });
+    expect(task_id).toBe(task.id);
+    const end = { run_id, summary: 'done' };
+    expect(await agent.call('complete_task', end)).toMatchObject({ outcome: 'completed' });
   });
 });
 

@@ -36,11 +36,13 @@ describe.each<Era>(['legacy', 'auto'])('an agent whose client begins as %s', (er
     expect(claim.text).toContain('paint the shed');
     expect(claim.text).toContain('All of it, in green.');
     expect(await agent.call('show_task')).toMatchObject({ task: { id: made.id, status: 'running' } });
-    expect(await agent.call('heartbeat', { note: 'first coat' })).toMatchObject({ run_id: claim.run_id });
-    await agent.call('progress', { progress: 1, checkpoint: { coats: 1 } });
-    await agent.call('output', { lines: ['one coat', 'two coats'] });
-    await agent.call('comment', { body: 'It rained.' });
-    const end = await agent.call('complete_task', { summary: 'The shed is green.', result: { coats: 2 } });
+    const { run_id } = claim;
+    expect(await agent.call('heartbeat', { run_id, note: 'first coat' })).toMatchObject({ run_id });
+    await agent.call('progress', { run_id, progress: 1, checkpoint: { coats: 1 } });
+    await agent.call('output', { run_id, lines: ['one coat', 'two coats'] });
+    await agent.call('comment', { run_id, body: 'It rained.' });
+    const done = { run_id, summary: 'The shed is green.', result: { coats: 2 } };
+    const end = await agent.call('complete_task', done);
     expect(end).toMatchObject({ outcome: 'completed', task_status: 'done' });
     const { body } = await bench.api.get(path(`/tasks/${made.id}`));
     expect(body.task).toMatchObject({ status: 'done', summary: 'The shed is green.', result: { coats: 2 } });
@@ -85,7 +87,7 @@ describe('a claim', () => {
     expect(again).toMatchObject({ claimed: true, task_id: held.id, run_id: held.claim.run_id });
     expect(await agent.call('claim_task', { request_id: 'r1' })).toMatchObject({ run_id: again.run_id });
     expect(await running()).toHaveLength(1);
-    await agent.call('release_task');
+    await agent.call('release_task', { run_id: again.run_id });
   });
 
   test.each<Era>(['legacy', 'auto'])(
@@ -124,37 +126,41 @@ describe('while it works, an agent', () => {
     const { path, connect, task } = await makePlace();
     const made = await task();
     const agent = await connect();
-    await agent.call('claim_task');
+    const { run_id } = await agent.call('claim_task');
     await bench.api.post(path(`/tasks/${made.id}/steer`), { message: 'use the blue paint' });
-    const heard = await agent.call('output', { lines: ['still green'] });
+    const heard = await agent.call('output', { run_id, lines: ['still green'] });
     expect(heard).toMatchObject({ accepted: 1, messages: [{ text: 'use the blue paint' }] });
-    const inbox = await agent.call('inbox', { acknowledge: [heard.messages[0].id] });
+    const inbox = await agent.call('inbox', { run_id, acknowledge: [heard.messages[0].id] });
     expect(inbox.messages).toEqual([]);
-    const waiting = agent.call('inbox', { wait_seconds: 45 });
+    const waiting = agent.call('inbox', { run_id, wait_seconds: 45 });
     await bench.api.post(path(`/tasks/${made.id}/steer`), { message: 'hurry' });
     expect(await waiting).toMatchObject({ messages: [{ text: 'hurry' }], cancel_requested: false });
     await bench.api.post(path(`/tasks/${made.id}/cancel`), { reason: 'sold' });
-    expect(await agent.call('comment', { body: 'what now?' })).toMatchObject({ cancel_requested: true });
-    expect(await agent.call('release_task')).toMatchObject({
+    expect(await agent.call('comment', { run_id, body: 'what now?' })).toMatchObject({
+      cancel_requested: true,
+    });
+    expect(await agent.call('release_task', { run_id })).toMatchObject({
       outcome: 'cancelled',
       task_status: 'cancelled',
     });
-    const refused = await agent.refusal('heartbeat');
-    expect(refused).toMatchObject({ code: 'not_found', next: expect.any(String) });
+    const refused = await agent.refusal('heartbeat', { run_id });
+    expect(refused).toMatchObject({ code: 'claim_lost', next: expect.any(String) });
   });
 
   test('blocks with a question, and reads the answer in its next attempt', async () => {
     const { path, connect, task } = await makePlace();
     const made = await task();
     const agent = await connect();
-    await agent.call('claim_task');
-    const end = await agent.call('block_task', { kind: 'needs_input', reason: 'Which colour?' });
+    const { run_id } = await agent.call('claim_task');
+    const end = await agent.call('block_task', { run_id, kind: 'needs_input', reason: 'Which colour?' });
     expect(end).toMatchObject({ outcome: 'blocked', task_status: 'blocked' });
     await bench.api.post(path(`/tasks/${made.id}/unblock`), { answer: 'Blue, please.' });
     const claim = await agent.call('claim_task');
     expect(claim).toMatchObject({ task_id: made.id, attempt: 2 });
     expect(claim.text).toContain('Blue, please.');
-    expect(await agent.call('fail_task', { error: 'no blue paint', retryable: false })).toMatchObject({
+    expect(
+      await agent.call('fail_task', { run_id: claim.run_id, error: 'no blue paint', retryable: false }),
+    ).toMatchObject({
       outcome: 'failed',
     });
   });
@@ -196,7 +202,9 @@ describe('while it works, an agent', () => {
     expect(await agent.refusal('heartbeat', { run_id: mine.run_id })).toMatchObject({
       code: 'not_your_claim',
     });
-    expect(await agent.call('heartbeat', { worker: 'other' })).toMatchObject({ run_id: mine.run_id });
+    expect(await agent.call('show_task', { worker: 'other' })).toMatchObject({ run_id: mine.run_id });
+    const { run_id } = mine;
+    expect(await agent.call('heartbeat', { run_id, worker: 'other' })).toMatchObject({ run_id });
   });
 });
 

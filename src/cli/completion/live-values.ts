@@ -26,7 +26,7 @@ const READERS: Readonly<Record<ValueKind, (client: Client, signal: AbortSignal) 
     return tasks.map(({ id, status, title }) => ({ value: id, description: `${status}: ${title}` }));
   },
   delegation: async (client, signal) => {
-    const { delegations } = await client.delegations.list({ limit: String(TASKS_MAX) }, once(signal));
+    const { delegations } = await client.delegations.list({ limit: TASKS_MAX }, once(signal));
     return delegations.map(({ id, status, goal }) => ({
       value: id,
       description: `${status}: ${goal ?? ''}`,

@@ -162,8 +162,7 @@ async function checkBoard(client: Client): Promise<Finding> {
 }
 
 /** The socket that watch, work and push lanes live on; proxies are fond of refusing it. */
-export async function checkSocket(client: Client, token: string | undefined): Promise<Finding> {
-  if (token === undefined) return skipped('websocket', 'takes a key');
+export async function checkSocket(client: Client): Promise<Finding> {
   const leaving = new AbortController();
   try {
     await new Promise<void>((resolve, reject) => {
@@ -182,7 +181,11 @@ export async function checkSocket(client: Client, token: string | undefined): Pr
     });
     return ok('websocket', 'opens, and follows the board');
   } catch (error) {
-    const next = 'if a proxy is in between, let it pass Upgrade: websocket on /v1/boards/*/watch';
+    // What the server itself has answered has passed every proxy.
+    const isAnswer = error instanceof LanekeeperError && error.code !== 'unexpected_answer';
+    const next = isAnswer
+      ? 'the log of the server says more'
+      : 'if a proxy is in between, let it pass Upgrade: websocket on /v1/boards/*/watch';
     return fail('websocket', reasonOf(error), next);
   } finally {
     leaving.abort();

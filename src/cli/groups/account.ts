@@ -3,9 +3,9 @@ import type { ReplyOf } from '../../client/operation-types.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
 import { withExamples } from '../options.ts';
-import { profilesPath, readProfiles, writeProfiles } from '../profiles.ts';
+import { forgetProfile, profilesPath, readProfiles, writeProfiles } from '../profiles.ts';
 import type { Register } from '../register.ts';
-import { DEFAULT_URL } from '../settings.ts';
+import { checkServerUrl, DEFAULT_URL } from '../settings.ts';
 import { readKey } from '../stored-key.ts';
 import { writeFields } from '../table.ts';
 
@@ -29,7 +29,7 @@ async function login(context: Context): Promise<void> {
   const { env } = system;
   const name = flags.profile ?? (env['LANEKEEPER_PROFILE'] || DEFAULT_PROFILE);
   const url = flags.url ?? (env['LANEKEEPER_URL'] || DEFAULT_URL);
-  if (!URL.canParse(url)) throw new UsageError(`Not a URL: ${url}`);
+  checkServerUrl(url);
   const token = await readKey(context, url);
   const { connect } = await import('../../client/client.ts');
   const reply = await connect({ url, token }).whoami();
@@ -52,7 +52,7 @@ function boardOf({ principal }: ReplyOf<'whoami'>): string | undefined {
 
 export const registerLogout: Register = (command, contextOf) => {
   command.description(
-    'Forget a stored profile (default: the current one). The key itself stays valid: see key revoke.',
+    'Forget a stored profile (default: the one in use). The key itself stays valid: see key revoke.',
   );
   withExamples(
     command,
@@ -62,11 +62,11 @@ export const registerLogout: Register = (command, contextOf) => {
   command.action(async () => {
     const { flags, output, system } = contextOf();
     const path = profilesPath(system.env);
-    const { current, profiles } = await readProfiles(path, (text) => output.warn(text));
-    const name = flags.profile ?? current;
-    if (name === null || !Object.hasOwn(profiles, name)) throw new UsageError('There is no such profile');
-    const left = Object.fromEntries(Object.entries(profiles).filter(([each]) => each !== name));
-    await writeProfiles(path, { current: current === name ? null : current, profiles: left });
+    const kept = await readProfiles(path, (text) => output.warn(text));
+    // As other commands choose it: what would be used is what is forgotten.
+    const name = flags.profile ?? (system.env['LANEKEEPER_PROFILE'] || kept.current);
+    if (name === null) throw new UsageError('There is no current profile: name one with --profile');
+    await forgetProfile(path, kept, name);
     output.note(`Forgot profile "${name}".`);
   });
 };

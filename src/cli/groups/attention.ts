@@ -25,6 +25,10 @@ async function showAttention(context: Context): Promise<void> {
     output.json(reply);
     return;
   }
+  if (reply.attention.length === 0) {
+    output.note('Nothing waits for a person.');
+    return;
+  }
   writeTable(output, reply.attention, [
     { title: 'SINCE', text: (entry) => age(entry.since) },
     { title: 'CODE', text: (entry) => entry.code, style: () => 'yellow' },
@@ -33,7 +37,6 @@ async function showAttention(context: Context): Promise<void> {
     { title: 'DETAIL', text: (entry) => entry.detail },
   ]);
   if (reply.truncated) output.note('There is more than this; these are the oldest.');
-  if (reply.attention.length === 0) output.note('Nothing waits for a person.');
 }
 
 function subjectOf({ task, lane }: AttentionEntry): string {

@@ -65,7 +65,7 @@ async function complete(context: Context, command: Command, words: readonly stri
   const { RootCommand } = await import('@bomb.sh/tab');
   const done = words.slice(0, -1);
   const kinds = wantedKinds(program, done, words.at(-1) ?? '');
-  const typed = new Context(context.system, { ...flagsOf(done), quiet: true });
+  const typed = new Context(context.system, { ...flagsOf(program, done), quiet: true });
   const values = await readLiveValues(kinds, () => typed.client());
   const root = new RootCommand();
   fillTree(root, program, done, values);
@@ -73,19 +73,12 @@ async function complete(context: Context, command: Command, words: readonly stri
 }
 
 /** The server and board that are meant, as far as they have been typed. A key from stdin would make the shell wait for ever. */
-function flagsOf(words: readonly string[]): Record<string, string> {
-  const names: Readonly<Record<string, string>> = {
-    '--url': 'url',
-    '-b': 'board',
-    '--board': 'board',
-    '--profile': 'profile',
-    '--token-file': 'tokenFile',
-  };
+function flagsOf({ options }: Command, words: readonly string[]): Record<string, string> {
   const flags: Record<string, string> = {};
   words.forEach((word, index) => {
-    const name = names[word];
+    const option = options.find(({ long, short, required }) => required && [long, short].includes(word));
     const value = words[index + 1];
-    if (name !== undefined && value !== undefined && value !== '-') flags[name] = value;
+    if (option !== undefined && value !== undefined && value !== '-') flags[option.attributeName()] = value;
   });
   return flags;
 }

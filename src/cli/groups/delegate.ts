@@ -10,7 +10,9 @@ import type { Task } from '../../contract/tasks.ts';
 import type { Context } from '../context.ts';
 import { collectDelegation } from '../delegation-output.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
+import { objectsOf } from '../json-lines.ts';
 import { appendTo, durationFrom, given, withExamples } from '../options.ts';
+import { type Output, printable, printableLines } from '../output.ts';
 import type { Register } from '../register.ts';
 
 type Body = BodyOf<'createDelegation'>;
@@ -148,14 +150,7 @@ function childOf(text: string): Child {
 async function childrenFrom(context: Context, file: string | undefined): Promise<Child[]> {
   if (file === undefined) return [];
   const text = await context.readText(file === '-' ? '-' : `@${file}`);
-  return text.split('\n').flatMap((line, index): Child[] => {
-    if (line.trim() === '') return [];
-    try {
-      return [JSON.parse(line) as Child];
-    } catch (error) {
-      throw new UsageError(`Line ${index + 1} of ${file} is not JSON`, { cause: error });
-    }
-  });
+  return objectsOf(text, file).map((object) => object as Child);
 }
 
 /** The handle; or, where there was no room and it was to be done inline, its tasks as they ended. */
@@ -185,18 +180,16 @@ async function create(
 
 /** The work of a delegation, done without one. */
 function writeInline({ output }: Context, tasks: readonly Task[]): void {
+  if (output.isJson) output.json({ tasks });
+  else for (const [index, task] of tasks.entries()) writeChild(output, task, `${index + 1}/${tasks.length}`);
   const late = tasks.find((task) => !hasEnded(task));
   if (late !== undefined)
     throw new ExitError(EXIT.waitTimedOut, `${late.id} has not ended in time; it goes on.`);
-  if (output.isJson) {
-    output.json({ tasks });
-    return;
-  }
-  for (const [index, task] of tasks.entries()) {
-    const number = tasks.length === 1 ? '' : `TASK ${index + 1}/${tasks.length}: `;
-    output.line(`--- ${number}${task.title}`);
-    output.line(`Status: ${task.status}`);
-    if (task.summary) output.line(task.summary);
-    if (task.result !== null) output.line(JSON.stringify(task.result, null, 2));
-  }
+}
+
+function writeChild(output: Output, task: Task, place: string): void {
+  output.line(`--- ${place === '1/1' ? '' : `TASK ${place}: `}${printable(task.title)}`);
+  output.line(`Status: ${task.status}`);
+  if (task.summary) output.line(printableLines(task.summary));
+  if (task.result !== null) output.line(printableLines(JSON.stringify(task.result, null, 2)));
 }

@@ -178,14 +178,15 @@ async function list(context: Context, flags: ListFlags): Promise<void> {
   const query = given({
     session_id: flags.session,
     status: flags.status,
-    limit: flags.limit === undefined ? undefined : String(flags.limit),
+    limit: flags.limit,
     page_token: flags.pageToken,
   });
   const client = await context.client();
   if (flags.watch) {
-    const read = async () => (await client.delegations.list(query)).delegations;
+    const { limit } = flags;
+    const read = () => client.delegations.list({ ...query, limit: limit ?? LIMITS.pageRowsMax });
     const readLeft = async (id: string) => (await client.delegations.get(id)).delegation;
-    await followList(context, client, { ...FOLLOWED_DELEGATIONS, read, readLeft });
+    await followList(context, client, { ...FOLLOWED_DELEGATIONS, read, readLeft, limit });
     return;
   }
   const page = await client.delegations.list(query);

@@ -2,7 +2,15 @@
 import { LIMITS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
 import { age } from '../format.ts';
-import { durationFrom, giveExamples, given, integerFrom, listFrom, withExamples } from '../options.ts';
+import {
+  durationFrom,
+  durationUpTo,
+  giveExamples,
+  given,
+  integerFrom,
+  listFrom,
+  withExamples,
+} from '../options.ts';
 import { printableLines } from '../output.ts';
 import type { Register } from '../register.ts';
 import { writeTable } from '../table.ts';
@@ -46,7 +54,11 @@ export const registerDelivery: Register = (delivery, contextOf) => {
     .option('--platforms <names>', 'comma-separated', listFrom)
     .option('--max <n>', 'at most so many', integerFrom(1, LIMITS.claimsMax))
     .option('--lease-seconds <n>', 'how long you have', integerFrom(1, LIMITS.deliveryLeaseSecondsMax))
-    .option('--wait [seconds]', `default ${WAIT_SECONDS_DEFAULT}`, integerFrom(1, LIMITS.waitSecondsMax))
+    .option(
+      '--wait [duration]',
+      `wait for one when there is none, up to ${LIMITS.waitSecondsMax}s (default ${WAIT_SECONDS_DEFAULT}s)`,
+      durationUpTo(LIMITS.waitSecondsMax),
+    )
     .action((flags: ClaimFlags) => claim(contextOf(), flags));
   delivery
     .command('ack <id>')

@@ -12,7 +12,7 @@ import { SpawnLauncher } from '../dispatch/spawn-launcher.ts';
 import { StateDirectory } from '../dispatch/state-directory.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
 import { dataDirectoryOf } from '../local-server.ts';
-import { appendTo, integerFrom, withExamples } from '../options.ts';
+import { appendTo, durationUpTo, integerFrom, withExamples } from '../options.ts';
 import { packageVersion } from '../package-version.ts';
 import type { Register } from '../register.ts';
 import { OrphanGuard } from '../worker/orphan-guard.ts';
@@ -88,9 +88,9 @@ export const registerDispatch: Register = (command, contextOf) => {
       'where it keeps what it needs to go on (default: dispatch in the data directory)',
     )
     .option(
-      '--lease <seconds>',
-      'how long a claim outlives this process',
-      integerFrom(1, LIMITS.leaseSecondsMax),
+      '--lease <duration>',
+      'how long a claim outlives this process, like 60 or 5m',
+      durationUpTo(LIMITS.leaseSecondsMax),
       60,
     )
     .option(

@@ -10,6 +10,7 @@ import {
   checkSocket,
 } from '../doctor/server-checks.ts';
 import { EXIT, ExitError } from '../exit-codes.ts';
+import { counted } from '../format.ts';
 import { dataDirectoryOf } from '../local-server.ts';
 import { withExamples } from '../options.ts';
 import { printable, type Style } from '../output.ts';
@@ -42,7 +43,8 @@ async function examine(context: Context): Promise<void> {
   if (output.isJson) output.json({ ok: failed === 0, checks });
   else for (const each of checks) write(context, each, checks);
   if (failed > 0) throw new ExitError(EXIT.error, `${failed} of ${checks.length} checks failed.`);
-  output.note('Nothing is wrong.');
+  const warned = checks.filter(({ status }) => status === 'warn').length;
+  output.note(warned === 0 ? 'Nothing is wrong.' : `Nothing has failed; ${counted(warned, 'warning')}.`);
 }
 
 async function examineServer(context: Context): Promise<Finding[]> {
@@ -52,13 +54,12 @@ async function examineServer(context: Context): Promise<Finding[]> {
   const version = packageVersion();
   const { findings, isReached } = await checkReachable({ url, version, nowMs: Date.now });
   if (!isReached) return [...findings, ...ASKED.map((check) => skipped(check, 'nobody to ask'))];
-  return [
-    ...findings,
-    ...(await checkReady(client)),
-    ...(await checkCredential(client, token, tokenSource)),
-    await checkSocket(client, token),
-    await checkMcp(url, token, version),
-  ];
+  const ready = await checkReady(client);
+  const credential = await checkCredential(client, token, tokenSource);
+  // A watch of a board that is not there, or with a key that is refused, says nothing about sockets.
+  const isKnown = credential.every(({ status }) => status === 'ok');
+  const socket = isKnown ? await checkSocket(client) : skipped('websocket', 'takes a key, and a board');
+  return [...findings, ...ready, ...credential, socket, await checkMcp(url, token, version)];
 }
 
 async function examineFiles({ system }: Context): Promise<Finding[]> {

@@ -2,7 +2,7 @@
 import { LIMITS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
 import { eventLine } from '../format.ts';
-import { giveExamples, integerFrom, listFrom, withExamples } from '../options.ts';
+import { durationUpTo, giveExamples, integerFrom, listFrom, withExamples } from '../options.ts';
 import type { Register } from '../register.ts';
 
 interface EventFlags {
@@ -29,7 +29,11 @@ export const registerEvent: Register = (command, contextOf) => {
     .option('--lanes <names>', 'only these lanes', listFrom)
     .option('--tasks <ids>', 'only these tasks', listFrom)
     .option('--kinds <kinds>', 'only these kinds; task.* stands for all of tasks', listFrom)
-    .option('--wait <seconds>', 'wait for one when there is none', integerFrom(0, LIMITS.waitSecondsMax))
+    .option(
+      '--wait <duration>',
+      `wait for one when there is none, up to ${LIMITS.waitSecondsMax}s`,
+      durationUpTo(LIMITS.waitSecondsMax, 0),
+    )
     .action((flags: EventFlags) => listEvents(contextOf(), flags));
   giveExamples(command, {
     list: `  lanekeeper events

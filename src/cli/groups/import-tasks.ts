@@ -29,7 +29,8 @@ export function addImportTasksCommand(command: Command, contextOf: () => Context
       'after',
       `
 What a line may hold: ImportedTask in openapi.yaml, for example
-  {"external_ref": "T-1", "title": "Paint it", "status": "done", "created_at": "2026-01-05T10:00:00.000Z", "runs": [], "comments": [], "parents": []}
+  {"external_ref": "T-1", "title": "Paint it", "status": "done", "created_at": "2026-01-05T10:00:00.000Z"}
+It may leave out runs, comments and parents, and created_at, which is now then.
 Tasks are told by their external_ref: those that the board has already are left alone. Takes an admin key.
 `,
     )
@@ -37,7 +38,8 @@ Tasks are told by their external_ref: those that the board has already are left 
 }
 
 async function importTasks(context: Context, file: string, flags: ImportFlags): Promise<void> {
-  const tasks = objectsOf(await context.readText(file === '-' ? '-' : `@${file}`), file);
+  const lines = objectsOf(await context.readText(file === '-' ? '-' : `@${file}`), file);
+  const tasks = lines.map((line) => ({ ...unsaid(), ...line }));
   if (tasks.length > LIMITS.batchTasksMax)
     throw new UsageError(`At most ${LIMITS.batchTasksMax} tasks at once; there are ${tasks.length}`);
   const client = await context.client();
@@ -46,6 +48,11 @@ async function importTasks(context: Context, file: string, flags: ImportFlags): 
   const reply = await client.boards.importTasks(client.board, body);
   if (context.output.isJson) context.output.json(reply);
   else writeReply(context, reply, flags.dryRun ?? false);
+}
+
+/** What the wire wants said, and a line may leave out: nothing became of it, and it is from now. */
+function unsaid(): Pick<Body['tasks'][number], 'created_at' | 'runs' | 'comments' | 'parents'> {
+  return { created_at: new Date().toISOString(), runs: [], comments: [], parents: [] };
 }
 
 function writeReply({ output }: Context, reply: ReplyOf<'importTasks'>, isDryRun: boolean): void {

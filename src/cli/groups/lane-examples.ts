@@ -16,7 +16,7 @@ export const LANE_EXAMPLES: Readonly<Record<string, string>> = {
   takeover: `  lanekeeper lane takeover factory --mode release --worker press-2
   lanekeeper lane takeover factory --mode adopt --worker press-2 --json > claims.json`,
   claim: `  lanekeeper lane claim factory --wait --json
-  eval "$(lanekeeper lane claim factory --wait --env)" && lanekeeper run complete --summary "done"`,
+  ( claim=$(lanekeeper lane claim factory --wait --env) && eval "$claim" && lanekeeper run complete --summary "done" )`,
   delete: '  lanekeeper lane delete factory --yes',
   key: `  lanekeeper lane key factory > factory.key
   lanekeeper lane key factory --name press-2 --expires-at +30d > factory.key`,

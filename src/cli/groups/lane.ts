@@ -174,9 +174,10 @@ async function listLanes(context: Context, flags: ListFlags): Promise<void> {
   const { output } = context;
   const client = await context.client();
   if (flags.watch) {
-    const limit = flags.limit ?? LIMITS.pageRowsMax;
-    const read = async () => (await client.lanes.list({ limit })).lanes;
-    await followList(context, client, { ...FOLLOWED_LANES, read });
+    const { limit } = flags;
+    const read = () => client.lanes.list({ limit: limit ?? LIMITS.pageRowsMax });
+    const readLeft = async (name: string) => (await client.lanes.get(name)).lane;
+    await followList(context, client, { ...FOLLOWED_LANES, read, readLeft, limit });
     return;
   }
   const page = await client.lanes.list({ limit: flags.limit, page_token: flags.pageToken });

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { systemTiming } from '../../client/timing.ts';
 import { HEADERS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
-import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
+import { UsageError } from '../exit-codes.ts';
 import { Bridge } from '../mcp/bridge.ts';
 import { type ConfigSnippet, MCP_CLIENTS, type McpClient, snippetFor } from '../mcp/client-config.ts';
 import { readLines } from '../mcp/lines.ts';
@@ -11,6 +11,7 @@ import { originHeader } from '../mcp/origin.ts';
 import { withExamples } from '../options.ts';
 import { drained } from '../output.ts';
 import type { Register } from '../register.ts';
+import { secretOf } from '../secret.ts';
 
 interface BridgeFlags {
   readonly stdio?: boolean;
@@ -121,16 +122,12 @@ function noteKey({ output, flags: { profile } }: Context, { lane, stdio }: Confi
 async function issueKey(context: Context, lane: string | undefined): Promise<string> {
   const { output } = context;
   const client = await context.client();
-  const { key, secret } =
+  const reply =
     lane === undefined
       ? await client.keys.create({ role: 'orchestrator', name: 'mcp', boards: [client.board] })
       : await client.lanes.createKey(lane, { name: `mcp of lane ${lane}` });
-  if (secret === undefined) {
-    throw new ExitError(
-      EXIT.error,
-      `The key ${key.id} was made, but its secret was lost. Next: lanekeeper key revoke ${key.id}`,
-    );
-  }
+  const { key } = reply;
+  const secret = secretOf(reply);
   output.warn(
     `What is printed holds the key ${key.id} (${key.role}) itself. Revoke it with: lanekeeper key revoke ${key.id}`,
   );

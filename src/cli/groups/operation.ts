@@ -1,7 +1,7 @@
 /** operation get | cancel: one thing done to many tasks, in the background. `task bulk` makes them. */
 import type { Context } from '../context.ts';
-import { waitForOperation, writeOperation } from '../operation-output.ts';
-import { giveExamples, integerFrom, withExamples } from '../options.ts';
+import { cancelOperation, waitForOperation, writeOperation } from '../operation-output.ts';
+import { durationUpTo, giveExamples, withExamples } from '../options.ts';
 import type { Register } from '../register.ts';
 
 /** A day: as long as any wait of the command line. */
@@ -19,18 +19,15 @@ export const registerOperation: Register = (operation, contextOf) => {
     .command('get <id>')
     .description('show how far it is; with --wait once it is done')
     .option(
-      '--wait [seconds]',
-      `wait until it is done (default ${WAIT_SECONDS_DEFAULT})`,
-      integerFrom(0, WAIT_SECONDS_MAX),
+      '--wait [duration]',
+      'wait until it is done, like 90s or 10m (default 1h)',
+      durationUpTo(WAIT_SECONDS_MAX, 0),
     )
     .action((id: string, flags: { wait?: number | true }) => getOperation(contextOf(), id, flags.wait));
   operation
     .command('cancel <id>')
     .description('stop it: what it has done stays done')
-    .action(async (id: string) => {
-      const context = contextOf();
-      writeOperation(context, await (await context.client()).tasks.cancelOperation(id));
-    });
+    .action((id: string) => cancelOperation(contextOf(), id));
   giveExamples(operation, {
     get: '  lanekeeper operation get op_01h… --wait',
     cancel: '  lanekeeper operation cancel op_01h…',

@@ -2,8 +2,17 @@
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
 import { giveExamples, withExamples } from '../options.ts';
-import { type Profile, type Profiles, profilesPath, readProfiles, writeProfiles } from '../profiles.ts';
+import {
+  forgetProfile,
+  noSuchProfile,
+  type Profile,
+  type Profiles,
+  profilesPath,
+  readProfiles,
+  writeProfiles,
+} from '../profiles.ts';
 import type { Register } from '../register.ts';
+import { checkServerUrl, isSameServer } from '../settings.ts';
 import { readKey } from '../stored-key.ts';
 import { writeTable } from '../table.ts';
 
@@ -105,31 +114,23 @@ async function changed(context: Context, before: Profile | undefined): Promise<P
   const { flags } = context;
   const url = flags.url ?? before?.url;
   if (url === undefined) throw new UsageError('Give the address of the server: --url');
-  if (!URL.canParse(url)) throw new UsageError(`Not a URL: ${url}`);
+  checkServerUrl(url);
   const givesKey = flags.token !== undefined || flags.tokenFile !== undefined;
-  const isKept = before !== undefined && !givesKey && before.url === url;
+  const isKept = before !== undefined && !givesKey && isSameServer(before.url, url);
   const token = isKept ? before.token : await readKey(context, url);
   const board = flags.board ?? before?.board;
   return { url, token, ...(board === undefined ? {} : { board }) };
 }
 
-function checkKnown({ profiles }: Profiles, name: string): void {
-  if (Object.hasOwn(profiles, name)) return;
-  const known = Object.keys(profiles).join(', ') || 'none';
-  throw new UsageError(`There is no profile "${name}" (known: ${known})`);
-}
-
 async function useProfile(context: Context, name: string): Promise<void> {
   const { path, kept } = await openStore(context);
-  checkKnown(kept, name);
+  if (!Object.hasOwn(kept.profiles, name)) throw new UsageError(noSuchProfile(kept, name));
   await writeProfiles(path, { ...kept, current: name });
   context.output.note(`Profile "${name}" (${kept.profiles[name]?.url}) is used from now on.`);
 }
 
 async function removeProfile(context: Context, name: string): Promise<void> {
   const { path, kept } = await openStore(context);
-  checkKnown(kept, name);
-  const profiles = Object.fromEntries(Object.entries(kept.profiles).filter(([each]) => each !== name));
-  await writeProfiles(path, { current: kept.current === name ? null : kept.current, profiles });
+  await forgetProfile(path, kept, name);
   context.output.note(`Forgot profile "${name}".`);
 }

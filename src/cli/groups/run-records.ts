@@ -5,6 +5,7 @@ import { LIMITS } from '../../contract/constants.ts';
 import type { Run } from '../../contract/runs.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
+import { counted } from '../format.ts';
 import { objectsOf } from '../json-lines.ts';
 import type { Output } from '../output.ts';
 import { type RunFlag, runOf, tokenOf } from '../run-holder.ts';
@@ -75,7 +76,7 @@ async function appendOutput(context: Context, text: string, flags: RunFlag): Pro
     accepted += (await client.runs.output(id, some, options)).accepted;
   }
   if (context.output.isJson) context.output.json({ accepted });
-  else context.output.line(`${accepted} lines`);
+  else context.output.line(counted(accepted, 'line'));
 }
 
 async function acknowledge(context: Context, ids: readonly string[], flags: RunFlag): Promise<void> {

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
-import { integerFrom, withExamples } from '../options.ts';
+import { durationUpTo, integerFrom, withExamples } from '../options.ts';
 import { packageVersion } from '../package-version.ts';
 import type { Register } from '../register.ts';
 import { SynthesisLauncher } from '../synthesize/synthesis-launcher.ts';
@@ -44,9 +44,9 @@ export const registerSynthesize: Register = (command, contextOf) => {
     .option('-c, --concurrency <n>', 'replies at once', integerFrom(1, LIMITS.batchOperationsMax), 4)
     .option('--worker <name>', 'what this worker is called (default: host name and pid)')
     .option(
-      '--timeout <seconds>',
+      '--timeout <duration>',
       'give an answer up after this',
-      integerFrom(1, 3600),
+      durationUpTo(3600),
       TIMEOUT_SECONDS_DEFAULT,
     )
     .option('--once', 'end after one reply')

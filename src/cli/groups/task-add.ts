@@ -1,12 +1,14 @@
 /** task add and task set: tasks from flags, from stdin, and from files of many. */
 import { type Command, Option } from 'commander';
-import { parseObject } from '../../client/errors.ts';
+import type { Client } from '../../client/client.ts';
+import { LanekeeperError } from '../../client/errors.ts';
 import type { BodyOf } from '../../client/operation-types.ts';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Task } from '../../contract/tasks.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
-import { taskLine } from '../format.ts';
+import { counted, taskLine } from '../format.ts';
+import { nameOf, objectsOf } from '../json-lines.ts';
 import { appendTo, given, integerFrom, labelInto, plainNoOption, timeFrom } from '../options.ts';
 import { Progress } from '../progress.ts';
 
@@ -111,16 +113,36 @@ async function add(context: Context, title: string | undefined, flags: TaskFlags
     return;
   }
   if (title === undefined) throw new UsageError('Give a title, or many tasks with --from FILE');
-  const reply = await (await context.client()).tasks.create({ ...defaults, title });
+  const client = await context.client();
+  const reply = await client.tasks.create({ ...defaults, title });
   const { output } = context;
   if (output.isJson) output.json(reply);
   else output.line(taskLine(output, reply.task));
+  await noteUnknownLane(context, client, flags.lane);
   output.note(`Next: lanekeeper task get ${reply.task.id} --wait`);
+}
+
+/** A task may wait for a lane that is registered later; more often its name was mistyped. */
+async function noteUnknownLane({ output }: Context, client: Client, lane: string | undefined): Promise<void> {
+  if (lane === undefined || output.isQuiet) return;
+  try {
+    await client.lanes.get(lane, { retry: { attemptsMax: 1 } });
+  } catch (error) {
+    // Whoever may not see lanes has added a task all the same.
+    if (error instanceof LanekeeperError && error.code === 'lane_not_found')
+      output.note(
+        `There is no lane ${lane} yet: the task waits for it. Next: lanekeeper lane register ${lane}`,
+      );
+  }
 }
 
 async function addMany(context: Context, from: string, defaults: Defaults): Promise<void> {
   const text = await context.readText(from === '-' ? '-' : `@${from}`);
-  const tasks = parseLines(text, defaults);
+  const tasks = objectsOf(text, from).map((fields, index): CreateBody => {
+    const { title } = fields;
+    if (typeof title !== 'string') throw new UsageError(`Task ${index + 1} of ${nameOf(from)} has no title`);
+    return { ...defaults, ...fields, title };
+  });
   const { output } = context;
   const client = await context.client();
   const created: Task[] = [];
@@ -139,21 +161,7 @@ async function addMany(context: Context, from: string, defaults: Defaults): Prom
   progress.end();
   if (output.isJson) output.json({ tasks: created });
   else for (const task of created) output.line(taskLine(output, task));
-  output.note(`Added ${created.length} tasks.`);
-}
-
-function parseLines(text: string, defaults: Defaults): CreateBody[] {
-  const tasks: CreateBody[] = [];
-  for (const [index, line] of text.split('\n').entries()) {
-    if (line.trim() === '') continue;
-    const fields = parseObject(line);
-    if (typeof fields?.['title'] !== 'string') {
-      throw new UsageError(`Line ${index + 1} is not a JSON object with a title`);
-    }
-    tasks.push({ ...defaults, ...fields, title: fields['title'] });
-  }
-  if (tasks.length === 0) throw new UsageError('There are no tasks to add');
-  return tasks;
+  output.note(`Added ${counted(created.length, 'task')}.`);
 }
 
 /** "#0" is the first task of its request: of lines that went before in another one the server knows nothing. */

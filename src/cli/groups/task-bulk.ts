@@ -5,7 +5,8 @@ import { LIMITS } from '../../contract/constants.ts';
 import { confirm } from '../confirm.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
-import { waitForOperation, writeOperation } from '../operation-output.ts';
+import { counted } from '../format.ts';
+import { cancelOperation, waitForOperation, writeOperation } from '../operation-output.ts';
 import { given, integerFrom, listFrom, timeFrom } from '../options.ts';
 import { printable } from '../output.ts';
 
@@ -59,11 +60,10 @@ export function addBulkCommands(task: Command, contextOf: () => Context): void {
     .action((action: string, ids: string[], flags: BulkFlags) => runBulk(contextOf(), action, ids, flags));
   task
     .command('bulk-cancel <operation>')
-    .description('stop an operation on many tasks, as "operation cancel" does: what it has done stays done')
-    .action(async (id: string) => {
-      const context = contextOf();
-      writeOperation(context, await (await context.client()).tasks.cancelOperation(id));
-    });
+    .description(
+      'the same as "operation cancel": stop an operation on many tasks; what it has done stays done',
+    )
+    .action((id: string) => cancelOperation(contextOf(), id));
 }
 
 async function runBulk(
@@ -74,8 +74,11 @@ async function runBulk(
 ): Promise<void> {
   const body = bodyOf(action, ids, flags);
   if (action === 'delete' && !flags.dryRun) {
-    const which = ids.length === 0 ? 'every task that the filter matches' : `${ids.length} tasks`;
-    await confirm(context, `Delete ${which}, and all that was written about them`);
+    const which = ids.length === 0 ? 'every task that the filter matches' : counted(ids.length, 'task');
+    await confirm(
+      context,
+      `Delete ${which}, and all that was written about ${ids.length === 1 ? 'it' : 'them'}`,
+    );
   }
   const client = await context.client();
   const begun = await client.tasks.bulk(body);

@@ -7,7 +7,7 @@ import { LIMITS } from '../../contract/constants.ts';
 import { connectionNotes } from '../connection-notes.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
-import { age, isFinished } from '../format.ts';
+import { age, counted, isFinished } from '../format.ts';
 import { integerFrom } from '../options.ts';
 import { drained, type Output, printableLine, printableLines } from '../output.ts';
 import { writeTable } from '../table.ts';
@@ -211,7 +211,7 @@ class OutputTail {
   }
 
   #noteMissing(count: number): void {
-    if (count > 0) this.#output.note(`(${count} lines are missing here)`);
+    if (count > 0) this.#output.note(`(${counted(count, 'line')} missing here)`);
   }
 
   #print(taskId: string, number: number, runId: string, text: string): void {

@@ -1,5 +1,6 @@
 /** task wait, and task get -w: told by the watch when something has happened, instead of asking again and again. */
 import { type Command, Option } from 'commander';
+import { callAfter } from '../../client/timing.ts';
 import type { Task } from '../../contract/tasks.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ExitError } from '../exit-codes.ts';
@@ -62,10 +63,10 @@ async function waitForTasks(context: Context, ids: readonly string[], flags: Wai
   const client = await context.client();
   const leaving = new AbortController();
   let isLate = false;
-  const timer = setTimeout(() => {
+  const stopTimer = callAfter(flags.timeout * 1000, () => {
     isLate = true;
     leaving.abort();
-  }, flags.timeout * 1000);
+  });
   const failed: Task[] = [];
   let left = new Set(ids).size;
   const look = (task: Task): boolean => {
@@ -83,7 +84,7 @@ async function waitForTasks(context: Context, ids: readonly string[], flags: Wai
   try {
     await followTasks(context, client, ids, { look }, leaving.signal);
   } finally {
-    clearTimeout(timer);
+    stopTimer();
   }
   const [first] = failed;
   if (first !== undefined) throw new ExitError(EXIT.error, `${first.id} is ${first.status}.`);

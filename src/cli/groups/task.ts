@@ -1,7 +1,6 @@
 /** task …: reading tasks and operating them. Adding them is in task-add.ts. */
 import { type Command, Option } from 'commander';
-import type { Client } from '../../client/client.ts';
-import { LanekeeperError } from '../../client/errors.ts';
+import { waitLong } from '../../client/long-wait.ts';
 import type { QueryOf } from '../../client/operation-types.ts';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Task } from '../../contract/tasks.ts';
@@ -11,6 +10,7 @@ import { age, eventLine, isFinished, writeTask, writeTasks } from '../format.ts'
 import { FOLLOWED_TASKS, followList } from '../live/followed-list.ts';
 import {
   appendTo,
+  durationUpTo,
   giveExamples,
   given,
   integerFrom,
@@ -32,6 +32,8 @@ import { addWaitCommand, followOne } from './task-wait.ts';
 
 /** When no time is given: an hour, after which a script should rather say how long it means. */
 const WAIT_SECONDS_DEFAULT = 3600;
+/** A day: as long as any wait of the command line. */
+const WAIT_SECONDS_MAX = 86_400;
 
 type TaskQuery = NonNullable<QueryOf<'listTasks'>>;
 type Order = TaskQuery['order'];
@@ -84,9 +86,9 @@ export const registerTask: Register = (task, contextOf) => {
     .command('get <id>')
     .description('show a task, by id or external_ref; with --wait once it has finished')
     .option(
-      '--wait [seconds]',
-      `wait until it has finished (default ${WAIT_SECONDS_DEFAULT})`,
-      integerFrom(0, 86_400),
+      '--wait [duration]',
+      'wait until it has finished, like 90s or 10m (default 1h)',
+      durationUpTo(WAIT_SECONDS_MAX, 0),
     )
     .addOption(
       new Option(
@@ -141,12 +143,14 @@ async function listTasks(context: Context, flags: ListFlags): Promise<void> {
   const query: TaskQuery = { ...rest, limit, q: search, label: labels, page_token: pageToken };
   const client = await context.client();
   if (watch) {
-    const read = () => readTasks(client, query, all ?? false);
-    await followList(context, client, { ...FOLLOWED_TASKS, read, readLeft: (id) => readLeft(client, id) });
+    const read = () => client.tasks.list(given({ ...query, limit: rest.limit ?? LIMITS.pageRowsMax }));
+    const readLeft = async (id: string) => (await client.tasks.get(id)).task;
+    await followList(context, client, { ...FOLLOWED_TASKS, read, readLeft, limit: rest.limit });
     return;
   }
-  const page = await client.tasks.list(given(query));
-  if (all) page.tasks.push(...(await restOf(client, query, page.next_page_token)));
+  const listing = client.tasks.list(given(query));
+  const page = await listing;
+  if (all) page.tasks = await rowsOf(listing);
   const next = all ? null : page.next_page_token;
   if (output.isJson) {
     output.json({ ...page, next_page_token: next });
@@ -157,50 +161,27 @@ async function listTasks(context: Context, flags: ListFlags): Promise<void> {
   if (page.tasks.length === 0) output.note('No tasks. Next: lanekeeper task add TITLE --lane LANE');
 }
 
-async function readTasks(client: Client, query: TaskQuery, isAll: boolean): Promise<Task[]> {
-  const page = await client.tasks.list(given(query));
-  const rest = isAll ? await restOf(client, query, page.next_page_token) : [];
-  return [...page.tasks, ...rest];
-}
-
-/** What no filter matches any more has mostly gone on to another status, and people want to see which. */
-async function readLeft(client: Client, id: string): Promise<Task | undefined> {
-  try {
-    return (await client.tasks.get(id)).task;
-  } catch (error) {
-    if (error instanceof LanekeeperError && error.code === 'not_found') return undefined;
-    throw error;
-  }
-}
-
-async function restOf(client: Client, query: TaskQuery, pageToken: string | null): Promise<Task[]> {
-  const rest: Task[] = [];
-  for (let token = pageToken; token !== null; ) {
-    const page = await client.tasks.list({ ...given(query), page_token: token });
-    rest.push(...page.tasks);
-    token = page.next_page_token;
-  }
-  return rest;
+async function rowsOf(listing: AsyncIterable<Task>): Promise<Task[]> {
+  const rows: Task[] = [];
+  for await (const row of listing) rows.push(row);
+  return rows;
 }
 
 async function getTask(context: Context, id: string, wait: number | true | undefined): Promise<void> {
-  const { tasks } = await context.client();
+  const { tasks, transport } = await context.client();
   const seconds = wait === true ? WAIT_SECONDS_DEFAULT : wait;
-  const untilMs = performance.now() + (seconds ?? 0) * 1000;
-  for (;;) {
-    const leftSeconds = Math.max(0, Math.ceil((untilMs - performance.now()) / 1000));
-    const waitSeconds = seconds === undefined ? undefined : Math.min(LIMITS.waitSecondsMax, leftSeconds);
-    const reply = await tasks.get(id, { waitSeconds });
-    const isOver = seconds === undefined || isFinished(reply.task);
-    if (!isOver && performance.now() < untilMs) continue;
-    if (context.output.isJson) context.output.json(reply);
-    else writeTask(context.output, reply.task);
-    if (isOver) return;
+  const reply = await waitLong(transport.timing, {
+    ask: (poll) => tasks.get(id, poll),
+    isOver: ({ task }) => isFinished(task),
+    endsAtMs: transport.timing.now() + (seconds ?? 0) * 1000,
+  });
+  if (context.output.isJson) context.output.json(reply);
+  else writeTask(context.output, reply.task);
+  if (seconds !== undefined && !isFinished(reply.task))
     throw new ExitError(
       EXIT.waitTimedOut,
       `Not finished after ${seconds} s: the task is ${reply.task.status}.`,
     );
-  }
 }
 
 function addHistoryCommands(task: Command, contextOf: () => Context): void {

@@ -2,7 +2,7 @@
 import type { OutputFrame } from '../../client/watch/options.ts';
 import { connectionNotes } from '../connection-notes.ts';
 import type { Context } from '../context.ts';
-import { eventLine, shortId } from '../format.ts';
+import { counted, eventLine, shortId } from '../format.ts';
 import { integerFrom, listFrom, withExamples } from '../options.ts';
 import { drained, printableLine, UNREAD_BYTES_MAX } from '../output.ts';
 import type { Register } from '../register.ts';
@@ -63,7 +63,7 @@ function showOutput({ output }: Context, frame: OutputFrame): void {
   if (output.isJson) output.jsonLine(frame);
   else {
     const prefix = output.style('dim', `[${shortId(taskId)}] `);
-    if (dropped > 0) output.line(`${prefix}(${dropped} lines left out)`);
+    if (dropped > 0) output.line(`${prefix}(${counted(dropped, 'line')} left out)`);
     for (const line of lines) output.line(prefix + printableLine(line));
   }
 }

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { LIMITS } from '../../contract/constants.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit-codes.ts';
-import { integerFrom, withExamples } from '../options.ts';
+import { durationUpTo, integerFrom, withExamples } from '../options.ts';
 import { packageVersion } from '../package-version.ts';
 import type { Register } from '../register.ts';
 import { CommandLauncher } from '../work/command-launcher.ts';
@@ -58,7 +58,7 @@ export const registerWork: Register = (command, contextOf) => {
   withExamples(
     command,
     `  lanekeeper work factory -- ./build.sh
-  lanekeeper work factory --concurrency 4 --timeout 1800 -- node job.js --fast
+  lanekeeper work factory --concurrency 4 --timeout 30m -- node job.js --fast
   lanekeeper work factory --register --once -- sh -c 'jq -r .title'`,
   );
   command
@@ -68,15 +68,15 @@ export const registerWork: Register = (command, contextOf) => {
     .option('-c, --concurrency <n>', 'tasks at once', integerFrom(1, CONCURRENCY_MAX), 1)
     .option('--worker <name>', 'what this worker is called (default: host name and pid)')
     .option(
-      '--lease <seconds>',
-      'how long a claim outlives this process',
-      integerFrom(1, LIMITS.leaseSecondsMax),
+      '--lease <duration>',
+      'how long a claim outlives this process, like 60 or 5m',
+      durationUpTo(LIMITS.leaseSecondsMax),
       60,
     )
     .option(
-      '--timeout <seconds>',
-      'stop and fail a command that takes longer',
-      integerFrom(1, LIMITS.leaseSecondsMax),
+      '--timeout <duration>',
+      'stop and fail a command that takes longer, like 90s or 30m',
+      durationUpTo(LIMITS.leaseSecondsMax),
     )
     .option(
       '--drain-seconds <n>',

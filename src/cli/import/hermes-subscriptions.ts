@@ -6,11 +6,14 @@
 import type { Client } from '../../client/client.ts';
 import type { BodyOf } from '../../client/operation-types.ts';
 import { LIMITS } from '../../contract/constants.ts';
-import { DELIVERY_MODES } from '../../contract/statuses.ts';
+import type { DeliveryMode } from '../../contract/statuses.ts';
 import { type Row, textOf, wordOf } from './cell.ts';
 import type { Findings } from './findings.ts';
 
 type Body = BodyOf<'putSubscription'>;
+
+/** The values of the wire; the compiler holds them against the contract, whose schemas would take long to load. */
+const MODES: Record<DeliveryMode, true> = { direct: true, synthesize: true, silent: true };
 
 /** A person sits there: nothing has to be brought as a new turn. All others are gateways of conversations. */
 const ATTENDED_PLATFORMS: readonly string[] = ['cli', 'tui'];
@@ -43,7 +46,7 @@ function subscriptionOf(taskId: string, row: Row): Body | null {
   const target = { chat_id: textOf(row['chat_id']) ?? '', thread_id: textOf(row['thread_id']) ?? '' };
   if (platform === null || ![platform, ...Object.values(target)].every(fits)) return null;
   const userId = partOf(row, 'user_id');
-  const mode = DELIVERY_MODES.find((known) => known === wordOf(row['notification_mode']));
+  const mode = modeOf(wordOf(row['notification_mode']));
   const owner = wordOf(row['notifier_profile']);
   const origin = withoutNulls({
     session_id: partOf(row, 'origin_session_id'),
@@ -134,4 +137,8 @@ export class HermesSubscriptions {
       keys.add(keyOf(subscription));
     return keys;
   }
+}
+
+function modeOf(word: string | null | undefined): DeliveryMode | undefined {
+  return Object.keys(MODES).find((known): known is DeliveryMode => known === word);
 }

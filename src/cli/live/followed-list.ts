@@ -1,9 +1,11 @@
 /**
  * -w of a list: its rows, then each row that changes, below the others, as `kubectl get -w` has it. The watch says that something has
  * changed; what, is read from the list itself, with its own filters, so that the two cannot disagree. Nothing is redrawn: what was printed
- * can be piped and scrolled.
+ * can be piped and scrolled. The whole list is read, as far as it is bounded: what is merely not on a page has not left, and one that was
+ * pushed over the end of what is read is not said to have changed.
  */
 import type { Client } from '../../client/client.ts';
+import { LanekeeperError } from '../../client/errors.ts';
 import type { Delegation } from '../../contract/delegations.ts';
 import type { Lane } from '../../contract/lanes.ts';
 import type { Task } from '../../contract/tasks.ts';
@@ -16,17 +18,21 @@ import { Coalescer } from './coalescer.ts';
 
 /** Between two readings of a list: people see no more than some changes a second, and a busy board has hundreds. */
 const READ_PAUSE_MS = 250;
+/** Of a list without --limit: five pages at each reading. People who follow more narrow it by filters. */
+const ROWS_MAX = 1000;
 
 export interface FollowedList<Item> {
-  readonly read: () => Promise<readonly Item[]>;
+  readonly read: () => AsyncIterable<Item>;
+  /** As the user has it. */
+  readonly limit?: number | undefined;
   readonly keyOf: (item: Item) => string;
   /** What makes a row worth printing again: not what changes by the minute, such as a lease or an age. */
   readonly stateOf: (item: Item) => string;
   readonly columns: readonly Column<Item>[];
   /** Events that can change it; absent: all. */
   readonly kinds?: readonly string[];
-  /** One that the list has no longer, as it is now; undefined: it is gone. */
-  readonly readLeft?: (key: string) => Promise<Item | undefined>;
+  /** One that the list has no longer, as it is now. */
+  readonly readLeft: (key: string) => Promise<Item>;
 }
 
 export async function followList<Item>(
@@ -64,6 +70,7 @@ class Rows<Item> {
   readonly #list: FollowedList<Item>;
   readonly #table: Table<Item>;
   #known: ReadonlyMap<string, string> = new Map();
+  #isCutKnown = false;
 
   constructor(output: Output, list: FollowedList<Item>) {
     this.#output = output;
@@ -72,19 +79,44 @@ class Rows<Item> {
   }
 
   async refresh(): Promise<void> {
-    const { read, keyOf, stateOf, readLeft } = this.#list;
-    const items = await read();
+    const { keyOf, stateOf } = this.#list;
+    const items = await this.#read();
     const states = new Map(items.map((item) => [keyOf(item), stateOf(item)]));
     const changed = items.filter((item) => this.#known.get(keyOf(item)) !== states.get(keyOf(item)));
-    const left = [...this.#known.keys()].filter((key) => !states.has(key));
+    const left = [...this.#known].filter(([key]) => !states.has(key));
     this.#known = states;
     this.#write(changed);
-    for (const key of left) {
-      const item = await readLeft?.(key);
-      if (item !== undefined) this.#write([item]);
-      else this.#output.note(`${key} is gone`);
+    for (const [key, state] of left) {
+      const item = await this.#readLeft(key);
+      if (item === undefined) this.#output.note(`${key} is gone`);
+      // Pushed over the end of what is read, it is what it was.
+      else if (stateOf(item) !== state) this.#write([item]);
     }
     await drained(this.#output);
+  }
+
+  async #read(): Promise<Item[]> {
+    const { read, limit } = this.#list;
+    const items: Item[] = [];
+    for await (const item of read()) {
+      items.push(item);
+      if (items.length < (limit ?? ROWS_MAX)) continue;
+      if (limit === undefined && !this.#isCutKnown)
+        this.#output.warn(`Only the first ${ROWS_MAX} of the list are followed: narrow it by a filter.`);
+      this.#isCutKnown = true;
+      break;
+    }
+    return items;
+  }
+
+  /** What no filter matches any more has mostly gone on to another status, and people want to see which. undefined: it is gone. */
+  async #readLeft(key: string): Promise<Item | undefined> {
+    try {
+      return await this.#list.readLeft(key);
+    } catch (error) {
+      if (error instanceof LanekeeperError && error.status === 404) return undefined;
+      throw error;
+    }
   }
 
   #write(items: readonly Item[]): void {

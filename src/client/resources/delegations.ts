@@ -1,5 +1,5 @@
 /** Delegations of a board: `client.delegations`. */
-import { LIMITS } from '../../contract/constants.ts';
+import { waitLong } from '../long-wait.ts';
 import type { BodyOf, OperationId, QueryOf, ReplyOf } from '../operation-types.ts';
 import { type Listing, listByToken } from './listing.ts';
 import type { BoardCallOptions } from './resource.ts';
@@ -47,18 +47,17 @@ export class Delegations extends Resource {
 
   /**
    * Waits until it is decided, for at most `timeoutSeconds`, and answers with its results; what is still `running` then goes on, and may be
-   * collected later.
+   * collected later. A server that goes away meanwhile is waited for as well.
    */
-  async collect(delegation: string, options: CollectOptions = {}): Reply<'getDelegation'> {
+  collect(delegation: string, options: CollectOptions = {}): Reply<'getDelegation'> {
     const { timeoutSeconds = COLLECT_SECONDS_DEFAULT, ...call } = options;
-    const { now } = this.transport.timing;
-    const endsAt = now() + timeoutSeconds * 1000;
-    for (;;) {
-      const leftSeconds = Math.max(0, Math.ceil((endsAt - now()) / 1000));
-      const waitSeconds = Math.min(LIMITS.waitSecondsMax, leftSeconds);
-      const reply = await this.get(delegation, waitSeconds === 0 ? call : { ...call, waitSeconds });
-      if (reply.delegation.status !== 'running' || now() >= endsAt) return reply;
-    }
+    const { timing } = this.transport;
+    return waitLong(timing, {
+      ask: (poll) => this.get(delegation, { ...call, ...poll }),
+      isOver: (reply) => reply.delegation.status !== 'running',
+      endsAtMs: timing.now() + timeoutSeconds * 1000,
+      signal: call.signal,
+    });
   }
 
   /** Told to its children that have not ended, or to one of them. */

@@ -6,6 +6,7 @@
 import type { PushedClaim } from '../../contract/frames.ts';
 import type { Task } from '../../contract/tasks.ts';
 import type { LanekeeperError } from '../errors.ts';
+import { callAfter } from '../timing.ts';
 import type { ClaimRun, RunHost } from './claim-run.ts';
 import { type Delivery, deliverEnd } from './deliver.ts';
 import { endOfHandler, type HandlerEnd, type HandlerResult } from './handler-end.ts';
@@ -56,7 +57,7 @@ export class HandlerRun implements ClaimRun {
   readonly #overdue = once();
   /** Nobody waits for the handler any more. */
   readonly #abandoned = once();
-  readonly #timers: ReturnType<typeof setTimeout>[] = [];
+  readonly #stopTimers: (() => void)[] = [];
   #stopReason: StopReason | null = null;
   /** null: nothing was said to it. */
   #acknowledging: Promise<unknown> | null = null;
@@ -82,7 +83,7 @@ export class HandlerRun implements ClaimRun {
     this.#inbox.close();
     // A cancel has a time limit at the server, which keeps what is finished until then.
     if (reason.kind === 'cancel_requested') return;
-    this.#timers.push(setTimeout(() => this.#endGrace(reason), this.#context.graceSeconds * 1000));
+    this.#stopTimers.push(callAfter(this.#context.graceSeconds * 1000, () => this.#endGrace(reason)));
   }
 
   tell(messages: readonly SteeringMessage[]): void {
@@ -122,7 +123,7 @@ export class HandlerRun implements ClaimRun {
     const isKnown = await this.#report(end ?? null);
     heartbeats.drop(runId);
     if (end === undefined) await Promise.race([working, this.#abandoned.promise]);
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const stop of this.#stopTimers) stop();
     return isKnown;
   }
 
@@ -159,7 +160,7 @@ export class HandlerRun implements ClaimRun {
 
   #stopAfter(seconds: number): void {
     const stop = (): void => this.stop({ kind: 'timed_out', seconds });
-    this.#timers.push(setTimeout(stop, seconds * 1000));
+    this.#stopTimers.push(callAfter(seconds * 1000, stop));
   }
 
   #loseClaim(error: LanekeeperError): void {

@@ -207,7 +207,10 @@ export class RunOutput {
 
   take(): Portion {
     const lostCount = this.#lostCount;
-    const lines = lostCount > 0 ? [`(${lostCount} lines left out)`, ...this.#lines] : this.#lines;
+    const lines =
+      lostCount > 0
+        ? [`(${lostCount} ${lostCount === 1 ? 'line' : 'lines'} left out)`, ...this.#lines]
+        : this.#lines;
     const lineCount = lostCount + this.#lines.length;
     this.#lostCount = 0;
     this.#lines = [];

@@ -27,7 +27,7 @@ export class PushArrivals {
 
   add(claim: PushedClaim): void {
     this.#unknownCount += 1;
-    if (this.#waiting.push(claim) === 1) queueMicrotask(() => this.#pass());
+    if (this.#waiting.push(claim) === 1) queueMicrotask(() => this.pass());
   }
 
   /** The socket is gone before they were acknowledged: the server has taken them back, or is about to. Says how many. */
@@ -38,7 +38,8 @@ export class PushArrivals {
     return length;
   }
 
-  #pass(): void {
+  /** Now: something about one of them is to follow, or the chunk has been read. */
+  pass(): void {
     const claims = this.#waiting;
     this.#waiting = [];
     if (claims.length > 0) this.#parts.acknowledge(claims);

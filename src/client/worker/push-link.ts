@@ -50,6 +50,8 @@ export class PushLink {
   #state: PushState = PUSH_INITIAL;
   #socket: PushSocket | undefined;
   #isTurnEnding = false;
+  /** false: they were refused a moment ago. */
+  #areCreditsDue = true;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #looks: ReturnType<typeof setInterval> | undefined;
   /** Until when the first connection must have come about; null once it has. */
@@ -244,7 +246,7 @@ export class PushLink {
   }
 
   #grant(): void {
-    if (this.#state.name !== 'live') return;
+    if (this.#state.name !== 'live' || !this.#areCreditsDue) return;
     const credits = this.#credits.next();
     if (credits === null) return;
     const { lane } = this.#options;
@@ -267,9 +269,11 @@ export class PushLink {
         this.#takeReply(frame);
         return;
       case 'cancel':
+        this.#arrivals.pass();
         this.#options.onCancel?.(frame);
         return;
       case 'steer':
+        this.#arrivals.pass();
         this.#options.onSteer?.(frame);
         return;
       case 'error':
@@ -319,6 +323,7 @@ export class PushLink {
 
   /** What may pass is tried again at the next look. */
   #onCreditsRefused(error: LanekeeperError): void {
+    this.#areCreditsDue = false;
     if (!error.retryable) this.#dispatch({ type: 'refused', error });
   }
 
@@ -344,7 +349,7 @@ export class PushLink {
     const verdict = this.#pulse.look(this.#state.name, this.#requests.isOverdue);
     if (verdict === 'silent' || verdict === 'steady') this.#dispatch({ type: verdict });
     if (verdict === 'ask') this.#send(JSON.stringify({ type: 'unwatch', id: ALIVE_ID }));
-    // Credits that were refused for a while are due again.
+    this.#areCreditsDue = true;
     this.#endTurnSoon();
   }
 

@@ -146,7 +146,9 @@ export class TaskContext {
     request: DelegateRequest & { readonly onCapacity?: OnCapacity<Inline> | undefined },
   ): Promise<Delegated<Inline>> {
     const { delegations, tasks, events, transport } = this.#parts.client;
-    return delegate({ delegations, tasks, events, timing: transport.timing }, request, this.#call());
+    // A claim sees the events of its own task alone.
+    const parts = { delegations, tasks, events, timing: transport.timing, isBlind: true };
+    return delegate(parts, request, this.#call());
   }
 
   /** Waits until it is decided, for at most `timeoutSeconds` (600), with the lease renewed meanwhile; it may still be `running` then. */

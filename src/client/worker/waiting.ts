@@ -1,6 +1,7 @@
 /** Waits that end early and leave nothing behind: no timer that keeps the process up, no listener that piles up. */
 
 import { onAbort } from '../abort-hub.ts';
+import { callAfter } from '../timing.ts';
 
 /** Resolves when one of the signals fires. One call per signal and lifetime: each leaves a listener until it fires. */
 export function firstAborted(...signals: readonly AbortSignal[]): Promise<void> {
@@ -14,10 +15,10 @@ export function firstAborted(...signals: readonly AbortSignal[]): Promise<void> 
 
 /** Resolves with the promise or after `ms`, whichever comes first. */
 export async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stopTimer: (() => void) | undefined;
   const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
+    stopTimer = callAfter(ms, resolve);
   });
   await Promise.race([promise, timeout]);
-  clearTimeout(timer);
+  stopTimer?.();
 }

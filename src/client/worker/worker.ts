@@ -7,6 +7,7 @@
  *     await worker.run();
  */
 import { LIMITS } from '../../contract/constants.ts';
+import { onAbort } from '../abort-hub.ts';
 import { joinSignals } from '../timing.ts';
 import { randomKey } from '../transport.ts';
 import type { RunHost } from './claim-run.ts';
@@ -14,6 +15,7 @@ import { type Handler, HandlerRun, type HandlerRunContext } from './handler-run.
 import { LaneLoop, type WorkMode } from './lane-loop.ts';
 import { OutputRelay } from './output-relay.ts';
 import type { WorkerClient } from './worker-client.ts';
+import { UnreportedEndsError } from './worker-error.ts';
 import type { WorkerLog } from './worker-log.ts';
 
 /** As much of `console`, or of a logger like pino, as a worker uses. */
@@ -53,7 +55,7 @@ export interface WorkerOptions {
   readonly tokens?: boolean | undefined;
   /** Default: warnings to console.warn, and nothing else. null: nothing. */
   readonly logger?: WorkerLogger | null | undefined;
-  /** A soft stop, as `stop()`. */
+  /** A soft stop, as `stop()`. That of the client is a hard one: it ends the very requests that a worker would leave with. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -129,11 +131,23 @@ export class Worker {
 
   async #work(handler: Handler): Promise<void> {
     const { signal } = this.#options;
+    const { signal: clientSignal } = this.#client.transport;
     const drain = joinSignals([this.#drain.signal, signal]);
     this.#loop = this.#makeLoop(handler, drain.signal);
+    const stop = (): void => {
+      this.#hardStop.abort();
+      this.#drain.abort();
+    };
+    const stopListening = clientSignal && onAbort(clientSignal, stop);
+    if (clientSignal?.aborted) stop();
     try {
       await this.#loop.run();
+    } catch (error) {
+      // Whoever ended the client's requests knows that nothing could be reported.
+      const isItsEnd = error === clientSignal?.reason || error instanceof UnreportedEndsError;
+      if (!clientSignal?.aborted || !isItsEnd) throw error;
     } finally {
+      stopListening?.();
       drain.release();
     }
   }

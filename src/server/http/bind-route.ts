@@ -100,6 +100,12 @@ async function respond(
   arrival: Arrival,
 ): Promise<Answer> {
   const { requestId } = arrival;
+  const { outgoing } = arrival.call;
+  const leave = (): void => {
+    arrival.place?.leave();
+    arrival.held.end();
+  };
+  let isGoingOn = false;
   try {
     // Health answers to the very end; everything else is told to come back, to another server.
     if (binder.signal.aborted && route.access !== 'open') throw binder.signal.reason;
@@ -111,10 +117,11 @@ async function respond(
       watched.leave();
       throw error;
     }
-    // A stream goes on, and its credential is watched as long.
-    const { outgoing } = arrival.call;
-    if (answer.stream === undefined || outgoing.destroyed) watched.leave();
-    else onceClosed(outgoing, watched.leave);
+    // A stream goes on, and its credential is watched as long; that of a request that lasts is the request, with all that it may hold.
+    const isStream = answer.stream !== undefined && !outgoing.destroyed;
+    if (isStream) onceClosed(outgoing, watched.leave);
+    else watched.leave();
+    isGoingOn = isStream && arrival.isLasting;
     if (watched.refusal !== null) throw watched.refusal;
     const { waitSeconds } = exchange;
     const applied = waitSeconds === null ? {} : { [HEADERS.preferenceApplied]: `wait=${waitSeconds}` };
@@ -124,8 +131,8 @@ async function respond(
     binder.observer.onProblem(problem, { requestId, route: route.operationId });
     return problemAnswer(problem, requestId);
   } finally {
-    arrival.place?.leave();
-    arrival.held.end();
+    if (isGoingOn) onceClosed(outgoing, leave);
+    else leave();
   }
 }
 

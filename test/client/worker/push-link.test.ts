@@ -284,13 +284,14 @@ describe('a push link', () => {
   });
 
   test('asks again for credits that were refused for a reason that passes', async () => {
-    const { socket } = await live({}, 2);
+    const { link, socket } = await live({}, 2);
     socket.receive(refusal('credit', 'database_unavailable'));
+    link.setCredits(3);
     await turn();
-    expect(socket.credits).toEqual([2]);
+    expect(socket.credits, 'not at once').toEqual([2]);
     await vi.advanceTimersByTimeAsync(1000);
     await turn();
-    expect(socket.credits).toEqual([2, 2]);
+    expect(socket.credits).toEqual([2, 3]);
   });
 
   test('ends when the server drops its credits because the lane is none to push to any more', async () => {
@@ -319,6 +320,17 @@ describe('a push link', () => {
     );
     socket.emit('message', { data: 'not JSON' });
     expect([heard, link.state]).toEqual([['run_1', 'faster'], 'live']);
+  });
+
+  test('hands a claim on before what comes about it in the same chunk', async () => {
+    const heard: string[] = [];
+    const { socket } = await live(
+      { onClaim: () => heard.push('claim'), onCancel: () => heard.push('cancel') },
+      1,
+    );
+    socket.receive(claim('run_1'), { type: 'cancel', run_id: 'run_1', deadline_at: '', reason: null });
+    await turn();
+    expect([heard, socket.framesOf('claim_ack').length]).toEqual([['claim', 'cancel'], 1]);
   });
 
   test('has stopped claims when the server has answered 0, and gives the worker those that came before', async () => {

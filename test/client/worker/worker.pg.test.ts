@@ -135,6 +135,37 @@ for (const mode of ['pull', 'watch', 'push'] as const) {
       for (const { id } of tasks) await board.untilStatus(id, 'done');
       await next.stop();
     });
+
+    test('whose client is ended stops at once: handlers are told, and nothing goes on', async () => {
+      const { board } = await openSite({ claim_mode: mode });
+      const ending = new AbortController();
+      const client = connect({
+        url: server.url,
+        token: ADMIN_KEY,
+        board: board.name,
+        signal: ending.signal,
+      });
+      const begun = await board.task('work');
+      const reasons: string[] = [];
+      const handler: Handler = async (_, context) => {
+        // What is said when nothing gets through any more bothers nobody.
+        context.log('begun');
+        reasons.push((await aborted(context.signal)).reason);
+        void context.progress(1);
+      };
+      const worker = client.worker({ lane: 'work', logger: null, drainSeconds: 600 }, handler);
+      const idle = client.worker({ lane: 'work', logger: null }, handler);
+      const working = worker.run();
+      await board.untilStatus(begun.id, 'running');
+      const waiting = idle.run();
+      const endedAtMs = performance.now();
+      ending.abort(new Error('enough'));
+      expect(await Promise.all([working, waiting])).toEqual([undefined, undefined]);
+      // Far below drainSeconds, and below what a hard stop waits at the most.
+      expect(performance.now() - endedAtMs).toBeLessThan(10_000);
+      expect(reasons).toEqual(['shutdown']);
+      await client.worker({ lane: 'work', logger: null }, handler).run();
+    });
   });
 }
 
@@ -362,6 +393,33 @@ describe('a handler', () => {
     expect(await results.promise).toEqual([expect.stringMatching(/^task_/), 'completed', ['made a wheel']]);
     await board.untilStatus(id, 'done');
     await Promise.all([worker.stop(), helper.stop()]);
+  });
+
+  test('waits for room to delegate, of which its claim is not told, no longer than a moment', async () => {
+    const { board, client, start } = await openSite();
+    await board.lane('parts');
+    await client.boards.patch(board.name, { settings: { delegation_capacity: 1 } });
+    const child = { lane: 'parts', goal: 'a wheel', capacity_key: 'wheels' };
+    const { delegation: first } = await client.delegate(child);
+    const { id } = await board.task('work');
+    const waits = promised();
+    const { worker } = start(async (_, context) => {
+      const { delegation } = await context.delegate({
+        ...child,
+        onCapacity: 'wait',
+        onWait: () => waits.resolve(),
+      });
+      return { summary: delegation?.id ?? '' };
+    });
+    await waits.promise;
+    // The first look after the refusal finds no room either: the cancel is what makes it, and nothing tells of that.
+    await client.events.list({ after: 'now' }, { waitSeconds: 1 });
+    await client.delegations.cancel(first?.id ?? '');
+    const freedAtMs = performance.now();
+    const { summary } = await board.untilStatus(id, 'done');
+    expect(performance.now() - freedAtMs).toBeLessThan(6_000);
+    expect(summary).toMatch(/^deleg_/);
+    await worker.stop();
   });
 
   test('hands its work to a reviewer, whose handler sends it back', async () => {

@@ -69,6 +69,31 @@ export function nounCases(world: World): void {
     expect(await codeOf(world.call('getLane', { params }))).toBe('lane_not_found');
   });
 
+  test('an import is tried without writing anything, and tells what would become of each task', async () => {
+    const task = {
+      title: 'from elsewhere',
+      created_at: '2026-01-05T10:00:00.000Z',
+      comments: [],
+      parents: [],
+    };
+    const run = { outcome: 'completed', started_at: task.created_at } as const;
+    const done = { ...task, external_ref: 'T-1', status: 'done', runs: [run] } as const;
+    const waiting = { ...task, external_ref: 'T-2', status: 'ready', runs: [], parents: ['T-1'] } as const;
+    const { tasks, lanes } = await world.call('importTasks', {
+      params: world.here,
+      body: { dry_run: true, lanes: [{ name: 'imported', kind: 'persistent' }], tasks: [done, waiting] },
+    });
+    expect(lanes).toEqual(['imported']);
+    expect(tasks.map(({ external_ref: ref, created, status }) => [ref, created, status])).toEqual([
+      ['T-1', true, 'done'],
+      ['T-2', true, 'ready'],
+    ]);
+    expect(await codeOf(world.call('getTask', { params: world.on({ task: 'T-1' }) }))).toBe('not_found');
+    expect(await codeOf(world.call('getLane', { params: world.on({ lane: 'imported' }) }))).toBe(
+      'lane_not_found',
+    );
+  });
+
   test('a key may do what its role says on its boards, until it is revoked', async () => {
     const body = { role: 'observer', name: 'reader', board: world.board } as const;
     const { key, secret } = await world.call('createKey', { body });

@@ -1,7 +1,7 @@
 /** Problems as a model reads them: the code of the one table, what is wrong, and what to do next. */
 import type { ProblemCode } from '../../../contract/problems.ts';
 import type { ProblemError } from '../../kernel/problem-error.ts';
-import { fitted, type ToolDocument } from './results.ts';
+import { fitted, RESULT_BYTES_MAX, type ToolDocument } from './results.ts';
 
 const CORRECT = 'Correct the arguments and call again.';
 const LATER = 'Wait a few seconds, then call again with the same arguments.';
@@ -33,15 +33,16 @@ const NEXT: Readonly<Partial<Record<ProblemCode, string>>> = {
 /** What of a problem is no use to a model, or stands elsewhere. */
 const RETRY_AFTER = 'Retry-After';
 
-export function refusalOf(problem: ProblemError): ToolDocument {
+export function refusalOf(problem: ProblemError, bytesMax: number = RESULT_BYTES_MAX): ToolDocument {
   const { code, message: detail, errors, extensions, headers } = problem;
   const retryAfter = Number(headers[RETRY_AFTER]);
-  return fitted({
+  const document = {
     ...extensions,
     code,
     detail,
     next: extensions['next'] ?? NEXT[code] ?? CORRECT,
     ...(errors === undefined ? {} : { errors }),
     ...(Number.isFinite(retryAfter) ? { retry_after: retryAfter } : {}),
-  });
+  };
+  return fitted(document, bytesMax);
 }

@@ -20,30 +20,44 @@ export function jsonBytes(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value) ?? '');
 }
 
-/** How far each try cuts texts and lists until the document fits. */
+/** Above every id, of which a part is none. */
+const CHARACTERS_KEPT = 40;
+const ALL = Number.POSITIVE_INFINITY;
+
+/** How far each try cuts texts and lists until the document fits. Texts first: a shorter title is still one, and an id that was left out is lost. */
 const CUTS = [
-  [4000, 100],
-  [1000, 50],
-  [300, 20],
-  [100, 10],
+  [4000, ALL],
+  [1000, ALL],
+  [300, ALL],
+  [100, ALL],
+  [CHARACTERS_KEPT, ALL],
+  [CHARACTERS_KEPT, 100],
+  [CHARACTERS_KEPT, 50],
+  [CHARACTERS_KEPT, 20],
+  [CHARACTERS_KEPT, 10],
 ] as const;
 
 /** What we say of a task or a lane has fewer fields: only what others put into documents is cut by field. */
 const FIELDS_KEPT = 30;
+/** Good for nothing in part. */
+const WHOLE = 'next_cursor';
 
 /** The document itself where it fits, else cut until it does, with `truncated: true`. */
-export function fitted(document: ToolDocument): ToolDocument {
-  if (jsonBytes(document) <= RESULT_BYTES_MAX) return document;
+export function fitted(document: ToolDocument, bytesMax: number = RESULT_BYTES_MAX): ToolDocument {
+  if (jsonBytes(document) <= bytesMax) return document;
   for (const [characters, members] of CUTS) {
     const cut = { ...cutFields(document, characters, members), truncated: true };
-    if (jsonBytes(cut) <= RESULT_BYTES_MAX) return cut;
+    if (jsonBytes(cut) <= bytesMax) return cut;
   }
   return { truncated: true };
 }
 
 function cutFields(document: ToolDocument, characters: number, members: number): ToolDocument {
   return Object.fromEntries(
-    Object.entries(document).map(([name, value]) => [name, cutValue(value, characters, members)]),
+    Object.entries(document).map(([name, value]) => [
+      name,
+      name === WHOLE ? value : cutValue(value, characters, members),
+    ]),
   );
 }
 
@@ -72,6 +86,36 @@ export function firstFitting<T>(members: readonly T[], bytesMax: number): T[] {
   return fitting;
 }
 
+/** Of an answer, what stands around a list: names of fields, a cursor. */
+const FRAME_BYTES = 1000;
+
+/** A page of a list of which all lines fit; its cursor must be that of the last one that is shown. */
+export async function pageThatFits<P, R>(
+  read: (rows: number) => Promise<P>,
+  rowsMax: number,
+  linesOf: (page: P) => readonly R[],
+  bytesMax: number,
+): Promise<P> {
+  const page = await read(rowsMax);
+  const lines = linesOf(page);
+  const fitting = firstFitting(lines, bytesMax - FRAME_BYTES).length;
+  return fitting < lines.length ? read(fitting) : page;
+}
+
+/** The lines in the first of the forms in which all of them fit, which become shorter; in the last where none does. */
+export function inShorterForms<T>(
+  members: readonly T[],
+  forms: readonly ((member: T) => ToolDocument)[],
+  bytesMax: number,
+): { readonly lines: ToolDocument[]; readonly isShortened: boolean } {
+  let lines: ToolDocument[] = [];
+  for (const [index, form] of forms.entries()) {
+    lines = members.map(form);
+    if (jsonBytes(lines) <= bytesMax - FRAME_BYTES) return { lines, isShortened: index > 0 };
+  }
+  return { lines, isShortened: true };
+}
+
 interface LongText {
   /** What the text is of: a cursor is good for nothing else. */
   readonly of: string;
@@ -84,25 +128,20 @@ interface LongText {
  * The document with as much of the text in `name` as there is room for, and `next_cursor` where more is left. The text must still be the one that
  * the cursor was made for: a page of another one would be read as if it went on.
  */
-export function withText(document: ToolDocument, name: string, { of, text, cursor }: LongText): ToolDocument {
+export function withText(
+  document: ToolDocument,
+  name: string,
+  { of, text, cursor }: LongText,
+  bytesMax: number = RESULT_BYTES_MAX,
+): ToolDocument {
   const scope = `mcp ${of} ${createHash('sha256').update(text).digest('base64url').slice(0, 12)}`;
   const from = cursor === null ? 0 : positionOf(readPageToken(cursor, scope, 1), text);
-  const head = fittedHead(document);
-  const room = RESULT_BYTES_MAX - jsonBytes(head) - CURSOR_BYTES;
+  const head = fitted(document, bytesMax - CURSOR_BYTES - CHUNK_BYTES_MIN);
+  const room = bytesMax - jsonBytes(head) - CURSOR_BYTES;
   const chunk = chunkOf(text, from, room);
   const end = from + chunk.length;
   const next = end < text.length ? { next_cursor: makePageToken(scope, [String(end)]) } : {};
   return { ...head, [name]: chunk, ...next };
-}
-
-function fittedHead(document: ToolDocument): ToolDocument {
-  const headBytesMax = RESULT_BYTES_MAX - CURSOR_BYTES - CHUNK_BYTES_MIN;
-  if (jsonBytes(document) <= headBytesMax) return document;
-  for (const [characters, members] of CUTS) {
-    const cut = { ...cutFields(document, characters, members), truncated: true };
-    if (jsonBytes(cut) <= headBytesMax) return cut;
-  }
-  return { truncated: true };
 }
 
 function positionOf(parts: readonly string[] | null, text: string): number {
@@ -124,13 +163,20 @@ function chunkOf(text: string, from: number, bytesMax: number): string {
   return excerptOf(text.slice(from), Math.max(low, Math.min(2, text.length - from)));
 }
 
+interface Divisible {
+  /** Of which the JSON comes in parts: without what moves all the time, or no second part would go on from the first. */
+  readonly still: ToolDocument;
+  readonly of: string;
+  /** What is said with each part. */
+  readonly head: ToolDocument;
+}
+
 /** The document where it fits, else its JSON in parts. */
 export function inParts(
   document: ToolDocument,
-  of: string,
-  head: ToolDocument,
+  { still, of, head }: Divisible,
   cursor: string | null,
 ): ToolDocument {
   if (cursor === null && jsonBytes(document) <= RESULT_BYTES_MAX) return document;
-  return withText(head, 'json_part', { of, text: JSON.stringify(document), cursor });
+  return withText(head, 'json_part', { of, text: JSON.stringify(still), cursor });
 }

@@ -11,6 +11,7 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import type { Returns } from '../claims/service.ts';
 import { LostAnswers } from './lost-answers.ts';
 import { McpService, type McpServiceParts } from './service.ts';
+import { Waits } from './waiting.ts';
 
 export const mcpMessages = defineRoute({
   operationId: 'mcpMessages',
@@ -26,13 +27,13 @@ export const mcpMessages = defineRoute({
   problems: ['origin_not_allowed'],
 });
 
-interface McpRoutes extends Omit<McpServiceParts, 'lost'> {
+interface McpRoutes extends Omit<McpServiceParts, 'lost' | 'waits'> {
   readonly returns: Returns;
   readonly isOriginAllowed: (origin: string, host: string | undefined) => boolean;
 }
 
 export function bindMcpRoutes(bind: Bind, parts: McpRoutes): void {
-  const service = new McpService({ ...parts, lost: new LostAnswers(parts.returns) });
+  const service = new McpService({ ...parts, lost: new LostAnswers(parts.returns), waits: new Waits() });
   bind(
     mcpMessages,
     (exchange) => {

@@ -81,13 +81,15 @@ function requestOf(exchange: Exchange): Request {
 function createServer({ version, instructions, tools, call }: Served, isStreamable: boolean): Server {
   const server = new Server({ name: 'lanekeeper', version }, { capabilities: { tools: {} }, instructions });
   server.setRequestHandler('tools/list', () => ({
-    tools: [...tools.values()].map(({ name, description, inputSchema, outputSchema, isReadOnly }) => ({
-      name,
-      description,
-      inputSchema,
-      ...(outputSchema === undefined ? {} : { outputSchema }),
-      annotations: { readOnlyHint: isReadOnly, openWorldHint: false },
-    })),
+    tools: [...tools.values()].map(
+      ({ name, description, inputSchema, outputSchema, isReadOnly, isRepeatable }) => ({
+        name,
+        description,
+        inputSchema,
+        ...(outputSchema === undefined ? {} : { outputSchema }),
+        annotations: { readOnlyHint: isReadOnly, idempotentHint: isRepeatable, openWorldHint: false },
+      }),
+    ),
   }));
   server.setRequestHandler('tools/call', async ({ params }, context) => {
     const tool = tools.get(params.name);

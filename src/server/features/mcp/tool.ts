@@ -14,6 +14,7 @@ import type { BoardFeeds } from '../watch/service.ts';
 import { type JsonSchema, jsonSchemaOf } from './json-schema.ts';
 import type { LostAnswers } from './lost-answers.ts';
 import type { ToolDocument } from './results.ts';
+import type { Waits } from './waiting.ts';
 
 export interface ToolParts {
   readonly calls: RouteCalls;
@@ -21,6 +22,7 @@ export interface ToolParts {
   readonly feeds: BoardFeeds;
   readonly holds: LaneHolds;
   readonly lost: LostAnswers;
+  readonly waits: Waits;
 }
 
 /** One call of a tool. */
@@ -29,6 +31,8 @@ export interface ToolCall {
   /** The request that brought it. */
   readonly exchange: Exchange;
   readonly parts: ToolParts;
+  /** What the answer may take: less than there is where its holder is told something besides (holding.ts). */
+  readonly bytesMax: number;
   /** Tells the client now and then that the wait goes on, where it asked for that. */
   whileWaiting<T>(wait: Promise<T>): Promise<T>;
 }
@@ -51,11 +55,17 @@ export function audienceOf(caller: Principal): Audience {
   }
 }
 
+type Needed = Readonly<Partial<Record<Audience, readonly string[]>>>;
+
 export interface Tool {
   readonly name: string;
   readonly description: string;
   readonly audience: readonly Audience[];
   readonly isReadOnly: boolean;
+  /** Called again with the same arguments it changes nothing more. */
+  readonly isRepeatable: boolean;
+  /** Fields that these may not leave out, though others may. */
+  readonly needed: Needed;
   readonly inputSchema: JsonSchema;
   /** Undefined: the shape of what it answers depends on how much there is. */
   readonly outputSchema: JsonSchema | undefined;
@@ -68,6 +78,8 @@ interface ToolDefinition<S extends z.ZodObject> {
   readonly description: string;
   readonly audience: readonly Audience[];
   readonly isReadOnly?: boolean;
+  readonly isRepeatable?: boolean;
+  readonly needed?: Needed;
   /** Strict: an unknown field is refused by its name. */
   readonly input: S;
   /** Of what it answers, the fields that are always there. */
@@ -76,12 +88,26 @@ interface ToolDefinition<S extends z.ZodObject> {
 }
 
 export function defineTool<S extends z.ZodObject>(definition: ToolDefinition<S>): Tool {
-  const { input, output, run, isReadOnly = false, ...described } = definition;
+  const { input, output, run, isReadOnly = false, isRepeatable = isReadOnly, needed = {} } = definition;
+  const { name, description, audience } = definition;
   return {
-    ...described,
+    name,
+    description,
+    audience,
     isReadOnly,
+    isRepeatable,
+    needed,
     inputSchema: jsonSchemaOf(input, 'input'),
     outputSchema: output === undefined ? undefined : jsonSchemaOf(output, 'output'),
     run: (call, given) => run(call, parseWith(input, given, 'input')),
   };
+}
+
+/** The tool as this audience is shown it. */
+export function shownTo(tool: Tool, audience: Audience): Tool {
+  const needed = tool.needed[audience];
+  if (needed === undefined) return tool;
+  const { inputSchema } = tool;
+  const required: unknown[] = Array.isArray(inputSchema['required']) ? inputSchema['required'] : [];
+  return { ...tool, inputSchema: { ...inputSchema, required: [...required, ...needed] } };
 }

@@ -8,6 +8,7 @@ import {
 } from '../../../contract/statuses.ts';
 import type { Task } from '../../../contract/tasks.ts';
 import { excerptOf } from '../../kernel/excerpt.ts';
+import { inShorterForms, type ToolDocument } from './results.ts';
 
 /** Of a summary or title in a list: a line. */
 const LINE_CHARACTERS = 200;
@@ -35,6 +36,46 @@ export function taskLineOf(task: Task) {
     ...(task.summary === null ? {} : { summary: lineOf(task.summary) }),
     ...(task.delegation_id === null ? {} : { delegation_id: task.delegation_id }),
   };
+}
+
+/** What of a line stays when there is not room for all of all: those that are asked about by their ids must all be answered. */
+export const TaskMark = z.looseObject({ id: z.string(), status: TaskStatusSchema });
+
+/** Of a title that only reminds of what was asked for. */
+const MARK_CHARACTERS = 40;
+
+function taskMarkOf({ id, status, title, unmet_parents: unmetParents }: Task) {
+  return {
+    id,
+    status,
+    title: lineOf(title, MARK_CHARACTERS),
+    ...(unmetParents === 0 ? {} : { waits_for: unmetParents }),
+  };
+}
+
+const bareMarkOf = ({ id, status }: Task) => ({ id, status });
+
+function shortLineOf(task: Task) {
+  const { summary, blocked } = task;
+  return {
+    ...taskMarkOf(task),
+    lane: task.lane,
+    ...(blocked === null ? {} : { blocked: { kind: blocked.kind } }),
+    ...(summary === null ? {} : { summary: lineOf(summary, MARK_CHARACTERS) }),
+  };
+}
+
+/** Every one of them, with as much as there is room for. */
+export function taskLinesOf(tasks: readonly Task[], bytesMax: number): ToolDocument {
+  const forms = [taskLineOf, shortLineOf, taskMarkOf, bareMarkOf];
+  const { lines, isShortened } = inShorterForms(tasks, forms, bytesMax);
+  return { tasks: lines, ...(isShortened ? { truncated: true } : {}) };
+}
+
+/** Of tasks that whoever asks has just described itself. */
+export function taskMarksOf(tasks: readonly Task[], bytesMax: number): ToolDocument {
+  const { lines } = inShorterForms(tasks, [taskMarkOf, bareMarkOf], bytesMax);
+  return { tasks: lines };
 }
 
 export const DelegationLine = z.looseObject({
@@ -65,7 +106,7 @@ export function hasEnded({ status }: Pick<Task, 'status'>): boolean {
   return ENDED.has(status);
 }
 
-export function lineOf(text: string): string {
+export function lineOf(text: string, charactersMax: number = LINE_CHARACTERS): string {
   const line = text.replaceAll(/\s+/g, ' ').trim();
-  return line.length > LINE_CHARACTERS ? `${excerptOf(line, LINE_CHARACTERS)}…` : line;
+  return line.length > charactersMax ? `${excerptOf(line, charactersMax)}…` : line;
 }

@@ -15,7 +15,7 @@ import { type BatchFollower, BoardFeed, type Follower } from './feed.ts';
 import { type LogEnds, readEvents, readLogEnds, readTaskEvents } from './store.ts';
 import { cursorAt, type EventFilter, eventOf, passes } from './view.ts';
 
-export { waitForChange } from './event-wait.ts';
+export { waitForChange, waitForEvent } from './event-wait.ts';
 export type { Follower } from './feed.ts';
 export type { FollowOutput, OutputWatch } from './output-link.ts';
 export { findEvents } from './store.ts';

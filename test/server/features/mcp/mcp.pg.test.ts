@@ -58,7 +58,9 @@ describe.each(ERAS)('a client of %s', (era) => {
     expect(claim.said.text).toContain('> Do it.');
     expect(claim.structured).toEqual(claim.said);
     expect(claim.text).not.toContain('eyJ');
-    const done = await useTool(server, key, 'complete_task', { summary: 'built', result: { n: 1 } }, { era });
+    const { run_id } = claim.said;
+    const end = { run_id, summary: 'built', result: { n: 1 } };
+    const done = await useTool(server, key, 'complete_task', end, { era });
     expect(done.said).toMatchObject({ outcome: 'completed', task_status: 'done', task_id: task.id });
     const { body } = await bench.api.get(`/v1/boards/default/tasks/${task.id}`);
     expect(body.task).toMatchObject({ status: 'done', summary: 'built', result: { n: 1 } });
@@ -115,54 +117,122 @@ describe('what a worker is to hear', () => {
 
   test('rides on every answer until it is acknowledged, and a cancel as well', async () => {
     const { lane, key } = await makeLane();
-    const { task_id: task } = await hold(key, lane);
+    const { task_id: task, run_id } = await hold(key, lane);
     await steer(task, 'use the other branch');
     for (const [name, input] of Object.entries(DEEDS)) {
-      const { said } = await use(key, name, input);
+      const { said } = await use(key, name, { run_id, ...input });
       expect(said.messages, name).toMatchObject([{ text: 'use the other branch' }]);
       expect(said.cancel_requested, name).toBe(false);
     }
     const { body } = await bench.api.get(`/v1/boards/default/tasks/${task}/messages`);
     expect(body.messages[0].state).toBe('delivered');
     const ids = [body.messages[0].id];
-    expect((await use(key, 'inbox', { acknowledge: ids })).said.messages).toEqual([]);
+    expect((await use(key, 'inbox', { run_id, acknowledge: ids })).said.messages).toEqual([]);
     await bench.api.post(`/v1/boards/default/tasks/${task}/cancel`, {});
     for (const [name, input] of Object.entries(DEEDS))
-      expect((await use(key, name, input)).said.cancel_requested, name).toBe(true);
-    expect((await use(key, 'release_task', {})).said).toMatchObject({
+      expect((await use(key, name, { run_id, ...input })).said.cancel_requested, name).toBe(true);
+    expect((await use(key, 'release_task', { run_id })).said).toMatchObject({
       outcome: 'cancelled',
       task_status: 'cancelled',
       cancel_requested: true,
     });
   });
 
+  test('rides on every answer to the token of a claim, each is a heartbeat, and a wait ends with it', async () => {
+    const { lane, key } = await makeLane();
+    await bench.makeTask('default', { lane });
+    const { token, task, run_id } = await bench.claim('default', lane);
+    const other = await makeLane();
+    const { said: made } = await use(token, 'create_tasks', { tasks: [{ title: 'help', lane: other.lane }] });
+    const { said: handed } = await use(token, 'delegate', { goal: 'help', lane: other.lane });
+    const delegation_id = handed.delegation.id;
+    const ids = [made.tasks[0].id];
+    const deeds: typeof DEEDS = {
+      ...DEEDS,
+      create_tasks: { tasks: [{ title: 'more', lane: other.lane }] },
+      delegate: { goal: 'more', lane: other.lane, on_capacity: 'inline' },
+      check: { delegation_id },
+      collect: { delegation_id, wait_seconds: 45 },
+      wait_tasks: { ids, wait_seconds: 45 },
+      steer: { delegation_id, message: 'soon' },
+      cancel: { delegation_id },
+    };
+    const ends = ['complete_task', 'block_task', 'fail_task', 'release_task', 'request_changes'];
+    expect([...Object.keys(deeds), ...ends].toSorted()).toEqual(
+      (await toolNames(bench.server, token)).toSorted(),
+    );
+    const beats = async () => {
+      const [row] = await bench.database.sql`SELECT last_heartbeat_at AS at FROM claims WHERE lane = ${lane}`;
+      return Number(row?.['at']);
+    };
+    for (const name of ['collect', 'wait_tasks'] as const) {
+      const before = await beats();
+      const waiting = use(token, name, deeds[name]);
+      await eventually('it waits', async () => (await beats()) > before);
+      await steer(task.id, name);
+      const [message] = (await waiting).said.messages;
+      expect(message).toMatchObject({ text: name });
+      await use(token, 'inbox', { acknowledge: [message.id] });
+    }
+    await steer(task.id, 'use the other branch');
+    for (const [name, input] of Object.entries(deeds)) {
+      const before = await beats();
+      const { said, structured, text } = await use(token, name, input);
+      expect(said, name).toMatchObject({ run_id, task_id: task.id, cancel_requested: false });
+      expect(said.messages, name).toMatchObject([{ text: 'use the other branch' }]);
+      expect(structured, name).toEqual(said);
+      expect(Buffer.byteLength(text), name).toBeLessThanOrEqual(20_000);
+      expect(await beats(), name).toBeGreaterThan(before);
+    }
+    await bench.api.post(`/v1/boards/default/tasks/${task.id}/cancel`, {});
+    for (const [name, input] of Object.entries(deeds))
+      expect((await use(token, name, input)).said, name).toMatchObject({ cancel_requested: true });
+    expect((await use(token, 'release_task')).said.outcome).toBe('cancelled');
+    expect((await use(key, 'claim_task')).said.claimed).toBe(false);
+  });
+
   test('wakes an inbox that waits', async () => {
     const { lane, key } = await makeLane();
-    const { task_id: task } = await hold(key, lane);
+    const { task_id: task, run_id } = await hold(key, lane);
     const startedAt = performance.now();
-    const waiting = use(key, 'inbox', { wait_seconds: 45 });
+    const waiting = use(key, 'inbox', { run_id, wait_seconds: 45 });
     await steer(task, 'now');
     expect((await waiting).said.messages).toMatchObject([{ text: 'now' }]);
     expect(performance.now() - startedAt).toBeLessThan(20_000);
   });
 
+  test('is waited for without losing the claim: it is heard of all the while', async () => {
+    const { lane, key } = await makeLane({ lease_seconds: 6 });
+    const { task_id: task, run_id } = await hold(key, lane);
+    const expiries = new Set<string>();
+    const waiting = use(key, 'inbox', { run_id, wait_seconds: 45 });
+    await eventually('its lease is extended while it waits', async () => {
+      const { body } = await bench.api.get(`/v1/boards/default/tasks/${task}`);
+      expiries.add(body.task.claim.lease_expires_at);
+      // As claimed, at the beginning of the wait, and during it.
+      return expiries.size >= 4;
+    });
+    await steer(task, 'enough');
+    expect((await waiting).said).toMatchObject({ run_id, messages: [{ text: 'enough' }] });
+  });
+
   test('and came too late for it is named by the end', async () => {
     const { lane, key } = await makeLane();
-    const { task_id: task } = await hold(key, lane);
+    const { task_id: task, run_id } = await hold(key, lane);
     await steer(task, 'one more thing');
-    const { said } = await use(key, 'complete_task', { summary: 'done' });
+    const { said } = await use(key, 'complete_task', { run_id, summary: 'done' });
     expect(said.messages).toMatchObject([{ text: 'one more thing' }]);
   });
 
   test('waits behind more that is to be heard first, when that is too much for one answer', async () => {
     const { lane, key } = await makeLane();
-    const { task_id: task } = await hold(key, lane);
+    const { task_id: task, run_id } = await hold(key, lane);
     for (const sign of ['a', 'b', 'c', 'd', 'e']) await steer(task, sign.repeat(4000));
-    const { said, text } = await use(key, 'inbox');
+    const { said, text } = await use(key, 'inbox', { run_id });
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(20_000);
     expect(said.messages.length + said.more_messages).toBe(5);
     const ids = said.messages.map(({ id }: { id: string }) => id);
-    expect((await use(key, 'inbox', { acknowledge: ids })).said.messages[0].text).toContain('b');
+    expect((await use(key, 'inbox', { run_id, acknowledge: ids })).said.messages[0].text).toContain('b');
   });
 });
 
@@ -179,6 +249,7 @@ describe('a claim', () => {
     expect((await use(key, 'claim_task', { request_id: 'r1' })).said).toMatchObject({
       claimed: false,
       reason: 'claim_over',
+      next: expect.stringContaining('new request_id'),
     });
   });
 
@@ -231,7 +302,7 @@ describe('a claim', () => {
       const [row] =
         await database.sql`SELECT last_heartbeat_at IS NOT NULL AS is_heard FROM claims WHERE lane = ${lane}`;
       expect(row?.['is_heard']).toBe(input.request_id !== undefined);
-      await use(key, 'complete_task', { summary: 'done' });
+      await use(key, 'complete_task', { run_id: said.run_id, summary: 'done' });
     }
   });
 
@@ -250,6 +321,13 @@ describe('a claim', () => {
 });
 
 describe('whose run it is', () => {
+  const ENDS: readonly [string, Record<string, unknown>][] = [
+    ['complete_task', { summary: 'x' }],
+    ['block_task', { reason: 'x' }],
+    ['fail_task', { error: 'x' }],
+    ['release_task', {}],
+    ['request_changes', { reason: 'x' }],
+  ];
   const REFUSED = { isError: true, said: { code: 'not_your_claim' } };
 
   test('decides the row: neither another lane nor another worker of the lane may speak for it', async () => {
@@ -289,15 +367,53 @@ describe('whose run it is', () => {
     });
   });
 
-  test('may be left out by who holds exactly one', async () => {
+  test('must be named by whoever says something with the key of a lane, and may be left out to look', async () => {
     const { lane, key } = await makeLane();
     expect(await use(key, 'heartbeat')).toMatchObject({ isError: true, said: { code: 'not_found' } });
     const first = await hold(key, lane);
-    expect((await use(key, 'heartbeat')).said.run_id).toBe(first.run_id);
+    expect((await use(key, 'show_task')).said.run_id).toBe(first.run_id);
+    for (const [name, input] of ENDS) {
+      const { isError, said } = await use(key, name, input);
+      expect([name, isError, said.code, said.errors[0].pointer]).toEqual([
+        name,
+        true,
+        'invalid_request',
+        '/run_id',
+      ]);
+      expect(said.detail).toContain(first.run_id);
+    }
     const second = await hold(key, lane);
-    const { said } = await use(key, 'heartbeat');
+    const { said } = await use(key, 'show_task');
     expect(said).toMatchObject({ code: 'invalid_request', errors: [{ pointer: '/run_id' }] });
     for (const { run_id: run } of [first, second]) expect(said.detail).toContain(run);
+    // Its own task by its name is its own: whoever reads it is heard of, and hears.
+    expect((await use(key, 'show_task', { task_id: second.task_id })).said).toMatchObject({
+      run_id: second.run_id,
+      messages: [],
+    });
+    const schemaOf = async (token: string) => {
+      const { body } = await rpc(bench.server, token, 'tools/list');
+      return body.result.tools.find((tool: { name: string }) => tool.name === 'complete_task').inputSchema;
+    };
+    expect((await schemaOf(key)).required).toContain('run_id');
+    await bench.makeTask('default', { lane });
+    const { token } = await bench.claim('default', lane);
+    expect((await schemaOf(token)).required).not.toContain('run_id');
+  });
+
+  test('guards the task that was claimed since: late words for one that was taken away do not end it', async () => {
+    const { lane, key } = await makeLane();
+    const first = await hold(key, lane, { worker: 'anna' });
+    await bench.api.post(`/v1/boards/default/tasks/${first.task_id}/reclaim`, {});
+    await bench.api.post(`/v1/boards/default/tasks/${first.task_id}/cancel`, {});
+    const second = await hold(key, lane, { worker: 'anna' });
+    for (const [name, input] of ENDS) {
+      const said = { worker: 'anna', ...input };
+      expect((await use(key, name, said)).isError, name).toBe(true);
+      expect((await use(key, name, { ...said, run_id: first.run_id })).isError, name).toBe(true);
+    }
+    const { body } = await bench.api.get(`/v1/boards/default/tasks/${second.task_id}`);
+    expect(body.task.claim.run_id).toBe(second.run_id);
   });
 
   test('is the token’s under a claim token', async () => {
@@ -319,6 +435,36 @@ describe('whose run it is', () => {
     expect((await use(token, 'check', { delegation_id })).said.tasks).toMatchObject([{ status: 'ready' }]);
     expect((await use(token, 'cancel', { delegation_id })).said.delegation.status).toBe('cancelled');
     expect((await use(token, 'complete_task', { summary: 'done' })).said.task_status).toBe('done');
+  });
+});
+
+describe('a worker that waits for its helpers', () => {
+  test('hands its task back with their ids, and has it again with their results when they are done', async () => {
+    const { lane, key } = await makeLane();
+    const helpers = await makeLane();
+    await bench.makeTask('default', { lane, title: 'the whole' });
+    const { token, task } = await bench.claim('default', lane);
+    const parts = [1, 2].map((number) => ({ title: `part ${number}`, lane: helpers.lane }));
+    const { said: made } = await use(token, 'create_tasks', { tasks: parts });
+    const waits_for = made.tasks.map(({ id }: { id: string }) => id);
+    expect(await use(token, 'block_task', { reason: 'x', kind: 'transient', waits_for })).toMatchObject({
+      isError: true,
+      said: { errors: [{ pointer: '/kind' }] },
+    });
+    const parked = await use(token, 'block_task', { reason: 'for the parts', waits_for });
+    expect(parked.said).toMatchObject({ outcome: 'blocked', task_status: 'todo' });
+    for (const word of ['eins', 'zwei']) {
+      const { said } = await use(helpers.key, 'claim_task');
+      await use(helpers.key, 'complete_task', { run_id: said.run_id, summary: word });
+    }
+    const { said: again } = await use(key, 'claim_task', { wait_seconds: 45 });
+    expect(again).toMatchObject({ claimed: true, task_id: task.id });
+    expect(again.text).toMatch(/eins[\s\S]*zwei/);
+    // The same under the key of the lane, and repeated: what is done already keeps nobody waiting.
+    const end = { run_id: again.run_id, reason: 'once more', waits_for };
+    const { said } = await use(key, 'block_task', end);
+    expect(said).toMatchObject({ outcome: 'blocked', task_status: 'ready' });
+    expect((await use(key, 'block_task', end)).said).toEqual(said);
   });
 });
 

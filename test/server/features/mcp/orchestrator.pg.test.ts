@@ -23,6 +23,12 @@ async function makeLane(body: Record<string, unknown> = {}): Promise<{ lane: str
 const use = (token: string, name: string, input: Record<string, unknown> = {}) =>
   useTool(bench.server, token, name, input);
 
+/** Claims what comes next and ends it. */
+async function endNext(key: string, name: string, input: Record<string, unknown>) {
+  const { said } = await use(key, 'claim_task', { wait_seconds: 5 });
+  return use(key, name, { run_id: said.run_id, ...input });
+}
+
 describe('an orchestrator', () => {
   test('creates tasks that wait for each other, and waits for them', async () => {
     const { lane, key } = await makeLane();
@@ -40,23 +46,22 @@ describe('an orchestrator', () => {
     expect((await use(orchestrator, 'wait_tasks', { ids, for: 'any' })).said.met).toBe(false);
     const any = use(orchestrator, 'wait_tasks', { ids, for: 'any', wait_seconds: 45 });
     const all = use(orchestrator, 'wait_tasks', { ids, for: 'done', wait_seconds: 45 });
-    await use(key, 'claim_task', { wait_seconds: 5 });
-    await use(key, 'complete_task', { summary: 'first is done' });
+    await endNext(key, 'complete_task', { summary: 'first is done' });
     expect((await any).said).toMatchObject({ met: true, tasks: [{ status: 'done' }, {}] });
-    await use(key, 'claim_task', { wait_seconds: 5 });
-    await use(key, 'block_task', { reason: 'which one?', kind: 'needs_input' });
+    await endNext(key, 'block_task', { reason: 'which one?', kind: 'needs_input' });
     // It cannot be met by waiting any more.
     expect((await all).said).toMatchObject({
       met: false,
       tasks: [{ status: 'done' }, { status: 'blocked' }],
     });
     await use(orchestrator, 'unblock', { task_id: ids[1], answer: 'that one' });
-    expect((await use(key, 'claim_task', { wait_seconds: 5 })).said.text).toContain('> that one');
+    const { run_id, text } = (await use(key, 'claim_task', { wait_seconds: 5 })).said;
+    expect(text).toContain('> that one');
     await use(orchestrator, 'steer', { task_id: ids[1], message: 'quickly' });
-    const { said: heard } = await use(key, 'heartbeat');
+    const { said: heard } = await use(key, 'heartbeat', { run_id });
     expect(heard.messages).toMatchObject([{ text: 'quickly' }]);
     await use(orchestrator, 'cancel', { task_id: ids[1] });
-    expect((await use(key, 'heartbeat')).said.cancel_requested).toBe(true);
+    expect((await use(key, 'heartbeat', { run_id })).said.cancel_requested).toBe(true);
     const get = await use(orchestrator, 'get_task', {
       task_id: ids[1],
       include: ['runs', 'messages', 'why'],
@@ -83,8 +88,7 @@ describe('an orchestrator', () => {
     expect(body.delegation.origin).toMatchObject(origin);
     const collecting = use(orchestrator, 'collect', { delegation_id, wait_seconds: 45 });
     for (const word of ['eins', 'zwei']) {
-      await use(key, 'claim_task', { wait_seconds: 5 });
-      await use(key, 'complete_task', { summary: word });
+      await endNext(key, 'complete_task', { summary: word });
     }
     const { said } = await collecting;
     expect(said.status).toBe('completed');
@@ -190,10 +194,12 @@ describe('the names that agents of Hermes know', () => {
     ] as const) {
       const made = await use(chief, 'kanban_create', { title: name, assignee: lane });
       await use(key, 'claim_task');
-      expect((await use(key, name, input)).said.task_status).toBe(outcome);
-      if (outcome === 'blocked') await use(chief, 'kanban_unblock', { task_id: made.said.tasks[0].id });
+      const own = { task_id: made.said.tasks[0].id };
+      expect((await use(key, name, input)).said).toMatchObject({ errors: [{ pointer: '/run_id' }] });
+      expect((await use(key, name, { ...own, ...input })).said.task_status).toBe(outcome);
+      if (outcome === 'blocked') await use(chief, 'kanban_unblock', own);
       if (outcome === 'blocked') await use(key, 'claim_task');
-      if (outcome === 'blocked') await use(key, 'kanban_complete', { result: 'because' });
+      if (outcome === 'blocked') await use(key, 'kanban_complete', { ...own, result: 'because' });
     }
     const [parent, child] = [
       await use(chief, 'kanban_create', create),

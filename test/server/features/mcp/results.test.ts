@@ -54,11 +54,16 @@ describe('a long text', () => {
 
 test('a document that is too large comes in parts that make up its JSON', () => {
   const document = { task: { id: 'task', result: TEXTS['line ends, which JSON doubles'] } };
-  expect(inParts({ small: true }, 'task', {}, null)).toEqual({ small: true });
+  const small = { still: { small: true }, of: 'task', head: {} };
+  expect(inParts({ small: true, moves: 1 }, small, null)).toEqual({ small: true, moves: 1 });
   let json = '';
   let cursor: string | null = null;
   do {
-    const part: ToolDocument = inParts(document, 'task', { task: 'head' }, cursor);
+    const part: ToolDocument = inParts(
+      { ...document, moves: performance.now() },
+      { still: document, of: 'task', head: { task: 'head' } },
+      cursor,
+    );
     json += part['json_part'];
     cursor = (part['next_cursor'] as string | undefined) ?? null;
   } while (cursor !== null);
@@ -72,6 +77,15 @@ test('what has no cursor is cut until it fits, and says so', () => {
     expect(jsonBytes(cut)).toBeLessThanOrEqual(RESULT_BYTES_MAX);
     expect(cut['truncated']).toBe(true);
   }
+});
+
+test('texts are shortened before a member is left out, and ids and cursors are never cut', () => {
+  const id = 'task_01jcqk0v3te8sr3x6y9m2b4n5p';
+  const list = Array.from({ length: 150 }, (_, index) => ({ id: `${id}${index}`, text: 'x'.repeat(150) }));
+  const cursor = 'c'.repeat(200);
+  const cut = fitted({ list, next_cursor: cursor }) as { list: typeof list; next_cursor: string };
+  expect(cut.list.map(({ id: kept }) => kept)).toEqual(list.map(({ id: kept }) => kept));
+  expect(cut.next_cursor).toBe(cursor);
 });
 
 test('of messages the first that fit are told, and always one', () => {

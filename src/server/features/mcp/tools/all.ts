@@ -23,11 +23,7 @@ export const TOOLS: readonly Tool[] = [
 
 const BY_NAME = new Map(TOOLS.map((tool) => [tool.name, tool]));
 
-export function toolNamed(name: string): Tool {
-  return present(BY_NAME.get(name), 'an alias leads to a tool');
-}
-
 /** For aliases: the same call, in the words of the tool. */
 export function pass(call: ToolCall, name: string, input: object): Promise<ToolDocument> {
-  return toolNamed(name).run(call, input);
+  return present(BY_NAME.get(name), 'an alias leads to a tool').run(call, input);
 }

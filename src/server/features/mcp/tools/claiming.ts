@@ -3,16 +3,18 @@ import { z } from 'zod';
 import { type Claim, claimTasks } from '../../../../contract/claims.ts';
 import { HEADERS } from '../../../../contract/constants.ts';
 import { getContext } from '../../../../contract/context.ts';
-import { PageToken, TaskReference, WorkerName } from '../../../../contract/identifiers.ts';
+import { TaskReference, WorkerName } from '../../../../contract/identifiers.ts';
 import type { HeartbeatReply } from '../../../../contract/runs.ts';
 import type { EmptyClaimReason } from '../../../../contract/statuses.ts';
 import { getTask } from '../../../../contract/task-routes.ts';
 import type { Task } from '../../../../contract/tasks.ts';
 import { absent } from '../../../../contract/values.ts';
+import type { Principal } from '../../../kernel/principal.ts';
 import { ProblemError } from '../../../kernel/problem-error.ts';
 import { handoffText } from '../../claims/service.ts';
-import { ask, askAs, boardOf, RequestId, WaitSeconds } from '../asking.ts';
-import { beat, heardOf, holderOf, ofRun, onlyBoardOf } from '../holding.ts';
+import { ask, askAs, boardOf } from '../asking.ts';
+import { beat, heardOf, holderOf, holderOfTask, ofRun, onlyBoardOf, readerOf } from '../holding.ts';
+import { Cursor, RequestId, WaitSeconds } from '../inputs.ts';
 import { type ToolDocument, withText } from '../results.ts';
 import { defineTool, type ToolCall } from '../tool.ts';
 import { TaskLine, taskLineOf } from '../views.ts';
@@ -59,7 +61,8 @@ const claimTask = defineTool({
     if (claim === undefined) {
       // Its first answer had a claim, which has ended since, or was given back.
       const reason = isReplayed ? 'claim_over' : (body.reason ?? 'none_ready');
-      return { claimed: false, reason, retry_after: RETRY_AFTER[reason] };
+      const next = reason === 'claim_over' ? { next: 'Call again with a new request_id.' } : {};
+      return { claimed: false, reason, retry_after: RETRY_AFTER[reason], ...next };
     }
     if (input.request_id) {
       const ref = await parts.boards.resolve(board);
@@ -97,27 +100,32 @@ function plainText({ title, body, payload, summary, result }: Task): string {
   return JSON.stringify({ title, body, payload, summary, result });
 }
 
+async function readTask(call: ToolCall, reader: Principal, board: string, task: string): Promise<Task> {
+  return (await askAs(call, reader, getTask, { params: { board, task } })).task;
+}
+
 const showTask = defineTool({
   name: 'show_task',
   description:
-    'Read your task again: what is to be done, earlier attempts, comments, results it builds on. Also another task that you may see, by task_id.',
+    'Read your task again: what is to be done, earlier attempts, comments, results it builds on. Read to the end before you do anything else. Also another task that you may see, by task_id.',
   audience: ['lane', 'claim'],
   isReadOnly: true,
   input: z.strictObject({
     ...ofRun,
     task_id: absent(TaskReference).describe('Another task: one that yours waits for, or that you created.'),
-    cursor: absent(PageToken).describe('next_cursor of the answer before, to read on.'),
+    cursor: Cursor,
   }),
   output: z.looseObject({ task: TaskLine }),
   run: async (call, { task_id: named, cursor = null, ...run }) => {
     const { caller } = call;
     const board = boardOf(caller, caller.kind === 'key' ? onlyBoardOf(caller.boards) : null);
     // To look at another task a lane needs no claim.
-    const isAnother = Boolean(named) && !run.run_id && caller.kind === 'key';
-    const holder = isAnother ? null : await holderOf(call, run);
+    const found =
+      named && !run.run_id && caller.kind === 'key' ? await readTask(call, caller, board, named) : null;
+    const holder = found === null ? await readerOf(call, run) : await holderOfTask(call, found, run.worker);
     const heard = holder === null ? {} : heardOf(holder, await beat(call, holder));
     const id = named ?? holder?.taskId ?? '';
-    const { task } = await askAs(call, holder ?? caller, getTask, { params: { board, task: id } });
+    const task = found ?? (await readTask(call, holder ?? caller, board, id));
     const document = { ...heard, task: taskLineOf(task) };
     // Of its neighbours a holder sees the tasks, not what they were told.
     const isNeighbour = caller.kind === 'claim' && task.id !== caller.taskId;

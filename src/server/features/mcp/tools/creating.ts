@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import { createTasks } from '../../../../contract/task-routes.ts';
 import { CreateTaskBody } from '../../../../contract/tasks.ts';
-import { ask, Board, boardOf, RequestId } from '../asking.ts';
-import { fitted } from '../results.ts';
+import { ask, boardOf } from '../asking.ts';
+import { Board, RequestId } from '../inputs.ts';
 import { defineTool } from '../tool.ts';
-import { TaskLine, taskLineOf } from '../views.ts';
+import { TaskMark, taskMarksOf } from '../views.ts';
 
 /** What a model writes in one call, and is answered with at once. The route takes more. */
 const TASKS_MAX = 100;
@@ -39,11 +39,11 @@ const create = defineTool({
     request_id: RequestId,
     board: Board,
   }),
-  output: z.looseObject({ tasks: z.array(TaskLine) }),
+  output: z.looseObject({ tasks: z.array(TaskMark) }),
   run: async (call, { tasks, request_id: idempotencyKey, board }) => {
     const params = { board: boardOf(call.caller, board) };
     const made = await ask(call, createTasks, { params, body: { tasks }, idempotencyKey });
-    return fitted({ tasks: made.tasks.map(taskLineOf) });
+    return taskMarksOf(made.tasks, call.bytesMax);
   },
 });
 

@@ -1,5 +1,8 @@
-/** The ends of a run. Each may be repeated: the same end with the same words is answered again. */
+/** The ends of a run. Each may be repeated: it names its run, and the same end with the same words is answered again. */
 import { z } from 'zod';
+import { LIMITS } from '../../../../contract/constants.ts';
+import { TaskReference } from '../../../../contract/identifiers.ts';
+import { linkParent } from '../../../../contract/links.ts';
 import { listMessages } from '../../../../contract/messages.ts';
 import {
   BlockBody,
@@ -17,10 +20,11 @@ import {
 import { Outcome, TaskStatus } from '../../../../contract/statuses.ts';
 import { absent, Summary } from '../../../../contract/values.ts';
 import type { ClaimPrincipal } from '../../../kernel/principal.ts';
+import { ProblemError } from '../../../kernel/problem-error.ts';
 import { askAs } from '../asking.ts';
-import { holderOf, ofRun } from '../holding.ts';
+import { holderOf, ofRun, RUN_NEEDED } from '../holding.ts';
 import { firstFitting, type ToolDocument } from '../results.ts';
-import { defineTool, type ToolCall } from '../tool.ts';
+import { defineTool, type Tool, type ToolCall } from '../tool.ts';
 
 const HOLDERS = ['lane', 'claim'] as const;
 
@@ -57,90 +61,106 @@ async function endedOf(
   };
 }
 
-const complete = defineTool({
+interface EndDefinition<S extends z.ZodObject> {
+  readonly name: string;
+  readonly description: string;
+  readonly input: S;
+  /** In the name of the holder. */
+  readonly end: (call: ToolCall, holder: ClaimPrincipal, said: z.infer<S>) => Promise<EndReply>;
+}
+
+/** Without the other fields. */
+const RunNamed = z.object(ofRun);
+
+function defineEnd<S extends z.ZodObject>({ name, description, input, end }: EndDefinition<S>): Tool {
+  return defineTool({
+    name,
+    description,
+    audience: HOLDERS,
+    needed: RUN_NEEDED,
+    isRepeatable: true,
+    input: input.extend(ofRun),
+    output: Ended,
+    run: async (call, given) => {
+      const { run_id: _run, worker: _worker, ...said } = given;
+      const holder = await holderOf(call, RunNamed.parse(given));
+      return endedOf(call, holder, await end(call, holder, input.parse(said)));
+    },
+  });
+}
+
+const complete = defineEnd({
   name: 'complete_task',
   description:
     'The task is done. The summary must say by itself what came of it; result is JSON for programs. review: true asks somebody to look at it first.',
-  audience: HOLDERS,
   input: CompleteBody.omit({ artifacts: true }).extend({
     summary: Summary.min(1).describe(
       'What you did and what came of it, for a reader who knows nothing else.',
     ),
-    ...ofRun,
   }),
-  output: Ended,
-  run: async (call, { run_id, worker, ...body }) => {
-    const holder = await holderOf(call, { run_id, worker });
-    return endedOf(
-      call,
-      holder,
-      await askAs(call, holder, completeRun, { params: { run: holder.runId }, body }),
-    );
-  },
+  end: (call, holder, body) => askAs(call, holder, completeRun, { params: { run: holder.runId }, body }),
 });
 
-const block = defineTool({
+const block = defineEnd({
   name: 'block_task',
   description:
-    'You cannot go on: needs_input (a person must answer; ask in reason), dependency (it waits for other tasks), capability (you cannot do this), transient (try again later).',
-  audience: HOLDERS,
-  input: BlockBody.omit({ metadata: true }).extend(ofRun),
-  output: Ended,
-  run: async (call, { run_id, worker, ...body }) => {
-    const holder = await holderOf(call, { run_id, worker });
-    return endedOf(
-      call,
-      holder,
-      await askAs(call, holder, blockRun, { params: { run: holder.runId }, body }),
-    );
+    'You cannot go on: needs_input (a person must answer; ask in reason), dependency (other tasks must be done first: name them in waits_for, and yours goes on when they are), capability (you cannot do this), transient (try again later).',
+  input: BlockBody.omit({ metadata: true }).extend({
+    waits_for: absent(z.array(TaskReference).min(1).max(LIMITS.parentsMax)).describe(
+      'Ids of the tasks that must be done first, as those of create_tasks. With kind dependency, which may be left out then.',
+    ),
+  }),
+  end: async (call, holder, { waits_for: parents, kind, ...body }) => {
+    if (!parents)
+      return askAs(call, holder, blockRun, { params: { run: holder.runId }, body: { ...body, kind } });
+    if (kind && kind !== 'dependency')
+      throw new ProblemError('invalid_request', 'What waits for tasks is of the kind dependency.', {
+        errors: [{ pointer: '/kind', detail: 'must be dependency, or left out, with waits_for' }],
+      });
+    await linkAll(call, holder, parents);
+    const parked = { ...body, kind: 'dependency' as const };
+    return askAs(call, holder, blockRun, { params: { run: holder.runId }, body: parked });
   },
 });
 
-const fail = defineTool({
+/** Links are made before the end, while the claim still allows it; a link that is there already is no mistake. */
+async function linkAll(call: ToolCall, holder: ClaimPrincipal, parents: readonly string[]): Promise<void> {
+  try {
+    for (const parent of new Set(parents))
+      await askAs(call, holder, linkParent, { params: { board: holder.board, task: holder.taskId, parent } });
+  } catch (error) {
+    // Of an end that is repeated the links stand, and the end itself is answered again, or says what has become of the claim.
+    if (!(error instanceof ProblemError && error.code === 'claim_lost')) throw error;
+  }
+}
+
+const fail = defineEnd({
   name: 'fail_task',
   description: 'This attempt failed. It is tried again later unless retryable is false.',
-  audience: HOLDERS,
   input: z.strictObject({
     error: FailBody.shape.error.describe('What went wrong, for whoever tries next.'),
     retryable: absent(z.boolean()).describe('Default true. false: nobody should try this again as it is.'),
-    ...ofRun,
   }),
-  output: Ended,
-  run: async (call, { error, retryable, ...run }) => {
-    const holder = await holderOf(call, run);
+  end: (call, holder, { error, retryable }) => {
     const body = retryable === false ? { error, permanent: true } : { error };
-    return endedOf(call, holder, await askAs(call, holder, failRun, { params: { run: holder.runId }, body }));
+    return askAs(call, holder, failRun, { params: { run: holder.runId }, body });
   },
 });
 
-const release = defineTool({
+const release = defineEnd({
   name: 'release_task',
   description: 'Give the task back for another worker, without a verdict; not a failure.',
-  audience: HOLDERS,
-  input: ReleaseBody.omit({ metadata: true }).extend(ofRun),
-  output: Ended,
-  run: async (call, { run_id, worker, ...body }) => {
-    const holder = await holderOf(call, { run_id, worker });
-    return endedOf(
-      call,
-      holder,
-      await askAs(call, holder, releaseRun, { params: { run: holder.runId }, body }),
-    );
-  },
+  input: ReleaseBody.omit({ metadata: true }),
+  end: (call, holder, body) => askAs(call, holder, releaseRun, { params: { run: holder.runId }, body }),
 });
 
-const requestChanges = defineTool({
+const requestChanges = defineEnd({
   name: 'request_changes',
   description:
     'Only for work that you claimed to review: send it back to whoever did it, with what is to change.',
-  audience: HOLDERS,
-  input: RequestChangesBody.omit({ metadata: true }).extend(ofRun),
-  output: Ended,
-  run: async (call, { run_id, worker, ...body }) => {
-    const holder = await holderOf(call, { run_id, worker });
-    const params = { run: holder.runId };
-    return endedOf(call, holder, await askAs(call, holder, requestRunChanges, { params, body }));
-  },
+  input: RequestChangesBody.omit({ metadata: true }),
+  end: (call, holder, body) =>
+    askAs(call, holder, requestRunChanges, { params: { run: holder.runId }, body }),
 });
 
 export const ENDING_TOOLS = [complete, block, fail, release, requestChanges];

@@ -1,24 +1,27 @@
 /**
  * The kanban_* names and arguments that agents of Hermes know, for keys that were made with them: each puts its arguments into the words of one of
  * our tools, or of the route behind it, and does nothing of its own. Fields that mean nothing here are kept in the task's payload or metadata.
+ * No claim's token is given these names (service.ts): whoever works under them has the key of a lane.
  */
 import { z } from 'zod';
 import { LIMITS } from '../../../../contract/constants.ts';
-import { LaneName, TaskId, TaskReference } from '../../../../contract/identifiers.ts';
+import { LaneName, TaskReference } from '../../../../contract/identifiers.ts';
 import { linkParent } from '../../../../contract/links.ts';
 import { BlockBody, CompleteBody } from '../../../../contract/runs.ts';
 import { addComment, getTask } from '../../../../contract/task-routes.ts';
-import { CommentBody, CreateTaskBody } from '../../../../contract/tasks.ts';
+import { CommentBody, CreateTaskBody, type Task } from '../../../../contract/tasks.ts';
 import { absent, Metadata, Summary } from '../../../../contract/values.ts';
+import { excerptOf } from '../../../kernel/excerpt.ts';
 import type { ClaimPrincipal, Principal } from '../../../kernel/principal.ts';
 import { ProblemError } from '../../../kernel/problem-error.ts';
 import { boardNotFound, maySeeBoard } from '../../auth/service.ts';
-import { ask, askAs, Board, boardOf } from '../asking.ts';
-import { holderOf, ofRun } from '../holding.ts';
+import { ask, boardOf } from '../asking.ts';
+import { holderOf, holderOfTask, ofRun, readerOf } from '../holding.ts';
+import { Board, Cursor, given } from '../inputs.ts';
 import { defineTool, type Tool, type ToolCall } from '../tool.ts';
 import { pass } from './all.ts';
 
-const HOLDERS = ['lane', 'claim'] as const;
+const HOLDERS = ['lane'] as const;
 const HOLDERS_AND_OPERATORS = [...HOLDERS, 'operator'] as const;
 
 interface OwnTask {
@@ -30,11 +33,45 @@ interface OwnTask {
 
 /** The run that is meant. Hermes names the task; whoever names another than it holds is told so. */
 async function ownRun(call: ToolCall, { task_id: task, board, ...named }: OwnTask) {
-  const holder = await holderOf(call, named);
   assertOwn(call.caller, board);
-  if (task && (await idOf(call, holder, task)) !== holder.taskId)
-    throw new ProblemError('not_your_claim', `You hold ${holder.taskId}, not ${task}.`);
+  const holder = task ? await holderOfNamed(call, task, named) : await holderOf(call, named);
   return { run_id: holder.runId, worker: holder.worker };
+}
+
+/** The same where a mistake does no harm: who holds one task need name nothing. */
+async function ownRunOrOnly(call: ToolCall, own: OwnTask) {
+  if (own.task_id || own.run_id) return ownRun(call, own);
+  assertOwn(call.caller, own.board);
+  const holder = await readerOf(call, own);
+  return { run_id: holder.runId, worker: holder.worker };
+}
+
+/** The task decides which run it is; a task that came from Hermes also answers to the id that it had there (external_ref). */
+async function holderOfNamed(
+  call: ToolCall,
+  reference: string,
+  named: Pick<OwnTask, 'run_id' | 'worker'>,
+): Promise<ClaimPrincipal> {
+  const task = await readOrNone(call, reference);
+  if (named.run_id) {
+    const holder = await holderOf(call, named);
+    if (holder.taskId === task?.id) return holder;
+  } else if (task !== null) {
+    const holder = await holderOfTask(call, task, named.worker);
+    if (holder !== null) return holder;
+  }
+  throw new ProblemError('not_your_claim', `You do not hold ${reference} now.`, {
+    extensions: { next: 'Stop working on that task; or name the worker that you claimed it as.' },
+  });
+}
+
+async function readOrNone(call: ToolCall, task: string): Promise<Task | null> {
+  try {
+    return (await ask(call, getTask, { params: { board: boardOf(call.caller), task } })).task;
+  } catch (error) {
+    if (error instanceof ProblemError && error.code === 'not_found') return null;
+    throw error;
+  }
 }
 
 /** The tools behind these take no board: that of a lane or claim is its own. */
@@ -42,15 +79,12 @@ function assertOwn(caller: Principal, board: string | null | undefined): void {
   if (board && !maySeeBoard(caller, board)) throw boardNotFound(board);
 }
 
-/** A task that came from Hermes also answers to the id that it had there (external_ref). */
-async function idOf(call: ToolCall, holder: ClaimPrincipal, reference: string): Promise<string> {
-  if (TaskId.safeParse(reference).success) return reference;
-  const params = { board: holder.board, task: reference };
-  return (await askAs(call, holder, getTask, { params })).task.id;
+function isWorker(caller: Principal): boolean {
+  return caller.kind === 'key' && caller.lane !== null;
 }
 
 const ownTask = {
-  task_id: absent(TaskReference).describe('Default: the task that you hold.'),
+  task_id: absent(TaskReference).describe('The task that you hold; or its run_id.'),
   ...ofRun,
   board: Board,
 };
@@ -60,10 +94,10 @@ const show = defineTool({
   description: 'Read a task: what is to be done, earlier attempts, comments. Default: the one that you hold.',
   audience: [...HOLDERS_AND_OPERATORS, 'observer'],
   isReadOnly: true,
-  input: z.strictObject({ ...ownTask, cursor: absent(z.string().min(1).max(512)) }),
+  input: z.strictObject({ ...ownTask, cursor: Cursor }),
   run: async (call, { board, run_id, worker, ...input }) => {
     const { caller } = call;
-    if (caller.kind === 'claim' || caller.lane !== null) {
+    if (isWorker(caller)) {
       assertOwn(caller, board);
       return pass(call, 'show_task', { ...input, run_id, worker });
     }
@@ -82,7 +116,7 @@ const list = defineTool({
     tenant: absent(z.string().min(1).max(128)),
     include_archived: absent(z.boolean()),
     limit: absent(z.int().min(1).max(200)),
-    cursor: absent(z.string().min(1).max(512)),
+    cursor: Cursor,
     board: Board,
   }),
   run: (call, { assignee, include_archived: withArchived, status, ...input }) =>
@@ -114,16 +148,25 @@ const complete = defineTool({
   }),
   run: async (call, { task_id, run_id, worker, board, created_cards, artifacts, metadata, ...body }) => {
     const run = await ownRun(call, { task_id, run_id, worker, board });
-    const kept = withoutAbsent({ ...metadata, created_cards, artifacts });
+    const kept = given({ ...metadata, created_cards, artifacts });
     const summary = body.summary || summaryOf(body.result);
-    return pass(call, 'complete_task', { ...body, summary, metadata: kept, ...run });
+    return pass(call, 'complete_task', {
+      ...body,
+      summary,
+      ...(isEmpty(kept) ? {} : { metadata: kept }),
+      ...run,
+    });
   },
 });
 
+function isEmpty(fields: object): boolean {
+  return Object.keys(fields).length === 0;
+}
+
 /** Hermes takes a result instead. */
 function summaryOf(result: unknown): string {
-  if (typeof result === 'string' && result !== '') return result.slice(0, SUMMARY_CHARACTERS);
-  if (result !== undefined && result !== null) return JSON.stringify(result).slice(0, SUMMARY_CHARACTERS);
+  if (typeof result === 'string' && result !== '') return excerptOf(result, SUMMARY_CHARACTERS);
+  if (result !== undefined && result !== null) return excerptOf(JSON.stringify(result), SUMMARY_CHARACTERS);
   throw new ProblemError('invalid_request', 'A summary or a result is needed.', {
     errors: [{ pointer: '/summary', detail: 'is needed where there is no result' }],
   });
@@ -131,11 +174,6 @@ function summaryOf(result: unknown): string {
 
 /** As long as summaries are shown in events. */
 const SUMMARY_CHARACTERS = 400;
-
-function withoutAbsent(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | null {
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined && value !== null);
-  return given.length === 0 ? null : Object.fromEntries(given);
-}
 
 const requestReview = defineTool({
   name: 'kanban_request_review',
@@ -173,7 +211,7 @@ const heartbeat = defineTool({
   run: async (call, { note, task_id, run_id, worker, board }) =>
     pass(call, 'heartbeat', {
       note: note || null,
-      ...(await ownRun(call, { task_id, run_id, worker, board })),
+      ...(await ownRunOrOnly(call, { task_id, run_id, worker, board })),
     }),
 });
 
@@ -184,9 +222,9 @@ const comment = defineTool({
   input: z.strictObject({ task_id: TaskReference, body: CommentBody, ...ofRun, board: Board }),
   run: async (call, { task_id: task, body, run_id, worker, board }) => {
     const { caller } = call;
-    if (caller.kind === 'claim' || caller.lane !== null) {
-      assertOwn(caller, board);
-      return pass(call, 'comment', { task_id: task, body, run_id, worker });
+    if (isWorker(caller)) {
+      const run = await ownRun(call, { task_id: task, run_id, worker, board });
+      return pass(call, 'comment', { body, ...run });
     }
     const params = { board: boardOf(caller, board), task };
     return { comment_id: (await ask(call, addComment, { params, body: { body } })).comment.id };
@@ -210,7 +248,7 @@ const forWorker = {
 const create = defineTool({
   name: 'kanban_create',
   description: 'Create a task for an assignee (a lane).',
-  audience: ['operator', 'claim'],
+  audience: ['operator'],
   input: z.strictObject({
     ...CreateTaskBody.pick({
       title: true,
@@ -239,7 +277,7 @@ const create = defineTool({
       reasoning,
       ...task
     } = input;
-    const payload = withoutAbsent({
+    const payload = given({
       workspace_kind,
       workspace_path,
       skills,
@@ -252,14 +290,17 @@ const create = defineTool({
     const isWaiting = initial === 'triage' || initial === 'blocked';
     const asked = isWaiting ? initial : null;
     const status = triage ? 'triage' : asked;
-    return pass(call, 'create_tasks', { tasks: [{ ...task, lane: assignee, status, payload }], board });
+    return pass(call, 'create_tasks', {
+      tasks: [{ ...task, lane: assignee, status, ...(isEmpty(payload) ? {} : { payload }) }],
+      board,
+    });
   },
 });
 
 const link = defineTool({
   name: 'kanban_link',
   description: 'Let the child wait until the parent is done.',
-  audience: ['operator', 'claim'],
+  audience: ['operator'],
   input: z.strictObject({ parent_id: TaskReference, child_id: TaskReference, board: Board }),
   run: async (call, { parent_id: parent, child_id: task, board }) => {
     const params = { board: boardOf(call.caller, board), task, parent };

@@ -6,24 +6,40 @@ import { SteerBody, steerTask } from '../../../../contract/messages.ts';
 import { cancelTask, unblockTask } from '../../../../contract/task-routes.ts';
 import { CancelBody, CommentBody } from '../../../../contract/tasks.ts';
 import { absent } from '../../../../contract/values.ts';
+import type { Principal } from '../../../kernel/principal.ts';
 import { ProblemError } from '../../../kernel/problem-error.ts';
-import { ask, Board, boardOf, RequestId } from '../asking.ts';
+import { ask, boardOf } from '../asking.ts';
+import { Board, RequestId } from '../inputs.ts';
 import { fitted } from '../results.ts';
 import { defineTool } from '../tool.ts';
 import { delegationLineOf, taskLineOf } from '../views.ts';
 
 const subject = {
-  task_id: absent(TaskReference),
+  task_id: absent(TaskReference).describe('Not for a claim token: that names its delegation.'),
   delegation_id: absent(DelegationId).describe(
     'Instead: all of a delegation. With task_id only that one of its tasks.',
   ),
   board: Board,
 };
 
-function noSubject(): ProblemError {
+function noSubject({ kind }: Principal): ProblemError {
+  if (kind === 'claim') return notDelegated();
   return new ProblemError('invalid_request', 'Name a task_id or a delegation_id.', {
     errors: [{ pointer: '/task_id', detail: 'is needed where there is no delegation_id' }],
   });
+}
+
+/** A task alone is somebody else's, whoever made it. */
+function notDelegated(): ProblemError {
+  return new ProblemError(
+    'forbidden',
+    'A claim token speaks to what it has delegated, and to no other task.',
+    {
+      extensions: {
+        next: 'Name the delegation_id that delegate gave you; with it task_id means one of its tasks.',
+      },
+    },
+  );
 }
 
 const steer = defineTool({
@@ -43,7 +59,7 @@ const steer = defineTool({
       const body = { message, task_id: task };
       return { ...(await ask(call, steerDelegation, { params, body, idempotencyKey })) };
     }
-    if (!task) throw noSubject();
+    if (!task || call.caller.kind === 'claim') throw noSubject(call.caller);
     const params = { board, task };
     const said = await ask(call, steerTask, { params, body: { message }, idempotencyKey });
     const { id, state } = said.message;
@@ -68,9 +84,9 @@ const cancel = defineTool({
         });
       const params = { board, delegation };
       const said = await ask(call, cancelDelegation, { params, body: { reason } });
-      return fitted({ delegation: delegationLineOf(said.delegation) });
+      return fitted({ delegation: delegationLineOf(said.delegation) }, call.bytesMax);
     }
-    if (!task) throw noSubject();
+    if (!task || call.caller.kind === 'claim') throw noSubject(call.caller);
     const body = { reason, deadline_seconds };
     const said = await ask(call, cancelTask, { params: { board, task }, body });
     return {

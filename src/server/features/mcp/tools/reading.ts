@@ -1,7 +1,7 @@
 /** Looking at tasks and lanes, and waiting for tasks. */
 import { z } from 'zod';
 import { getContext } from '../../../../contract/context.ts';
-import { PageToken, TaskReference } from '../../../../contract/identifiers.ts';
+import { TaskReference } from '../../../../contract/identifiers.ts';
 import { type Lane, listLanes } from '../../../../contract/lanes.ts';
 import { listMessages } from '../../../../contract/messages.ts';
 import { listOutput } from '../../../../contract/outputs.ts';
@@ -9,24 +9,21 @@ import { getTask, listComments, listTaskRuns, listTasks } from '../../../../cont
 import type { Task } from '../../../../contract/tasks.ts';
 import { absent } from '../../../../contract/values.ts';
 import { getWhy } from '../../../../contract/why.ts';
-import { present } from '../../../kernel/assert.ts';
-import { parseId } from '../../../kernel/ids.ts';
-import { waitForChange } from '../../watch/service.ts';
-import { ask, Board, boardOf, WaitSeconds } from '../asking.ts';
-import { fitted, inParts, jsonBytes, RESULT_BYTES_MAX } from '../results.ts';
+import { ask, boardOf } from '../asking.ts';
+import { heardAs } from '../holding.ts';
+import { Board, Cursor, given, WaitSeconds } from '../inputs.ts';
+import { inParts, pageThatFits, type ToolDocument } from '../results.ts';
 import { defineTool, type ToolCall } from '../tool.ts';
-import { hasEnded, lineOf, TaskLine, taskLineOf } from '../views.ts';
+import { lineOf, TaskLine, TaskMark, taskLineOf, taskLinesOf } from '../views.ts';
+import { type Aim, awaitTasks, isMet } from './awaiting.ts';
 
 const READERS = ['operator', 'observer'] as const;
-const Cursor = absent(PageToken).describe('next_cursor of the answer before, to read on.');
 
 /** As kanban_list has them (research: hermes 3): more would not fit into an answer anyway. */
 const LISTED_DEFAULT = 50;
 const LISTED_MAX = 200;
-/** Of a page, what stands around the tasks. */
-const PAGE_FRAME_BYTES = 1000;
 
-const filters = listTasks.query.shape;
+const asked = listTasks.query.shape;
 
 const list = defineTool({
   name: 'list_tasks',
@@ -35,43 +32,32 @@ const list = defineTool({
   audience: READERS,
   isReadOnly: true,
   input: z.strictObject({
-    status: absent(filters.status.unwrap()),
-    lane: absent(filters.lane.unwrap()),
-    label: absent(filters.label.unwrap()),
-    tenant: absent(filters.tenant.unwrap()),
-    parent: absent(filters.parent.unwrap()),
-    delegation: absent(filters.delegation.unwrap()),
-    q: absent(filters.q.unwrap()),
-    order: absent(filters.order.unwrap()),
+    status: absent(asked.status.unwrap()),
+    lane: absent(asked.lane.unwrap()),
+    label: absent(asked.label.unwrap()),
+    tenant: absent(asked.tenant.unwrap()),
+    parent: absent(asked.parent.unwrap()),
+    delegation: absent(asked.delegation.unwrap()),
+    q: absent(asked.q.unwrap()),
+    order: absent(asked.order.unwrap()),
     limit: absent(z.int().min(1).max(LISTED_MAX)).describe(`Default ${LISTED_DEFAULT}.`),
     cursor: Cursor,
     board: Board,
   }),
   output: z.looseObject({ tasks: z.array(TaskLine), next_cursor: z.string().nullable() }),
-  run: async (call, { board: named, cursor, limit, ...given }) => {
+  run: async (call, { board: named, cursor, limit, ...filters }) => {
     const params = { board: boardOf(call.caller, named) };
-    const filter = Object.fromEntries(Object.entries(given).filter(([, value]) => value != null));
+    const filter = given(filters);
     const read = (rows: number) =>
       ask(call, listTasks, {
         params,
         query: { ...filter, limit: String(rows), ...(cursor ? { page_token: cursor } : {}) },
       });
-    let page = await read(limit ?? LISTED_DEFAULT);
-    const fitting = rowsThatFit(page.tasks);
-    // The cursor must be that of the last task that is shown.
-    if (fitting < page.tasks.length) page = await read(fitting);
-    return { tasks: page.tasks.map(taskLineOf), next_cursor: page.next_page_token };
+    const linesOf = (page: Awaited<ReturnType<typeof read>>) => page.tasks.map(taskLineOf);
+    const page = await pageThatFits(read, limit ?? LISTED_DEFAULT, linesOf, call.bytesMax);
+    return { tasks: linesOf(page), next_cursor: page.next_page_token };
   },
 });
-
-function rowsThatFit(tasks: readonly Task[]): number {
-  let bytes = PAGE_FRAME_BYTES;
-  const first = tasks.findIndex((task) => {
-    bytes += jsonBytes(taskLineOf(task)) + 1;
-    return bytes > RESULT_BYTES_MAX;
-  });
-  return first < 0 ? tasks.length : Math.max(1, first);
-}
 
 const PARTS = ['context', 'runs', 'comments', 'messages', 'output', 'why'] as const;
 type Part = (typeof PARTS)[number];
@@ -109,6 +95,13 @@ async function readPart(
   }
 }
 
+/** A task that is worked on is heard of all the time, and the rest of it can be read all the same. */
+function stillOf({ updated_at: _updated, claim, ...task }: Task): ToolDocument {
+  if (claim === null) return task;
+  const { lease_expires_at: _expires, ...kept } = claim;
+  return { ...task, claim: kept };
+}
+
 const get = defineTool({
   name: 'get_task',
   description:
@@ -126,12 +119,17 @@ const get = defineTool({
     const { task } = await ask(call, getTask, { params });
     const wanted = [...new Set(include ?? [])].sort();
     const parts = await Promise.all(wanted.map((part) => readPart(call, part, params)));
-    const document = { task, ...Object.assign({}, ...parts) };
-    return inParts(document, [task.id, ...wanted].join(' '), { task: taskLineOf(task) }, cursor);
+    const included: ToolDocument = Object.assign({}, ...parts);
+    const whole = {
+      still: { task: stillOf(task), ...included },
+      of: [task.id, ...wanted].join(' '),
+      head: { task: taskLineOf(task) },
+    };
+    return inParts({ task, ...included }, whole, cursor);
   },
 });
 
-/** Each is a follower of the log for as long as the wait. */
+/** Each is read when the wait begins, and after what may have changed it. */
 const AWAITED_MAX = 50;
 
 const wait = defineTool({
@@ -148,73 +146,17 @@ const wait = defineTool({
   }),
   output: z.looseObject({
     met: z.boolean().describe('false: the wait is over, or a task has ended that was to be done.'),
-    tasks: z.array(TaskLine),
+    tasks: z.array(TaskMark),
   }),
   run: async (call, { ids, for: aim, wait_seconds: waitSeconds, board }) => {
-    const tasks = await call.whileWaiting(
-      awaitTasks(call, {
-        board: boardOf(call.caller, board),
-        ids,
-        aim: aim ?? 'ended',
-        waitSeconds: waitSeconds ?? 0,
-      }),
-    );
-    return fitted({ met: isMet(aim ?? 'ended', tasks), tasks: tasks.map(taskLineOf) });
+    const named = { board: boardOf(call.caller, board), ids, aim: aim ?? DEFAULT_AIM };
+    const { tasks, heard } = await awaitTasks(call, named, waitSeconds ?? 0);
+    const lines = taskLinesOf(tasks, call.bytesMax);
+    return { met: isMet(named.aim, tasks), ...lines, ...heardAs(call.caller, heard) };
   },
 });
 
-type Aim = 'done' | 'ended' | 'any';
-
-function isMet(aim: Aim, tasks: readonly Task[]): boolean {
-  if (aim === 'any') return tasks.some(hasEnded);
-  return tasks.every((task) => (aim === 'done' ? task.status === 'done' : hasEnded(task)));
-}
-
-/** Whether more waiting changes nothing: it is met, or cannot be met any more by waiting. */
-function isOver(aim: Aim, task: Task): boolean {
-  return hasEnded(task) && (aim === 'any' || (aim === 'done' && task.status !== 'done'));
-}
-
-interface Awaited {
-  readonly board: string;
-  readonly ids: readonly string[];
-  readonly aim: Aim;
-  readonly waitSeconds: number;
-}
-
-async function awaitTasks(call: ToolCall, { board, ids, aim, waitSeconds }: Awaited): Promise<Task[]> {
-  const { parts, exchange } = call;
-  const read = async (id: string) => (await ask(call, getTask, { params: { board, task: id } })).task;
-  const first = await Promise.all(ids.map(read));
-  if (waitSeconds === 0 || isMet(aim, first) || first.some((task) => isOver(aim, task))) return first;
-  const ref = await parts.boards.resolve(board);
-  // By hand: what AbortSignal.any makes outlives the request on Node 20.
-  const over = new AbortController();
-  const stop = (): void => over.abort();
-  exchange.signal.addEventListener('abort', stop, { once: true });
-  if (exchange.signal.aborted) stop();
-  const waits = first.map(async (task) => {
-    if (hasEnded(task)) return task;
-    const taskId = present(parseId('task', task.id), 'a task has an id');
-    const last = await waitForChange({
-      feeds: parts.feeds,
-      board: ref,
-      of: { taskId },
-      waitSeconds,
-      signal: over.signal,
-      read: () => read(task.id),
-      isDone: hasEnded,
-    });
-    if (isOver(aim, last)) stop();
-    return last;
-  });
-  try {
-    return await Promise.all(waits);
-  } finally {
-    exchange.signal.removeEventListener('abort', stop);
-    stop();
-  }
-}
+const DEFAULT_AIM: Aim = 'ended';
 
 const lanes = defineTool({
   name: 'list_lanes',
@@ -227,10 +169,15 @@ const lanes = defineTool({
     next_cursor: z.string().nullable(),
   }),
   run: async (call, { cursor, board }) => {
-    const query = { limit: String(LANES_LISTED), ...(cursor ? { page_token: cursor } : {}) };
     const params = { board: boardOf(call.caller, board) };
-    const page = await ask(call, listLanes, { params, query });
-    return fitted({ lanes: page.lanes.map(laneLineOf), next_cursor: page.next_page_token });
+    const read = (rows: number) =>
+      ask(call, listLanes, {
+        params,
+        query: { limit: String(rows), ...(cursor ? { page_token: cursor } : {}) },
+      });
+    const linesOf = (page: Awaited<ReturnType<typeof read>>) => page.lanes.map(laneLineOf);
+    const page = await pageThatFits(read, LANES_LISTED, linesOf, call.bytesMax);
+    return { lanes: linesOf(page), next_cursor: page.next_page_token };
   },
 });
 

@@ -8,11 +8,11 @@ import { addComment } from '../../../../contract/task-routes.ts';
 import { CommentBody } from '../../../../contract/tasks.ts';
 import { absent } from '../../../../contract/values.ts';
 import { present } from '../../../kernel/assert.ts';
-import { parseId } from '../../../kernel/ids.ts';
-import { waitForChange } from '../../watch/service.ts';
-import { askAs, RequestId, WaitSeconds } from '../asking.ts';
-import { beat, hear, heardOf, heardShape, holderOf, ofRun } from '../holding.ts';
+import { askAs } from '../asking.ts';
+import { beat, hear, heardOf, heardShape, holderOf, ofRun, RUN_NEEDED } from '../holding.ts';
+import { RequestId, WaitSeconds } from '../inputs.ts';
 import { defineTool } from '../tool.ts';
+import { TASK_KINDS, waitFor } from '../waiting.ts';
 
 const HOLDERS = ['lane', 'claim'] as const;
 const { progress, note, checkpoint } = HeartbeatBody.shape;
@@ -21,8 +21,9 @@ const Heard = z.looseObject(heardShape);
 const heartbeat = defineTool({
   name: 'heartbeat',
   description:
-    'Say that you are still at work: keeps the claim, and tells you of messages and cancels. Call it every minute or two.',
+    'Say that you are still at work: keeps the claim, and tells you of messages and cancels. Call it at least every heartbeat_interval_seconds.',
   audience: HOLDERS,
+  needed: RUN_NEEDED,
   input: z.strictObject({
     progress,
     note: note.describe('What you are doing, for people who watch.'),
@@ -38,6 +39,7 @@ const reportProgress = defineTool({
   description:
     'Say how far you are, with a number that rises, and keep a checkpoint that the next attempt gets if this one dies.',
   audience: HOLDERS,
+  needed: RUN_NEEDED,
   input: z.strictObject({ progress: z.number().describe('Any rising number.'), note, checkpoint, ...ofRun }),
   output: Heard,
   run: async (call, { run_id, worker, ...body }) =>
@@ -48,6 +50,7 @@ const comment = defineTool({
   name: 'comment',
   description: 'Write a comment on your task: for people, and for whoever works on it next.',
   audience: HOLDERS,
+  needed: RUN_NEEDED,
   input: z.strictObject({
     body: CommentBody,
     task_id: absent(TaskReference).describe('Only your own task; may be left out.'),
@@ -67,6 +70,7 @@ const output = defineTool({
   name: 'output',
   description: 'Append lines to the output of your task, which people see live. The last lines are kept.',
   audience: HOLDERS,
+  needed: RUN_NEEDED,
   input: OutputBody.extend(ofRun),
   output: Heard.extend({ accepted: z.int() }),
   run: async (call, { lines, ...run }) => {
@@ -84,6 +88,8 @@ const inbox = defineTool({
   description:
     'Read what people tell you about your task, wait for it if you like, and acknowledge what you have taken in.',
   audience: HOLDERS,
+  needed: RUN_NEEDED,
+  isRepeatable: true,
   input: z.strictObject({
     wait_seconds: WaitSeconds,
     acknowledge: absent(z.array(MessageId).min(1).max(LIMITS.messagesMax)).describe(
@@ -96,21 +102,18 @@ const inbox = defineTool({
     const holder = await holderOf(call, run);
     const params = { run: holder.runId };
     if (acknowledge) await askAs(call, holder, acknowledgeMessages, { params, body: { ids: acknowledge } });
-    const read = () => beat(call, holder);
-    if (!waitSeconds) return heardOf(holder, await read());
-    const { parts, exchange } = call;
-    const reply = await call.whileWaiting(
-      waitForChange({
-        feeds: parts.feeds,
-        board: await parts.boards.resolve(holder.board),
-        of: { taskId: present(parseId('task', holder.taskId), 'a holder has a task') },
-        waitSeconds,
-        signal: exchange.signal,
-        read,
-        isDone: ({ messages, cancel_requested: isCancelled }) => messages.length > 0 || isCancelled,
-      }),
-    );
-    return heardOf(holder, reply);
+    if (!waitSeconds) return heardOf(holder, await beat(call, holder));
+    const waited = await waitFor(call, {
+      board: holder.board,
+      holder,
+      waitSeconds,
+      kinds: TASK_KINDS,
+      tasks: new Set([holder.taskId]),
+      read: async () => null,
+      // It ends with whatever its holder is to hear.
+      isDone: () => false,
+    });
+    return heardOf(holder, present(waited.heard, 'a holder was heard of'));
   },
 });
 
