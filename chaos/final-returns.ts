@@ -61,6 +61,8 @@ export interface FinalDelivery {
   readonly dueAt: string;
   readonly leaseExpiresAt: string | null;
   readonly synthesisDueAt: string | null;
+  /** A reply was begun of it, whatever became of that. */
+  readonly hasReply: boolean;
   readonly isFallback: boolean;
   readonly lastError: string | null;
   readonly finishedAt: string | null;
@@ -102,6 +104,7 @@ interface DeliveryRow {
   readonly due_at: Date;
   readonly lease_expires_at: Date | null;
   readonly synthesis_due_at: Date | null;
+  readonly has_reply: boolean;
   readonly is_fallback: boolean;
   readonly last_error: string | null;
   readonly finished_at: Date | null;
@@ -122,7 +125,7 @@ export async function readFinalReturns(tx: postgres.TransactionSql, boardId: num
     SELECT id, subject_id, is_delegation, to_json(kinds) AS kinds FROM subscriptions WHERE board_id = ${boardId} ORDER BY id`;
   const deliveries = await tx<DeliveryRow[]>`
     SELECT d.id, d.subscription_id, d.seq::int, d.kind, d.mode, d.status, d.session_key, d.session_id, d.due_at, d.lease_expires_at,
-      d.synthesis_due_at, d.is_fallback, d.last_error, d.finished_at,
+      d.synthesis_due_at, d.synthesis_task_id IS NOT NULL AS has_reply, d.is_fallback, d.last_error, d.finished_at,
       (SELECT count(*)::int FROM session_messages m WHERE m.board_id = d.board_id AND m.delivery_id = d.id) AS messages
     FROM deliveries d WHERE d.board_id = ${boardId} ORDER BY d.seq, d.id`;
   return {
@@ -174,6 +177,7 @@ function deliveryOf(row: DeliveryRow): FinalDelivery {
     dueAt: row.due_at.toISOString(),
     leaseExpiresAt: row.lease_expires_at?.toISOString() ?? null,
     synthesisDueAt: row.synthesis_due_at?.toISOString() ?? null,
+    hasReply: row.has_reply,
     isFallback: row.is_fallback,
     lastError: row.last_error,
     finishedAt: row.finished_at?.toISOString() ?? null,

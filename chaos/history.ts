@@ -134,6 +134,8 @@ export interface RecordedLease {
   readonly expiresAt: string;
   /** The events that it tells about. */
   readonly seqs: readonly number[];
+  /** Of whose deliveries only one is out, as it was when this was answered. */
+  readonly session: string;
   /** A digest: the same text each time. */
   readonly text: string;
 }

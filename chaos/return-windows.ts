@@ -40,9 +40,7 @@ export function countReturnWindows(entries: readonly HistoryEntry[], final: Fina
     ).length,
     cancelledAsTheyEnded: countCancelRaces(operations, final, ends),
     lapsedDeliveries: countLapsed(operations),
-    repliesThatFailed: final.deliveries.filter(
-      ({ isFallback, synthesisDueAt }) => isFallback && synthesisDueAt !== null,
-    ).length,
+    repliesThatFailed: final.deliveries.filter(({ isFallback, hasReply }) => isFallback && hasReply).length,
   };
 }
 

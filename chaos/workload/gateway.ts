@@ -50,7 +50,13 @@ interface SeenLease {
   readonly lease_expires_at: string;
   readonly attempt: number;
   readonly text: string;
-  readonly subscription: { readonly id: string };
+  readonly subscription: {
+    readonly id: string;
+    readonly platform: string;
+    readonly chat_id: string;
+    readonly thread_id: string;
+    readonly origin: { readonly session_id: string | null };
+  };
   readonly events: readonly { readonly seq: number }[];
 }
 
@@ -202,6 +208,13 @@ class Gateway {
   }
 }
 
+/** Without a session of its own, a chat is one. */
+function sessionOf({
+  subscription: { origin, platform, chat_id: chat, thread_id: thread },
+}: SeenLease): string {
+  return JSON.stringify(origin.session_id ? [origin.session_id] : [platform, chat, thread]);
+}
+
 function leasesIn({ body }: CallAnswer): RecordedLease[] {
   const { deliveries = [] } = body as { deliveries?: readonly SeenLease[] };
   return deliveries.map((seen) => ({
@@ -211,6 +224,7 @@ function leasesIn({ body }: CallAnswer): RecordedLease[] {
     attempt: seen.attempt,
     expiresAt: seen.lease_expires_at,
     seqs: seen.events.map(({ seq }) => seq),
+    session: sessionOf(seen),
     text: createHash('sha256').update(seen.text).digest('base64url'),
   }));
 }

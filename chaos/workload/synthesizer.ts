@@ -15,6 +15,8 @@ import { WorkerContext } from './worker-context.ts';
 const LOOPS = 2;
 /** stuck takes 45 s of a conversation: it must be rare. The others that fail are many, for a minute's run has a dozen replies. */
 const LIVES = { prompt: 50, slow: 14, fail: 18, abandon: 16, stuck: 2 } as const;
+/** Each process begins so: on a slow machine there are so few replies that by chance none would fail. */
+const FIRST_LIVES = ['prompt', 'fail', 'slow', 'abandon'] as const;
 const PROMPT_MS = [20, 400] as const;
 const SLOW_MS = [2000, 5000] as const;
 /** Longer than a reply may take. */
@@ -23,11 +25,15 @@ const END_ATTEMPTS_MAX = 12;
 const RETRY_MS = [100, 900] as const;
 const LEAVE_WITHIN_MS = 4000;
 
-async function reply(context: WorkerContext, lane: LanePlan, claim: HeldClaim): Promise<void> {
+async function reply(
+  context: WorkerContext,
+  lane: LanePlan,
+  { claim, index }: { readonly claim: HeldClaim; readonly index: number },
+): Promise<void> {
   const { config, recorder, quiet, leaving } = context;
   const random = context.random.of(claim.runId);
   const write = writeOverHttp(recorder, claim, () => random.pick(config.urls));
-  const life = quiet.aborted ? 'prompt' : random.choose(LIVES);
+  const life = quiet.aborted ? 'prompt' : (FIRST_LIVES[index] ?? random.choose(LIVES));
   if (life === 'abandon') return;
   const workMs = { slow: random.between(...SLOW_MS), stuck: STUCK_MS };
   const isLong = life === 'slow' || life === 'stuck';
@@ -57,11 +63,16 @@ async function run(channel: PartyChannel): Promise<void> {
   channel.leaving.addEventListener('abort', () => {
     setTimeout(() => process.exit(0), LEAVE_WITHIN_MS).unref();
   });
+  let count = 0;
   const loops = Array.from({ length: LOOPS }, (_, index) => {
     const worker = `${config.process}-${index + 1}`;
     // It works on when the others have become quiet, until all is told.
     const parts = { context, lane, worker, random: context.random.of(worker), until: channel.leaving };
-    return pullLoop(parts, (claim) => reply(context, lane, claim));
+    return pullLoop(parts, (claim) => {
+      const index = count;
+      count += 1;
+      return reply(context, lane, { claim, index });
+    });
   });
   await Promise.all(loops);
 }

@@ -242,6 +242,23 @@ describe('deliveries of one session are given out one at a time', () => {
     expect(checkDeliveryLeases(returns.operations, returns.final)).toEqual([]);
   });
 
+  it('leaves a lease out during which its subscription may have come to another session', () => {
+    const [[, , change]] = GIVEN_OUT as [ForgedReturn];
+    const { operations, final } = forgeReturns((returns) => {
+      change(returns);
+      const [created] = returns.final.events.filter(({ kind }) => kind === 'subscription.created');
+      returns.final.events.push({
+        ...present(created),
+        kind: 'subscription.updated',
+        at: '2026-01-01T00:00:22.000Z',
+        data: { subscription_id: leaseOf(returns, 0).subscriptionId },
+      });
+    });
+    expect(detailsOf(checkDeliveryLeases(operations, final))).not.toContain(
+      'two deliveries of one session were out at once',
+    );
+  });
+
   it('takes the same answer given again for one lease', () => {
     const returns = recordReturns();
     returns.operations.push(...operationsOn(returns, 'lease'));

@@ -79,7 +79,7 @@ test('deadlines and replies that failed are counted from what the database says'
     'deadline';
   Object.assign(rowOf(returns, 'deliveries', 'v1'), {
     isFallback: true,
-    synthesisDueAt: returns.final.readAt,
+    hasReply: true,
   });
   expect(count(returns)).toEqual({ ...NONE, decidedByDeadline: 1, repliesThatFailed: 1 });
 });

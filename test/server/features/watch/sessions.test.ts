@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { WatchSessions } from '../../../../src/server/features/watch/sessions.ts';
 import type { Principal } from '../../../../src/server/kernel/principal.ts';
 import type { Connection } from '../../../../src/server/ws/connection.ts';
@@ -34,11 +34,18 @@ function setup() {
       throw error;
     },
   } as never);
+  const closes: (() => void)[] = [];
+  onTestFinished(() => {
+    for (const close of closes) close();
+  });
   const admit = (authorization: string) =>
     sessions.admit({ board: 'b', authorization, remoteAddress: '127.0.0.1' });
   /** Resolves to what closes it. */
   const open = async (authorization: string): Promise<() => void> => {
     const listeners: (() => void)[] = [];
+    const close = (): void => {
+      for (const listener of listeners.splice(0)) listener();
+    };
     const admission = await admit(authorization);
     admission.open({
       onMessage: () => undefined,
@@ -50,12 +57,12 @@ function setup() {
       },
       close: (code: number) => {
         state.closings.push(code);
-        for (const listener of listeners) listener();
+        close();
       },
     } as unknown as Connection);
-    return () => {
-      for (const listener of listeners) listener();
-    };
+    // Or it is still looked after while other files are run.
+    closes.push(close);
+    return close;
   };
   const openMany = (authorization: string, count: number) =>
     Promise.all(Array.from({ length: count }, () => open(authorization)));
