@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
 import type { Client } from '../client/client.ts';
+import { UnreachableError } from '../client/errors.ts';
 import { wantsColours } from './colours.ts';
 import type { Environment } from './environment.ts';
 import { UsageError } from './exit-codes.ts';
@@ -24,6 +25,9 @@ export interface System {
   readonly env: Environment;
   readonly workingDirectory: string;
 }
+
+/** Of a call: one that gets through at the second attempt, as after a lost connection, is no news. */
+const RETRIES_IN_SILENCE = 1;
 
 type SignalHandler = (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') => void;
 
@@ -63,10 +67,15 @@ export class Context {
     const { url, board, token } = await this.settings();
     // Loaded here: help and mistakes in the words need no client.
     const { connect } = await import('../client/client.ts');
+    const { DEFAULT_RETRY } = await import('../client/retry.ts');
     if (token !== undefined && url.startsWith('http:') && !isLoopback(url)) {
       this.output.warn(`warning: the key travels to ${url} unencrypted; use https`);
     }
-    return connect({ url, board, token });
+    const onRetry = (error: unknown, attempts: number): void => {
+      if (attempts === RETRIES_IN_SILENCE + 1 && error instanceof UnreachableError)
+        this.output.note(`${error.message}; trying again for up to ${DEFAULT_RETRY.totalMs / 1000} s`);
+    };
+    return connect({ url, board, token, onRetry });
   }
 
   settingsContext(): SettingsContext {

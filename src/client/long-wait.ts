@@ -27,6 +27,9 @@ export interface LongWait<Reply> {
 /** Between two attempts while the server is away: a restart is met within a second or two, an outage costs a few requests a minute. */
 const AWAY_BOUNDS = { baseMs: 500, capMs: 10_000 };
 
+/** An answer that came faster and is not the end was not held back, by a proxy for example: slow down. */
+const HELD_MS_MIN = 1_000;
+
 /** Resolves with the last answer: whether it is what was waited for, the caller sees. Asks at least once. */
 export async function waitLong<Reply>(timing: Timing, wait: LongWait<Reply>): Promise<Reply> {
   const { endsAtMs, pollSeconds = LIMITS.waitSecondsMax, signal } = wait;
@@ -37,11 +40,14 @@ export async function waitLong<Reply>(timing: Timing, wait: LongWait<Reply>): Pr
     const waitSeconds = Math.min(pollSeconds, leftSeconds);
     // From the second answer on this loop is what repeats, with its own time limit.
     const once = hasAnswered ? { retry: { attemptsMax: 1 } } : {};
+    const askedAtMs = timing.now();
     try {
       const reply = await wait.ask(waitSeconds === 0 ? once : { ...once, waitSeconds });
       if (wait.isOver(reply) || timing.now() >= endsAtMs) return reply;
       hasAnswered = true;
       failures = 0;
+      const earlyMs = askedAtMs + HELD_MS_MIN - timing.now();
+      if (earlyMs > 0) await timing.wait(Math.min(earlyMs, endsAtMs - timing.now()), signal);
     } catch (error) {
       const leftMs = endsAtMs - timing.now();
       if (!hasAnswered || !isAbsence(error) || leftMs <= 0) throw error;

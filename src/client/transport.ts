@@ -34,6 +34,8 @@ export interface TransportOptions {
   readonly url: string;
   readonly token?: string | undefined;
   readonly fetch?: typeof fetch | undefined;
+  /** Told why a call is made again, and how often it has been made. */
+  readonly onRetry?: ((error: unknown, attempts: number) => void) | undefined;
   /** Ends every call of this client. */
   readonly signal?: AbortSignal | undefined;
   readonly timing?: Timing | undefined;
@@ -54,11 +56,13 @@ export class Transport {
   readonly timing: Timing;
   readonly signal: AbortSignal | undefined;
   readonly #fetch: typeof fetch;
+  readonly #onRetry: TransportOptions['onRetry'];
 
   constructor(options: TransportOptions) {
     this.url = baseUrl(options.url);
     this.token = options.token;
     this.signal = options.signal;
+    this.#onRetry = options.onRetry;
     this.timing = options.timing ?? systemTiming;
     const given = options.fetch;
     // Called through an arrow: browsers refuse fetch with another `this`.
@@ -99,6 +103,7 @@ export class Transport {
         const failure = { error, repetition, hasKey: key !== undefined, attempts, elapsedMs };
         const delayMs = retryDelayMs(failure, { ...policy, totalMs }, this.timing.random);
         if (delayMs === null) throw error;
+        this.#onRetry?.(error, attempts);
         await this.#pause(delayMs, options.signal);
       }
     }

@@ -209,6 +209,13 @@ describe('a command', () => {
 });
 
 describe('a failure', () => {
+  test('to reach the server that is tried again for long is told of, without ending the command', async () => {
+    api.server.respond = () =>
+      api.server.requests.length < 3 ? 'reset' : { status: 200, json: { attention: [], truncated: false } };
+    const { code, stderr } = await run(['attention']);
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/trying again for up to 30 s\nNothing waits/)]);
+  });
+
   const failures: readonly (readonly [number, string, number])[] = [
     [400, 'invalid_request', 2],
     [401, 'unauthenticated', 4],

@@ -6,6 +6,7 @@ import { confirm } from '../../src/cli/confirm.ts';
 import { Context, type System } from '../../src/cli/context.ts';
 import { Output } from '../../src/cli/output.ts';
 import { Progress } from '../../src/cli/progress.ts';
+import { problem } from '../client/fixtures/scripted-server.ts';
 import { useScriptedApi } from './fixtures/scripted-api.ts';
 
 function stream(isTTY: boolean) {
@@ -126,6 +127,24 @@ describe('what cannot be undone', () => {
 
 describe('a secret', () => {
   const api = useScriptedApi();
+
+  test('that would travel unencrypted is warned about, also with --quiet', async () => {
+    const stderr = stream(true);
+    const system = {
+      stdin: () => Readable.from([]),
+      stdout: stream(false),
+      stderr,
+      env: {
+        LANEKEEPER_URL: 'http://lanes.example',
+        LANEKEEPER_TOKEN: 'lk_x',
+        XDG_CONFIG_HOME: api.directory,
+      },
+      workingDirectory: api.directory,
+    } as unknown as System;
+    await new Context(system, { quiet: true }).client();
+    expect(stderr.written.join('')).toContain('unencrypted');
+  });
+
   const WARNED = expect.stringContaining('everybody on this machine can read');
 
   test('among the arguments is warned about; from stdin and from files it is not', async () => {
@@ -153,5 +172,74 @@ describe('a secret', () => {
     expect(warned).toMatchObject({ code: 1, stderr: WARNED });
     const piped = await api.run([...hook, '--webhook-secret', '-'], { stdin: 'whsec_x' });
     expect(piped.stderr).not.toContain('everybody');
+  });
+});
+
+describe('what is not said too much', () => {
+  const api = useScriptedApi();
+
+  test('a table without rows has no titles', async () => {
+    api.server.respond = () => ({ status: 200, json: { attention: [], truncated: false } });
+    expect(await api.run(['attention'])).toMatchObject({
+      stdout: '',
+      stderr: 'Nothing waits for a person.\n',
+    });
+  });
+
+  test('a lane that nobody has registered is named when a task is added to it', async () => {
+    const task = { id: 'task_1', title: 'T', status: 'ready', lane: 'nolane' };
+    api.server.respond = ({ method }) =>
+      method === 'POST' ? { status: 201, json: { task } } : problem(404, 'lane_not_found');
+    const { code, stderr } = await api.run(['task', 'add', 'T', '--lane', 'nolane']);
+    expect([code, stderr]).toEqual([0, expect.stringContaining('Next: lanekeeper lane register nolane')]);
+    api.server.respond = () => ({ status: 201, json: { task } });
+    expect((await api.run(['task', 'add', 'T', '--lane', 'nolane'])).stderr).not.toContain('register');
+  });
+
+  test('an operation that is over is told with its last numbers, in a pipe too', async () => {
+    const operation = { id: 'op_1', action: 'archive', status: 'running', total: 4, succeeded: 0 };
+    const base = { ...operation, failed_count: 0, failed: [] };
+    api.server.respond = ({ method }) =>
+      method === 'POST'
+        ? { status: 202, json: { operation: base } }
+        : { status: 200, json: { operation: { ...base, status: 'done', succeeded: 4 } } };
+    const { code, stderr } = await api.run(['task', 'bulk', 'archive', '--status', 'done']);
+    expect([code, stderr]).toEqual([0, '0 of 4 tasks\n4 of 4 tasks\n']);
+  });
+
+  test('work done inline that is late shows what has finished, and ends with 124', async () => {
+    const child = { title: 'a', status: 'done', summary: 'It is done', result: null };
+    api.server.respond = ({ method, path }) => {
+      if (path.endsWith('/delegations')) return problem(409, 'delegation_capacity');
+      if (method === 'POST') return { status: 201, json: { tasks: [{ id: 'task_1' }, { id: 'task_2' }] } };
+      if (path.endsWith('/task_1')) return { status: 200, json: { task: { ...child, id: 'task_1' } } };
+      return { status: 200, json: { task: { ...child, id: 'task_2', status: 'running', summary: null } } };
+    };
+    const words = ['--task', 'l: a', '--task', 'l: b', '--on-capacity', 'inline', '--timeout', '1s'];
+    const { code, stdout, stderr } = await api.run(['delegate', ...words]);
+    expect([code, stdout, stderr]).toEqual([
+      124,
+      expect.stringContaining('It is done'),
+      expect.stringContaining('task_2 has not ended in time'),
+    ]);
+  });
+
+  test('what an import leaves unsaid is filled in: no runs, comments and parents, from now', async () => {
+    api.server.respond = () => ({ status: 200, json: { lanes: [], tasks: [] } });
+    const line = '{"external_ref": "T-1", "title": "Paint it", "status": "ready"}';
+    expect((await api.run(['import', 'tasks', '-'], { stdin: line })).code).toBe(0);
+    expect(api.server.requests.at(-1)?.body).toEqual({
+      tasks: [
+        {
+          external_ref: 'T-1',
+          title: 'Paint it',
+          status: 'ready',
+          runs: [],
+          comments: [],
+          parents: [],
+          created_at: expect.stringMatching(/^\d{4}-.*Z$/),
+        },
+      ],
+    });
   });
 });

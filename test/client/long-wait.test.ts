@@ -46,6 +46,14 @@ describe('a long wait', () => {
     expect([never.asked.length, gone.asked.length]).toEqual([1, 2]);
   });
 
+  test('slows down where its requests are not held back', async () => {
+    const timing = instantTiming();
+    let asks = 0;
+    const ask = () => Promise.resolve((asks += 1));
+    await waitLong(timing, { ask, isOver: () => false, endsAtMs: 10_000 });
+    expect(asks).toBe(11);
+  });
+
   test('answers with what there is when its time is over, having asked at least once', async () => {
     const { asked, wait } = scripted(['going']);
     expect(await wait(90)).toBe('going');

@@ -67,7 +67,11 @@ describe('a request', () => {
   test('fails as unreachable when nobody listens, with the reason and without the credential', async () => {
     const { url } = server;
     await server.stop();
-    const error = await failureOf(connect({ url, token: 'lk_secret', timing: instantTiming() }).whoami());
+    const retries: number[] = [];
+    const onRetry = (_: unknown, attempts: number) => retries.push(attempts);
+    const options = { url, token: 'lk_secret', timing: instantTiming(), onRetry };
+    const error = await failureOf(connect(options).whoami());
+    expect(retries.slice(0, 3)).toEqual([1, 2, 3]);
     expect(error).toBeInstanceOf(UnreachableError);
     expect(String(error)).toContain('ECONNREFUSED');
     expect(String(error)).not.toContain('lk_secret');

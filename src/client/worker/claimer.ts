@@ -13,6 +13,11 @@ import type { WorkerClient } from './worker-client.ts';
 
 type ClaimReply = ReplyOf<'claimTasks'>;
 
+export interface Claimed extends ClaimReply {
+  /** Asked for before, without an answer: the leases may have begun then. */
+  readonly isRepeat: boolean;
+}
+
 interface PendingClaim {
   readonly key: string;
   readonly body: BodyOf<'claimTasks'>;
@@ -48,12 +53,14 @@ export class Claimer {
   }
 
   /** At most `max`. Throws LanekeeperError or UnreachableError; calling again asks for the same claim again. */
-  async claim(max: number, waitSeconds: number | undefined, signal: AbortSignal): Promise<ClaimReply> {
+  async claim(max: number, waitSeconds: number | undefined, signal: AbortSignal): Promise<Claimed> {
     const { worker, leaseSeconds } = this.#options;
     const body = { max: Math.min(max, LIMITS.claimsMax), worker, lease_seconds: leaseSeconds };
+    const isRepeat = this.#pending !== undefined;
     this.#pending ??= { key: randomKey(), body };
     try {
-      return await this.#send(this.#pending, { waitSeconds, signal, retry: { attemptsMax: 1 } });
+      const reply = await this.#send(this.#pending, { waitSeconds, signal, retry: { attemptsMax: 1 } });
+      return { ...reply, isRepeat };
     } catch (error) {
       const isVerdict = error instanceof LanekeeperError && !error.retryable && error.status < 500;
       if (isVerdict) this.#forget();

@@ -25,6 +25,8 @@ export interface DeliveryContext {
   readonly signal: AbortSignal;
   /** The worker leaves: it waits for little more than the lease. */
   readonly leave: AbortSignal;
+  /** Nobody is left to hear that it was refused: it is put in other words then. */
+  readonly isLast: boolean;
   /** The first attempt failed and will be repeated. */
   readonly onRetry: (error: unknown) => void;
 }
@@ -49,7 +51,7 @@ export async function deliverEnd(claim: KeptClaim, end: RunEnd, context: Deliver
     } catch (error) {
       if (error instanceof LanekeeperError && error.code === 'claim_lost')
         return { kind: 'claim_lost', error };
-      const plainer = isRefusedBody(error) ? simplify(current) : null;
+      const plainer = isRefusedBody(error) ? simplify(current, error, context.isLast) : null;
       if (plainer !== null) {
         current = plainer;
         continue;
@@ -71,16 +73,30 @@ function patienceMs({ leave, leaseSeconds }: DeliveryContext): number {
 }
 
 /** What the work came to does not fit the API. It was done all the same. */
-function isRefusedBody(error: unknown): boolean {
+function isRefusedBody(error: unknown): error is LanekeeperError {
   return error instanceof LanekeeperError && (error.status === 400 || error.status === 413);
 }
 
-/** A body that is always accepted; null when it already was one. */
-function simplify(end: RunEnd): RunEnd | null {
-  if (end.verb !== 'complete') return null;
-  const { result, metadata, artifacts, summary, ...kept } = end.body;
-  if (result === undefined && metadata === undefined && artifacts === undefined) return null;
-  const note = 'The result was refused by the API and is left out.';
-  const text = `${note}\n${summary ?? ''}`.trim().slice(0, LIMITS.summaryCharactersMax);
-  return { verb: 'complete', body: { ...kept, summary: text } };
+/**
+ * What says as much of it as the API takes; null when nothing would. Refused for good, an end that only its run knows of would come to an
+ * expired lease, which costs attempt after attempt and tells nobody why.
+ */
+function simplify(end: RunEnd, { detail }: LanekeeperError, isLast: boolean): RunEnd | null {
+  if (end.verb === 'complete') {
+    const { result, metadata, artifacts, summary, ...kept } = end.body;
+    if (result !== undefined || metadata !== undefined || artifacts !== undefined) {
+      const note = 'The result was refused by the API and is left out.';
+      return { verb: 'complete', body: { ...kept, summary: shortened(`${note}\n${summary ?? ''}`.trim()) } };
+    }
+  }
+  if (!isLast) return null;
+  if (end.verb === 'block' && Object.keys(end.body).length > 1)
+    return { verb: 'block', body: { reason: end.body.reason } };
+  if (end.verb === 'fail' && Object.keys(end.body).length === 1) return null;
+  const said = end.verb === 'fail' ? `\n${end.body.error}` : '';
+  return { verb: 'fail', body: { error: shortened(`its end (${end.verb}) was refused: ${detail}${said}`) } };
+}
+
+function shortened(text: string): string {
+  return text.slice(0, LIMITS.summaryCharactersMax);
 }

@@ -31,6 +31,8 @@ interface Entry {
   leaseEndsAtMs: number;
   failures: number;
   isInFlight: boolean;
+  /** Something happened while a heartbeat was under way that it may not have seen: another follows. */
+  isHurried: boolean;
 }
 
 /** Claims due within this share of the interval go along: one request for many, at the price of being slightly early. */
@@ -41,6 +43,9 @@ const RETRY_CAP_MS = 5_000;
 
 /** A request that takes longer is repeated rather than waited for. */
 const REQUEST_TIMEOUT_MS = 10_000;
+
+/** A timer that is later was held up with the whole process: answers may lie there that have not been read. */
+const LATE_MS = 100;
 
 /** Answers by which the server says that this run holds nothing: the token, the run or the claim is gone. */
 const LOST_STATUSES: readonly number[] = [401, 403, 404, 409, 410];
@@ -53,6 +58,12 @@ export function meansClaimLost(error: unknown): error is LanekeeperError {
 function isRefusedNews(error: unknown): boolean {
   if (error instanceof TypeError) return true;
   return error instanceof LanekeeperError && (error.status === 400 || error.status === 413);
+}
+
+interface HeartbeatOperation {
+  readonly op: 'heartbeat';
+  readonly token: string;
+  readonly lease_seconds: number;
 }
 
 interface Sent {
@@ -87,6 +98,7 @@ export class Heartbeats {
       leaseEndsAtMs: nowMs + this.#leaseSeconds * 1000,
       failures: 0,
       isInFlight: false,
+      isHurried: false,
     });
     this.#wakeAt(dueAtMs);
   }
@@ -103,8 +115,12 @@ export class Heartbeats {
   hurry(runId: string): void {
     const entry = this.#entries.get(runId);
     if (entry === undefined) return;
+    if (entry.isInFlight) {
+      entry.isHurried = true;
+      return;
+    }
     entry.dueAtMs = performance.now();
-    if (!entry.isInFlight) this.#wakeAt(entry.dueAtMs);
+    this.#wakeAt(entry.dueAtMs);
   }
 
   /**
@@ -138,58 +154,82 @@ export class Heartbeats {
   }
 
   #beat(): void {
+    const nowMs = performance.now();
+    const isLate = nowMs - this.#wakesAtMs > LATE_MS;
     this.#sleep();
-    const untilMs = performance.now() + this.#intervalMs * GATHER_SHARE;
+    this.#expireOverdue(nowMs, isLate);
+    const untilMs = nowMs + this.#intervalMs * GATHER_SHARE;
     const due = this.#idle().filter((entry) => entry.dueAtMs <= untilMs);
     // A checkpoint may be as large as a request; only what is bare is gathered.
-    for (const entry of due) if (entry.news.isWaiting) void this.#send([entry]);
+    for (const entry of due) if (entry.news.isWaiting) this.#send([entry]);
     const bare = due.filter((entry) => !entry.isInFlight);
     for (let start = 0; start < bare.length; start += LIMITS.batchOperationsMax) {
-      void this.#send(bare.slice(start, start + LIMITS.batchOperationsMax));
+      this.#send(bare.slice(start, start + LIMITS.batchOperationsMax));
     }
-    for (const { dueAtMs } of this.#idle()) this.#wakeAt(dueAtMs);
+    for (const entry of this.#entries.values())
+      this.#wakeAt(entry.isInFlight ? Math.max(entry.leaseEndsAtMs, nowMs + LATE_MS) : entry.dueAtMs);
+  }
+
+  /** No answer may come at all, or long after the lease: its holder is told when that ends, and not when somebody gives up waiting. */
+  #expireOverdue(nowMs: number, isLate: boolean): void {
+    if (isLate) return;
+    for (const entry of this.#entries.values())
+      if (entry.isInFlight && nowMs >= entry.leaseEndsAtMs)
+        this.#expire(entry, new Error('No heartbeat was answered for a whole lease'));
+  }
+
+  #expire(entry: Entry, error: unknown): void {
+    this.#entries.delete(entry.claim.runId);
+    entry.news.fail(error);
+    entry.listener.onLeaseExpired();
   }
 
   #idle(): Entry[] {
     return this.#entries.values().filter((entry) => !entry.isInFlight);
   }
 
-  /** Never rejects: what goes wrong is told to the claims' listeners. */
-  async #send(entries: readonly Entry[]): Promise<void> {
+  /** What goes wrong is told to the claims' listeners. Each answer is taken when it comes: one that does not come holds up no other. */
+  #send(entries: readonly Entry[]): void {
     const sentAtMs = performance.now();
-    for (const entry of entries) entry.isInFlight = true;
-    const answers =
-      this.#mayBatch && !this.#line.isSocket && entries.length > 1
-        ? await this.#sendTogether(entries)
-        : await Promise.all(entries.map((entry) => this.#sendOne(entry)));
-    for (const sent of answers) {
-      sent.entry.isInFlight = false;
-      const { runId } = sent.entry.claim;
-      // Ended in the meantime: its answer concerns nobody.
-      if (this.#entries.get(runId) === sent.entry) this.#take(sent, sentAtMs);
-      if (this.#entries.get(runId) === sent.entry) this.#wakeAt(sent.entry.dueAtMs);
+    for (const entry of entries) {
+      entry.isInFlight = true;
+      entry.isHurried = false;
     }
-  }
-
-  async #sendOne(entry: Entry): Promise<Sent> {
-    const body = { ...entry.news.take(), lease_seconds: this.#leaseSeconds };
-    try {
-      return { entry, error: null, reply: await this.#line.heartbeat(entry.claim, body) };
-    } catch (error) {
-      return { entry, error, reply: null };
-    }
-  }
-
-  async #sendTogether(entries: readonly Entry[]): Promise<Sent[]> {
-    const operations = entries.flatMap(({ claim: { token } }) =>
-      token === null ? [] : { op: 'heartbeat' as const, token, lease_seconds: this.#leaseSeconds },
-    );
     // Those without a token speak for themselves, over a socket.
-    if (operations.length < entries.length) return Promise.all(entries.map((entry) => this.#sendOne(entry)));
+    const mayBatch = this.#mayBatch && !this.#line.isSocket && entries.length > 1;
+    const operations = mayBatch ? entries.flatMap((entry) => this.#operationOf(entry)) : [];
+    if (mayBatch && operations.length === entries.length)
+      void this.#sendTogether(entries, operations, sentAtMs);
+    else for (const entry of entries) void this.#sendOne(entry, sentAtMs);
+  }
+
+  /** Never rejects. */
+  async #sendOne(entry: Entry, sentAtMs: number): Promise<void> {
+    const body = { ...entry.news.take(), lease_seconds: this.#leaseSeconds };
+    let sent: Sent;
+    try {
+      sent = { entry, error: null, reply: await this.#line.heartbeat(entry.claim, body) };
+    } catch (error) {
+      sent = { entry, error, reply: null };
+    }
+    this.#settle(sent, sentAtMs);
+  }
+
+  #operationOf({ claim: { token } }: Entry): HeartbeatOperation[] {
+    return token === null ? [] : [{ op: 'heartbeat', token, lease_seconds: this.#leaseSeconds }];
+  }
+
+  /** Never rejects. */
+  async #sendTogether(
+    entries: readonly Entry[],
+    operations: HeartbeatOperation[],
+    sentAtMs: number,
+  ): Promise<void> {
+    let sents: Sent[];
     try {
       const options = { retry: { attemptsMax: 1 }, timeoutMs: REQUEST_TIMEOUT_MS };
       const { results } = await this.#client.runs.batch(operations, options);
-      return entries.map((entry, index) => {
+      sents = entries.map((entry, index) => {
         const result = results[index];
         if (result === undefined) return { entry, error: new Error('The batch left it out'), reply: null };
         if (!result.ok) return { entry, error: errorOfProblem(result.problem), reply: null };
@@ -197,20 +237,32 @@ export class Heartbeats {
         return { entry, error: null, reply };
       });
     } catch (error) {
-      if (!(error instanceof LanekeeperError) || error.retryable || error.status >= 500) {
-        return entries.map((entry) => ({ entry, error, reply: null }));
+      if (error instanceof LanekeeperError && !error.retryable && error.status < 500) {
+        // The lane key is not accepted for batches (any more). Each claim's own token still speaks for itself.
+        this.#mayBatch = false;
+        for (const entry of entries) void this.#sendOne(entry, sentAtMs);
+        return;
       }
-      // The lane key is not accepted for batches (any more). Each claim's own token still speaks for itself.
-      this.#mayBatch = false;
-      return Promise.all(entries.map((entry) => this.#sendOne(entry)));
+      sents = entries.map((entry) => ({ entry, error, reply: null }));
     }
+    for (const sent of sents) this.#settle(sent, sentAtMs);
+  }
+
+  #settle(sent: Sent, sentAtMs: number): void {
+    const { entry } = sent;
+    const { runId } = entry.claim;
+    entry.isInFlight = false;
+    // Ended in the meantime: its answer concerns nobody.
+    if (this.#entries.get(runId) === entry) this.#take(sent, sentAtMs);
+    if (this.#entries.get(runId) === entry) this.#wakeAt(entry.dueAtMs);
   }
 
   #take({ entry, error, reply }: Sent, sentAtMs: number): void {
     if (error === null) {
       entry.failures = 0;
       entry.leaseEndsAtMs = sentAtMs + this.#leaseSeconds * 1000;
-      entry.dueAtMs = entry.news.isWaiting ? performance.now() : sentAtMs + this.#intervalMs;
+      const isDue = entry.isHurried || entry.news.isWaiting;
+      entry.dueAtMs = isDue ? performance.now() : sentAtMs + this.#intervalMs;
       if (reply?.token !== undefined) entry.claim.token = reply.token;
       entry.news.settle();
       if (reply !== null && reply.messages.length > 0) entry.listener.onMessages(reply.messages);
@@ -225,9 +277,7 @@ export class Heartbeats {
     }
     const nowMs = performance.now();
     if (nowMs >= entry.leaseEndsAtMs) {
-      this.#entries.delete(entry.claim.runId);
-      entry.news.fail(error);
-      entry.listener.onLeaseExpired();
+      this.#expire(entry, error);
       return;
     }
     if (isRefusedNews(error) && entry.news.refuse(error)) {

@@ -5,6 +5,9 @@
 import type { SteeringMessage } from './steering-message.ts';
 
 type Listener = (message: SteeringMessage) => void;
+type Reader = (result: IteratorResult<SteeringMessage, undefined>) => void;
+
+const DONE = { done: true, value: undefined } as const;
 
 export class Inbox implements AsyncIterable<SteeringMessage> {
   readonly #acknowledge: (ids: readonly string[]) => void;
@@ -12,7 +15,7 @@ export class Inbox implements AsyncIterable<SteeringMessage> {
   readonly #known = new Set<string>();
   readonly #taken = new Set<string>();
   readonly #waiting: SteeringMessage[] = [];
-  #readers: ((result: IteratorResult<SteeringMessage, undefined>) => void)[] = [];
+  #readers: Reader[] = [];
   #listeners: Listener[] = [];
   #toAcknowledge: string[] = [];
   #isClosed = false;
@@ -48,20 +51,32 @@ export class Inbox implements AsyncIterable<SteeringMessage> {
     this.#isClosed = true;
     const readers = this.#readers;
     this.#readers = [];
-    for (const done of readers) done({ done: true, value: undefined });
+    for (const reader of readers) reader(DONE);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<SteeringMessage, undefined> {
+    const mine = new Set<Reader>();
     return {
-      next: () => this.#next(),
-      return: () => Promise.resolve({ done: true, value: undefined }),
+      next: () => this.#next(mine),
+      return: () => {
+        // Whoever reads no more must take no message from others.
+        this.#readers = this.#readers.filter((reader) => !mine.has(reader));
+        for (const reader of mine) reader(DONE);
+        return Promise.resolve(DONE);
+      },
     };
   }
 
-  #next(): Promise<IteratorResult<SteeringMessage, undefined>> {
-    if (this.#isClosed) return Promise.resolve({ done: true, value: undefined });
+  /** @param mine The readers of one iterator that wait. */
+  #next(mine: Set<Reader>): Promise<IteratorResult<SteeringMessage, undefined>> {
+    if (this.#isClosed) return Promise.resolve(DONE);
     return new Promise((resolve) => {
-      this.#readers.push(resolve);
+      const reader: Reader = (result) => {
+        mine.delete(reader);
+        resolve(result);
+      };
+      mine.add(reader);
+      this.#readers.push(reader);
       this.#handOut();
     });
   }

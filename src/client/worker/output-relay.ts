@@ -52,15 +52,11 @@ export class OutputRelay {
   /** Sends what is left of the run, for as long as that may take. Never rejects. */
   async close(run: RunOutput): Promise<void> {
     run.end();
-    if (!run.hasPrinted) {
-      this.#runs.delete(run);
-      return;
-    }
     const sendRest = async (): Promise<void> => {
       await this.#sending;
       if (run.isWaiting) await this.#send([run]);
     };
-    await within(sendRest(), LAST_FLUSH_MS);
+    if (run.hasPrinted) await within(sendRest(), LAST_FLUSH_MS);
     run.close();
     this.#runs.delete(run);
   }
@@ -73,7 +69,9 @@ export class OutputRelay {
   #flush(): void {
     this.#timer = undefined;
     this.#isSending = true;
-    this.#sending = this.#send([...this.#runs].filter((run) => run.isWaiting)).then(() => {
+    // Lines of a run whose socket is away wait for it.
+    const runs = [...this.#runs].filter((run) => run.isWaiting && this.#line.canSay(run.claim));
+    this.#sending = this.#send(runs).then(() => {
       this.#isSending = false;
       if ([...this.#runs].some((run) => run.isWaiting)) this.#sendSoon();
     });
@@ -190,11 +188,21 @@ export class RunOutput {
     if (this.isWaiting) this.#onLine();
   }
 
-  /** Resolves with how many lines may be appended before others are left out; as many as wanted, once nobody takes any. */
-  async room(): Promise<number> {
-    while (!this.#isRefused && this.#lines.length >= LINES_WAITING_MAX)
-      await new Promise<void>((resolve) => this.#onRoom.push(resolve));
-    return this.#isRefused ? Number.POSITIVE_INFINITY : LINES_WAITING_MAX - this.#lines.length;
+  /**
+   * Appends as many, from `start` on, as there is room for before others would be left out, and says how many; all, once nobody takes any. To
+   * ask for room first and append then was not enough: two who print at once were both told of the same room.
+   */
+  appendSome(lines: readonly string[], start: number): number {
+    if (this.#isRefused) return lines.length - start;
+    const some = lines.slice(start, start + LINES_WAITING_MAX - this.#lines.length);
+    this.append(some);
+    return some.length;
+  }
+
+  /** Resolves when there may be room again. */
+  untilRoom(): Promise<void> {
+    if (this.#isRefused || this.#lines.length < LINES_WAITING_MAX) return Promise.resolve();
+    return new Promise((resolve) => this.#onRoom.push(resolve));
   }
 
   /** What came last without the end of a line is a line too. */

@@ -22,9 +22,8 @@ export async function printAll(source: OutputSource, output: RunOutput): Promise
 
 async function print(lines: readonly string[], output: RunOutput): Promise<void> {
   for (let start = 0; start < lines.length; ) {
-    const room = await output.room();
-    output.append(lines.slice(start, start + room));
-    start += room;
+    start += output.appendSome(lines, start);
+    if (start < lines.length) await output.untilRoom();
   }
 }
 

@@ -6,7 +6,7 @@
 import { LIMITS } from '../../contract/constants.ts';
 
 export class PushCredits {
-  /** Claims that the worker would take now. */
+  /** Claims that the worker would take now. Below nothing: so many came that it would not, and which it may have to do without again. */
   #room = 0;
   /** Of them, those that the server may still send. */
   #granted = 0;
@@ -19,11 +19,11 @@ export class PushCredits {
   }
 
   setRoom(count: number): void {
-    this.#room = Math.max(0, Math.floor(count));
+    this.#room = Math.floor(count);
   }
 
   onClaim(): void {
-    this.#room = Math.max(0, this.#room - 1);
+    this.#room -= 1;
     this.#granted = Math.max(0, this.#granted - 1);
   }
 
@@ -35,7 +35,7 @@ export class PushCredits {
   /** The credits to send now; null: none. */
   next(): number | null {
     if (this.#asked !== null) return null;
-    if (this.#granted > this.#room) {
+    if (this.#granted > Math.max(0, this.#room)) {
       // Less than was granted: only the answer to 0 says how much of it has come meanwhile.
       this.#asked = 0;
     } else if (this.#granted === 0 && this.#room > 0) {

@@ -4,6 +4,8 @@
  */
 import { UnreachableError } from '../errors.ts';
 import type { BodyOf, ReplyOf } from '../operation-types.ts';
+import { callAfter } from '../timing.ts';
+import type { PushStateName } from './push-machine.ts';
 import type { EndAnswer, RunEnd } from './run-end.ts';
 import type { WorkerClient } from './worker-client.ts';
 
@@ -18,6 +20,7 @@ export type HeartbeatAnswer = Pick<ReplyOf<'heartbeatRun'>, 'cancel_requested' |
 
 /** A push link. Its verbs throw LanekeeperError, or UnreachableError when the server answers nowhere. */
 interface RunSocket {
+  readonly state: PushStateName;
   end(runId: string, end: RunEnd): Promise<EndAnswer>;
   heartbeat(runId: string, body: HeartbeatBody): Promise<HeartbeatAnswer>;
   output(runId: string, lines: readonly string[]): Promise<unknown>;
@@ -26,12 +29,16 @@ interface RunSocket {
 
 /** A heartbeat that takes longer is repeated rather than waited for. */
 const HEARTBEAT_TIMEOUT_MS = 10_000;
+/** Of a lease: so long a socket may owe the answer to a heartbeat. It is sent after a third, so there is half of it left to ask by request. */
+const SOCKET_SHARE = 1 / 6;
 /** An answer to lines is not waited for longer: they are no reason to hold anything up. */
 const OUTPUT_TIMEOUT_MS = 5_000;
 
 export class RunLine {
   readonly #client: WorkerClient;
   #socket: RunSocket | null = null;
+  /** Why no socket will ever speak for these claims again. */
+  #ending: Error | null = null;
 
   constructor(client: WorkerClient) {
     this.#client = client;
@@ -40,6 +47,18 @@ export class RunLine {
   /** From now on by this socket; null: by requests. */
   use(socket: RunSocket | null): void {
     this.#socket = socket;
+    this.#ending = null;
+  }
+
+  /** There is no socket and there will be none: for a claim without a token nobody can speak any more. */
+  giveUp(error: Error): void {
+    this.#socket = null;
+    this.#ending = error;
+  }
+
+  /** Whether it makes sense to say something now that is said once. */
+  canSay({ token }: KeptClaim): boolean {
+    return token !== null || this.#socket === null || this.#socket.state === 'live';
   }
 
   /** One frame each costs less than a request for many. */
@@ -56,10 +75,13 @@ export class RunLine {
     );
   }
 
+  /** A socket that is only half there takes a heartbeat and never answers: it is not waited for as long as a lease would need. */
   heartbeat(claim: KeptClaim, body: HeartbeatBody): Promise<HeartbeatAnswer> {
+    const leaseMs = (body.lease_seconds ?? Number.POSITIVE_INFINITY) * 1000;
+    const patienceMs = Math.min(HEARTBEAT_TIMEOUT_MS, leaseMs * SOCKET_SHARE);
     return this.#say(
       claim,
-      (socket) => socket.heartbeat(claim.runId, body),
+      (socket) => this.#inTime(socket.heartbeat(claim.runId, body), patienceMs),
       (token) => {
         const options = { token, retry: { attemptsMax: 1 }, timeoutMs: HEARTBEAT_TIMEOUT_MS };
         return this.#client.runs.heartbeat(claim.runId, body, options);
@@ -67,12 +89,17 @@ export class RunLine {
     );
   }
 
-  /** Not idempotent: lines that are sent again may stand there twice. So what the socket may have taken is not asked for by request. */
+  /** Not idempotent: lines that are sent again may stand there twice. So what the socket may have taken is not said by request. */
   async output(claim: KeptClaim, lines: readonly string[]): Promise<void> {
     const { runId, token } = claim;
     if (this.#socket !== null) {
-      await this.#socket.output(runId, lines);
-      return;
+      try {
+        await this.#inTime(this.#socket.output(runId, lines), OUTPUT_TIMEOUT_MS);
+        return;
+      } catch (error) {
+        const isSaid = !(error instanceof UnreachableError) || error.mayHaveTakenEffect;
+        if (token === null || isSaid) throw error;
+      }
     }
     if (token === null) throw this.#noSocket();
     const options = { token, retry: { attemptsMax: 1 }, timeoutMs: OUTPUT_TIMEOUT_MS };
@@ -104,9 +131,22 @@ export class RunLine {
     return byRequest(token);
   }
 
-  #noSocket(): UnreachableError {
-    const context = { url: this.#client.url, cause: undefined, mayHaveTakenEffect: false };
-    return new UnreachableError('the socket that speaks for the claim is away', context);
+  /** The promise, or UnreachableError after `ms`: what was said may be heard all the same. */
+  #inTime<T>(asked: Promise<T>, ms: number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const stopTimer = callAfter(ms, () =>
+        reject(this.#unreachable('the socket does not answer in time', true)),
+      );
+      asked.finally(stopTimer).then(resolve, reject);
+    });
+  }
+
+  #noSocket(): Error {
+    return this.#ending ?? this.#unreachable('the socket that speaks for the claim is away', false);
+  }
+
+  #unreachable(detail: string, mayHaveTakenEffect: boolean): UnreachableError {
+    return new UnreachableError(detail, { url: this.#client.url, cause: undefined, mayHaveTakenEffect });
   }
 
   async #requestEnd(runId: string, end: RunEnd, token: string): Promise<EndAnswer> {

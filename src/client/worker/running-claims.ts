@@ -31,6 +31,8 @@ export interface RunningClaimsOptions {
 
 /** Of the lease that was asked for: what is less was given by somebody else, and no rounding. */
 const SHORTER = 0.9;
+/** With five pauses between them, some three seconds in all. */
+const GIVE_BACK_ATTEMPTS = 6;
 
 export class RunningClaims {
   readonly line: RunLine;
@@ -129,8 +131,9 @@ export class RunningClaims {
     for (const { run_id: runId, token, task } of claims) {
       const body = { reason };
       try {
-        // As patient as any other request: whoever leaves waits for no outage.
-        if (token !== undefined) await client.runs.release(runId, body, { token });
+        // Whoever leaves meets a server that is just being restarted, and waits for no outage.
+        const retry = { attemptsMax: GIVE_BACK_ATTEMPTS };
+        if (token !== undefined) await client.runs.release(runId, body, { token, retry });
         else await this.line.end({ runId, token: null }, { verb: 'release', body });
       } catch (error) {
         this.#unreported += 1;

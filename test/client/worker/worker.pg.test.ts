@@ -399,22 +399,19 @@ describe('a handler', () => {
     const { board, client, start } = await openSite();
     await board.lane('parts');
     await client.boards.patch(board.name, { settings: { delegation_capacity: 1 } });
-    const child = { lane: 'parts', goal: 'a wheel', capacity_key: 'wheels' };
-    const { delegation: first } = await client.delegate(child);
     const { id } = await board.task('work');
-    const waits = promised();
+    const waits = promised<string>();
     const { worker } = start(async (_, context) => {
-      const { delegation } = await context.delegate({
-        ...child,
-        onCapacity: 'wait',
-        onWait: () => waits.resolve(),
-      });
+      const child = { lane: 'parts', goal: 'a wheel' };
+      const { delegation: first } = await context.delegate(child);
+      const onWait = () => waits.resolve(first?.id ?? '');
+      const { delegation } = await context.delegate({ ...child, onCapacity: 'wait', onWait });
       return { summary: delegation?.id ?? '' };
     });
-    await waits.promise;
-    // The first look after the refusal finds no room either: the cancel is what makes it, and nothing tells of that.
-    await client.events.list({ after: 'now' }, { waitSeconds: 1 });
-    await client.delegations.cancel(first?.id ?? '');
+    const first = await waits.promise;
+    // Past the look that follows upon the refusal: from here on nothing tells the claim that there is room.
+    await client.events.list({ after: 'now', kinds: 'lane.updated' }, { waitSeconds: 1 });
+    await client.delegations.cancel(first);
     const freedAtMs = performance.now();
     const { summary } = await board.untilStatus(id, 'done');
     expect(performance.now() - freedAtMs).toBeLessThan(6_000);

@@ -70,18 +70,18 @@ export function nounCases(world: World): void {
   });
 
   test('an import is tried without writing anything, and tells what would become of each task', async () => {
-    const task = {
-      title: 'from elsewhere',
-      created_at: '2026-01-05T10:00:00.000Z',
-      comments: [],
-      parents: [],
-    };
-    const run = { outcome: 'completed', started_at: task.created_at } as const;
-    const done = { ...task, external_ref: 'T-1', status: 'done', runs: [run] } as const;
-    const waiting = { ...task, external_ref: 'T-2', status: 'ready', runs: [], parents: ['T-1'] } as const;
+    const at = '2026-01-05T10:00:00.000Z';
+    const task = { title: 'from elsewhere', created_at: at, runs: [], comments: [], parents: [] };
     const { tasks, lanes } = await world.call('importTasks', {
       params: world.here,
-      body: { dry_run: true, lanes: [{ name: 'imported', kind: 'persistent' }], tasks: [done, waiting] },
+      body: {
+        dry_run: true,
+        lanes: [{ name: 'imported', kind: 'persistent' }],
+        tasks: [
+          { ...task, external_ref: 'T-1', status: 'done', runs: [{ outcome: 'completed', started_at: at }] },
+          { ...task, external_ref: 'T-2', status: 'ready', parents: ['T-1'] },
+        ],
+      },
     });
     expect(lanes).toEqual(['imported']);
     expect(tasks.map(({ external_ref: ref, created, status }) => [ref, created, status])).toEqual([

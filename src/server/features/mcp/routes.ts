@@ -11,7 +11,7 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import type { Returns } from '../claims/service.ts';
 import { LostAnswers } from './lost-answers.ts';
 import { McpService, type McpServiceParts } from './service.ts';
-import { Waits } from './waiting.ts';
+import { Waits } from './waits.ts';
 
 export const mcpMessages = defineRoute({
   operationId: 'mcpMessages',

@@ -14,7 +14,7 @@ import type { BoardFeeds } from '../watch/service.ts';
 import { type JsonSchema, jsonSchemaOf } from './json-schema.ts';
 import type { LostAnswers } from './lost-answers.ts';
 import type { ToolDocument } from './results.ts';
-import type { Waits } from './waiting.ts';
+import type { Waits } from './waits.ts';
 
 export interface ToolParts {
   readonly calls: RouteCalls;

@@ -1,5 +1,7 @@
 /** The MCP endpoint over raw JSON-RPC: how a task is worked, what rides along, what is refused, and what stays when clients go away. */
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { BodyRoom } from '../../../../src/server/http/body-room.ts';
+import { type RequestPlace, RequestTurns } from '../../../../src/server/http/request-turns.ts';
 import { eventually, useBench } from '../../../fixtures/bench.ts';
 import { holdGate, untilStanding } from '../../../fixtures/held-lock.ts';
 import { type Era, rpc, toolNames, useTool } from './json-rpc.ts';
@@ -391,14 +393,17 @@ describe('whose run it is', () => {
       run_id: second.run_id,
       messages: [],
     });
-    const schemaOf = async (token: string) => {
+    const shown = async (token: string) => {
       const { body } = await rpc(bench.server, token, 'tools/list');
-      return body.result.tools.find((tool: { name: string }) => tool.name === 'complete_task').inputSchema;
+      return body.result.tools.find((tool: { name: string }) => tool.name === 'complete_task');
     };
-    expect((await schemaOf(key)).required).toContain('run_id');
+    const { inputSchema, annotations } = await shown(key);
+    expect(inputSchema.required).toContain('run_id');
+    // Because it names its run, the bridge may repeat it when its answer was lost.
+    expect(annotations).toMatchObject({ readOnlyHint: false, idempotentHint: true });
     await bench.makeTask('default', { lane });
     const { token } = await bench.claim('default', lane);
-    expect((await schemaOf(token)).required).not.toContain('run_id');
+    expect((await shown(token)).inputSchema.required).not.toContain('run_id');
   });
 
   test('guards the task that was claimed since: late words for one that was taken away do not end it', async () => {
@@ -466,6 +471,36 @@ describe('a worker that waits for its helpers', () => {
     expect(said).toMatchObject({ outcome: 'blocked', task_status: 'ready' });
     expect((await use(key, 'block_task', end)).said).toEqual(said);
   });
+});
+
+test('a streamed call counts for its claim, with all that it holds, until its stream ends', async () => {
+  const { lane } = await makeLane();
+  await bench.makeTask('default', { lane });
+  const { token, task } = await bench.claim('default', lane);
+  const entered = vi.spyOn(RequestTurns.prototype, 'enter');
+  const take = vi.spyOn(BodyRoom.prototype, 'take');
+  onTestFinished(() => {
+    entered.mockRestore();
+    take.mockRestore();
+  });
+  const heldBytes = () => take.mock.calls.reduce((sum, [bytes]) => sum + bytes, 0);
+  const params = { name: 'inbox', arguments: { wait_seconds: 45 }, padding: 'x'.repeat(200_000) };
+  const waiting = rpc(bench.server, token, 'tools/call', params, { era: '2025', progressToken: 'p' });
+  await eventually('it has come', async () => entered.mock.calls.length > 0);
+  const leave = vi.spyOn(entered.mock.results[0]?.value as RequestPlace, 'leave');
+  await eventually('it waits', async () => {
+    const { sql } = bench.database;
+    const [row] =
+      await sql`SELECT last_heartbeat_at IS NOT NULL AS is_heard FROM claims WHERE lane = ${lane}`;
+    return row?.['is_heard'] === true;
+  });
+  expect(leave).not.toHaveBeenCalled();
+  expect(heldBytes()).toBeGreaterThan(200_000);
+  await steer(task.id, 'enough');
+  const { headers, body } = await waiting;
+  expect(headers.get('Content-Type')).toContain('event-stream');
+  expect(body.result.structuredContent.messages).toMatchObject([{ text: 'enough' }]);
+  await eventually('all of it is let go', async () => leave.mock.calls.length === 1 && heldBytes() === 0);
 });
 
 describe('what is refused', () => {

@@ -1,6 +1,7 @@
 /** What orchestrators do over MCP, under our names and under those that agents of Hermes know. */
-import { beforeAll, describe, expect, test } from 'vitest';
-import { useBench } from '../../../fixtures/bench.ts';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { BoardFeeds } from '../../../../src/server/features/watch/service.ts';
+import { eventually, useBench } from '../../../fixtures/bench.ts';
 import { toolNames, useTool } from './json-rpc.ts';
 
 const bench = useBench();
@@ -140,6 +141,86 @@ describe('an orchestrator', () => {
     expect([seen.length, new Set(seen).size]).toEqual([61, 61]);
   });
 
+  test('is answered for every task that it names or makes, however long their texts are', async () => {
+    const { lane, key } = await makeLane();
+    const tasks = Array.from({ length: 100 }, (_, index) => ({ title: `${index} ${'x'.repeat(80)}`, lane }));
+    const made = await use(orchestrator, 'create_tasks', { tasks });
+    const ids: string[] = made.said.tasks.map(({ id }: { id: string }) => id);
+    expect([ids.length, new Set(ids).size]).toEqual([100, 100]);
+    expect(made.said.tasks[99]).toMatchObject({ status: 'ready', title: expect.stringMatching(/^99 x+…$/) });
+    await bench.makeTask('default', { lane: (await makeLane()).lane });
+    const idsOf = (said: { tasks: { id: string; status: string }[] }) => said.tasks.map(({ id }) => id);
+    const delegated = Array.from({ length: 100 }, (_, index) => ({ goal: `${index} ${'y'.repeat(300)}` }));
+    const handed = await use(orchestrator, 'delegate', { tasks: delegated, lane, capacity_key: lane });
+    const { id: delegation_id, tasks: children } = handed.said.delegation;
+    const { said: checked } = await use(orchestrator, 'check', { delegation_id });
+    expect([idsOf(checked), checked.truncated]).toEqual([children, true]);
+    // Twice the same is one task.
+    const some = ids.slice(0, 25);
+    const { said: waited } = await use(orchestrator, 'wait_tasks', { ids: [...some, ...some] });
+    expect(idsOf(waited)).toEqual(some);
+    expect(await use(key, 'claim_task')).toMatchObject({ said: { claimed: true } });
+  });
+
+  test('waits for fifty tasks with one look at the log, and for no more than so many at once', async () => {
+    const { lane, key } = await makeLane();
+    const tasks = Array.from({ length: 50 }, (_, index) => ({ title: `${index}`, lane }));
+    const made = await use(orchestrator, 'create_tasks', { tasks });
+    const ids: string[] = made.said.tasks.map(({ id }: { id: string }) => id);
+    const follow = vi.spyOn(BoardFeeds.prototype, 'follow');
+    onTestFinished(() => follow.mockRestore());
+    const waiting = use(orchestrator, 'wait_tasks', { ids, for: 'any', wait_seconds: 45 });
+    await eventually('it waits', async () => follow.mock.calls.length > 0);
+    await endNext(key, 'complete_task', { summary: 'first' });
+    expect((await waiting).said).toMatchObject({ met: true });
+    expect(follow.mock.calls.length).toBeLessThan(5);
+  });
+
+  test('reads a long task to its end while it is worked on', async () => {
+    const { lane, key } = await makeLane();
+    const body = 'Zeile\n'.repeat(5000);
+    const { id } = await bench.makeTask('default', { lane, body });
+    const { run_id } = (await use(key, 'claim_task')).said;
+    let json = '';
+    let cursor: string | undefined;
+    do {
+      const { said } = await use(orchestrator, 'get_task', { task_id: id, ...(cursor ? { cursor } : {}) });
+      json += said.json_part;
+      cursor = said.next_cursor;
+      await use(key, 'heartbeat', { run_id });
+    } while (cursor !== undefined);
+    expect(JSON.parse(json).task).toMatchObject({ body, claim: { run_id } });
+  });
+
+  test('reads all lanes, however long what is said of each is', async () => {
+    const board = 'many-lanes';
+    await bench.api.put(`/v1/boards/${board}`);
+    const names = Array.from({ length: 45 }, (_, index) => `lane-${index}`.padEnd(60, 'x'));
+    for (const name of names) await bench.makeLane(board, name, { description: '語'.repeat(300) });
+    const { secret } = await bench.makeKey({ role: 'observer', boards: [board] });
+    const seen: string[] = [];
+    let cursor: string | null = null;
+    do {
+      const { said, text }: Awaited<ReturnType<typeof use>> = await use(secret, 'list_lanes', { cursor });
+      expect(Buffer.byteLength(text)).toBeLessThanOrEqual(20_000);
+      expect(said.truncated).toBeUndefined();
+      seen.push(...said.lanes.map(({ name }: { name: string }) => name));
+      cursor = said.next_cursor;
+    } while (cursor !== null);
+    expect(seen.toSorted()).toEqual(names.toSorted());
+  });
+
+  test('is told to name a lane for what nobody could claim without', async () => {
+    for (const [input, pointer] of [
+      [{ goal: 'x' }, '/lane'],
+      [{ tasks: [{ goal: 'x', lane: 'a' }, { goal: 'y' }] }, '/tasks/1/lane'],
+    ] as const)
+      expect(await use(orchestrator, 'delegate', input)).toMatchObject({
+        isError: true,
+        said: { code: 'invalid_request', errors: [{ pointer }], next: expect.stringContaining('lane') },
+      });
+  });
+
   test('finds its board, or is told to name it', async () => {
     const two = await bench.makeKey({ role: 'observer', boards: ['default', 'other'] });
     expect((await use(two.secret, 'list_tasks', { limit: 1 })).isError).toBe(false);
@@ -213,5 +294,42 @@ describe('the names that agents of Hermes know', () => {
     expect((await use(chief, 'steer_task', { task_id: id, message: 'soon' })).said.queued).toBe(1);
     expect((await use(chief, 'cancel_task', { task_id: id })).said.delegation.status).toBe('cancelled');
     expect((await use(chief, 'collect_task', { task_id: id, timeout: 5 })).said.status).toBe('cancelled');
+  });
+
+  test('take all that Hermes gives them, and find the run by its task', async () => {
+    const board = 'hermes';
+    await bench.api.put(`/v1/boards/${board}`);
+    await bench.makeLane(board, 'only');
+    const key = (await bench.makeKey({ role: 'lane', board, lane: 'only', mcp_aliases: true })).secret;
+    const chief = (await bench.makeKey({ role: 'orchestrator', boards: [board], mcp_aliases: true })).secret;
+    const output_schema = { type: 'object' };
+    const more = { role: 'leaf', background: true, action: 'delegate' };
+    const whole = { goal: 'help', context: 'all', group: 'g', images: ['a.png'], output_schema, ...more };
+    const alone = await use(chief, 'delegate_task_async', whole);
+    expect(alone).toMatchObject({ isError: false, said: { delegated: true } });
+    const tasks = [{ goal: 'one', context: 'all', output_schema, images: ['b.png'], group: 'g' }];
+    const batch = await use(chief, 'delegate_task_async', { tasks, ...more });
+    expect(batch).toMatchObject({ isError: false, said: { delegated: true } });
+    const claimed = [(await use(key, 'claim_task')).said, (await use(key, 'claim_task')).said];
+    for (const { text } of claimed) expect(text).toContain('"output_schema":{"type":"object"}');
+    const { id } = alone.said.delegation;
+    const steered = { action: 'steer', subagent_id: id, message: 'soon' };
+    expect((await use(chief, 'delegate_task_async', steered)).said.queued).toBe(1);
+    expect((await use(chief, 'delegate_task_async', { action: 'list' })).said.tasks).toHaveLength(2);
+    // Holding two, the task says which run is meant; an astral character at the end of an excerpt is not halved.
+    const result = `${'x'.repeat(399)}😀`;
+    for (const { task_id } of claimed) {
+      expect((await use(key, 'kanban_heartbeat', { task_id })).said).toMatchObject({ task_id });
+      const { said } = await use(key, 'kanban_complete', { task_id, result });
+      expect(said).toMatchObject({ task_id, task_status: 'done' });
+      expect((await use(key, 'kanban_complete', { task_id, result })).said.code).toBe('not_your_claim');
+    }
+    expect((await use(chief, 'collect_task', { task_id: id, timeout: 300 })).said.status).toBe('completed');
+    const stopped = { action: 'stop', subagent_id: batch.said.delegation.id };
+    expect((await use(chief, 'delegate_task_async', stopped)).said).toHaveProperty('delegation');
+    await bench.makeLane(board, 'second');
+    expect((await use(chief, 'delegate_task_async', { goal: 'x' })).said.errors).toMatchObject([
+      { pointer: '/lane' },
+    ]);
   });
 });
