@@ -52,11 +52,14 @@ export async function waitLong<Reply>(timing: Timing, wait: LongWait<Reply>): Pr
       const leftMs = endsAtMs - timing.now();
       if (!hasAnswered || !isAbsence(error) || leftMs <= 0) throw error;
       failures += 1;
-      const askedMs = error instanceof LanekeeperError ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
-      const delayMs = askedMs + fullJitterMs(failures, AWAY_BOUNDS, timing.random);
-      await timing.wait(Math.min(delayMs, leftMs), signal);
+      await timing.wait(Math.min(pauseMsAfter(error, failures, timing), leftMs), signal);
     }
   }
+}
+
+function pauseMsAfter(error: unknown, failures: number, { random }: Timing): number {
+  const askedSeconds = error instanceof LanekeeperError ? (error.retryAfterSeconds ?? 0) : 0;
+  return askedSeconds * 1000 + fullJitterMs(failures, AWAY_BOUNDS, random);
 }
 
 function isAbsence(error: unknown): boolean {

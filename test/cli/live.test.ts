@@ -87,7 +87,8 @@ describe('task wait', () => {
         say?.event({ task_id: taskId('c'), kind: 'task.completed' });
       return answer;
     };
-    const end = await run(['task', 'wait', 'a', 'b', 'c', '--json']);
+    // A month is more than one timer counts, and no reason to end at once.
+    const end = await run(['task', 'wait', 'a', 'b', 'c', '--timeout', '30d', '--json']);
     expect(end).toMatchObject({ code: 0, stderr: '' });
     const printed = jsonLines(end.stdout) as { task: Fields }[];
     expect(printed.map((line) => Task.safeParse(line.task).success)).toEqual([true, true, true]);

@@ -171,6 +171,7 @@ export class TaskRun implements ClaimRun {
     const title = `${this.claim.task.id} (run ${this.claim.run_id})`;
     const delivery = await deliverEnd(this.#kept, end, {
       ...this.#context,
+      isLast: true,
       signal: hardStop,
       onRetry: this.#context.onAway,
     });

@@ -6,6 +6,7 @@ import { LIMITS } from '../../contract/constants.ts';
 import { LanekeeperError } from '../errors.ts';
 import { fullJitterMs } from '../timing.ts';
 import { isTransient } from './availability.ts';
+import { firstCharacters } from './plain-text.ts';
 import type { EndAnswer, RunEnd } from './run-end.ts';
 import type { KeptClaim, RunLine } from './run-line.ts';
 import type { WorkerClient } from './worker-client.ts';
@@ -98,5 +99,5 @@ function simplify(end: RunEnd, { detail }: LanekeeperError, isLast: boolean): Ru
 }
 
 function shortened(text: string): string {
-  return text.slice(0, LIMITS.summaryCharactersMax);
+  return firstCharacters(text, LIMITS.summaryCharactersMax);
 }

@@ -58,7 +58,10 @@ export class HandlerRun implements ClaimRun {
   /** Nobody waits for the handler any more. */
   readonly #abandoned = once();
   readonly #stopTimers: (() => void)[] = [];
+  #stopTimeout: () => void = () => undefined;
   #stopReason: StopReason | null = null;
+  /** Its handler is done: only a lost claim can still change what that comes to. */
+  #isDone = false;
   /** null: nothing was said to it. */
   #acknowledging: Promise<unknown> | null = null;
   /** By which the handler has ended its run before itself. */
@@ -77,6 +80,10 @@ export class HandlerRun implements ClaimRun {
   }
 
   stop(reason: StopReason): void {
+    if (this.#isDone) {
+      if (reason.kind === 'claim_lost') this.#stopReason = reason;
+      return;
+    }
     const isNews = reason.kind === 'claim_lost' || this.#stopReason === null;
     if (isNews) this.#stopReason = reason;
     if (!this.#abort.signal.aborted) this.#abort.abort(abortOf(reason));
@@ -114,13 +121,17 @@ export class HandlerRun implements ClaimRun {
     if (timeoutSeconds !== null) this.#stopAfter(timeoutSeconds);
     const working = this.#work();
     const end = await Promise.race([working, this.#overdue.promise]);
+    // What comes while the end is being said decides it no more, but for a lost claim.
+    const stopped = this.#stopReason;
+    this.#stopTimeout();
+    this.#isDone = end !== undefined;
     if (end === undefined)
       this.#warn('its handler goes on although it was told to stop; its claim is given back');
     this.#inbox.close();
     await relay.close(this.#output);
     // Else the end may overtake it, and the message would stand there as missed.
     if (this.#acknowledging !== null) await within(this.#acknowledging, LAST_WORDS_MS);
-    const isKnown = await this.#report(end ?? null);
+    const isKnown = await this.#report(end ?? null, stopped);
     heartbeats.drop(runId);
     if (end === undefined) await Promise.race([working, this.#abandoned.promise]);
     for (const stop of this.#stopTimers) stop();
@@ -160,10 +171,12 @@ export class HandlerRun implements ClaimRun {
 
   #stopAfter(seconds: number): void {
     const stop = (): void => this.stop({ kind: 'timed_out', seconds });
-    this.#stopTimers.push(callAfter(seconds * 1000, stop));
+    this.#stopTimeout = callAfter(seconds * 1000, stop);
   }
 
   #loseClaim(error: LanekeeperError): void {
+    // The heartbeat came after the end that the handler is just saying; its answer tells more.
+    if (error.problem['reason'] === 'ended' && this.#ownEnd !== null) return;
     if (error.problem['reason'] === 'superseded') this.#context.onTakenOver(error);
     this.stop({ kind: 'claim_lost', detail: lossDetail(error) });
   }
@@ -171,7 +184,7 @@ export class HandlerRun implements ClaimRun {
   /** The first end counts; an end that could not be delivered was none. */
   async #endNow(end: RunEnd): Promise<EndAnswer> {
     if (this.#ownEnd !== null) throw new TypeError('The run has ended already');
-    this.#ownEnd = this.#deliver(end);
+    this.#ownEnd = this.#deliver(end, false);
     const delivery = await this.#ownEnd;
     if (delivery.kind === 'delivered') {
       // From here on nothing is to be kept, and a lost claim would be our own doing.
@@ -179,22 +192,25 @@ export class HandlerRun implements ClaimRun {
       return delivery.answer;
     }
     this.#ownEnd = null;
+    // A heartbeat may have met the same before, and was not told of.
     if (delivery.kind === 'claim_lost') this.#loseClaim(delivery.error);
     throw delivery.error;
   }
 
-  async #report(handled: HandlerEnd | null): Promise<boolean> {
+  /** @param stopped Why it was told to stop, before it was done. */
+  async #report(handled: HandlerEnd | null, stopped: StopReason | null): Promise<boolean> {
     const own = await this.#ownEnd;
     if (own?.kind === 'delivered') {
       this.#note(own.answer.outcome ?? 'ended');
       return true;
     }
-    const end = endOfHandler(handled, this.#stopReason);
+    const reason = this.#stopReason?.kind === 'claim_lost' ? this.#stopReason : stopped;
+    const end = endOfHandler(handled, reason);
     if (end === null) {
-      this.#note(this.#stopReason?.kind === 'claim_lost' ? `lost (${this.#stopReason.detail})` : 'lost');
+      this.#note(reason?.kind === 'claim_lost' ? `lost (${reason.detail})` : 'lost');
       return true;
     }
-    return this.#conclude(end, await this.#deliver(end));
+    return this.#conclude(end, await this.#deliver(end, true));
   }
 
   async #conclude(end: RunEnd, delivery: Delivery): Promise<boolean> {
@@ -211,7 +227,7 @@ export class HandlerRun implements ClaimRun {
         // What JSON cannot say is the handler's failure, and known here alone.
         if (error instanceof TypeError && end.verb !== 'fail') {
           const failed: RunEnd = { verb: 'fail', body: { error: `the result is no JSON: ${error.message}` } };
-          return this.#conclude(failed, await this.#deliver(failed));
+          return this.#conclude(failed, await this.#deliver(failed, true));
         }
         this.#warn(
           `its end (${end.verb}) could not be reported: ${messageOf(error)}; its lease runs out by itself`,
@@ -221,9 +237,9 @@ export class HandlerRun implements ClaimRun {
     }
   }
 
-  #deliver(end: RunEnd): Promise<Delivery> {
+  #deliver(end: RunEnd, isLast: boolean): Promise<Delivery> {
     const { client, line, leaseSeconds, leave, hardStop: signal, onAway: onRetry } = this.#context;
-    return deliverEnd(this.#kept, end, { client, line, leaseSeconds, leave, signal, onRetry });
+    return deliverEnd(this.#kept, end, { client, line, leaseSeconds, leave, signal, isLast, onRetry });
   }
 
   /** A mistake of ours costs this run, and not the worker with all the others. */

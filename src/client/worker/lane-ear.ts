@@ -5,20 +5,9 @@
  */
 import { LanekeeperError } from '../errors.ts';
 import type { WatchOptions } from '../watch/options.ts';
+import { CLAIM_KINDS, takerOf } from './claim-events.ts';
 import type { SteeringMessage } from './steering-message.ts';
 import type { WorkerClient } from './worker-client.ts';
-
-/** Events after which a running claim may be gone or unwanted. */
-const CLAIM_KINDS = [
-  'task.cancel_requested',
-  'task.cancelled',
-  'task.crashed',
-  'task.timed_out',
-  'task.reclaimed',
-  'task.released',
-  'task.deleted',
-  'lane.taken_over',
-];
 
 /** Events after which an empty claim may become a full one. */
 const LANE_KINDS = ['lane.resumed', 'lane.updated', 'lane.registered', 'board.updated'];
@@ -60,8 +49,8 @@ export async function listenToLane(
     try {
       for await (const event of client.watch(options, signal)) {
         if (event.run_id !== undefined) listener.onRunChanged(event.run_id);
-        if (event.kind === 'lane.taken_over' && event.worker !== undefined && event.worker !== who.worker)
-          listener.onTakenOver(event.worker);
+        const taker = takerOf(event, who.worker);
+        if (taker !== null) listener.onTakenOver(taker);
         if (LANE_KINDS.includes(event.kind)) listener.onWork();
       }
       return;

@@ -104,7 +104,10 @@ export class LaneLoop {
       ...options,
       onAway: (error) => this.#availability.gone(error),
       onTakenOver: ({ detail }) => this.#giveWay('taken_over', `lane ${lane} was taken over: ${detail}`),
-      onFree: () => this.#hands.ring(),
+      onFree: () => {
+        this.#socket.onFree();
+        this.#hands.ring();
+      },
       leave: this.#leave.signal,
     });
     this.#socket = new LaneSocket(options, {
@@ -173,6 +176,7 @@ export class LaneLoop {
 
   async #serve(): Promise<void> {
     let lane = await this.#findLane();
+    let isRefused = false;
     while (lane !== null) {
       const mode = modeFor(lane, this.#options.mode);
       this.#options.onServing(lane, mode);
@@ -182,8 +186,10 @@ export class LaneLoop {
       } catch (error) {
         if (!(error instanceof LanekeeperError) || error.code !== 'claim_mode_mismatch') throw error;
         lane = await this.#findLane();
-        // Somebody has changed the lane's mode under us; when it is the same, the server means something else.
-        if (lane !== null && modeFor(lane, this.#options.mode) === mode) throw error;
+        // Somebody has changed the lane's mode under us, maybe there and back; when it stays the same, the server means something else.
+        const isSame = lane !== null && modeFor(lane, this.#options.mode) === mode;
+        if (isSame && isRefused) throw error;
+        isRefused = isSame;
       }
     }
   }
@@ -194,13 +200,9 @@ export class LaneLoop {
   }
 
   async #serveIn(mode: ClaimMode): Promise<void> {
-    if (mode === 'push') {
-      await this.#socket.open('push');
-      await this.#pushLoop();
-      return;
-    }
-    if (mode !== 'pull') await this.#socket.open(mode);
-    await this.#claimLoop(mode);
+    await this.#socket.open(mode);
+    if (mode === 'push') await this.#pushLoop();
+    else await this.#claimLoop(mode);
   }
 
   /** Somebody else is to do this work. What still runs may end, as in a drain. */
@@ -276,10 +278,12 @@ export class LaneLoop {
     const { signal } = this.#leave;
     const askedAtMs = performance.now();
     const waitSeconds = mode === 'watch' || endsWhenIdle ? undefined : WAIT_SECONDS;
-    const { claims, reason } = await this.#claimer.claim(max, waitSeconds, signal);
+    const { claims, reason, isRepeat } = await this.#claimer.claim(max, waitSeconds, signal);
     this.#availability.back();
     if (claims.length > 0) {
       await this.#running.admit(claims);
+      // Their leases may be as old as the first asking.
+      if (isRepeat) for (const { run_id: runId } of claims) this.#running.hurry(runId);
       return false;
     }
     this.#noteReason(reason);
@@ -301,10 +305,10 @@ export class LaneLoop {
     const { drain, drainSeconds, hardStop, isPatient = false, onDraining } = this.#options;
     const killed = firstAborted(hardStop);
     await Promise.race([this.#socket.stopClaims(), killed]);
-    await this.#settleClaims();
+    const settling = this.#settleClaims();
     const hasTime = this.#isDone || (isPatient && !drain.aborted);
     if (this.#running.count > 0 && !hasTime) onDraining(this.#running.count);
-    const finished = this.#running.finished();
+    const finished = settling.then(() => this.#running.finished());
     // After the last of as many tasks as it was to do, and for the patient, there is no hurry: the time starts with a signal.
     if (hasTime) await Promise.race([finished, firstAborted(drain, hardStop)]);
     await within(Promise.race([finished, killed]), drainSeconds * 1000);

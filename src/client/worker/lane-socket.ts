@@ -2,9 +2,11 @@
  * The one socket on which a worker is its lane's: in push mode the link over which work comes, otherwise an ear for hints. Never both, for
  * of two sockets of one worker the newer sends the older away. What it hears of runs it passes on to them.
  */
+import type { Event } from '../../contract/events.ts';
 import type { PushedClaim } from '../../contract/frames.ts';
 import type { ClaimMode } from '../../contract/lanes.ts';
 import { LanekeeperError } from '../errors.ts';
+import { takerOf } from './claim-events.ts';
 import { type EarListener, listenToLane } from './lane-ear.ts';
 import { messageOf } from './plain-text.ts';
 import { PushLink } from './push-link.ts';
@@ -42,28 +44,31 @@ const STOP_CLAIMS_MS = 2_000;
 export class LaneSocket {
   readonly #options: LaneSocketOptions;
   readonly #events: LaneSocketEvents;
+  /** Of the socket there is: fires when it is to be closed. */
   #close = new AbortController();
   #listening: Promise<void> = Promise.resolve();
   #isListening = false;
-  #mode: ClaimMode = 'pull';
+  /** null: it is to be closed. */
+  #mode: ClaimMode | null = null;
   #link: PushLink | null = null;
   #linkFailure: unknown;
+  /** One change after the other. */
+  #changing: Promise<void> = Promise.resolve();
 
   constructor(options: LaneSocketOptions, events: LaneSocketEvents) {
     this.#options = options;
     this.#events = events;
   }
 
-  /** Stays open whatever the mode becomes later: it hears of cancels in every mode. But an ear is no link. */
-  async open(mode: Exclude<ClaimMode, 'pull'>): Promise<void> {
+  /** What serves this mode. An ear stays open also in pull mode, where it hears of cancels. */
+  open(mode: ClaimMode): Promise<void> {
     this.#mode = mode;
-    const needsLink = mode === 'push';
-    if (this.#isListening && needsLink === (this.#link !== null)) return;
-    await this.close();
-    this.#close = new AbortController();
-    this.#isListening = true;
-    if (needsLink) this.#startLink();
-    else this.#listening = this.#listen();
+    return this.#change();
+  }
+
+  /** A run has ended: the link may have stayed only because that one could not do without. */
+  onFree(): void {
+    if (this.#link !== null && this.#isLinkUnwanted && !this.#events.running.needsSocket) void this.#change();
   }
 
   /** Claims come. */
@@ -86,7 +91,39 @@ export class LaneSocket {
     if (this.#linkFailure !== undefined) throw this.#linkFailure;
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#mode = null;
+    return this.#change();
+  }
+
+  get #isLinkUnwanted(): boolean {
+    return this.#mode === 'watch' || this.#mode === 'pull-or-watch' || this.#mode === 'pull';
+  }
+
+  /** Never rejects. */
+  #change(): Promise<void> {
+    this.#changing = this.#changing.then(() => this.#fit());
+    return this.#changing;
+  }
+
+  async #fit(): Promise<void> {
+    const hasLink = this.#link !== null;
+    if (this.#mode === 'push') {
+      if (hasLink && this.#linkFailure === undefined) return;
+    } else if (this.#mode !== null) {
+      // Claims without a token have nobody else to speak for them; the last of them takes the link with it.
+      if (hasLink && this.#events.running.needsSocket) return;
+      if (!hasLink && (this.#isListening || this.#mode === 'pull')) return;
+    }
+    await this.#closeSocket();
+    if (this.#mode === null || this.#mode === 'pull') return;
+    this.#close = new AbortController();
+    this.#isListening = true;
+    if (this.#mode === 'push') this.#startLink();
+    else this.#listening = this.#listen(this.#close);
+  }
+
+  async #closeSocket(): Promise<void> {
     this.#close.abort();
     await this.#listening;
     this.#isListening = false;
@@ -108,6 +145,8 @@ export class LaneSocket {
         onCancel: (frame) => running.stop(frame.run_id, { kind: 'cancel_requested' }),
         onSteer: (frame) => running.tell(frame.run_id, frame.message),
         onClaimLost: (runId) => running.hurry(runId),
+        onCreditsEnded: (error) => this.#failLink(link, error),
+        onEvent: (event) => this.#heed(event),
         onConnectFailure: onAway,
         onState: (state) => {
           if (state !== 'live') return;
@@ -119,40 +158,62 @@ export class LaneSocket {
     this.#link = link;
     this.#linkFailure = undefined;
     running.line.use(link);
-    this.#listening = link
-      .run(this.#close.signal)
-      .catch((error: unknown) => this.#onLinkGone(error))
-      .finally(() => running.line.use(null));
+    const close = this.#close;
+    this.#listening = link.run(close.signal).then(
+      () => running.line.use(null),
+      (error: Error) => this.#onLinkGone(link, error),
+    );
   }
 
-  #onLinkGone(error: unknown): void {
-    if (this.#isSuperseded(error)) return;
+  /** No claim comes over it any more. What is held may go on speaking over it. */
+  #failLink(link: PushLink, error: unknown): void {
+    if (this.#link !== link) return;
     this.#linkFailure = error;
     this.#events.onLinkEnded();
   }
 
-  #listen(): Promise<void> {
+  #onLinkGone(link: PushLink, error: Error): void {
+    const { running } = this.#events;
+    if (!this.#isSuperseded(error)) this.#failLink(link, error);
+    this.#link = null;
+    this.#isListening = false;
+    running.line.giveUp(error);
+    // Those without a token hear at once that nobody can speak for them.
+    running.hurry();
+  }
+
+  #heed(event: Event): void {
+    const { running } = this.#events;
+    if (event.run_id !== undefined) running.hurry(event.run_id);
+    const taker = takerOf(event, this.#options.worker);
+    if (taker !== null) this.#onTakenOver(taker);
+  }
+
+  #onTakenOver(taker: string): void {
+    this.#events.running.hurry();
+    this.#events.onReplaced('taken_over', `worker ${taker} has taken lane ${this.#options.lane} over`);
+  }
+
+  #listen(close: AbortController): Promise<void> {
     const { client, lane, worker, version } = this.#options;
-    const { running, onWork, onReplaced } = this.#events;
+    const { running, onWork } = this.#events;
     const listener: EarListener = {
       onWork,
       onRunChanged: (runId) => running.hurry(runId),
       onCancel: (runId) => running.stop(runId, { kind: 'cancel_requested' }),
       onSteer: (runId, message) => running.tell(runId, message),
-      onTakenOver: (taker) => {
-        running.hurry();
-        onReplaced('taken_over', `worker ${taker} has taken lane ${lane} over`);
-      },
+      onTakenOver: (taker) => this.#onTakenOver(taker),
       onConnected: () => {
         onWork();
         running.hurry();
       },
-      onGone: (error) => this.#onEarGone(error),
+      onGone: (error) => this.#onEarGone(close, error),
     };
-    return listenToLane(client, { lane, worker, version }, listener, this.#close.signal);
+    return listenToLane(client, { lane, worker, version }, listener, close.signal);
   }
 
-  #onEarGone(error: unknown): void {
+  #onEarGone(close: AbortController, error: unknown): void {
+    if (this.#close === close) this.#isListening = false;
     if (this.#isSuperseded(error)) return;
     if (this.#mode === 'watch') {
       this.#events.onFailed(error);

@@ -13,6 +13,7 @@ import { fillPath } from '../transport.ts';
 import { asError, failureOf } from '../watch/failure.ts';
 import { LostHello } from '../watch/lost-hello.ts';
 import { loadSocketFactory, openSocket } from '../watch/socket.ts';
+import { CLAIM_KINDS } from './claim-events.ts';
 import { PushArrivals } from './push-arrivals.ts';
 import { PushCredits } from './push-credits.ts';
 import type { PushEffect, PushEnding, PushEvent, PushState, PushStateName } from './push-machine.ts';
@@ -27,6 +28,7 @@ import type { HeartbeatAnswer, HeartbeatBody } from './run-line.ts';
 
 const HELLO_ID = 'hello';
 const CREDIT_ID = 'credit';
+const WATCH_ID = 'lane';
 /** Of a watch that does not exist: to end it is refused, which is a sign of life and costs the server nothing. */
 const ALIVE_ID = 'alive';
 /** RFC 6455: normal closure. */
@@ -52,6 +54,10 @@ export class PushLink {
   #isTurnEnding = false;
   /** false: they were refused a moment ago. */
   #areCreditsDue = true;
+  /** For good: none are asked for any more. */
+  #areCreditsOver = false;
+  /** When the credits were sent that are not answered yet; null: none. */
+  #creditsSentAtMs: number | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #looks: ReturnType<typeof setInterval> | undefined;
   /** Until when the first connection must have come about; null once it has. */
@@ -86,7 +92,7 @@ export class PushLink {
 
   /**
    * Connects, and stays connected until the signal is aborted or `close` is called. Rejects with LanekeeperError when trying again would
-   * meet the same answer: `superseded`, `unauthenticated`, `forbidden`, `lane_not_found`, `claim_mode_mismatch`, … Once in its life.
+   * meet the same answer: `superseded`, `unauthenticated`, `forbidden`, `lane_not_found`, … Once in its life.
    */
   run(signal?: AbortSignal): Promise<void> {
     if (this.#settle !== undefined || this.#state.name !== 'idle')
@@ -174,6 +180,7 @@ export class PushLink {
       case 'resume':
         this.#firstConnectUntil = null;
         this.#requests.resume((text) => this.#send(text));
+        this.#watch();
         this.#endTurnSoon();
         return;
       case 'strand':
@@ -228,6 +235,13 @@ export class PushLink {
     this.#lostHello.onSaid();
   }
 
+  /** From now: what was missed before, a heartbeat for every run tells. */
+  #watch(): void {
+    const { lane, onEvent } = this.#options;
+    if (onEvent === undefined) return;
+    this.#send(JSON.stringify({ type: 'watch', id: WATCH_ID, lanes: [lane], kinds: CLAIM_KINDS }));
+  }
+
   #send(text: string): void {
     this.#socket?.send(text);
     this.#endTurnSoon();
@@ -246,9 +260,10 @@ export class PushLink {
   }
 
   #grant(): void {
-    if (this.#state.name !== 'live' || !this.#areCreditsDue) return;
+    if (this.#state.name !== 'live' || !this.#areCreditsDue || this.#areCreditsOver) return;
     const credits = this.#credits.next();
     if (credits === null) return;
+    this.#creditsSentAtMs = this.#transport.timing.now();
     const { lane } = this.#options;
     this.#socket?.send(JSON.stringify({ type: 'credit', id: CREDIT_ID, lane, credits }));
   }
@@ -279,6 +294,10 @@ export class PushLink {
       case 'error':
         this.#takeError(frame);
         return;
+      case 'events':
+        this.#arrivals.pass();
+        for (const event of frame.events) this.#options.onEvent?.(event);
+        return;
       case 'drain':
         this.#dispatch({ type: 'drain', reconnectAfterMs: frame.reconnect_after_ms });
         return;
@@ -302,6 +321,7 @@ export class PushLink {
       this.#lostHello.onAnswered();
       this.#dispatch({ type: 'greeted' });
     } else if (frame.id === CREDIT_ID) {
+      this.#creditsSentAtMs = null;
       this.#credits.onAnswered();
       this.#endTurnSoon();
     } else this.#requests.onReply(frame);
@@ -311,6 +331,7 @@ export class PushLink {
     const error = errorOfProblem(frame);
     if (frame.fatal || frame.id === HELLO_ID) this.#refuse(error);
     else if (frame.id === CREDIT_ID) {
+      this.#creditsSentAtMs = null;
       this.#credits.onRefused();
       this.#onCreditsRefused(error);
     } else if (frame.run_id !== undefined) this.#options.onClaimLost?.(frame.run_id, error);
@@ -321,10 +342,17 @@ export class PushLink {
     }
   }
 
-  /** What may pass is tried again at the next look. */
+  /**
+   * What may pass is tried again at the next look. What does not ends the claims that come, and not the socket: claims without a token
+   * have nothing else to speak for them.
+   */
   #onCreditsRefused(error: LanekeeperError): void {
     this.#areCreditsDue = false;
-    if (!error.retryable) this.#dispatch({ type: 'refused', error });
+    if (error.retryable || this.#areCreditsOver) return;
+    this.#areCreditsOver = true;
+    this.#credits.reset();
+    this.#endTurnSoon();
+    this.#options.onCreditsEnded?.(error);
   }
 
   #tellWhenDry(): void {
@@ -339,6 +367,7 @@ export class PushLink {
   }
 
   #strand(): void {
+    this.#creditsSentAtMs = null;
     this.#credits.reset();
     this.#requests.strand();
     this.#tellWhenDry();
@@ -346,11 +375,19 @@ export class PushLink {
 
   /** The one timer behind all bounds in time. */
   #look(): void {
-    const verdict = this.#pulse.look(this.#state.name, this.#requests.isOverdue);
+    const verdict = this.#pulse.look(this.#state.name, this.#isOverdue);
     if (verdict === 'silent' || verdict === 'steady') this.#dispatch({ type: verdict });
     if (verdict === 'ask') this.#send(JSON.stringify({ type: 'unwatch', id: ALIVE_ID }));
     this.#areCreditsDue = true;
     this.#endTurnSoon();
+  }
+
+  /** The server owes an answer for longer than a live one does. */
+  get #isOverdue(): boolean {
+    const sentAtMs = this.#creditsSentAtMs;
+    const areCreditsOverdue =
+      sentAtMs !== null && this.#transport.timing.now() - sentAtMs >= this.#limits.replyMs;
+    return areCreditsOverdue || this.#requests.isOverdue;
   }
 
   /** A refused upgrade is a plain HTTP answer, which a browser hides: the lane is asked for instead. */

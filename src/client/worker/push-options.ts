@@ -1,4 +1,5 @@
 /** What a push link is asked for, and its bounds. */
+import type { Event } from '../../contract/events.ts';
 import type { HelloFrame, PushedClaim } from '../../contract/frames.ts';
 import type { LanekeeperError } from '../errors.ts';
 import type { Transport } from '../transport.ts';
@@ -25,6 +26,10 @@ export interface PushOptions extends Pick<HelloFrame, 'lane' | 'worker' | 'versi
   readonly onSteer?: ((frame: SteerFrame) => void) | undefined;
   /** The server had taken a claim back before our acknowledgement came. */
   readonly onClaimLost?: ((runId: string, error: LanekeeperError) => void) | undefined;
+  /** No claim will come any more: the lane is gone, or none to push to. The socket stays, for what is held. */
+  readonly onCreditsEnded?: ((error: LanekeeperError) => void) | undefined;
+  /** What happens to claims of the lane from now on, see CLAIM_KINDS; events from before `live` are not told. */
+  readonly onEvent?: ((event: Event) => void) | undefined;
   /** On `live` after an interruption, a heartbeat for every run that is held tells which of them are still ours. */
   readonly onState?: ((state: PushStateName) => void) | undefined;
   /** Why an attempt to connect has failed that is going to be repeated. */

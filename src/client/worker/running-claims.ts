@@ -2,13 +2,15 @@
  * All that one worker holds: begins the work on what was claimed, follows it to its end, and gives back what is not to be worked on. Says
  * how many hands are taken, never how many there are. A claim is never left behind in silence.
  */
+import { LIMITS } from '../../contract/constants.ts';
 import type { PushedClaim } from '../../contract/frames.ts';
 import type { LanekeeperError } from '../errors.ts';
 import type { ClaimRun, RunHost, StartRun } from './claim-run.ts';
+import { deliverEnd } from './deliver.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { LiveTable } from './live-table.ts';
-import { messageOf } from './plain-text.ts';
-import type { StopReason } from './run-end.ts';
+import { firstCharacters, messageOf } from './plain-text.ts';
+import type { RunEnd, StopReason } from './run-end.ts';
 import { RunLine } from './run-line.ts';
 import type { SteeringMessage } from './steering-message.ts';
 import type { WorkerClient } from './worker-client.ts';
@@ -29,10 +31,16 @@ export interface RunningClaimsOptions {
   readonly hardStop: AbortSignal;
 }
 
+type ReleaseBody = Extract<RunEnd, { verb: 'release' }>['body'];
+
 /** Of the lease that was asked for: what is less was given by somebody else, and no rounding. */
 const SHORTER = 0.9;
-/** With five pauses between them, some three seconds in all. */
-const GIVE_BACK_ATTEMPTS = 6;
+
+/** Claims that are given back at the same time: a server that has just come back is not met by a thousand at once. */
+const GIVEN_BACK_AT_ONCE = 4;
+
+/** A claim that could not be begun, by a mistake of ours, is not to come back at once and for ever. */
+const CANNOT_START_DELAY_SECONDS = 30;
 
 export class RunningClaims {
   readonly line: RunLine;
@@ -43,6 +51,10 @@ export class RunningClaims {
   /** It is not decided yet whether they are worked on. */
   readonly #arriving = new Set<Promise<void>>();
   #arrivingCount = 0;
+  /** Of the runs, those that nothing but a socket can speak for. */
+  #tokenlessCount = 0;
+  /** Runs that something was heard of before they were begun. */
+  readonly #newsOfArriving = new Set<string>();
   #started = 0;
   #unreported = 0;
 
@@ -57,6 +69,11 @@ export class RunningClaims {
   /** Hands that are taken. */
   get count(): number {
     return this.#runs.size + this.#arrivingCount;
+  }
+
+  /** Some claim may have no token: without its socket nobody could renew or end it. */
+  get needsSocket(): boolean {
+    return this.#tokenlessCount > 0 || this.#arrivingCount > 0;
   }
 
   /** Of tasks, ever; without those that were taken up. */
@@ -82,27 +99,24 @@ export class RunningClaims {
       this.#start(claims);
       return Promise.resolve();
     }
-    this.#arrivingCount += claims.length;
-    const arrived = this.#ask(claims).then(() => {
-      this.#arrivingCount -= claims.length;
-      this.#arriving.delete(arrived);
-      this.#options.onFree();
-    });
-    this.#arriving.add(arrived);
-    return arrived;
+    return this.#arrive(claims, this.#ask(claims));
   }
 
   /** Goes on with a run that somebody else has begun. */
   adopt(begin: (host: RunHost) => ClaimRun): void {
-    this.#follow(begin(this.#host));
+    this.#follow(begin(this.#host), false);
   }
 
   stop(runId: string, reason: StopReason): void {
-    this.#runs.get(runId)?.stop(reason);
+    const run = this.#runs.get(runId);
+    if (run !== undefined) run.stop(reason);
+    else this.#noteOfArriving(runId);
   }
 
   tell(runId: string, message: SteeringMessage): void {
-    this.#runs.get(runId)?.tell([message]);
+    const run = this.#runs.get(runId);
+    if (run !== undefined) run.tell([message]);
+    else this.#noteOfArriving(runId);
   }
 
   /** Something happened to the run, or to any: the server is asked now. */
@@ -126,27 +140,53 @@ export class RunningClaims {
     await Promise.all(this.#runs.values().map((run) => run.ended));
   }
 
-  async giveBack(claims: readonly PushedClaim[], reason = 'the worker is shutting down'): Promise<void> {
-    const { client, log } = this.#options;
-    for (const { run_id: runId, token, task } of claims) {
-      const body = { reason };
-      try {
-        // Whoever leaves meets a server that is just being restarted, and waits for no outage.
-        const retry = { attemptsMax: GIVE_BACK_ATTEMPTS };
-        if (token !== undefined) await client.runs.release(runId, body, { token, retry });
-        else await this.line.end({ runId, token: null }, { verb: 'release', body });
-      } catch (error) {
-        this.#unreported += 1;
-        log.warn(`${task.id} was claimed and could not be given back: ${messageOf(error)}`);
-      }
-    }
+  /** As patient as with any other end. Never rejects. */
+  async giveBack(
+    claims: readonly PushedClaim[],
+    body: ReleaseBody = { reason: 'the worker is shutting down' },
+  ): Promise<void> {
+    const waiting = [...claims];
+    const giveNext = async (): Promise<void> => {
+      for (let claim = waiting.shift(); claim !== undefined; claim = waiting.shift())
+        await this.#giveBackOne(claim, body);
+    };
+    await Promise.all(Array.from({ length: GIVEN_BACK_AT_ONCE }, giveNext));
+  }
+
+  async #giveBackOne({ run_id: runId, token, task }: PushedClaim, body: ReleaseBody): Promise<void> {
+    const { client, leaseSeconds, leave, hardStop: signal, onAway: onRetry, log } = this.#options;
+    const context = { client, line: this.line, leaseSeconds, leave, signal, isLast: false, onRetry };
+    const delivery = await deliverEnd({ runId, token: token ?? null }, { verb: 'release', body }, context);
+    // One that is gone already is as good as given back.
+    if (delivery.kind !== 'undelivered') return;
+    this.#unreported += 1;
+    log.warn(`${task.id} was claimed and could not be given back: ${messageOf(delivery.error)}`);
+  }
+
+  /** Their hands are taken until `decided`. */
+  #arrive(claims: readonly PushedClaim[], decided: Promise<void>): Promise<void> {
+    this.#arrivingCount += claims.length;
+    const arrived = decided.then(() => {
+      this.#arrivingCount -= claims.length;
+      this.#arriving.delete(arrived);
+      if (this.#arrivingCount === 0) this.#newsOfArriving.clear();
+      this.#options.onFree();
+    });
+    this.#arriving.add(arrived);
+    return arrived;
+  }
+
+  /** A heartbeat will tell what it was, once the run has begun. */
+  #noteOfArriving(runId: string): void {
+    if (this.#arrivingCount > 0) this.#newsOfArriving.add(runId);
   }
 
   async #ask(claims: readonly PushedClaim[]): Promise<void> {
     const { refusal, leave } = this.#options;
     // Who cannot say whether it may work does not.
     const reason = leave.aborted ? null : ((await refusal?.().catch(messageOf)) ?? null);
-    if (reason !== null || leave.aborted) await this.giveBack(claims, reason ?? undefined);
+    if (reason !== null) await this.giveBack(claims, { reason });
+    else if (leave.aborted) await this.giveBack(claims);
     else this.#start(claims);
   }
 
@@ -154,17 +194,35 @@ export class RunningClaims {
     this.#started += claims.length;
     const { start, leaseSeconds } = this.#options;
     for (const claim of claims) {
-      this.#follow(start(claim, this.#host));
+      try {
+        this.#follow(start(claim, this.#host), claim.token === undefined);
+      } catch (error) {
+        this.#refuse(claim, messageOf(error));
+        continue;
+      }
       // Pushed with a lease of the lane's that would not last until our first heartbeat.
-      if (claim.heartbeat_interval_seconds * 3 < leaseSeconds * SHORTER) this.hurry(claim.run_id);
+      const isShort = claim.heartbeat_interval_seconds * 3 < leaseSeconds * SHORTER;
+      if (isShort || this.#newsOfArriving.delete(claim.run_id)) this.hurry(claim.run_id);
     }
   }
 
-  #follow(run: ClaimRun): void {
+  /** A mistake of ours costs this claim, and not those that came with it. */
+  #refuse(claim: PushedClaim, reason: string): void {
+    this.#options.log.warn(`${claim.task.id} could not be begun: ${reason}; it is given back`);
+    const body = {
+      reason: firstCharacters(`could not be begun: ${reason}`, LIMITS.reasonCharactersMax),
+      delay_seconds: CANNOT_START_DELAY_SECONDS,
+    };
+    void this.#arrive([claim], this.giveBack([claim], body));
+  }
+
+  #follow(run: ClaimRun, isTokenless: boolean): void {
     const { run_id: runId } = run.claim;
     this.#runs.set(runId, run);
+    if (isTokenless) this.#tokenlessCount += 1;
     void run.ended.then((isKnown) => {
       this.#runs.delete(runId);
+      if (isTokenless) this.#tokenlessCount -= 1;
       if (!isKnown) this.#unreported += 1;
       this.#options.onFree();
     });

@@ -176,7 +176,7 @@ describe.concurrent('a command', () => {
     isAway = false;
     await writeFile(gate, '');
     expect(await worker.ended).toMatchObject({ code: 0 });
-    expect(fake.linesOf(task)).toEqual(['(1 lines left out)', 'seen']);
+    expect(fake.linesOf(task)).toEqual(['(1 line left out)', 'seen']);
   });
 
   test('is stopped when its claim is lost, and nothing is reported for it', async ({ poll, fake, work }) => {

@@ -49,3 +49,14 @@ test('what the server refuses for good is not asked for again', async () => {
   await expect(settled).rejects.toMatchObject({ code: 'lane_not_found' });
   expect(requests).toHaveLength(2);
 });
+
+test('a claim that is answered at the second asking is told from one of now: its lease may be old', async () => {
+  const answers = [problem(503, 'draining'), CLAIMED, CLAIMED];
+  const { fetch } = scriptedFetch(() => answers.shift() ?? CLAIMED);
+  const client = connect({ url: 'http://127.0.0.1:9', fetch, timing: instantTiming() });
+  const claimer = new Claimer({ client, lane: 'work', worker: 'w', leaseSeconds: 60 });
+  const { signal } = new AbortController();
+  await expect(claimer.claim(1, undefined, signal)).rejects.toMatchObject({ code: 'draining' });
+  expect(await claimer.claim(1, undefined, signal)).toMatchObject({ isRepeat: true });
+  expect(await claimer.claim(1, undefined, signal)).toMatchObject({ isRepeat: false });
+});

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { connect } from '../../../src/client/client.ts';
 import { LanekeeperError } from '../../../src/client/errors.ts';
+import { Block } from '../../../src/client/worker/handler-end.ts';
 import type { Handler } from '../../../src/client/worker/handler-run.ts';
 import type { WorkerOptions } from '../../../src/client/worker/worker.ts';
 import { UnreportedEndsError } from '../../../src/client/worker/worker-error.ts';
@@ -27,15 +28,11 @@ const ended = (outcome: string): ScriptedAnswer => ({
   json: { task: { id: 'task_1', status: 'any' }, run: { run_id: 'run_1', outcome } },
 });
 
-/** Does the one task that there is, and leaves. */
-function workOnce(
-  handler: Handler,
-  onEnd: (request: FetchedRequest, count: number) => ScriptedAnswer = () => ended('any'),
-  options: Partial<WorkerOptions> = {},
-  onHeartbeat: () => ScriptedAnswer = () => ({
-    json: { lease_expires_at: 'later', cancel_requested: false, messages: [] },
-  }),
-) {
+type OnEnd = (request: FetchedRequest, count: number) => ScriptedAnswer;
+const HEARD: ScriptedAnswer = { json: { lease_expires_at: 'later', cancel_requested: false, messages: [] } };
+
+/** One lane with one task. */
+function serve(onEnd: OnEnd = () => ended('any'), onHeartbeat: () => ScriptedAnswer = () => HEARD) {
   const ends: FetchedRequest[] = [];
   const { fetch, requests } = scriptedFetch((request) => {
     if (request.path.endsWith('/lanes/work'))
@@ -46,6 +43,17 @@ function workOnce(
     ends.push(request);
     return onEnd(request, ends.length);
   });
+  return { fetch, requests, ends };
+}
+
+/** Does the one task that there is, and leaves. */
+function workOnce(
+  handler: Handler,
+  onEnd?: OnEnd,
+  options: Partial<WorkerOptions> = {},
+  onHeartbeat?: () => ScriptedAnswer,
+) {
+  const { fetch, requests, ends } = serve(onEnd, onHeartbeat);
   const log: string[] = [];
   const logger = { info: (text: string) => log.push(text), warn: (text: string) => log.push(text) };
   const client = connect({ url: 'http://127.0.0.1:9', fetch, timing: instantTiming() });
@@ -169,4 +177,89 @@ test('a worker that is stopped before it runs claims nothing, and so does one wh
   await worker.run();
   await client.worker({ lane: 'work', signal: AbortSignal.abort() }, () => Promise.resolve()).run();
   expect(requests).toEqual([]);
+});
+
+/** Answers of the server that a test holds back. */
+function heldAnswer() {
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  return { released, release: () => release() };
+}
+
+test('a handler that has returned has done its task, whatever comes while its lines are still on their way', async () => {
+  const lines = heldAnswer();
+  const { fetch, ends } = serve();
+  let isPrinting = false;
+  const held: typeof globalThis.fetch = async (input, init) => {
+    if (String(input).endsWith('/output')) {
+      isPrinting = true;
+      await lines.released;
+    }
+    return fetch(input, init);
+  };
+  const client = connect({ url: 'http://127.0.0.1:9', fetch: held, timing: instantTiming() });
+  const signals: AbortSignal[] = [];
+  const options = { lane: 'work', tasksMax: 1, logger: null, timeoutSeconds: 0.5, drainSeconds: 0 };
+  const worker = client.worker(options, (_, { log, signal }) => {
+    signals.push(signal);
+    log('printed');
+    return Promise.resolve();
+  });
+  const run = worker.run();
+  await eventually('its lines are on their way', () => isPrinting);
+  void worker.stop();
+  // The time limit is over, and so is the time to drain.
+  await new Promise((resolve) => setTimeout(resolve, 550));
+  lines.release();
+  await run;
+  expect([verbs(ends), signals.map(({ aborted }) => aborted)]).toEqual([[['complete', {}]], [false]]);
+});
+
+test('a block that the API refuses is said in plain words, and an end that it refuses in any words is a failure', async () => {
+  const refused = problem(400, 'invalid_request', { detail: 'metadata is too large' });
+  const blocked = workOnce(
+    () => Promise.reject(new Block({ reason: 'which?', metadata: { a: 1 } })),
+    (_, count) => (count === 1 ? refused : ended('blocked')),
+  );
+  await blocked.run;
+  expect(verbs(blocked.ends).at(-1)).toEqual(['block', { reason: 'which?' }]);
+  const failed = workOnce(
+    () => Promise.reject(new Block({ reason: 'which?' })),
+    (_, count) => (count === 1 ? refused : ended('failed')),
+  );
+  await failed.run;
+  const [verb, body] = verbs(failed.ends).at(-1) ?? [];
+  expect(verb).toBe('fail');
+  expect(body).toMatchObject({ error: expect.stringContaining('metadata is too large') });
+});
+
+test('an end that the handler says itself is refused to the handler, which may say another', async () => {
+  const { run, ends } = workOnce(
+    async (_, { block }) => {
+      await expect(block({ reason: 'x', metadata: { a: 1 } })).rejects.toMatchObject({ status: 400 });
+      return { summary: 'made' };
+    },
+    (_, count) => (count === 1 ? problem(400, 'invalid_request') : ended('completed')),
+  );
+  await run;
+  expect(verbs(ends).map(([verb]) => verb)).toEqual(['block', 'complete']);
+});
+
+test('a heartbeat that comes after the end that a handler is just saying tells it nothing', async () => {
+  const isTold: boolean[] = [];
+  const { run } = workOnce(
+    async (_, { signal, block, progress }) => {
+      const blocking = block({ reason: 'which?' });
+      await progress(1).catch(() => undefined);
+      await blocking;
+      isTold.push(signal.aborted);
+    },
+    undefined,
+    {},
+    () => problem(409, 'claim_lost', { reason: 'ended', outcome: 'blocked' }),
+  );
+  await run;
+  expect(isTold).toEqual([false]);
 });

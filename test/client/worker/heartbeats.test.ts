@@ -112,3 +112,89 @@ test('a lease for which no heartbeat has got through expires, and no run is aske
   expect(bodies()).toHaveLength(count);
   heartbeats.drop('run');
 });
+
+/** A socket whose answers come when a test gives them. */
+function overSocket(runIds: readonly string[], leaseSeconds: number) {
+  const { fetch } = scriptedFetch(() => AWAY);
+  const client = connect({ url: 'http://127.0.0.1:9', fetch });
+  const line = new RunLine(client);
+  const sent: string[] = [];
+  const answer: Record<string, () => void> = {};
+  line.use({
+    state: 'live',
+    heartbeat: (runId) => {
+      sent.push(runId);
+      return new Promise((resolve) => {
+        answer[runId] = () => resolve({ cancel_requested: true, messages: [] });
+      });
+    },
+    end: () => Promise.reject(new Error('not asked for')),
+    output: () => Promise.resolve(),
+    acknowledge: () => Promise.resolve(),
+  });
+  const heartbeats = new Heartbeats(client, line, leaseSeconds);
+  const heard: string[] = [];
+  for (const runId of runIds) {
+    const hear = (what: string) => () => heard.push(`${runId} ${what}`);
+    heartbeats.keep(
+      { runId, token: null },
+      {
+        onCancelRequested: hear('cancel'),
+        onMessages: hear('messages'),
+        onClaimLost: hear('lost'),
+        onLeaseExpired: hear('expired'),
+      },
+    );
+  }
+  return { heartbeats, sent, answer, heard };
+}
+
+test('an answer that does not come holds up none of those that came', async () => {
+  const { heartbeats, answer, heard } = overSocket(['slow', 'quick'], 60);
+  await vi.advanceTimersByTimeAsync(20_000);
+  answer['quick']?.();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(heard).toEqual(['quick cancel']);
+  for (const runId of ['slow', 'quick']) heartbeats.drop(runId);
+});
+
+test('a lease that ends while a heartbeat is under way is told then, and not when somebody gives up waiting', async () => {
+  let isAsked = false;
+  const { fetch } = scriptedFetch(() => WELL);
+  const never: typeof globalThis.fetch = async (...request) => {
+    if (isAsked) return new Promise(() => undefined);
+    isAsked = true;
+    return fetch(...request);
+  };
+  const client = connect({ url: 'http://127.0.0.1:9', fetch: never });
+  const heartbeats = new Heartbeats(client, new RunLine(client), 3);
+  const heard: string[] = [];
+  const hear = (what: string) => () => heard.push(what);
+  heartbeats.keep(
+    { runId: 'run', token: 't' },
+    {
+      onCancelRequested: hear('cancel'),
+      onMessages: hear('messages'),
+      onClaimLost: hear('lost'),
+      onLeaseExpired: hear('expired'),
+    },
+  );
+  // Renewed after one second, until the fourth.
+  await vi.advanceTimersByTimeAsync(3_900);
+  expect(heard).toEqual([]);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(heard).toEqual(['expired']);
+});
+
+test('what happens while a heartbeat is under way is asked about with another', async () => {
+  const { heartbeats, sent, answer } = overSocket(['run'], 60);
+  heartbeats.hurry('run');
+  await vi.advanceTimersByTimeAsync(1);
+  heartbeats.hurry('run');
+  await vi.advanceTimersByTimeAsync(1);
+  expect(sent).toHaveLength(1);
+  answer['run']?.();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(sent).toHaveLength(2);
+  heartbeats.drop('run');
+});

@@ -74,3 +74,14 @@ test('when it is closed its readers end, and what comes then is left to the next
   await microtasks();
   expect(acknowledged).toEqual([]);
 });
+
+test('a reader that has left takes no message any more, and does not wait for one', async () => {
+  const { inbox, add } = openInbox();
+  const [gone, there] = [inbox[Symbol.asyncIterator](), inbox[Symbol.asyncIterator]()];
+  const left = gone.next();
+  const taken = there.next();
+  await gone.return?.();
+  expect(await left).toMatchObject({ done: true });
+  add('a');
+  expect(await taken).toMatchObject({ value: { id: 'a' } });
+});

@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Client } from '../../../src/client/client.ts';
 import { LanekeeperError } from '../../../src/client/errors.ts';
 import { OutputRelay, type RunOutput } from '../../../src/client/worker/output-relay.ts';
+import type { PushStateName } from '../../../src/client/worker/push-machine.ts';
 import { RunLine } from '../../../src/client/worker/run-line.ts';
 import { LIMITS } from '../../../src/contract/constants.ts';
 
@@ -113,4 +114,36 @@ test('a result that is refused concerns its run alone: for good when its claim i
     well: ['one', 'two', 'three'],
     busy: ['(2 lines left out)', 'three'],
   });
+});
+
+test('what is printed after the end of a run is not kept, also when it was the first', async () => {
+  const receiver = new Receiver();
+  const relay = relayTo(receiver);
+  const run = receiver.open(relay, 'a');
+  await relay.close(run);
+  run.append(['late']);
+  expect(run.isWaiting).toBe(false);
+});
+
+test('lines of a run that only a socket speaks for wait while that is away', async () => {
+  const receiver = new Receiver();
+  const line = new RunLine(receiver.asClient());
+  const sent: string[] = [];
+  const socket = {
+    state: 'backing_off' as PushStateName,
+    output: async (_: string, lines: readonly string[]) => void sent.push(...lines),
+    end: () => Promise.reject(new Error('not asked for')),
+    heartbeat: () => Promise.reject(new Error('not asked for')),
+    acknowledge: () => Promise.resolve(),
+  };
+  line.use(socket);
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const relay = new OutputRelay(receiver.asClient(), line);
+  relay.open({ runId: 'a', token: null }).append(['one']);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(sent).toEqual([]);
+  socket.state = 'live';
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(sent).toEqual(['one']);
 });

@@ -99,3 +99,12 @@ test.each<[string, () => OutputSource]>([
   await relay.close(run);
   expect(receiver.lines).toEqual(['one', 'two', 'th']);
 });
+
+test('two who print at once and wait for room lose no line of each other', async () => {
+  const { receiver, relay, run } = openRun();
+  receiver.open();
+  await Promise.all([printAll(numbered(400).join('\n'), run), printAll(numbered(400).join('\n'), run)]);
+  await relay.close(run);
+  expect(receiver.lines).toHaveLength(800);
+  expect(receiver.lines.filter((line) => line.includes('left out'))).toEqual([]);
+});

@@ -59,6 +59,17 @@ describe('credits', () => {
     expect([credits.isDry, credits.next()]).toEqual([true, 2]);
   });
 
+  test('do not grow by claims that came when there was no room, and were forgotten', () => {
+    const credits = grantOf(2);
+    credits.onClaim();
+    credits.setRoom(-1);
+    credits.reset();
+    credits.onForgotten(1);
+    expect(credits.next()).toBeNull();
+    credits.onForgotten(1);
+    expect(credits.next()).toBe(1);
+  });
+
   test('are at most as many as count, and never a fraction or less than none', () => {
     for (const [room, granted] of [
       [5000, 1000],

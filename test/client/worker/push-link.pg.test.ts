@@ -195,12 +195,10 @@ describe('over the push link', () => {
 
   test.each([
     ['another socket says hello as the same worker', 'superseded'],
-    ['the lane is one of another mode', 'claim_mode_mismatch'],
     ['there is no such lane', 'lane_not_found'],
   ])('it ends for good when %s', async (_, code) => {
     const here = await makeBoard(server);
-    if (code !== 'lane_not_found')
-      await here.lane('work', { claim_mode: code === 'superseded' ? 'push' : 'pull' });
+    if (code === 'superseded') await here.lane('work', { claim_mode: 'push' });
     const worker = new Worker(here);
     worker.link.setCredits(1);
     if (code === 'superseded') {
@@ -208,5 +206,19 @@ describe('over the push link', () => {
       await openWorker(here, { worker: 'w' });
     }
     await expect(worker.running).rejects.toMatchObject({ name: 'LanekeeperError', code });
+  });
+
+  test('a lane that is none to push to any more brings no claims, and the one that is held ends over it', async () => {
+    const here = await board();
+    const ended: string[] = [];
+    const worker = new Worker(here, { tokens: false, onCreditsEnded: ({ code }) => ended.push(code) });
+    worker.link.setCredits(1);
+    await here.tasks('work', 1);
+    await worker.untilClaims(1);
+    worker.link.setCredits(1);
+    await here.lane('work', { claim_mode: 'pull' });
+    await eventually('it is said', () => ended.length > 0);
+    expect(ended).toEqual(['claim_mode_mismatch']);
+    await worker.complete(only(worker.claims).run_id);
   });
 });

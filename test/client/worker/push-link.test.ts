@@ -276,11 +276,49 @@ describe('a push link', () => {
     expect(sockets).toHaveLength(3);
   });
 
-  test.each(['hello', 'credit'])('ends with the problem that refuses its %s', async (id) => {
+  test('ends with the problem that refuses its hello', async () => {
     const { running, socket } = await live({}, 1);
-    socket.receive(refusal(id, 'claim_mode_mismatch'));
+    socket.receive(refusal('hello', 'claim_mode_mismatch'));
     await expect(running).rejects.toMatchObject({ code: 'claim_mode_mismatch' });
     expect(socket.isClosedByUs).toBe(true);
+  });
+
+  test.each([
+    ['refused', refusal('credit', 'claim_mode_mismatch')],
+    ['dropped', { ...refusal('', 'claim_mode_mismatch'), id: undefined }],
+  ])(
+    'says that no claim comes any more when its credits are %s, and goes on to speak for those it has',
+    async (_, frame) => {
+      const ended: string[] = [];
+      const { link, socket } = await live({ onCreditsEnded: ({ code }) => ended.push(code) }, 2);
+      socket.receive(ok('credit'), claim('run_1'), frame, frame);
+      await link.stopClaims();
+      link.setCredits(5);
+      await vi.advanceTimersByTimeAsync(5_000);
+      await turn();
+      expect([ended, socket.credits, link.state]).toEqual([['claim_mode_mismatch'], [2], 'live']);
+      void link.heartbeat('run_1', {}).catch(() => undefined);
+      expect(socket.framesOf('heartbeat')).toHaveLength(1);
+    },
+  );
+
+  test('gives up a socket that leaves its credits without an answer', async () => {
+    const { socket, link } = await live({}, 1);
+    for (let second = 0; second < 30; second += 1) {
+      socket.receive(refusal('alive', 'not_found'));
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect([socket.isClosedByUs, link.state]).toEqual([true, 'backing_off']);
+  });
+
+  test('watches what happens to claims of its lane for whoever wants to hear of it, anew on each socket', async () => {
+    const heard: string[] = [];
+    const { socket } = await live({ onEvent: ({ kind }) => heard.push(kind) });
+    expect(socket.framesOf('watch')).toMatchObject([{ lanes: ['work'] }]);
+    socket.receive({ type: 'events', id: 'lane', events: [{ kind: 'task.crashed' }], cursor: 'c' });
+    expect(heard).toEqual(['task.crashed']);
+    socket.emit('close', { code: 1006 });
+    expect((await comeBack()).framesOf('watch')).toHaveLength(1);
   });
 
   test('asks again for credits that were refused for a reason that passes', async () => {
@@ -292,12 +330,6 @@ describe('a push link', () => {
     await vi.advanceTimersByTimeAsync(1000);
     await turn();
     expect(socket.credits).toEqual([2, 3]);
-  });
-
-  test('ends when the server drops its credits because the lane is none to push to any more', async () => {
-    const { running, socket } = await live({}, 2);
-    socket.receive({ type: 'error', code: 'lane_not_found', title: 'T', detail: 'D', fatal: false });
-    await expect(running).rejects.toMatchObject({ code: 'lane_not_found' });
   });
 
   test('tells of a claim whose acknowledgement came too late', async () => {

@@ -207,9 +207,10 @@ function tooDeep(): ProblemError {
 }
 
 function atCapacity(key: string, running: number, limit: number): ProblemError {
+  const [noun, verb] = running === 1 ? ['delegation', 'is'] : ['delegations', 'are'];
   return new ProblemError(
     'delegation_capacity',
-    `${running} delegations of ${JSON.stringify(key)} are running, and ${limit} may. Wait for one of them, or do this one inline.`,
+    `${running} ${noun} of ${JSON.stringify(key)} ${verb} running, and ${limit} may. Wait for one of them, or do this one inline.`,
     { extensions: { capacity_key: key, running, limit } },
   );
 }
