@@ -13,7 +13,7 @@ import type { WorkerClient } from './worker-client.ts';
 
 type ClaimReply = ReplyOf<'claimTasks'>;
 
-export interface Claimed extends ClaimReply {
+interface Claimed extends ClaimReply {
   /** Asked for before, without an answer: the leases may have begun then. */
   readonly isRepeat: boolean;
 }

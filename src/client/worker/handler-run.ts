@@ -58,7 +58,7 @@ export class HandlerRun implements ClaimRun {
   /** Nobody waits for the handler any more. */
   readonly #abandoned = once();
   readonly #stopTimers: (() => void)[] = [];
-  #stopTimeout: () => void = () => undefined;
+  #stopTimeout: (() => void) | undefined;
   #stopReason: StopReason | null = null;
   /** Its handler is done: only a lost claim can still change what that comes to. */
   #isDone = false;
@@ -123,7 +123,7 @@ export class HandlerRun implements ClaimRun {
     const end = await Promise.race([working, this.#overdue.promise]);
     // What comes while the end is being said decides it no more, but for a lost claim.
     const stopped = this.#stopReason;
-    this.#stopTimeout();
+    this.#stopTimeout?.();
     this.#isDone = end !== undefined;
     if (end === undefined)
       this.#warn('its handler goes on although it was told to stop; its claim is given back');

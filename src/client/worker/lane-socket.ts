@@ -97,7 +97,7 @@ export class LaneSocket {
   }
 
   get #isLinkUnwanted(): boolean {
-    return this.#mode === 'watch' || this.#mode === 'pull-or-watch' || this.#mode === 'pull';
+    return this.#mode !== null && this.#mode !== 'push';
   }
 
   /** Never rejects. */
@@ -174,10 +174,13 @@ export class LaneSocket {
 
   #onLinkGone(link: PushLink, error: Error): void {
     const { running } = this.#events;
-    if (!this.#isSuperseded(error)) this.#failLink(link, error);
+    const isSuperseded = this.#isSuperseded(error);
+    if (!isSuperseded) this.#failLink(link, error);
     this.#link = null;
     this.#isListening = false;
     running.line.giveUp(error);
+    // It had stayed for claims alone; else whoever has the name now would be sent away in turn.
+    if (this.#isLinkUnwanted && !isSuperseded) void this.#change();
     // Those without a token hear at once that nobody can speak for them.
     running.hurry();
   }

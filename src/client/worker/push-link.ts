@@ -54,6 +54,8 @@ export class PushLink {
   #isTurnEnding = false;
   /** false: they were refused a moment ago. */
   #areCreditsDue = true;
+  /** It was refused for a reason that passes. */
+  #isWatchDue = false;
   /** For good: none are asked for any more. */
   #areCreditsOver = false;
   /** When the credits were sent that are not answered yet; null: none. */
@@ -238,6 +240,7 @@ export class PushLink {
   /** From now: what was missed before, a heartbeat for every run tells. */
   #watch(): void {
     const { lane, onEvent } = this.#options;
+    this.#isWatchDue = false;
     if (onEvent === undefined) return;
     this.#send(JSON.stringify({ type: 'watch', id: WATCH_ID, lanes: [lane], kinds: CLAIM_KINDS }));
   }
@@ -334,7 +337,8 @@ export class PushLink {
       this.#creditsSentAtMs = null;
       this.#credits.onRefused();
       this.#onCreditsRefused(error);
-    } else if (frame.run_id !== undefined) this.#options.onClaimLost?.(frame.run_id, error);
+    } else if (frame.id === WATCH_ID) this.#isWatchDue = error.retryable;
+    else if (frame.run_id !== undefined) this.#options.onClaimLost?.(frame.run_id, error);
     else if (frame.id === undefined) {
       // The server has dropped them: the lane is gone, or not one to push to any more.
       this.#credits.reset();
@@ -378,6 +382,7 @@ export class PushLink {
     const verdict = this.#pulse.look(this.#state.name, this.#isOverdue);
     if (verdict === 'silent' || verdict === 'steady') this.#dispatch({ type: verdict });
     if (verdict === 'ask') this.#send(JSON.stringify({ type: 'unwatch', id: ALIVE_ID }));
+    if (this.#isWatchDue && this.#state.name === 'live') this.#watch();
     this.#areCreditsDue = true;
     this.#endTurnSoon();
   }

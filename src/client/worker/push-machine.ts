@@ -35,7 +35,7 @@ export type PushEvent =
   | { readonly type: 'greeted' }
   /** The socket has been live for long enough that it was no failed attempt. */
   | { readonly type: 'steady' }
-  /** The server refused for a reason that trying again does not mend. */
+  /** The server refused for a reason that trying again does not mend. Not said of credits: what is held may need the socket. */
   | { readonly type: 'refused'; readonly error: Error }
   /** `isExcused`: its code is final for others, and here there is a reason to try again. */
   | {

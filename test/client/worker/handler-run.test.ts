@@ -1,5 +1,5 @@
 /** A worker beside a scripted server: one lane in pull mode, one task, and what happens to its end. */
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { connect } from '../../../src/client/client.ts';
 import { LanekeeperError } from '../../../src/client/errors.ts';
 import { Block } from '../../../src/client/worker/handler-end.ts';
@@ -179,27 +179,29 @@ test('a worker that is stopped before it runs claims nothing, and so does one wh
   expect(requests).toEqual([]);
 });
 
-/** Answers of the server that a test holds back. */
-function heldAnswer() {
+/** The one task, and a server whose answers to one verb a test holds back. */
+function hold(verb: string, onHeartbeat?: () => ScriptedAnswer) {
+  const { fetch, ends } = serve(undefined, onHeartbeat);
   let release: () => void = () => undefined;
   const released = new Promise<void>((resolve) => {
     release = resolve;
   });
-  return { released, release: () => release() };
-}
-
-test('a handler that has returned has done its task, whatever comes while its lines are still on their way', async () => {
-  const lines = heldAnswer();
-  const { fetch, ends } = serve();
-  let isPrinting = false;
+  let isAsked = false;
   const held: typeof globalThis.fetch = async (input, init) => {
-    if (String(input).endsWith('/output')) {
-      isPrinting = true;
-      await lines.released;
+    if (String(input).endsWith(`/${verb}`)) {
+      isAsked = true;
+      await released;
     }
     return fetch(input, init);
   };
   const client = connect({ url: 'http://127.0.0.1:9', fetch: held, timing: instantTiming() });
+  return { client, ends, release: () => release(), isAsked: () => isAsked };
+}
+
+test('a handler that has returned has done its task, whatever comes while its lines are still on their way', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { client, ends, release, isAsked } = hold('output');
   const signals: AbortSignal[] = [];
   const options = { lane: 'work', tasksMax: 1, logger: null, timeoutSeconds: 0.5, drainSeconds: 0 };
   const worker = client.worker(options, (_, { log, signal }) => {
@@ -208,11 +210,12 @@ test('a handler that has returned has done its task, whatever comes while its li
     return Promise.resolve();
   });
   const run = worker.run();
-  await eventually('its lines are on their way', () => isPrinting);
+  await vi.advanceTimersByTimeAsync(300);
+  expect(isAsked()).toBe(true);
   void worker.stop();
   // The time limit is over, and so is the time to drain.
-  await new Promise((resolve) => setTimeout(resolve, 550));
-  lines.release();
+  await vi.advanceTimersByTimeAsync(300);
+  release();
   await run;
   expect([verbs(ends), signals.map(({ aborted }) => aborted)]).toEqual([[['complete', {}]], [false]]);
 });
@@ -248,18 +251,40 @@ test('an end that the handler says itself is refused to the handler, which may s
 });
 
 test('a heartbeat that comes after the end that a handler is just saying tells it nothing', async () => {
+  const { client, ends, release } = hold('block', () =>
+    problem(409, 'claim_lost', { reason: 'ended', outcome: 'blocked' }),
+  );
   const isTold: boolean[] = [];
-  const { run } = workOnce(
+  const worker = client.worker(
+    { lane: 'work', tasksMax: 1, logger: null },
     async (_, { signal, block, progress }) => {
       const blocking = block({ reason: 'which?' });
-      await progress(1).catch(() => undefined);
+      await expect(progress(1)).rejects.toMatchObject({ code: 'claim_lost' });
+      release();
       await blocking;
       isTold.push(signal.aborted);
     },
-    undefined,
-    {},
-    () => problem(409, 'claim_lost', { reason: 'ended', outcome: 'blocked' }),
   );
-  await run;
-  expect(isTold).toEqual([false]);
+  await worker.run();
+  expect([verbs(ends).length, isTold]).toEqual([1, [false]]);
+});
+
+test('claims of a request whose first answer was lost are renewed at once: their leases are as old as that', async () => {
+  const { fetch, requests, ends } = serve();
+  let isFirst = true;
+  const lossy: typeof globalThis.fetch = async (input, init) => {
+    const answer = await fetch(input, init);
+    if (!String(input).endsWith('/claims') || !isFirst) return answer;
+    isFirst = false;
+    throw new TypeError('reset');
+  };
+  const client = connect({ url: 'http://127.0.0.1:9', fetch: lossy, timing: instantTiming() });
+  const heartbeats = () => requests.filter(({ path }) => path.endsWith('/heartbeat')).length;
+  const options = { lane: 'work', tasksMax: 1, logger: null };
+  const worker = client.worker(
+    options,
+    async () => void (await eventually('it is renewed', () => heartbeats() > 0)),
+  );
+  await worker.run();
+  expect(verbs(ends)).toEqual([['complete', {}]]);
 });

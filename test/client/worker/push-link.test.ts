@@ -317,6 +317,12 @@ describe('a push link', () => {
     expect(socket.framesOf('watch')).toMatchObject([{ lanes: ['work'] }]);
     socket.receive({ type: 'events', id: 'lane', events: [{ kind: 'task.crashed' }], cursor: 'c' });
     expect(heard).toEqual(['task.crashed']);
+    socket.receive(refusal('lane', 'database_unavailable'));
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(socket.framesOf('watch'), 'what passes is tried again').toHaveLength(2);
+    socket.receive(refusal('lane', 'forbidden'));
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect([socket.framesOf('watch').length, socket.isClosedByUs]).toEqual([2, false]);
     socket.emit('close', { code: 1006 });
     expect((await comeBack()).framesOf('watch')).toHaveLength(1);
   });

@@ -169,7 +169,10 @@ for (const mode of ['pull', 'watch', 'push'] as const) {
   });
 }
 
-test.each(['pull-or-watch', 'push'] as const)(
+/** Over which a worker hears at once of what others do to its claims. */
+const modesWithSocket = ['pull-or-watch', 'push'] as const;
+
+test.each(modesWithSocket)(
   'workers that leave in the middle of a heap of work lose nothing of it, and burn no attempt (%s)',
   async (claim_mode) => {
     const { board, start } = await openSite({ claim_mode });
@@ -304,24 +307,27 @@ describe('a handler', () => {
     expect(await board.read(id)).toMatchObject({ status: 'done', attempt: 1 });
   });
 
-  test('whose claim was taken from it is told, and reports nothing', async () => {
-    const { board, start } = await openSite();
-    const { id } = await board.task('work');
-    const reason = promised<string>();
-    const { worker, log } = start(
-      async (_, { signal }) => {
-        reason.resolve((await aborted(signal)).reason);
-        return { summary: 'too late' };
-      },
-      { concurrency: 1, tasksMax: 1 },
-    );
-    await board.untilStatus(id, 'running');
-    await board.operate(id, 'reclaim', {});
-    expect(await reason.promise).toBe('claim_lost');
-    await worker.stop();
-    expect(await board.runs(id)).toMatchObject([{ outcome: 'reclaimed', summary: null }]);
-    expect(log.join('\n')).toContain('lost');
-  });
+  test.each(modesWithSocket)(
+    'whose claim was taken from it is told at once, and reports nothing (%s)',
+    async (mode) => {
+      const { board, start } = await openSite({ claim_mode: mode });
+      const { id } = await board.task('work');
+      const reason = promised<string>();
+      const { worker, log } = start(
+        async (_, { signal }) => {
+          reason.resolve((await aborted(signal)).reason);
+          return { summary: 'too late' };
+        },
+        { concurrency: 1, tasksMax: 1 },
+      );
+      await board.untilStatus(id, 'running');
+      await board.operate(id, 'reclaim', {});
+      expect(await reason.promise).toBe('claim_lost');
+      await worker.stop();
+      expect(await board.runs(id)).toMatchObject([{ outcome: 'reclaimed', summary: null }]);
+      expect(log.join('\n')).toContain('lost');
+    },
+  );
 
   test('that takes longer than it may is told, and has failed', async () => {
     const { board, start } = await openSite();
@@ -467,31 +473,30 @@ describe('a worker', () => {
   test.each([
     ['pull-or-watch', 'push'],
     ['push', 'watch'],
-  ] as const)('of a lane that changes from %s to %s under it goes on', async (before, after) => {
+  ] as const)('of a lane that changes from %s to %s and back under it goes on', async (before, after) => {
     const { board, start } = await openSite({ claim_mode: before });
     const first = await board.task('work');
     const { worker } = start(() => Promise.resolve());
     await board.untilStatus(first.id, 'done');
-    await board.lane('work', { claim_mode: after });
-    const second = await board.task('work');
-    await board.untilStatus(second.id, 'done');
+    for (const claim_mode of [after, before]) {
+      await board.lane('work', { claim_mode });
+      const next = await board.task('work');
+      await board.untilStatus(next.id, 'done');
+    }
     await worker.stop();
   });
 
-  test.each(['pull-or-watch', 'push'] as const)(
-    'of whose name there is a newer one leaves (%s)',
-    async (claim_mode) => {
-      const { board, start } = await openSite({ claim_mode });
-      const { ended } = start(() => Promise.resolve(), { worker: 'twin' });
-      const answer = async () => (await board.call('GET', '/lanes/work')).body.lane.presence.workers;
-      await eventually('it is online', async () => (await answer()).length === 1);
-      const { worker: newer } = start(() => Promise.resolve(), { worker: 'twin' });
-      const error = await ended;
-      expect(error).toBeInstanceOf(WorkerReplacedError);
-      expect(error).toMatchObject({ how: 'superseded' });
-      await newer.stop();
-    },
-  );
+  test.each(modesWithSocket)('of whose name there is a newer one leaves (%s)', async (claim_mode) => {
+    const { board, start } = await openSite({ claim_mode });
+    const { ended } = start(() => Promise.resolve(), { worker: 'twin' });
+    const answer = async () => (await board.call('GET', '/lanes/work')).body.lane.presence.workers;
+    await eventually('it is online', async () => (await answer()).length === 1);
+    const { worker: newer } = start(() => Promise.resolve(), { worker: 'twin' });
+    const error = await ended;
+    expect(error).toBeInstanceOf(WorkerReplacedError);
+    expect(error).toMatchObject({ how: 'superseded' });
+    await newer.stop();
+  });
 
   test('of a lane that there is not says so; asked to, it registers one of its mode', async () => {
     const { board, start } = await openSite();
