@@ -137,6 +137,8 @@ export class SpawnLauncher {
     if (command === undefined || !isRunnable(command, { path: env['PATH'], cwd })) {
       throw new Error(`there is no command ${command} that could be run`);
     }
+    // There before the process, which may look at once.
+    const steering = new SteeringFile(directory.file('steering.jsonl'));
     const process = KeptProcess.start({
       directory,
       argv: [command, ...rest],
@@ -145,7 +147,7 @@ export class SpawnLauncher {
         ...env,
         ...claimEnvironment(claim, url),
         ...hermesEnvironment(claim),
-        LANEKEEPER_STEERING_FILE: directory.file('steering.jsonl'),
+        LANEKEEPER_STEERING_FILE: steering.path,
       },
       listener: this.#listenerOf(claim.run_id, onOutput),
     });
