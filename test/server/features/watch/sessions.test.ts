@@ -50,6 +50,8 @@ function setup() {
     admission.open({
       onMessage: () => undefined,
       onWritable: () => undefined,
+      // Looked after meanwhile, where the machine is slow.
+      stalledMs: () => 0,
       onClose: (listener: () => void) => void listeners.push(listener),
       answer: ({ wire }: PreparedFrame) => {
         const frame = JSON.parse(wire.toString('utf8', wire.indexOf('{')));
@@ -132,12 +134,17 @@ test('a socket that was being admitted when the drain began is refused, or sent 
   answer();
   await expect(waiting).rejects.toMatchObject({ code: 'draining', status: 503 });
   await expect(open('three')).rejects.toMatchObject({ code: 'draining' });
+  const listeners: (() => void)[] = [];
   openTwo({
     onMessage: () => undefined,
     onWritable: () => undefined,
-    onClose: () => undefined,
+    stalledMs: () => 0,
+    onClose: (listener: () => void) => void listeners.push(listener),
     answer: () => undefined,
-    close: (code: number) => void state.closings.push(code),
+    close: (code: number) => {
+      state.closings.push(code);
+      for (const listener of listeners.splice(0)) listener();
+    },
   } as unknown as Connection);
   expect(state.closings).toEqual([1012]);
 });
