@@ -38,6 +38,7 @@ const ALIKE = [
   'test/server/db/counted-rows.pg.test.ts',
   'test/server/db/driver.pg.test.ts',
   // What a worker, a model or a collector of spans makes of answers; what they ask is asked by the tests of the routes.
+  'test/client/worker/handler.pg.test.ts',
   'test/client/worker/push-link.pg.test.ts',
   'test/client/worker/worker.pg.test.ts',
   'test/mcp/attacks.pg.test.ts',
@@ -45,6 +46,7 @@ const ALIKE = [
   'test/mcp/worker.pg.test.ts',
   'test/server/features/mcp/mcp.pg.test.ts',
   'test/server/features/mcp/orchestrator.pg.test.ts',
+  'test/server/features/mcp/runs.pg.test.ts',
   'test/server/observability/spans.pg.test.ts',
   // Thousands of random commands, one after the other, for faults of the rules. concurrent.pg.test.ts, with the locks, is in both.
   'test/model/lifecycle.pg.test.ts',

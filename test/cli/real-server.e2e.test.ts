@@ -4,34 +4,21 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Client, connect } from '../../src/client/client.ts';
 import { eventually } from '../fixtures/eventually.ts';
-import {
-  buildServer,
-  makeDataDir,
-  type ServerProcess,
-  startServerProcess,
-} from '../fixtures/server-process.ts';
+import { useServerProcess } from '../fixtures/server-process.ts';
 import { buildCli, type Cli, runCli, startCli } from './fixtures/cli-process.ts';
 import { HermesBoard } from './import/hermes-board.ts';
 
+const server = useServerProcess();
 let cli: Cli;
-let directory: Awaited<ReturnType<typeof makeDataDir>>;
-let server: ServerProcess;
 let client: Client;
 beforeAll(async () => {
-  buildServer();
   cli = await buildCli();
-  directory = await makeDataDir();
-  server = await startServerProcess(directory.path);
-  client = connect({ url: server.url, token: await server.adminKey() });
+  client = await server.connect();
 });
-afterAll(async () => {
-  await server.stop();
-  await directory.remove();
-  await cli.remove();
-});
+afterAll(() => cli.remove());
 
 /** In the server's own directory, where its admin key is found. */
-const local = () => ({ env: { LANEKEEPER_DATA_DIR: directory.path } });
+const local = () => ({ env: { LANEKEEPER_DATA_DIR: server.dataDir } });
 
 describe('the command line beside a server', () => {
   test('needs neither address nor key', async () => {
@@ -285,8 +272,7 @@ describe('the client', () => {
       for await (const { seq } of watch) seqs.push(seq);
     })();
     for (let number = 0; number < 20; number += 1) await client.tasks.create({ title: `before ${number}` });
-    await server.stop('SIGKILL');
-    server = await startServerProcess(directory.path, { PORT: new URL(server.url).port });
+    await server.crash();
     for (let number = 0; number < 20; number += 1) await client.tasks.create({ title: `after ${number}` });
     const { events, cursor } = await client.events.list({ limit: 1000 });
     await expect.poll(() => watch.cursor, { timeout: 30_000 }).toBe(cursor);

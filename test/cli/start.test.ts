@@ -1,25 +1,11 @@
 /** What a start loads: help and mistakes are answered at once because there is next to nothing to load. Times are for benchmarks. */
-import { join } from 'node:path';
 import { build, type Metafile } from 'esbuild';
 import { beforeAll, describe, expect, test } from 'vitest';
-
-const ROOT = join(import.meta.dirname, '..', '..');
+import { CLI_BUNDLE } from './fixtures/cli-process.ts';
 
 let metafile: Metafile;
 beforeAll(async () => {
-  const built = await build({
-    absWorkingDir: ROOT,
-    entryPoints: ['src/cli/main.ts'],
-    outdir: 'dist',
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    packages: 'external',
-    metafile: true,
-    write: false,
-  });
+  const built = await build({ ...CLI_BUNDLE, outdir: 'dist', metafile: true, write: false });
   metafile = built.metafile;
 });
 

@@ -1,31 +1,14 @@
 /** The commands of every page of the documentation, run as they stand there, each page on a board of its own. */
 import { basename, join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { call } from '../fixtures/server.ts';
-import {
-  buildServer,
-  makeDataDir,
-  type ServerProcess,
-  startServerProcess,
-} from '../fixtures/server-process.ts';
+import { expect, test } from 'vitest';
+import { call } from '../fixtures/call.ts';
+import { useServerProcess } from '../fixtures/server-process.ts';
 import { type Block, pages, readWalk, runWalk } from '../fixtures/walk.ts';
 
 /** A few dozen processes one after the other, while other tests have the machine. */
 const WALK_MS_MAX = 180_000;
 
-let server: ServerProcess;
-let removeDataDir: () => Promise<void>;
-
-beforeAll(async () => {
-  buildServer();
-  const dataDir = await makeDataDir();
-  removeDataDir = dataDir.remove;
-  server = await startServerProcess(dataDir.path);
-});
-afterAll(async () => {
-  await server?.stop();
-  await removeDataDir?.();
-});
+const server = useServerProcess();
 
 const walks = pages()
   .filter((page) => page !== 'README.md')

@@ -1,28 +1,19 @@
 /** What people write comes back to where they wrote it, whatever the chat or the gateway does meanwhile. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Client, connect } from '../../src/client/client.ts';
+import type { Client } from '../../src/client/client.ts';
 import type { Delivery } from '../../src/contract/deliveries.ts';
 import { eventually, only } from '../fixtures/eventually.ts';
-import {
-  buildServer,
-  makeDataDir,
-  type ServerProcess,
-  startServerProcess,
-} from '../fixtures/server-process.ts';
+import { useServerProcess } from '../fixtures/server-process.ts';
 import { type FakeChat, type Sent, startFakeChat, startGateway } from './gateway-process.ts';
 
-let directory: Awaited<ReturnType<typeof makeDataDir>>;
-let server: ServerProcess;
+const server = useServerProcess();
 let client: Client;
 let token: string;
 let chat: FakeChat;
 let gateway: ReturnType<typeof startGateway>;
 beforeAll(async () => {
-  if (process.env['LANEKEEPER_NO_BUILD'] !== '1') buildServer();
-  directory = await makeDataDir();
-  server = await startServerProcess(directory.path);
-  client = connect({ url: server.url, token: await server.adminKey() });
+  client = await server.connect();
   await client.lanes.register('factory');
   const made = await client.keys.create({ role: 'orchestrator', name: 'gateway', owner: 'chat-gateway' });
   token = made.secret ?? '';
@@ -32,8 +23,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await gateway.stop();
   await chat.stop();
-  await server.stop();
-  await directory.remove();
 });
 
 /** Again after a kill: with the state that the one before has left. */
@@ -42,7 +31,7 @@ const start = () =>
     serverUrl: server.url,
     token,
     chatUrl: chat.url,
-    stateFile: join(directory.path, 'gateway.json'),
+    stateFile: join(server.dataDir, 'gateway.json'),
   });
 
 const sessionOf = (chatId: string) => `example-chat/${chatId}`;

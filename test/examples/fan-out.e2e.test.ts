@@ -3,36 +3,20 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { connect } from '../../src/client/client.ts';
 import { eventually, only } from '../fixtures/eventually.ts';
-import {
-  buildServer,
-  makeDataDir,
-  ROOT,
-  type ServerProcess,
-  startServerProcess,
-} from '../fixtures/server-process.ts';
+import { ROOT, useServerProcess } from '../fixtures/server-process.ts';
 
-let directory: Awaited<ReturnType<typeof makeDataDir>>;
-let server: ServerProcess;
-beforeAll(async () => {
-  if (process.env['LANEKEEPER_NO_BUILD'] !== '1') buildServer();
-  directory = await makeDataDir();
-  const collector = pathToFileURL(join(ROOT, 'examples/tracing/console.mjs')).href;
-  server = await startServerProcess(directory.path, { NODE_OPTIONS: `--import ${collector}` });
-});
-afterAll(async () => {
-  await server.stop();
-  await directory.remove();
-});
+const COLLECTOR = pathToFileURL(join(ROOT, 'examples/tracing/console.mjs')).href;
+const server = useServerProcess({ NODE_OPTIONS: `--import ${COLLECTOR}` });
 
 test('three tasks go to two lanes and come back as one block, and no worker stays behind', async () => {
   const token = await server.adminKey();
   const child = spawn(process.execPath, [join(ROOT, 'examples/fan-out.mjs')], {
     env: {
       PATH: process.env['PATH'],
-      HOME: directory.path,
+      HOME: server.dataDir,
       LANEKEEPER_URL: server.url,
       LANEKEEPER_TOKEN: token,
     },

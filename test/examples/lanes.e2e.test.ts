@@ -1,29 +1,16 @@
 /** The examples that are lanes: the same promises in every language. One worker of each goes through all tests. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Client, connect } from '../../src/client/client.ts';
+import type { Client } from '../../src/client/client.ts';
 import type { BodyOf } from '../../src/client/operation-types.ts';
 import type { Task } from '../../src/contract/tasks.ts';
 import { eventually, only } from '../fixtures/eventually.ts';
-import {
-  buildServer,
-  makeDataDir,
-  type ServerProcess,
-  startServerProcess,
-} from '../fixtures/server-process.ts';
+import { useServerProcess } from '../fixtures/server-process.ts';
 import { type ExampleProcess, startExample } from './example-process.ts';
 
-let directory: Awaited<ReturnType<typeof makeDataDir>>;
-let server: ServerProcess;
+const server = useServerProcess();
 let client: Client;
 beforeAll(async () => {
-  if (process.env['LANEKEEPER_NO_BUILD'] !== '1') buildServer();
-  directory = await makeDataDir();
-  server = await startServerProcess(directory.path);
-  client = connect({ url: server.url, token: await server.adminKey() });
-});
-afterAll(async () => {
-  await server?.stop();
-  await directory?.remove();
+  client = await server.connect();
 });
 
 /** Heartbeats come every second, and with them the news of a cancel. */
@@ -53,7 +40,7 @@ async function startLane({ lane, argv }: (typeof KINDS)[number]): Promise<Exampl
     LANEKEEPER_TOKEN: secret,
     LEASE_SECONDS,
     DRAIN_SECONDS: '1',
-    TMPDIR: directory.path,
+    TMPDIR: server.dataDir,
   });
 }
 

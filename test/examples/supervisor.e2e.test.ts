@@ -1,27 +1,18 @@
 /** One child across many tasks: it stays warm, and whatever happens to it, no task is lost and none is left to its lease. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Client, connect } from '../../src/client/client.ts';
+import type { Client } from '../../src/client/client.ts';
 import type { Run } from '../../src/contract/runs.ts';
 import type { Task } from '../../src/contract/tasks.ts';
 import { eventually, only } from '../fixtures/eventually.ts';
-import {
-  buildServer,
-  makeDataDir,
-  type ServerProcess,
-  startServerProcess,
-} from '../fixtures/server-process.ts';
+import { useServerProcess } from '../fixtures/server-process.ts';
 import { type ExampleProcess, startExample } from './example-process.ts';
 
 const LANE = 'agents';
-let directory: Awaited<ReturnType<typeof makeDataDir>>;
-let server: ServerProcess;
+const server = useServerProcess();
 let client: Client;
 let supervisor: ExampleProcess;
 beforeAll(async () => {
-  if (process.env['LANEKEEPER_NO_BUILD'] !== '1') buildServer();
-  directory = await makeDataDir();
-  server = await startServerProcess(directory.path);
-  client = connect({ url: server.url, token: await server.adminKey() });
+  client = await server.connect();
   await client.lanes.register(LANE);
   const { secret = '' } = await client.lanes.createKey(LANE);
   const child = ['--', process.execPath, 'examples/supervisor/fake-agent.mjs'];
@@ -35,11 +26,7 @@ beforeAll(async () => {
     DRAIN_SECONDS: '1',
   });
 });
-afterAll(async () => {
-  await supervisor?.end('SIGKILL');
-  await server?.stop();
-  await directory?.remove();
-});
+afterAll(() => supervisor?.end('SIGKILL'));
 
 /** Tried again at once: what is to be seen here is not the backoff. */
 const BACKOFF = { base_seconds: 0.01, factor: 1, cap_seconds: 0.01 };

@@ -1,18 +1,11 @@
 /** /mcp as somebody meets it who means harm, or sends what no client would: by raw requests, because no client does. */
 import { describe, expect, test } from 'vitest';
-import { uniqueName, useBench } from '../fixtures/bench.ts';
+import { useBench } from '../fixtures/bench.ts';
 import { type CallAnswer, type CallOptions, call } from '../fixtures/server.ts';
 import { connectHttp } from './agent.ts';
+import { makePlace } from './place.ts';
 
 const bench = useBench();
-
-async function makePlace() {
-  const board = uniqueName('mcp');
-  await bench.api.put(`/v1/boards/${board}`);
-  await bench.makeLane(board, 'factory');
-  const { body } = await bench.api.post(`/v1/boards/${board}/lanes/factory/keys`);
-  return { board, key: body.secret as string };
-}
 
 const post = (token: string | null, options: CallOptions): Promise<CallAnswer> =>
   call(bench.server.url, 'POST', '/mcp', { token, ...options });
@@ -26,7 +19,7 @@ const tool = (name: string, input: unknown, id: unknown = 1) => ({
 
 describe('a request that is none', () => {
   test('is refused before anything is done, and the server goes on', async () => {
-    const { key } = await makePlace();
+    const { key } = await makePlace(bench);
     const before = await bench.footprint();
     const list = { jsonrpc: '2.0', id: 1, method: 'tools/list' };
     const refusals: [string, number, CallOptions][] = [
@@ -57,7 +50,7 @@ describe('a request that is none', () => {
   });
 
   test('by its method, its tool or its arguments is told so in few words, whatever its names are', async () => {
-    const { key } = await makePlace();
+    const { key } = await makePlace(bench);
     for (const name of ['__proto__', 'constructor', 'toString', 'delegate', 'x'.repeat(500_000)]) {
       const { body } = await post(key, { body: tool(name, {}) });
       expect(body.error, name.slice(0, 20)).toMatchObject({ code: -32_602 });
@@ -93,7 +86,7 @@ describe('a request that is none', () => {
 
 describe('a key of a lane', () => {
   test('ends no run of another lane, not even under the name of its worker', async () => {
-    const { board, key } = await makePlace();
+    const { board, key } = await makePlace(bench);
     await bench.makeLane(board, 'office');
     const task = await bench.makeTask(board, { lane: 'office' });
     const { run_id: run } = await bench.claim(board, 'office', { worker: 'w' });
@@ -120,7 +113,7 @@ describe('a key of a lane', () => {
   });
 
   test('is shown no token with its claim: what a model reads is no credential', async () => {
-    const { board, key } = await makePlace();
+    const { board, key } = await makePlace(bench);
     await bench.makeTask(board, { lane: 'factory' });
     const agent = await connectHttp(bench.server.url, key);
     const claim = JSON.stringify(await agent.call('claim_task'));

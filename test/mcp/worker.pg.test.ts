@@ -1,18 +1,15 @@
 /** An agent as the worker of a lane, by the official client, in both eras of the protocol: claims, hears, ends. */
 import { describe, expect, test } from 'vitest';
-import { uniqueName, useBench } from '../fixtures/bench.ts';
+import { useBench } from '../fixtures/bench.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { type Agent, connectHttp, type Era, type HttpOptions } from './agent.ts';
+import { makePlace } from './place.ts';
 
 const bench = useBench();
 
-/** A board and lane of the test's own, and the key of the lane. */
-async function makePlace() {
-  const board = uniqueName('mcp');
-  await bench.api.put(`/v1/boards/${board}`);
-  await bench.makeLane(board, 'factory');
-  const { body } = await bench.api.post(`/v1/boards/${board}/lanes/factory/keys`);
-  const key: string = body.secret;
+/** Where agents are connected with the key of the lane. */
+async function openPlace() {
+  const { board, key } = await makePlace(bench);
   const path = (rest: string) => `/v1/boards/${board}${rest}`;
   const connect = (options: HttpOptions = {}): Promise<Agent> => connectHttp(bench.server.url, key, options);
   const task = (more: Record<string, unknown> = {}) => bench.makeTask(board, { lane: 'factory', ...more });
@@ -21,7 +18,7 @@ async function makePlace() {
 
 describe.each<Era>(['legacy', 'auto'])('an agent whose client begins as %s', (era) => {
   test('works a task from claim to complete, and is told how', async () => {
-    const { path, connect, task } = await makePlace();
+    const { path, connect, task } = await openPlace();
     const made = await task({ title: 'paint the shed', body: 'All of it, in green.', payload: { coats: 2 } });
     const agent = await connect({ era });
     expect(agent.client.getInstructions()).toContain('claim_task');
@@ -56,7 +53,7 @@ const GIVEN_UP_WITHIN_MS = 20_000;
 
 describe('a claim', () => {
   test('waits for a task, and is given it when it comes', async () => {
-    const { connect, task } = await makePlace();
+    const { connect, task } = await openPlace();
     const agent = await connect();
     const claiming = agent.call('claim_task', { wait_seconds: 45 });
     const made = await task();
@@ -64,7 +61,7 @@ describe('a claim', () => {
   });
 
   test('of which the answer was lost is given again by its request_id, and takes no second task', async () => {
-    const { path, connect, task } = await makePlace();
+    const { path, connect, task } = await openPlace();
     await Promise.all([task(), task()]);
     let lost = 0;
     const losing: typeof fetch = async (input, init) => {
@@ -93,7 +90,7 @@ describe('a claim', () => {
   test.each<Era>(['legacy', 'auto'])(
     'that is waited for by a client that begins as %s and gives up is no claim',
     async (era) => {
-      const { path, connect, task } = await makePlace();
+      const { path, connect, task } = await openPlace();
       let over: Promise<unknown> = Promise.resolve();
       const watched: typeof fetch = (input, init) => {
         const answer = fetch(input, init);
@@ -123,7 +120,7 @@ describe('a claim', () => {
 
 describe('while it works, an agent', () => {
   test('is steered and cancelled with the answers to whatever it says', async () => {
-    const { path, connect, task } = await makePlace();
+    const { path, connect, task } = await openPlace();
     const made = await task();
     const agent = await connect();
     const { run_id } = await agent.call('claim_task');
@@ -148,7 +145,7 @@ describe('while it works, an agent', () => {
   });
 
   test('blocks with a question, and reads the answer in its next attempt', async () => {
-    const { path, connect, task } = await makePlace();
+    const { path, connect, task } = await openPlace();
     const made = await task();
     const agent = await connect();
     const { run_id } = await agent.call('claim_task');
@@ -166,7 +163,7 @@ describe('while it works, an agent', () => {
   });
 
   test('ends its task once, however often it says so in the same words', async () => {
-    const { connect, task } = await makePlace();
+    const { connect, task } = await openPlace();
     await task();
     const agent = await connect();
     const { run_id: run } = await agent.call('claim_task');
@@ -179,7 +176,7 @@ describe('while it works, an agent', () => {
   });
 
   test('that lost its claim is told so, and what to do', async () => {
-    const { path, connect, task } = await makePlace();
+    const { path, connect, task } = await openPlace();
     const made = await task();
     const agent = await connect();
     const { run_id: run } = await agent.call('claim_task');
@@ -189,7 +186,7 @@ describe('while it works, an agent', () => {
   });
 
   test('with several claims must say which, and several workers of one key do not meet', async () => {
-    const { connect, task } = await makePlace();
+    const { connect, task } = await openPlace();
     await Promise.all([task(), task(), task()]);
     const agent = await connect();
     const first = await agent.call('claim_task');
@@ -210,7 +207,7 @@ describe('while it works, an agent', () => {
 
 describe('what is long', () => {
   test('is answered in parts below 20 KB, which together are the whole', async () => {
-    const { connect, task } = await makePlace();
+    const { connect, task } = await openPlace();
     const body = Array.from({ length: 6000 }, (_, index) => `line ${index} ä`)
       .join('\n')
       .slice(0, 60_000);

@@ -12,7 +12,7 @@ import { eventually, only } from '../fixtures/eventually.ts';
 import { buildServer, ROOT } from '../fixtures/server-process.ts';
 
 beforeAll(() => {
-  if (process.env['LANEKEEPER_NO_BUILD'] !== '1') buildServer();
+  buildServer();
 });
 
 async function use(): Promise<TestServer> {

@@ -1,34 +1,21 @@
 /** The six verbs of background delegation against the server itself, and what each --on-capacity does when there is no room. */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Client, connect } from '../../../src/client/client.ts';
+import type { Client } from '../../../src/client/client.ts';
 import { eventually, only } from '../../fixtures/eventually.ts';
-import {
-  buildServer,
-  makeDataDir,
-  type ServerProcess,
-  startServerProcess,
-} from '../../fixtures/server-process.ts';
+import { useServerProcess } from '../../fixtures/server-process.ts';
 import { buildCli, type Cli, type CliEnd, type CliRun, runCli, startCli } from '../fixtures/cli-process.ts';
 
+const server = useServerProcess();
 let cli: Cli;
-let directory: Awaited<ReturnType<typeof makeDataDir>>;
-let server: ServerProcess;
 let client: Client;
 beforeAll(async () => {
-  if (process.env['LANEKEEPER_NO_BUILD'] !== '1') buildServer();
   cli = await buildCli();
-  directory = await makeDataDir();
-  server = await startServerProcess(directory.path);
-  client = connect({ url: server.url, token: await server.adminKey() });
+  client = await server.connect();
   await client.boards.patch('default', { settings: { delegation_capacity: 1 } });
 });
-afterAll(async () => {
-  await server.stop();
-  await directory.remove();
-  await cli.remove();
-});
+afterAll(() => cli.remove());
 
-const local = () => ({ env: { LANEKEEPER_DATA_DIR: directory.path } });
+const local = () => ({ env: { LANEKEEPER_DATA_DIR: server.dataDir } });
 const run = (...args: string[]): Promise<CliEnd> => runCli(cli, args, local());
 
 /** Killed with its test, when it has not ended by then. */

@@ -7,31 +7,13 @@ import { join } from 'node:path';
 import { afterAll, test as base, beforeAll, type ExpectStatic } from 'vitest';
 import { type Client, connect } from '../../../src/client/client.ts';
 import type { LaneBody } from '../../../src/contract/lanes.ts';
-import {
-  buildServer,
-  makeDataDir,
-  type ServerProcess,
-  startServerProcess,
-} from '../../fixtures/server-process.ts';
+import { useServerProcess } from '../../fixtures/server-process.ts';
 import { buildCli, type Cli, type CliRun, startCli } from '../fixtures/cli-process.ts';
 
 interface Installation {
   readonly cli: Cli;
-  readonly server: ServerProcess;
+  readonly url: string;
   readonly adminKey: string;
-  readonly remove: () => Promise<void>;
-}
-
-async function install(): Promise<Installation> {
-  buildServer();
-  const [cli, directory] = await Promise.all([buildCli(), makeDataDir()]);
-  const server = await startServerProcess(directory.path);
-  const remove = async () => {
-    await server.stop();
-    await directory.remove();
-    await cli.remove();
-  };
-  return { cli, server, adminKey: await server.adminKey(), remove };
 }
 
 interface Place {
@@ -53,9 +35,9 @@ export class Site {
 
   private constructor(installation: Installation, poll: Poll, { board, scratch }: Place) {
     this.#poll = poll;
-    const { server, adminKey, cli } = installation;
+    const { url, adminKey, cli } = installation;
     this.#installation = installation;
-    this.client = connect({ url: server.url, token: adminKey, board });
+    this.client = connect({ url, token: adminKey, board });
     this.scratch = scratch;
     this.adminKey = adminKey;
     this.home = cli.directory;
@@ -123,12 +105,13 @@ export class Site {
 
 /** Tests that have a `site`. */
 export function useSites() {
+  const server = useServerProcess();
   let installation: Installation | undefined;
   beforeAll(async () => {
-    installation = await install();
+    installation = { cli: await buildCli(), url: server.url, adminKey: await server.adminKey() };
   });
   // Without one the tests have said why.
-  afterAll(() => installation?.remove());
+  afterAll(() => installation?.cli.remove());
   return base.extend<{ readonly poll: Poll; readonly site: Site }>({
     poll: ({ task }, use) => use(pollOf(task.context.expect)),
     site: async ({ task, poll }, use) => {

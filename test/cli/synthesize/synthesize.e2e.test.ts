@@ -1,41 +1,28 @@
 /** `lanekeeper synthesize` makes replies with a model, and an outcome never waits for one that cannot. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Client, connect } from '../../../src/client/client.ts';
+import type { Client } from '../../../src/client/client.ts';
 import type { LeasedDelivery } from '../../../src/contract/deliveries.ts';
 import { only } from '../../fixtures/eventually.ts';
 import { type FakeModel, replyOf, startFakeModel } from '../../fixtures/fake-model.ts';
-import {
-  buildServer,
-  makeDataDir,
-  type ServerProcess,
-  startServerProcess,
-} from '../../fixtures/server-process.ts';
+import { useServerProcess } from '../../fixtures/server-process.ts';
 import { buildCli, type Cli, type CliRun, runCli, startCli } from '../fixtures/cli-process.ts';
 
 /** Of no model: what of it turns up anywhere is a leak. */
 const MODEL_KEY = 'sk-of-the-test-alone';
 
+const server = useServerProcess();
 let cli: Cli;
-let directory: Awaited<ReturnType<typeof makeDataDir>>;
-let server: ServerProcess;
 let client: Client;
 let model: FakeModel;
 let worker: CliRun;
 beforeAll(async () => {
-  if (process.env['LANEKEEPER_NO_BUILD'] !== '1') buildServer();
   cli = await buildCli();
-  directory = await makeDataDir();
-  server = await startServerProcess(directory.path);
-  client = connect({ url: server.url, token: await server.adminKey() });
+  client = await server.connect();
   for (const lane of ['factory', 'synthesizer']) await client.lanes.register(lane);
   const line = 'board set default --synthesizer-lane synthesizer --synthesize-platforms telegram';
   expect(await runCli(cli, line.split(' '), local())).toMatchObject({ code: 0 });
 });
-afterAll(async () => {
-  await server.stop();
-  await directory.remove();
-  await cli.remove();
-});
+afterAll(() => cli.remove());
 beforeEach(async () => {
   model = await startFakeModel();
   worker = startCli(
@@ -51,7 +38,7 @@ afterEach(async () => {
 });
 
 const local = (env: Record<string, string> = {}) => ({
-  env: { LANEKEEPER_DATA_DIR: directory.path, ...env },
+  env: { LANEKEEPER_DATA_DIR: server.dataDir, ...env },
 });
 
 /** Done, and told on a platform for replies. */

@@ -176,6 +176,24 @@ describe('over the push link', () => {
     expect(worker.link.state).toBe('live');
   });
 
+  test('what others do to its claims, and who takes its lane over, is heard without asking', async () => {
+    const here = await board();
+    const heard: string[] = [];
+    const worker = new Worker(here, {
+      onClaimLost: (runId, { code, problem }) => heard.push(`${code} ${problem['reason']} ${runId}`),
+      onTakenOver: (taker) => heard.push(taker),
+    });
+    worker.link.setCredits(1);
+    const [task] = await here.tasks('work', 1);
+    await worker.untilClaims(1);
+    await here.operate(task?.id ?? '', 'reclaim', {});
+    const { run_id: runId } = only(worker.claims);
+    await eventually('the reclaim', () => heard.includes(`claim_lost reclaimed ${runId}`));
+    await here.call('POST', '/lanes/work/takeover', { body: { mode: 'release', worker: 'other' } });
+    await eventually('the takeover', () => heard.includes('other'));
+    expect(worker.link.state).toBe('live');
+  });
+
   test('nothing comes after claims were stopped, and the worker leaves with run resolved', async () => {
     const here = await board();
     const worker = new Worker(here);

@@ -311,20 +311,20 @@ describe('a push link', () => {
     expect([socket.isClosedByUs, link.state]).toEqual([true, 'backing_off']);
   });
 
-  test('watches what happens to claims of its lane for whoever wants to hear of it, anew on each socket', async () => {
+  test('hears that its lane was taken over, and watches nothing for it', async () => {
+    const takers: string[] = [];
+    const { socket, link } = await live({ onTakenOver: (worker) => takers.push(worker) }, 1);
+    socket.receive({ type: 'taken_over', lane: 'work', worker: 'other' });
+    expect([takers, link.state]).toEqual([['other'], 'live']);
+    expect(socket.sent.map((frame) => frame['type'])).toEqual(['hello', 'credit']);
+  });
+
+  test('hands a claim on before it says that the claim is gone', async () => {
     const heard: string[] = [];
-    const { socket } = await live({ onEvent: ({ kind }) => heard.push(kind) });
-    expect(socket.framesOf('watch')).toMatchObject([{ lanes: ['work'] }]);
-    socket.receive({ type: 'events', id: 'lane', events: [{ kind: 'task.crashed' }], cursor: 'c' });
-    expect(heard).toEqual(['task.crashed']);
-    socket.receive(refusal('lane', 'database_unavailable'));
-    await vi.advanceTimersByTimeAsync(2_000);
-    expect(socket.framesOf('watch'), 'what passes is tried again').toHaveLength(2);
-    socket.receive(refusal('lane', 'forbidden'));
-    await vi.advanceTimersByTimeAsync(2_000);
-    expect([socket.framesOf('watch').length, socket.isClosedByUs]).toEqual([2, false]);
-    socket.emit('close', { code: 1006 });
-    expect((await comeBack()).framesOf('watch')).toHaveLength(1);
+    const onClaim = ({ run_id }: PushedClaim) => heard.push(`has ${run_id}`);
+    const { socket } = await live({ onClaim, onClaimLost: (runId) => heard.push(`lost ${runId}`) }, 1);
+    socket.receive(claim('run_1'), { ...refusal('', 'claim_lost'), id: undefined, run_id: 'run_1' });
+    expect(heard).toEqual(['has run_1', 'lost run_1']);
   });
 
   test('asks again for credits that were refused for a reason that passes', async () => {
@@ -338,7 +338,7 @@ describe('a push link', () => {
     expect(socket.credits).toEqual([2, 3]);
   });
 
-  test('tells of a claim whose acknowledgement came too late', async () => {
+  test('tells of a claim that was taken from it, or whose acknowledgement came too late', async () => {
     const lost: unknown[] = [];
     const { socket } = await live({ onClaimLost: (runId, error) => lost.push([runId, error.code]) }, 1);
     socket.receive({ ...refusal('', 'claim_lost'), id: undefined, run_id: 'run_1' });

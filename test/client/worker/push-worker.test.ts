@@ -217,7 +217,7 @@ test.each(['pull', 'pull-or-watch', 'watch', 'push'])(
     // In watch mode it asks for claims every half a minute.
     await pass(40_000);
     expect(outcome()).toBe('serving');
-    expect(socketAt(-1).sent.slice(0, 3)).toEqual(['hello', 'watch', 'credit']);
+    expect(socketAt(-1).sent.slice(0, 2)).toEqual(['hello', 'credit']);
     await push('t');
     expect(worker.runningCount).toBe(1);
     void worker.stop({ hard: true });
@@ -229,8 +229,14 @@ test('it hears of what others did to its claims, and asks about that one at once
   const { handler } = task();
   const { worker } = await work(handler);
   await push('t');
-  const events = [{ kind: 'task.reclaimed', run_id: 'run_1' }];
-  socketAt(0).say({ type: 'events', id: 'lane', events, cursor: 'c' });
+  socketAt(0).say({
+    type: 'error',
+    run_id: 'run_1',
+    code: 'claim_lost',
+    title: 'T',
+    detail: 'D',
+    fatal: false,
+  });
   await pass(1);
   expect(socketAt(0).sent.at(-1)).toBe('heartbeat');
   void worker.stop({ hard: true });
@@ -239,12 +245,7 @@ test('it hears of what others did to its claims, and asks about that one at once
 
 test('it leaves when another worker has taken its lane over', async () => {
   const { outcome } = await work(task().handler);
-  const taken = (by: string) => ({
-    type: 'events',
-    id: 'lane',
-    events: [{ kind: 'lane.taken_over', worker: by }],
-    cursor: 'c',
-  });
+  const taken = (by: string) => ({ type: 'taken_over', lane: 'work', worker: by });
   socketAt(0).say(taken('me'));
   await pass(50);
   expect(outcome()).toBe('serving');

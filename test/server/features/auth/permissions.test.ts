@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ROUTES } from '../../../../src/contract/routes.ts';
 import { authorise, PERMISSIONS } from '../../../../src/server/features/auth/permissions.ts';
+import { ORCHESTRATOR } from '../../../fixtures/principals.ts';
 
 describe('the permission table', () => {
   test('has a line for every route, the watch and MCP, and for nothing else', () => {
@@ -9,17 +10,7 @@ describe('the permission table', () => {
   });
 
   test('lets nobody do what it does not name', () => {
-    const admin = {
-      kind: 'key',
-      keyId: 'key_x',
-      role: 'admin',
-      name: 'x',
-      boards: '*',
-      lane: null,
-      owner: null,
-      expiresAt: null,
-      hasMcpAliases: false,
-    } as const;
+    const admin = { ...ORCHESTRATOR, role: 'admin' } as const;
     expect(() => authorise(admin, 'dropEverything', {})).toThrow('not in the permission table');
   });
 });

@@ -254,7 +254,7 @@ describe('while the database is away', () => {
     const errors: unknown[] = [];
     const departures = new Departures({
       sql: client.cold,
-      wake: { ring: () => undefined } as unknown as Wake,
+      wake: { ring: () => undefined, nudge: () => undefined } as unknown as Wake,
       returns: { owes: () => false },
       onCrashed: (count) => {
         crashed += count;
@@ -306,7 +306,7 @@ async function ownServer(board: TestBoard, settleMs: number): Promise<OwnServer>
   let crashed = 0;
   const departures = new Departures({
     sql: cold,
-    wake: { ring: () => undefined } as unknown as Wake,
+    wake: { ring: () => undefined, nudge: () => undefined } as unknown as Wake,
     returns: { owes: () => false },
     onCrashed: (count) => {
       crashed += count;

@@ -1,28 +1,14 @@
 /** What a worker is told about a task: with the claim, and as text for whoever asks; and what its token lets it see around it. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { taskDocument } from '../../../../src/cli/worker/task-document.ts';
 import type { Claim, Handoff } from '../../../../src/contract/claims.ts';
 import type { Task } from '../../../../src/contract/tasks.ts';
 import { handoffText } from '../../../../src/server/features/claims/handoff-text.ts';
-import { auditBoard } from '../../../fixtures/audit.ts';
+import { useAuditedBoards } from '../../../fixtures/audited-boards.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { openWorker } from '../../../fixtures/push-worker.ts';
-import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
-const servers = useTwoServers();
-const boards: TestBoard[] = [];
-
-/** Whatever a test did, the log says the same as the rows. */
-afterEach(async () => {
-  for (const board of boards.splice(0)) await auditBoard(servers.database.sql, board.name);
-});
-
-async function newBoard(): Promise<TestBoard> {
-  const [board] = await servers.board();
-  for (const lane of ['work', 'review']) await board.lane(lane);
-  boards.push(board);
-  return board;
-}
+const { newBoard } = useAuditedBoards(['work', 'review']);
 
 const end = async (board: TestBoard, claim: Claim, verb: string, body = {}) =>
   expectStatus(await endClaim(board.server, claim, verb, body), 200).body;
@@ -40,7 +26,7 @@ async function finished(board: TestBoard, body: Record<string, unknown>): Promis
 
 describe('the text of a task', () => {
   test('is what its handoff says, the same for its holder, for readers and before it is claimed', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const parent = await finished(board, { title: 'wood' });
     const task = await board.task('work', { body: 'carefully', payload: { legs: 4 }, parents: [parent.id] });
     const first = await board.claim('work');
@@ -69,7 +55,7 @@ describe('the text of a task', () => {
   });
 
   test('is the same whichever way the task is handed over', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     await board.lane('pushed', { claim_mode: 'push' });
     const parent = await finished(board, { title: 'wood' });
     const withPast = async (): Promise<Task> => {
@@ -118,7 +104,7 @@ describe('the text of a task', () => {
   });
 
   test('claims nothing, and tells nobody that its messages were heard', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const task = await board.task('work');
     expectStatus(await board.operate(task.id, 'steer', { message: 'hurry' }), 201);
     expect(await contextOf(board, task.id)).toContain('> hurry');
@@ -128,7 +114,7 @@ describe('the text of a task', () => {
   });
 
   test('says to the reviewer what was done, and to the next attempt what is to be changed', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const { id } = await board.task('work');
     const work = await board.claim('work', { worker: 'ann' });
     await end(board, work, 'complete', { summary: 'the work', review: true, reviewer: 'review' });
@@ -146,7 +132,7 @@ describe('the text of a task', () => {
 
 describe('a handoff', () => {
   test('over all its caps is cut, and names what is missing', { timeout: 60_000 }, async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const big = { blob: 'b'.repeat(9000) };
     const long = 's'.repeat(5000);
     const titles = Array.from({ length: 51 }, (_, index) => `parent ${index}`);
@@ -201,7 +187,7 @@ describe('a handoff', () => {
 
 describe('where the work stands', () => {
   test('and what the review asked for is handed over after any night of attempts that came to nothing', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const { id } = await board.task('work', { max_failures: 1000 });
     const work = await board.claim('work', { worker: 'ann' });
     await end(board, work, 'heartbeat', { checkpoint: { legs: 2 } });
@@ -223,7 +209,7 @@ describe('where the work stands', () => {
 
 describe('an answer', () => {
   test('that hands many tasks over is no longer than a request may be, and says what it left out', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const completion = { summary: 's'.repeat(4096), result: 'r'.repeat(8000) };
     const made = await board.tasks('review', 50);
     for (const answer of await Promise.all(made.map(({ id }) => board.operate(id, 'complete', completion))))
@@ -264,7 +250,7 @@ describe('a claim token', () => {
   }
 
   test('reads its task with direct parents and children, and nothing beyond', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const { claim, near, far } = await family(board);
     const { token } = claim;
     for (const { id, title } of near) {
@@ -285,7 +271,7 @@ describe('a claim token', () => {
   });
 
   test('sees a task as soon as it is linked, and no longer than it is', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const { claim, far } = await family(board);
     const { token, task } = claim;
     const stranger = far[2]?.id;
@@ -297,7 +283,7 @@ describe('a claim token', () => {
   });
 
   test('goes on reading when its claim is over, and changes nothing any more', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const { claim, near } = await family(board);
     const { token, task } = claim;
     const [, parent, child] = near;

@@ -247,7 +247,7 @@ function slowTakeovers(takenMax?: number, perTurnMax = 1, gate: Gate = async () 
   onTestFinished(close);
   const parts = {
     sql: gated(cold, gate),
-    wake: { ring: () => undefined },
+    wake: { ring: () => undefined, nudge: () => undefined },
     ids: new IdSource(new DatabaseClock()),
     configs: { forget: () => undefined },
     presence: { flush: async () => undefined, see: () => undefined },

@@ -49,6 +49,7 @@ function setup() {
     running: {},
     outputs: {},
     inbox: {},
+    lostClaims: { hold: () => undefined, letGo: () => undefined },
     tokens: {},
     claimAckMs: 5000,
     onError: () => {

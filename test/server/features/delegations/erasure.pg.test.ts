@@ -1,25 +1,11 @@
 /** What is deleted is also gone from what was told of it: results, log, deliveries, mirrors and replies. */
-import { afterEach, expect, test } from 'vitest';
-import { auditBoard } from '../../../fixtures/audit.ts';
+import { expect, test } from 'vitest';
+import { useAuditedBoards } from '../../../fixtures/audited-boards.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
-import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
-const servers = useTwoServers();
-const boards: TestBoard[] = [];
-
-/** Whatever a test did, the log says the same as the rows. */
-afterEach(async () => {
-  for (const board of boards.splice(0)) await auditBoard(servers.database.sql, board.name);
-});
+const { servers, newBoard } = useAuditedBoards(['work', 'writer']);
 
 type Body = Readonly<Record<string, unknown>>;
-
-async function newBoard(): Promise<TestBoard> {
-  const [board] = await servers.board();
-  for (const lane of ['work', 'writer']) await board.lane(lane);
-  boards.push(board);
-  return board;
-}
 
 /** Rows of any table that hold the text, but for answers that are remembered for a day. */
 async function tablesWith(text: string): Promise<string[]> {
@@ -67,7 +53,7 @@ async function remove(board: TestBoard, task: string | undefined): Promise<void>
 const CHAT = { platform: 'discord', chat_id: 'c1', session_id: 's1' };
 
 test('of a deleted child nothing is left, and its siblings keep what they said', async () => {
-  const board = await newBoard();
+  const [board] = await newBoard();
   const [gone, kept, whole] = ['Unrepeatable-51aa', 'Unrepeatable-62bb', 'Unrepeatable-73cc'];
   const child = (word: string): Body => ({
     title: word,
@@ -112,7 +98,7 @@ test('of a deleted child nothing is left, and its siblings keep what they said',
 });
 
 test('a delegation whose children are deleted before they end is decided without a word of them', async () => {
-  const board = await newBoard();
+  const [board] = await newBoard();
   const word = 'Unrepeatable-84dd';
   const body = { tasks: [{ goal: word, context: word, lane: 'work' }] };
   const made = expectStatus(await board.call('POST', '/delegations', { body }), 202).body.delegation;
@@ -123,7 +109,7 @@ test('a delegation whose children are deleted before they end is decided without
 });
 
 test('of a deleted task no subscription, delivery, message or reply is left, told or not', async () => {
-  const board = await newBoard();
+  const [board] = await newBoard();
   const settings = { synthesizer_lane: 'writer' };
   expectStatus(await board.call('PATCH', '', { body: { settings } }), 200);
   const word = 'Unrepeatable-95ee';

@@ -1,9 +1,9 @@
 /** Delegations when something goes wrong beside them: what fails, stands still or comes too late stands before nothing else. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Claim } from '../../../../src/contract/claims.ts';
 import { LIMITS } from '../../../../src/contract/constants.ts';
 import type { Delegation } from '../../../../src/contract/delegations.ts';
-import { auditBoard } from '../../../fixtures/audit.ts';
+import { useAuditedBoards } from '../../../fixtures/audited-boards.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { eventually } from '../../../fixtures/eventually.ts';
 import {
@@ -13,22 +13,8 @@ import {
   untilStanding,
   untilTestEnds,
 } from '../../../fixtures/held-lock.ts';
-import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
-const servers = useTwoServers();
-const boards: TestBoard[] = [];
-
-/** Whatever a test did, the log says the same as the rows. */
-afterEach(async () => {
-  for (const board of boards.splice(0)) await auditBoard(servers.database.sql, board.name);
-});
-
-async function newBoard(): Promise<TestBoard> {
-  const [board] = await servers.board();
-  await board.lane('work');
-  boards.push(board);
-  return board;
-}
+const { servers, newBoard } = useAuditedBoards();
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -63,7 +49,7 @@ async function cancelledTask(board: TestBoard): Promise<string> {
 
 describe('a delegation', () => {
   test('whose texts are cut in the middle of a character is made and decided all the same', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const faces = `a${'😀'.repeat(LIMITS.titleCharactersMax)}`;
     const made = await delegate(board, { tasks: children(2, { goal: faces }) });
     for (const task of made.tasks)
@@ -76,7 +62,7 @@ describe('a delegation', () => {
   });
 
   test('has failed when its child goes on only to wait for what was cancelled', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const gone = await cancelledTask(board);
     const link = async (child: string | undefined) =>
       expectStatus(await board.call('PUT', `/tasks/${child}/parents/${gone}`), 200, 201, 204);
@@ -96,7 +82,7 @@ describe('a delegation', () => {
   });
 
   test('has failed when its scheduled child, or what that waits for, is due and waits for what was cancelled', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const gone = await cancelledTask(board);
     const runAt = new Date(Date.now() + 3_600_000).toISOString();
     const later = await board.task('work', { run_at: runAt });
@@ -111,7 +97,7 @@ describe('a delegation', () => {
   });
 
   test('that is decided keeps the children that it was to leave when somebody cancels it', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const made = await delegate(board, { join: 'any', on_decided: 'leave', tasks: children(2) });
     await end(board, await claimOf(board, made.tasks[0]), 'complete', { summary: 'here' });
     const decided = await read(board, made.id);
@@ -121,7 +107,7 @@ describe('a delegation', () => {
   });
 
   test('is not made under a claim whose cancel is requested', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const outer = await delegate(board, { tasks: children(1) });
     const claim = await claimOf(board, outer.tasks[0]);
     expectStatus(await board.call('POST', `/delegations/${outer.id}/cancel`, { body: {} }), 200);
@@ -134,7 +120,7 @@ describe('a delegation', () => {
 
 describe('the sweep', () => {
   test('decides what is overdue beside what cannot be decided', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const bad = await delegate(board, { deadline_seconds: 3600, tasks: children(1) });
     const good = await delegate(board, { deadline_seconds: 3601, tasks: children(1) });
     const { sql } = servers.database;
@@ -151,7 +137,7 @@ describe('the sweep', () => {
   });
 
   test('cancels what is left of one delegation while that of an earlier one stands still', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const stuck = await delegate(board, { join: 'any', tasks: children(2) });
     const next = await delegate(board, { join: 'any', tasks: children(2) });
     const claims = [await claimOf(board, stuck.tasks[0]), await claimOf(board, next.tasks[0])];
@@ -167,7 +153,7 @@ describe('the sweep', () => {
 test.each(['made', 'linked'] as const)(
   'a delegation that is %s behind a task in the moment in which that is cut off is decided none the less',
   async (how) => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const { sql } = servers.database;
     const far = await board.task('work');
     const near = await board.task('work', { parents: [far.id] });
@@ -194,7 +180,7 @@ test.each(['made', 'linked'] as const)(
 );
 
 test('a takeover holds the counter row while it waits for no delegation', async () => {
-  const board = await newBoard();
+  const [board] = await newBoard();
   const made = await delegate(board, { tasks: children(1) });
   const plain = await board.task('work');
   await claimOf(board, made.tasks[0], 'old');
@@ -212,7 +198,7 @@ test('a takeover holds the counter row while it waits for no delegation', async 
 });
 
 test('many tasks are subscribed to before the counter row is taken', async () => {
-  const board = await newBoard();
+  const [board] = await newBoard();
   const origin = { platform: 'p', chat_id: 'c' };
   const tasks = Array.from({ length: 50 }, () => ({ title: 't', lane: 'work', origin }));
   const held = await untilTestEnds(holdCounter(servers.database.sql, board.name));

@@ -1,26 +1,13 @@
 /** A subscription that changes, or ends, while something of it is under way: what is not delivered yet goes by what it says now. */
-import { afterEach, describe, expect, test } from 'vitest';
-import type { LeasedDelivery } from '../../../../src/contract/deliveries.ts';
+import { describe, expect, test } from 'vitest';
 import { parseId } from '../../../../src/server/kernel/ids.ts';
-import { auditBoard } from '../../../fixtures/audit.ts';
+import { useAuditedBoards } from '../../../fixtures/audited-boards.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
-import { useTwoServers } from '../../../fixtures/two-servers.ts';
+import { say, take } from './taken-deliveries.ts';
 
-const servers = useTwoServers();
-const boards: TestBoard[] = [];
-
-afterEach(async () => {
-  for (const board of boards.splice(0)) await auditBoard(servers.database.sql, board.name);
-});
+const { servers, newBoard } = useAuditedBoards();
 
 type Body = Readonly<Record<string, unknown>>;
-
-async function newBoard(): Promise<TestBoard> {
-  const [board] = await servers.board();
-  await board.lane('work');
-  boards.push(board);
-  return board;
-}
 
 /** A task whose outcome is to be told there; puts the subscription again, changed. */
 async function tell(board: TestBoard, target: Body) {
@@ -35,16 +22,6 @@ async function tell(board: TestBoard, target: Body) {
   return { taskId: id, subscriptionId, put };
 }
 
-async function take(board: TestBoard, body: Body = {}): Promise<LeasedDelivery[]> {
-  const answer = await board.call('POST', '/deliveries/claims', { body: { max: 10, ...body } });
-  return expectStatus(answer, 200).body.deliveries;
-}
-
-const say = (board: TestBoard, delivery: LeasedDelivery | undefined, verb: string, body: Body = {}) =>
-  board.server.call('POST', `/v1/deliveries/${delivery?.id}/${verb}`, {
-    body: { lease_id: delivery?.lease_id, ...body },
-  });
-
 const lapse = () =>
   servers.database.sql`UPDATE deliveries SET lease_expires_at = clock_timestamp() WHERE status = 'leased'`;
 
@@ -55,7 +32,7 @@ async function statuses(board: TestBoard): Promise<string[]> {
 
 describe('a subscription that is changed', () => {
   test('waits for the session that it has now, not for the one it had', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     await tell(board, { origin: { session_id: 's1' } });
     const { taskId, put } = await tell(board, { origin: { session_id: 's1' } });
     expect(await take(board)).toHaveLength(1);
@@ -64,7 +41,7 @@ describe('a subscription that is changed', () => {
   });
 
   test('has its new owner send what the former one has taken and not sent', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const { put } = await tell(board, { owner: 'one' });
     const [first] = await take(board, { owner: 'one' });
     await put({ owner: 'two' });
@@ -74,7 +51,7 @@ describe('a subscription that is changed', () => {
   });
 
   test('and silenced, is not told what comes back from a gateway; what was sent is noted all the same', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const all = [
       await tell(board, {}),
       await tell(board, {}),
@@ -95,7 +72,7 @@ describe('a subscription that is changed', () => {
 });
 
 test('what was told to a subscription in the moment of its end stands before nothing of its session', async () => {
-  const board = await newBoard();
+  const [board] = await newBoard();
   const session = { origin: { session_id: 's1' } };
   const { subscriptionId } = await tell(board, session);
   const { taskId } = await tell(board, session);
@@ -107,7 +84,7 @@ test('what was told to a subscription in the moment of its end stands before not
 });
 
 test('of a subscription that is gone nothing is sent again, not by hand either', async () => {
-  const board = await newBoard();
+  const [board] = await newBoard();
   const { subscriptionId } = await tell(board, {});
   const [delivery] = await take(board);
   expectStatus(await say(board, delivery, 'nack', { error: 'no such chat', permanent: true }), 200);
@@ -118,7 +95,7 @@ test('of a subscription that is gone nothing is sent again, not by hand either',
 });
 
 test('kinds that are never told are refused', async () => {
-  const board = await newBoard();
+  const [board] = await newBoard();
   const { id } = await board.task('work');
   const put = (kind: string) =>
     board.call('PUT', '/subscriptions', { body: { task_id: id, platform: 'discord', kinds: [kind] } });

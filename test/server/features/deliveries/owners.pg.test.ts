@@ -1,24 +1,10 @@
 /** Each gets what is its own, and gets it again until it has said what became of it. */
-import { afterEach, expect, test } from 'vitest';
-import type { LeasedDelivery } from '../../../../src/contract/deliveries.ts';
-import { auditBoard } from '../../../fixtures/audit.ts';
+import { expect, test } from 'vitest';
+import { useAuditedBoards } from '../../../fixtures/audited-boards.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
-import { useTwoServers } from '../../../fixtures/two-servers.ts';
+import { say, take } from './taken-deliveries.ts';
 
-const servers = useTwoServers();
-const boards: TestBoard[] = [];
-
-/** Whatever a test did, the log says the same as the rows. */
-afterEach(async () => {
-  for (const board of boards.splice(0)) await auditBoard(servers.database.sql, board.name);
-});
-
-async function newBoard(): Promise<[TestBoard, TestBoard]> {
-  const [board, elsewhere] = await servers.board();
-  await board.lane('work');
-  boards.push(board);
-  return [board, elsewhere];
-}
+const { servers, newBoard } = useAuditedBoards();
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -30,16 +16,6 @@ async function finish(board: TestBoard, task: string): Promise<void> {
   const claim = expectStatus(await board.claims('work', { task_id: task }), 200).body.claims[0];
   expectStatus(await endClaim(board.server, claim, 'complete', { summary: 'done' }), 200);
 }
-
-async function take(board: TestBoard, body: Body = {}): Promise<LeasedDelivery[]> {
-  const answer = await board.call('POST', '/deliveries/claims', { body: { max: 10, ...body } });
-  return expectStatus(answer, 200).body.deliveries;
-}
-
-const say = (board: TestBoard, delivery: LeasedDelivery | undefined, verb: string, body: Body = {}) =>
-  board.server.call('POST', `/v1/deliveries/${delivery?.id}/${verb}`, {
-    body: { lease_id: delivery?.lease_id, ...body },
-  });
 
 test('a gateway that dies between taking and sending loses nothing: it is given again under its id', async () => {
   const [board, elsewhere] = await newBoard();

@@ -1,16 +1,11 @@
 /** Boards that imports are tried on: two servers, and after each test the log of every board is held against its rows. */
-import { afterEach } from 'vitest';
 import { type ImportReport, importHermes } from '../../../../src/cli/import/hermes-import.ts';
 import { connect } from '../../../../src/client/client.ts';
-import { auditBoard } from '../../../fixtures/audit.ts';
+import { type AuditedBoards, useAuditedBoards } from '../../../fixtures/audited-boards.ts';
 import type { TestBoard } from '../../../fixtures/board.ts';
 import { ADMIN_KEY } from '../../../fixtures/server.ts';
-import { type TwoServers, useTwoServers } from '../../../fixtures/two-servers.ts';
 
-interface ImportedBoards {
-  readonly servers: TwoServers;
-  /** A board of its own, through both servers. */
-  newBoard(): Promise<[TestBoard, TestBoard]>;
+interface ImportedBoards extends AuditedBoards {
   /** Every row of the board, in the tables that an import writes. */
   rowsOf(board: TestBoard): Promise<unknown>;
 }
@@ -29,18 +24,10 @@ const TABLES = [
 ];
 
 export function useImportedBoards(): ImportedBoards {
-  const servers = useTwoServers();
-  const boards: TestBoard[] = [];
-  afterEach(async () => {
-    for (const board of boards.splice(0)) await auditBoard(servers.database.sql, board.name);
-  });
+  const { servers, newBoard } = useAuditedBoards([]);
   return {
     servers,
-    newBoard: async () => {
-      const pair = await servers.board();
-      boards.push(pair[0]);
-      return pair;
-    },
+    newBoard,
     rowsOf: (board) => {
       const { sql } = servers.database;
       const id = sql`(SELECT id FROM boards WHERE name = ${board.name})`;

@@ -1,28 +1,11 @@
 /** What orchestrators do over MCP, under our names and under those that agents of Hermes know. */
-import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { BoardFeeds } from '../../../../src/server/features/watch/service.ts';
-import { eventually, useBench } from '../../../fixtures/bench.ts';
-import { toolNames, useTool } from './json-rpc.ts';
+import { eventually } from '../../../fixtures/bench.ts';
+import { toolNames } from './json-rpc.ts';
+import { useMcpSite } from './mcp-site.ts';
 
-const bench = useBench();
-let orchestrator: string;
-
-beforeAll(async () => {
-  orchestrator = (await bench.makeKey({ role: 'orchestrator', boards: ['default'] })).secret;
-});
-
-let lanes = 0;
-
-/** A lane of the test's own, with a key. */
-async function makeLane(body: Record<string, unknown> = {}): Promise<{ lane: string; key: string }> {
-  lanes += 1;
-  const lane = `lane-${lanes}`;
-  await bench.makeLane('default', lane, body);
-  return { lane, key: (await bench.makeKey({ role: 'lane', board: 'default', lane })).secret };
-}
-
-const use = (token: string, name: string, input: Record<string, unknown> = {}) =>
-  useTool(bench.server, token, name, input);
+const { bench, makeLane, use, orchestrate } = useMcpSite();
 
 /** Claims what comes next and ends it. */
 async function endNext(key: string, name: string, input: Record<string, unknown>) {
@@ -40,13 +23,13 @@ describe('an orchestrator', () => {
       ],
       request_id: lane,
     };
-    const { said } = await use(orchestrator, 'create_tasks', input);
+    const { said } = await orchestrate('create_tasks', input);
     expect(said.tasks).toMatchObject([{ status: 'ready' }, { status: 'todo', waits_for: 1 }]);
-    expect((await use(orchestrator, 'create_tasks', input)).said).toEqual(said);
+    expect((await orchestrate('create_tasks', input)).said).toEqual(said);
     const ids = said.tasks.map(({ id }: { id: string }) => id);
-    expect((await use(orchestrator, 'wait_tasks', { ids, for: 'any' })).said.met).toBe(false);
-    const any = use(orchestrator, 'wait_tasks', { ids, for: 'any', wait_seconds: 45 });
-    const all = use(orchestrator, 'wait_tasks', { ids, for: 'done', wait_seconds: 45 });
+    expect((await orchestrate('wait_tasks', { ids, for: 'any' })).said.met).toBe(false);
+    const any = orchestrate('wait_tasks', { ids, for: 'any', wait_seconds: 45 });
+    const all = orchestrate('wait_tasks', { ids, for: 'done', wait_seconds: 45 });
     await endNext(key, 'complete_task', { summary: 'first is done' });
     expect((await any).said).toMatchObject({ met: true, tasks: [{ status: 'done' }, {}] });
     await endNext(key, 'block_task', { reason: 'which one?', kind: 'needs_input' });
@@ -55,20 +38,20 @@ describe('an orchestrator', () => {
       met: false,
       tasks: [{ status: 'done' }, { status: 'blocked' }],
     });
-    await use(orchestrator, 'unblock', { task_id: ids[1], answer: 'that one' });
+    await orchestrate('unblock', { task_id: ids[1], answer: 'that one' });
     const { run_id, text } = (await use(key, 'claim_task', { wait_seconds: 5 })).said;
     expect(text).toContain('> that one');
-    await use(orchestrator, 'steer', { task_id: ids[1], message: 'quickly' });
+    await orchestrate('steer', { task_id: ids[1], message: 'quickly' });
     const { said: heard } = await use(key, 'heartbeat', { run_id });
     expect(heard.messages).toMatchObject([{ text: 'quickly' }]);
-    await use(orchestrator, 'cancel', { task_id: ids[1] });
+    await orchestrate('cancel', { task_id: ids[1] });
     expect((await use(key, 'heartbeat', { run_id })).said.cancel_requested).toBe(true);
-    const get = await use(orchestrator, 'get_task', {
+    const get = await orchestrate('get_task', {
       task_id: ids[1],
       include: ['runs', 'messages', 'why'],
     });
     expect(get.said).toMatchObject({ task: { id: ids[1] }, messages: [{ text: 'quickly' }] });
-    expect((await use(orchestrator, 'list_lanes')).said.lanes).toContainEqual(
+    expect((await orchestrate('list_lanes')).said.lanes).toContainEqual(
       expect.objectContaining({ name: lane, online: true, running: 1 }),
     );
   });
@@ -77,9 +60,7 @@ describe('an orchestrator', () => {
     const { lane, key } = await makeLane();
     const origin = { platform: 'telegram', chat_id: lane, session_id: lane };
     const headers = { 'Lanekeeper-Origin': Buffer.from(JSON.stringify(origin)).toString('base64url') };
-    const handed = await useTool(
-      bench.server,
-      orchestrator,
+    const handed = await orchestrate(
       'delegate',
       { tasks: [{ goal: 'one' }, { goal: 'two' }], lane, join: 'all' },
       { headers },
@@ -87,7 +68,7 @@ describe('an orchestrator', () => {
     const delegation_id = handed.said.delegation.id;
     const { body } = await bench.api.get(`/v1/boards/default/delegations/${delegation_id}`);
     expect(body.delegation.origin).toMatchObject(origin);
-    const collecting = use(orchestrator, 'collect', { delegation_id, wait_seconds: 45 });
+    const collecting = orchestrate('collect', { delegation_id, wait_seconds: 45 });
     for (const word of ['eins', 'zwei']) {
       await endNext(key, 'complete_task', { summary: word });
     }
@@ -101,13 +82,13 @@ describe('an orchestrator', () => {
     const input = { goal: 'more', lane, capacity_key: lane };
     const running: string[] = [];
     for (let count = 0; count < 3; count += 1)
-      running.push((await use(orchestrator, 'delegate', input)).said.delegation.id);
+      running.push((await orchestrate('delegate', input)).said.delegation.id);
     const more = (on_capacity: string) =>
-      use(orchestrator, 'delegate', { ...input, on_capacity, wait_seconds: 30 });
+      orchestrate('delegate', { ...input, on_capacity, wait_seconds: 30 });
     expect(await more('fail')).toMatchObject({ isError: true, said: { code: 'delegation_capacity' } });
     expect(await more('inline')).toMatchObject({ isError: false, said: { delegated: false } });
     const waiting = more('wait');
-    await use(orchestrator, 'cancel', { delegation_id: running[0] });
+    await orchestrate('cancel', { delegation_id: running[0] });
     expect((await waiting).said).toMatchObject({ delegated: true });
   });
 
@@ -118,7 +99,7 @@ describe('an orchestrator', () => {
     let json = '';
     let cursor: string | undefined;
     do {
-      const part = await use(orchestrator, 'get_task', { task_id: id, ...(cursor ? { cursor } : {}) });
+      const part = await orchestrate('get_task', { task_id: id, ...(cursor ? { cursor } : {}) });
       expect(Buffer.byteLength(part.text)).toBeLessThanOrEqual(20_000);
       json += part.said.json_part;
       cursor = part.said.next_cursor;
@@ -133,7 +114,7 @@ describe('an orchestrator', () => {
     let next: string | null = null;
     do {
       const input: Record<string, unknown> = { lane, limit: 200, ...(next ? { cursor: next } : {}) };
-      const page = await use(orchestrator, 'list_tasks', input);
+      const page = await orchestrate('list_tasks', input);
       expect(Buffer.byteLength(page.text)).toBeLessThanOrEqual(20_000);
       seen.push(...page.said.tasks.map((task: { id: string }) => task.id));
       next = page.said.next_cursor;
@@ -144,20 +125,20 @@ describe('an orchestrator', () => {
   test('is answered for every task that it names or makes, however long their texts are', async () => {
     const { lane, key } = await makeLane();
     const tasks = Array.from({ length: 100 }, (_, index) => ({ title: `${index} ${'x'.repeat(80)}`, lane }));
-    const made = await use(orchestrator, 'create_tasks', { tasks });
+    const made = await orchestrate('create_tasks', { tasks });
     const ids: string[] = made.said.tasks.map(({ id }: { id: string }) => id);
     expect([ids.length, new Set(ids).size]).toEqual([100, 100]);
     expect(made.said.tasks[99]).toMatchObject({ status: 'ready', title: expect.stringMatching(/^99 x+…$/) });
     await bench.makeTask('default', { lane: (await makeLane()).lane });
     const idsOf = (said: { tasks: { id: string; status: string }[] }) => said.tasks.map(({ id }) => id);
     const delegated = Array.from({ length: 100 }, (_, index) => ({ goal: `${index} ${'y'.repeat(300)}` }));
-    const handed = await use(orchestrator, 'delegate', { tasks: delegated, lane, capacity_key: lane });
+    const handed = await orchestrate('delegate', { tasks: delegated, lane, capacity_key: lane });
     const { id: delegation_id, tasks: children } = handed.said.delegation;
-    const { said: checked } = await use(orchestrator, 'check', { delegation_id });
+    const { said: checked } = await orchestrate('check', { delegation_id });
     expect([idsOf(checked), checked.truncated]).toEqual([children, true]);
     // Twice the same is one task.
     const some = ids.slice(0, 25);
-    const { said: waited } = await use(orchestrator, 'wait_tasks', { ids: [...some, ...some] });
+    const { said: waited } = await orchestrate('wait_tasks', { ids: [...some, ...some] });
     expect(idsOf(waited)).toEqual(some);
     expect(await use(key, 'claim_task')).toMatchObject({ said: { claimed: true } });
   });
@@ -165,11 +146,11 @@ describe('an orchestrator', () => {
   test('waits for fifty tasks with one look at the log, and for no more than so many at once', async () => {
     const { lane, key } = await makeLane();
     const tasks = Array.from({ length: 50 }, (_, index) => ({ title: `${index}`, lane }));
-    const made = await use(orchestrator, 'create_tasks', { tasks });
+    const made = await orchestrate('create_tasks', { tasks });
     const ids: string[] = made.said.tasks.map(({ id }: { id: string }) => id);
     const follow = vi.spyOn(BoardFeeds.prototype, 'follow');
     onTestFinished(() => follow.mockRestore());
-    const waiting = use(orchestrator, 'wait_tasks', { ids, for: 'any', wait_seconds: 45 });
+    const waiting = orchestrate('wait_tasks', { ids, for: 'any', wait_seconds: 45 });
     await eventually('it waits', async () => follow.mock.calls.length > 0);
     await endNext(key, 'complete_task', { summary: 'first' });
     expect((await waiting).said).toMatchObject({ met: true });
@@ -184,7 +165,7 @@ describe('an orchestrator', () => {
     let json = '';
     let cursor: string | undefined;
     do {
-      const { said } = await use(orchestrator, 'get_task', { task_id: id, ...(cursor ? { cursor } : {}) });
+      const { said } = await orchestrate('get_task', { task_id: id, ...(cursor ? { cursor } : {}) });
       json += said.json_part;
       cursor = said.next_cursor;
       await use(key, 'heartbeat', { run_id });
@@ -215,7 +196,7 @@ describe('an orchestrator', () => {
       [{ goal: 'x' }, '/lane'],
       [{ tasks: [{ goal: 'x', lane: 'a' }, { goal: 'y' }] }, '/tasks/1/lane'],
     ] as const)
-      expect(await use(orchestrator, 'delegate', input)).toMatchObject({
+      expect(await orchestrate('delegate', input)).toMatchObject({
         isError: true,
         said: { code: 'invalid_request', errors: [{ pointer }], next: expect.stringContaining('lane') },
       });

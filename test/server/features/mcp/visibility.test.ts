@@ -4,19 +4,9 @@ import { instructionsFor } from '../../../../src/server/features/mcp/instruction
 import { toolsFor } from '../../../../src/server/features/mcp/service.ts';
 import { audienceOf } from '../../../../src/server/features/mcp/tool.ts';
 import type { ClaimPrincipal, KeyPrincipal, Principal } from '../../../../src/server/kernel/principal.ts';
+import { ORCHESTRATOR } from '../../../fixtures/principals.ts';
 
-const orchestrator: KeyPrincipal = {
-  kind: 'key',
-  keyId: 'key_x',
-  role: 'orchestrator',
-  name: 'x',
-  boards: '*',
-  lane: null,
-  owner: null,
-  expiresAt: null,
-  hasMcpAliases: false,
-};
-const lane: KeyPrincipal = { ...orchestrator, role: 'lane', boards: new Set(['b']), lane: 'work' };
+const lane: KeyPrincipal = { ...ORCHESTRATOR, role: 'lane', boards: new Set(['b']), lane: 'work' };
 const claim: ClaimPrincipal = {
   kind: 'claim',
   runId: 'run_x',
@@ -30,12 +20,12 @@ const claim: ClaimPrincipal = {
   issuedAtSeconds: 0,
 };
 const EVERYBODY: Readonly<Record<string, Principal>> = {
-  orchestrator,
-  admin: { ...orchestrator, role: 'admin' },
-  observer: { ...orchestrator, role: 'observer' },
+  orchestrator: ORCHESTRATOR,
+  admin: { ...ORCHESTRATOR, role: 'admin' },
+  observer: { ...ORCHESTRATOR, role: 'observer' },
   lane,
   claim,
-  'orchestrator with aliases': { ...orchestrator, hasMcpAliases: true },
+  'orchestrator with aliases': { ...ORCHESTRATOR, hasMcpAliases: true },
   'lane with aliases': { ...lane, hasMcpAliases: true },
 };
 
@@ -86,7 +76,7 @@ describe('what a model is given', () => {
   });
 
   test('what names a field "id" keeps it', () => {
-    const schema = JSON.stringify(toolsFor(orchestrator).get('create_tasks')?.outputSchema);
+    const schema = JSON.stringify(toolsFor(ORCHESTRATOR).get('create_tasks')?.outputSchema);
     expect(schema).toContain('"properties":{"id":{"type":"string"}');
   });
 

@@ -3,33 +3,23 @@ import { expect, test } from 'vitest';
 import { toolsFor } from '../../../../src/server/features/mcp/service.ts';
 import type { ToolCall } from '../../../../src/server/features/mcp/tool.ts';
 import { Waits } from '../../../../src/server/features/mcp/waits.ts';
-import type { KeyPrincipal } from '../../../../src/server/kernel/principal.ts';
 import { ProblemError } from '../../../../src/server/kernel/problem-error.ts';
-
-const KEY: KeyPrincipal = {
-  kind: 'key',
-  keyId: 'key_x',
-  role: 'orchestrator',
-  name: 'x',
-  boards: '*',
-  lane: null,
-  owner: null,
-  expiresAt: null,
-  hasMcpAliases: false,
-};
+import { ORCHESTRATOR } from '../../../fixtures/principals.ts';
 
 test('a key has so many waits and no more, another key its own, and each is free again when it is over', async () => {
   const waits = new Waits();
   const ends: (() => void)[] = [];
   const wait = () => new Promise<void>((resolve) => void ends.push(resolve));
-  const running = Array.from({ length: 100 }, () => waits.during(KEY, wait));
+  const running = Array.from({ length: 100 }, () => waits.during(ORCHESTRATOR, wait));
   const refusal = expect.objectContaining({ code: 'rate_limited', headers: { 'Retry-After': '1' } });
-  await expect(waits.during(KEY, wait)).rejects.toEqual(refusal);
-  await waits.during({ ...KEY, keyId: 'key_y' }, async () => undefined);
+  await expect(waits.during(ORCHESTRATOR, wait)).rejects.toEqual(refusal);
+  await waits.during({ ...ORCHESTRATOR, keyId: 'key_y' }, async () => undefined);
   for (const end of ends) end();
   await Promise.all(running);
-  await expect(waits.during(KEY, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
-  expect(await waits.during(KEY, async () => 'free')).toBe('free');
+  await expect(waits.during(ORCHESTRATOR, () => Promise.reject(new Error('broken')))).rejects.toThrow(
+    'broken',
+  );
+  expect(await waits.during(ORCHESTRATOR, async () => 'free')).toBe('free');
 });
 
 test('nothing is delegated for a client that went away while it waited for room', async () => {
@@ -43,14 +33,14 @@ test('nothing is delegated for a client that went away while it waited for room'
     },
   };
   const call = {
-    caller: KEY,
+    caller: ORCHESTRATOR,
     exchange: { signal: gone.signal },
     parts: { calls, waits: new Waits() },
     bytesMax: 20_000,
     whileWaiting: (wait: Promise<unknown>) => wait,
   } as unknown as ToolCall;
   const input = { goal: 'x', lane: 'work', on_capacity: 'wait', wait_seconds: 45 };
-  const delegate = toolsFor(KEY).get('delegate');
+  const delegate = toolsFor(ORCHESTRATOR).get('delegate');
   await expect(delegate?.run(call, input)).rejects.toMatchObject({ code: 'delegation_capacity' });
   expect(asked).toBe(1);
 });

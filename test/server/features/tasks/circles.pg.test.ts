@@ -5,10 +5,9 @@ import { type Database, openDatabase } from '../../../../src/server/db/client.ts
 import { Linking } from '../../../../src/server/features/tasks/linking.ts';
 import { findDown, findUp, findWayUp } from '../../../../src/server/features/tasks/store/graph.ts';
 import { formatId, parseId, type Uuid } from '../../../../src/server/kernel/ids.ts';
-import { auditBoard } from '../../../fixtures/audit.ts';
+import { useAuditedBoards } from '../../../fixtures/audited-boards.ts';
 import { expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { createTestDatabase, type TestDatabase } from '../../../fixtures/database.ts';
-import { useTwoServers } from '../../../fixtures/two-servers.ts';
 import { BOARD_ID, countReads, fillBoard, prepareBoards } from '../../db/claim-path.ts';
 
 describe('a search', () => {
@@ -131,24 +130,13 @@ describe('a search', () => {
 });
 
 describe('a circle', () => {
-  const servers = useTwoServers();
-  const boards: TestBoard[] = [];
-  /** Whatever a test did, the log says the same as the rows. */
-  afterEach(async () => {
-    for (const board of boards.splice(0)) await auditBoard(servers.database.sql, board.name);
-  });
+  const { newBoard } = useAuditedBoards();
 
-  async function newBoard(): Promise<TestBoard> {
-    const [board] = await servers.board();
-    await board.lane('work');
-    boards.push(board);
-    return board;
-  }
   const link = (board: TestBoard, child: Task, parent: Task, token?: string) =>
     board.call('PUT', `/tasks/${child.id}/parents/${parent.id}`, token === undefined ? {} : { token });
 
   test('is told to a worker without the tasks that it may not see', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const own = await board.task('work');
     const { token } = await board.claim('work');
     const body = { title: 'helper' };
@@ -174,7 +162,7 @@ describe('a circle', () => {
   });
 
   test('that is very long is refused with its ends', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const tasks = Array.from({ length: 150 }, (_, index) => ({
       title: 'x',
       parents: index === 0 ? [] : [`#${index - 1}`],

@@ -1,26 +1,12 @@
 /** Tasks that are made with parents: what is locked when, and which task an entry of a batch stands for. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Task } from '../../../../src/contract/tasks.ts';
 import { parseId } from '../../../../src/server/kernel/ids.ts';
-import { auditBoard } from '../../../fixtures/audit.ts';
+import { useAuditedBoards } from '../../../fixtures/audited-boards.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { untilStanding } from '../../../fixtures/held-lock.ts';
-import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
-const servers = useTwoServers();
-const boards: TestBoard[] = [];
-
-/** Whatever a test did, the log says the same as the rows. */
-afterEach(async () => {
-  for (const board of boards.splice(0)) await auditBoard(servers.database.sql, board.name);
-});
-
-async function newBoard(): Promise<TestBoard> {
-  const [board] = await servers.board();
-  await board.lane('work');
-  boards.push(board);
-  return board;
-}
+const { servers, newBoard } = useAuditedBoards();
 
 type Entry = Readonly<Record<string, unknown>>;
 
@@ -39,7 +25,7 @@ const parentsOf = async (board: TestBoard, child: Task): Promise<string[]> => {
 
 describe('locks', () => {
   test('a worker that makes a task with parents has its own claim locked only after them', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const { sql } = servers.database;
     await board.task('work');
     const claim = await board.claim('work');
@@ -56,7 +42,7 @@ describe('locks', () => {
   });
 
   test('the log of the board goes on while a batch is linked', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const { sql } = servers.database;
     const parent = await board.task('work');
     const answers: ReturnType<typeof send>[] = [];
@@ -82,7 +68,7 @@ describe('locks', () => {
 
 describe('an entry of a batch', () => {
   test('that repeats the idempotency_key of an earlier one stands for the task of that one', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const tasks = [
       { title: 'a', lane: 'work', idempotency_key: 'k', external_ref: 'x' },
       { title: 'again', lane: 'work', idempotency_key: 'k', parents: ['#0'] },
@@ -101,7 +87,7 @@ describe('an entry of a batch', () => {
   });
 
   test('whose task was there before asks nothing of the parents that it names', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const parent = await board.task(null);
     const body = { title: 'child', idempotency_key: 'k', parents: [parent.id] };
     const child: Task = expectStatus(await board.call('POST', '/tasks', { body }), 201).body.task;
@@ -117,7 +103,7 @@ describe('an entry of a batch', () => {
   });
 
   test('whose task was there before may be named, also when it is done', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const done = await board.task('work', { idempotency_key: 'k' });
     expectStatus(await endClaim(board.server, await board.claim('work'), 'complete'), 200);
     const [, again, child] = (await made(board, [
@@ -130,7 +116,7 @@ describe('an entry of a batch', () => {
   });
 
   test('does not count as a child where it makes none', async () => {
-    const board = await newBoard();
+    const [board] = await newBoard();
     const parent = await board.task(null);
     const tasks = Array.from({ length: 600 }, (_, index) => ({
       title: 'x',
@@ -147,7 +133,7 @@ describe('an entry of a batch', () => {
 });
 
 test('a parent that is deleted meanwhile is said to be missing under the name it was given', async () => {
-  const board = await newBoard();
+  const [board] = await newBoard();
   const { sql } = servers.database;
   const byRef = await board.task(null, { external_ref: 'ticket-7' });
   const byId = await board.task(null);
