@@ -133,6 +133,11 @@ export const ServerFrame = z.discriminatedUnion('type', [
     message: Message.pick({ id: true, text: true, at: true }),
   }),
   z.looseObject({
+    type: z.literal('taken_over'),
+    lane: LaneName,
+    worker: WorkerName.describe('Who has the lane now.'),
+  }),
+  z.looseObject({
     type: z.literal('reply'),
     id: FrameId,
     ok: z.boolean(),
@@ -141,7 +146,9 @@ export const ServerFrame = z.discriminatedUnion('type', [
   z.looseObject({
     type: z.literal('error'),
     id: FrameId.optional(),
-    run_id: RunId.optional().describe('Of a claim_ack, which has no id.'),
+    run_id: RunId.optional().describe(
+      'Of a claim that was taken from this socket, or whose claim_ack came too late.',
+    ),
     code: z.string(),
     title: z.string(),
     detail: z.string(),

@@ -10,6 +10,7 @@ import type { Context } from '../context.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
 import { durationUpTo, given, integerFrom } from '../options.ts';
 import { claimEnvironment } from '../worker/task-document.ts';
+import { WAIT_SECONDS_MAX } from './operation.ts';
 
 interface ClaimFlags {
   readonly max?: number;
@@ -23,8 +24,6 @@ interface ClaimFlags {
 const WAIT_SECONDS_DEFAULT = 30;
 /** Between two requests that were not held back. */
 const EMPTY_PAUSE_MS = 1_000;
-/** A day: as long as any wait of the command line. */
-const WAIT_SECONDS_MAX = 86_400;
 
 export function addClaimCommand(lane: Command, contextOf: () => Context): void {
   lane

@@ -5,7 +5,7 @@ import { durationUpTo, giveExamples, withExamples } from '../options.ts';
 import type { Register } from '../register.ts';
 
 /** A day: as long as any wait of the command line. */
-const WAIT_SECONDS_MAX = 86_400;
+export const WAIT_SECONDS_MAX = 86_400;
 const WAIT_SECONDS_DEFAULT = 3600;
 
 export const registerOperation: Register = (operation, contextOf) => {

@@ -22,6 +22,7 @@ import { printable, printableLines } from '../output.ts';
 import type { Register } from '../register.ts';
 import { writeTable } from '../table.ts';
 import { addWhyCommand } from './attention.ts';
+import { WAIT_SECONDS_MAX } from './operation.ts';
 import { addTaskCommand, changeTaskCommand } from './task-add.ts';
 import { addBulkCommands } from './task-bulk.ts';
 import { TASK_EXAMPLES } from './task-examples.ts';
@@ -32,8 +33,6 @@ import { addWaitCommand, followOne } from './task-wait.ts';
 
 /** When no time is given: an hour, after which a script should rather say how long it means. */
 const WAIT_SECONDS_DEFAULT = 3600;
-/** A day: as long as any wait of the command line. */
-const WAIT_SECONDS_MAX = 86_400;
 
 type TaskQuery = NonNullable<QueryOf<'listTasks'>>;
 type Order = TaskQuery['order'];

@@ -3,7 +3,7 @@
  * driver has to do about it. No I/O, no clock, no dice. Complete by type: a new state or event does not compile
  * until every cell says what happens.
  */
-import { CLOSE_CODES } from '../../contract/constants.ts';
+import { FINAL_CLOSE_CODES } from './close-codes.ts';
 
 export type StateName =
   /** Not started. */
@@ -87,16 +87,6 @@ export const INITIAL: State = { name: 'idle', attempts: 0, gaps: 0 };
 
 /** A second gap without progress in between is no accident of one connection: the log itself seems to have it. */
 const GAPS_MAX = 1;
-
-/** Trying again would meet the same answer: our frames, our credential, our rights, or a newer worker of our name. */
-const FINAL_CLOSE_CODES: ReadonlySet<number> = new Set([
-  CLOSE_CODES.policy,
-  CLOSE_CODES.tooBig,
-  CLOSE_CODES.badFrame,
-  CLOSE_CODES.unauthenticated,
-  CLOSE_CODES.forbidden,
-  CLOSE_CODES.superseded,
-]);
 
 function to(state: State, name: StateName, ...effects: Effect[]): Transition {
   return { state: { ...state, name }, effects };

@@ -3,24 +3,18 @@
  * by resuming from its cursor. Drives the pure machine in machine.ts. Never skips: what it cannot deliver it either
  * fetches again or ends with an error; `cursor_expired` means that the log no longer reaches back to the cursor.
  */
-import { CLOSE_CODES } from '../../contract/constants.ts';
 import type { Event as LogEvent } from '../../contract/events.ts';
 import type { ServerFrame } from '../../contract/frames.ts';
-import { onAbort } from '../abort-hub.ts';
-import { errorOfProblem, isObject, LanekeeperError, parseObject, UnreachableError } from '../errors.ts';
-import { fullJitterMs } from '../timing.ts';
-import type { Transport } from '../transport.ts';
-import { fillPath } from '../transport.ts';
+import { errorOfProblem, isObject, parseObject } from '../errors.ts';
+import { type DialContext, Dialing } from './dialing.ts';
 import { EventQueue } from './event-queue.ts';
 import { asError, failureOf } from './failure.ts';
-import { LostHello } from './lost-hello.ts';
 import type { Effect, Ending, Event as MachineEvent, State, StateName } from './machine.ts';
 import { INITIAL, transition } from './machine.ts';
 import type { WatchLimits, WatchOptions } from './options.ts';
 import { DEFAULT_LIMITS } from './options.ts';
 import { admitEvents } from './sequence.ts';
-import type { WebSocketConstructor, WebSocketLike } from './socket.ts';
-import { loadSocketFactory, openSocket } from './socket.ts';
+import type { WebSocketLike } from './socket.ts';
 
 const WATCH_FRAME_ID = 'watch';
 const HELLO_FRAME_ID = 'hello';
@@ -33,14 +27,12 @@ interface Waiter {
 }
 
 export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
-  readonly #transport: Transport;
+  readonly #url: string;
   readonly #options: WatchOptions;
-  readonly #board: string;
-  readonly #webSocket: WebSocketConstructor | undefined;
   readonly #limits: WatchLimits;
   readonly #queue = new EventQueue<LogEvent>();
   readonly #isDense: boolean;
-  readonly #lostHello: LostHello;
+  readonly #dialing: Dialing;
   #state: State = INITIAL;
   #socket: WebSocketLike | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
@@ -52,29 +44,21 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
   #waiter: Waiter | undefined;
   #failure: Error | undefined;
   #isAborted = false;
-  /** Until when the first connection must have come about; null once it has. */
-  #firstConnectUntil: number | null;
-  #detach: () => void = () => undefined;
+  readonly #detach: () => void;
 
-  constructor(
-    context: {
-      readonly transport: Transport;
-      readonly board: string;
-      readonly webSocket: WebSocketConstructor | undefined;
-    },
-    options: WatchOptions,
-    signal: AbortSignal | undefined,
-  ) {
-    this.#transport = context.transport;
-    this.#board = options.board ?? context.board;
-    this.#webSocket = context.webSocket;
+  constructor(context: DialContext, options: WatchOptions, signal: AbortSignal | undefined) {
+    const { transport } = context;
+    const board = options.board ?? context.board;
+    const ask = () => transport.request('getBoard', { params: { board } }, { retry: { attemptsMax: 1 } });
+    this.#url = transport.url;
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#resumeCursor = options.after ?? 'now';
-    this.#firstConnectUntil = this.#transport.timing.now() + this.#limits.firstConnectMs;
-    this.#lostHello = new LostHello(this.#transport.timing.now);
     this.#isDense = !options.lanes && !options.tasks && !options.kinds;
-    this.#listenForAborts(signal);
+    const { onConnectFailure } = options;
+    this.#dialing = new Dialing({ ...context, board, limits: this.#limits, ask, onConnectFailure });
+    this.#dialing.begin();
+    this.#detach = this.#dialing.onAbort(signal, () => this.#dispatch({ type: 'abort' }));
     this.#dispatch({ type: 'start' });
   }
 
@@ -113,16 +97,6 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  #listenForAborts(signal: AbortSignal | undefined): void {
-    const sources = [signal, this.#transport.signal].filter((source) => source !== undefined);
-    const abort = (): void => this.#dispatch({ type: 'abort' });
-    const undo = sources.map((source) => onAbort(source, abort));
-    this.#detach = () => {
-      for (const step of undo) step();
-    };
-    if (sources.some((source) => source.aborted)) queueMicrotask(abort);
-  }
-
   #dispatch(event: MachineEvent): void {
     const before = this.#state.name;
     const { state, effects } = transition(this.#state, event);
@@ -146,7 +120,10 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
         void this.#probe();
         return;
       case 'schedule':
-        this.#schedule(effect.attempts, effect.atLeastMs);
+        this.#timer = setTimeout(
+          () => this.#dispatch({ type: 'timer' }),
+          this.#dialing.delayMs(effect.attempts, effect.atLeastMs),
+        );
         return;
       case 'cancel_timer':
         clearTimeout(this.#timer);
@@ -157,33 +134,19 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
     }
   }
 
-  async #open(): Promise<void> {
-    const factory = await loadSocketFactory(this.#webSocket);
-    if (this.#state.name !== 'connecting') return;
-    const path = fillPath('/v1/boards/{board}/watch', { board: this.#board });
-    const socket = openSocket(
-      factory,
-      this.#transport.url.replace(/^http/, 'ws') + path,
-      this.#transport.token,
-    );
-    this.#socket = socket;
-    const whenCurrent = (act: () => void) => (): void => {
-      if (this.#socket === socket) act();
-    };
-    socket.addEventListener(
-      'open',
-      whenCurrent(() => this.#dispatch({ type: 'opened' })),
-    );
-    socket.addEventListener('error', () => undefined); // A close follows, and that is what counts.
-    socket.addEventListener('message', ({ data }) => whenCurrent(() => this.#receive(data))());
-    socket.addEventListener('close', ({ code, reason }) =>
-      whenCurrent(() => {
-        const isExcused = code === CLOSE_CODES.superseded && this.#lostHello.excuse();
+  #open(): Promise<void> {
+    return this.#dialing.open(() => this.#state.name === 'connecting', {
+      onMade: (socket) => {
+        this.#socket = socket;
+        this.#armSilence(this.#limits.connectMs);
+      },
+      onOpen: () => this.#dispatch({ type: 'opened' }),
+      onMessage: (data) => this.#receive(data),
+      onClose: (closed) => {
         this.#forgetSocket();
-        this.#dispatch({ type: 'closed', code, reason, isExcused });
-      })(),
-    );
-    this.#armSilence(this.#limits.connectMs);
+        this.#dispatch({ type: 'closed', ...closed });
+      },
+    });
   }
 
   #subscribe(): void {
@@ -191,7 +154,7 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
     const output = onOutput !== undefined || undefined;
     if (hello !== undefined) {
       this.#send({ type: 'hello', id: HELLO_FRAME_ID, ...hello });
-      this.#lostHello.onSaid();
+      this.#dialing.hello.onSaid();
     }
     this.#send({ type: 'watch', id: WATCH_FRAME_ID, after: this.#resumeCursor, lanes, tasks, kinds, output });
     this.#armSilence(this.#limits.connectMs);
@@ -213,7 +176,7 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
       case 'watching':
         this.#resumeCursor = frame.cursor;
         this.#cursor ??= frame.cursor;
-        this.#firstConnectUntil = null;
+        this.#dialing.onConnected();
         this.#dispatch({ type: 'subscribed' });
         return;
       case 'events':
@@ -236,7 +199,7 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
         return;
       case 'reply':
         if (!frame.ok) this.#refuse(frame['problem']);
-        else if (frame.id === HELLO_FRAME_ID) this.#lostHello.onAnswered();
+        else if (frame.id === HELLO_FRAME_ID) this.#dialing.hello.onAnswered();
         return;
       case 'error':
         if (frame.fatal || frame.id === WATCH_FRAME_ID || frame.id === HELLO_FRAME_ID) this.#refuse(frame);
@@ -272,42 +235,9 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
     this.#dispatch(error.retryable ? { type: 'silent' } : { type: 'refused', error });
   }
 
-  /** A refused upgrade is a plain HTTP answer, which a browser hides: the board itself is asked instead. */
   async #probe(): Promise<void> {
-    const error = await this.#askBoard();
-    // Ended while the question was under way.
-    if (this.#state.name !== 'probing') return;
-    const isRefusal =
-      error instanceof LanekeeperError && error.status >= 400 && error.status < 500 && !error.retryable;
-    const isFinal = isRefusal || this.#firstConnectLeftMs() <= 0;
-    if (!isFinal) this.#options.onConnectFailure?.(error);
-    this.#dispatch({ type: 'probed', error: isFinal ? error : null });
-  }
-
-  /** Why there is no socket, as far as a plain request can tell. */
-  async #askBoard(): Promise<Error> {
-    const { url } = this.#transport;
-    try {
-      const options = { retry: { attemptsMax: 1 } };
-      await this.#transport.request('getBoard', { params: { board: this.#board } }, options);
-    } catch (error) {
-      return asError(error);
-    }
-    return new UnreachableError('it answers requests, but opens no WebSocket', { url, cause: undefined });
-  }
-
-  #firstConnectLeftMs(): number {
-    const until = this.#firstConnectUntil;
-    return until === null ? Number.POSITIVE_INFINITY : until - this.#transport.timing.now();
-  }
-
-  #schedule(attempts: number, atLeastMs: number): void {
-    const { backoffBaseMs: baseMs, backoffCapMs: capMs } = this.#limits;
-    const jitterMs = fullJitterMs(attempts, { baseMs, capMs }, this.#transport.timing.random);
-    const leftMs = this.#firstConnectLeftMs();
-    // The last attempt to connect at all falls on the end of its time, not behind it.
-    const delayMs = leftMs > 0 ? Math.min(atLeastMs + jitterMs, leftMs) : atLeastMs + jitterMs;
-    this.#timer = setTimeout(() => this.#dispatch({ type: 'timer' }), delayMs);
+    const error = await this.#dialing.probe(() => this.#state.name === 'probing');
+    if (error !== undefined) this.#dispatch({ type: 'probed', error });
   }
 
   #armSilence(ms: number): void {
@@ -317,7 +247,7 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
 
   #forgetSocket(): void {
     clearTimeout(this.#silence);
-    this.#lostHello.onSocketGone();
+    this.#dialing.forget();
     this.#socket = undefined;
   }
 
@@ -332,7 +262,7 @@ export class Watch implements AsyncIterableIterator<LogEvent, undefined> {
     clearTimeout(this.#timer);
     this.#detach();
     this.#isAborted = ending.kind === 'aborted';
-    this.#failure = failureOf(ending, this.#transport.url);
+    this.#failure = failureOf(ending, this.#url);
     const waiter = this.#waiter;
     this.#waiter = undefined;
     if (this.#failure !== undefined) waiter?.reject(this.#failure);

@@ -5,10 +5,20 @@
  */
 import { LanekeeperError } from '../errors.ts';
 import type { WatchOptions } from '../watch/options.ts';
-import { CLAIM_KINDS, takerOf } from './claim-events.ts';
 import type { SteeringMessage } from './steering-message.ts';
 import type { WorkerClient } from './worker-client.ts';
 
+/** Events after which a running claim may be gone or unwanted. */
+const CLAIM_KINDS = [
+  'task.cancel_requested',
+  'task.cancelled',
+  'task.crashed',
+  'task.timed_out',
+  'task.reclaimed',
+  'task.released',
+  'task.deleted',
+  'lane.taken_over',
+];
 /** Events after which an empty claim may become a full one. */
 const LANE_KINDS = ['lane.resumed', 'lane.updated', 'lane.registered', 'board.updated'];
 
@@ -17,7 +27,7 @@ export interface EarListener {
   readonly onRunChanged: (runId: string) => void;
   readonly onCancel: (runId: string) => void;
   readonly onSteer: (runId: string, message: SteeringMessage) => void;
-  /** Another worker has taken the lane over. */
+  /** A worker has taken the lane over, maybe this one. */
   readonly onTakenOver: (worker: string) => void;
   /** Hints from before are lost: look at everything once. */
   readonly onConnected: () => void;
@@ -49,8 +59,8 @@ export async function listenToLane(
     try {
       for await (const event of client.watch(options, signal)) {
         if (event.run_id !== undefined) listener.onRunChanged(event.run_id);
-        const taker = takerOf(event, who.worker);
-        if (taker !== null) listener.onTakenOver(taker);
+        if (event.kind === 'lane.taken_over' && event.worker !== undefined)
+          listener.onTakenOver(event.worker);
         if (LANE_KINDS.includes(event.kind)) listener.onWork();
       }
       return;

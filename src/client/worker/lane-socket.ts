@@ -2,11 +2,9 @@
  * The one socket on which a worker is its lane's: in push mode the link over which work comes, otherwise an ear for hints. Never both, for
  * of two sockets of one worker the newer sends the older away. What it hears of runs it passes on to them.
  */
-import type { Event } from '../../contract/events.ts';
 import type { PushedClaim } from '../../contract/frames.ts';
 import type { ClaimMode } from '../../contract/lanes.ts';
 import { LanekeeperError } from '../errors.ts';
-import { takerOf } from './claim-events.ts';
 import { type EarListener, listenToLane } from './lane-ear.ts';
 import { messageOf } from './plain-text.ts';
 import { PushLink } from './push-link.ts';
@@ -146,7 +144,7 @@ export class LaneSocket {
         onSteer: (frame) => running.tell(frame.run_id, frame.message),
         onClaimLost: (runId) => running.hurry(runId),
         onCreditsEnded: (error) => this.#failLink(link, error),
-        onEvent: (event) => this.#heed(event),
+        onTakenOver: (taker) => this.#onTakenOver(taker),
         onConnectFailure: onAway,
         onState: (state) => {
           if (state !== 'live') return;
@@ -185,14 +183,8 @@ export class LaneSocket {
     running.hurry();
   }
 
-  #heed(event: Event): void {
-    const { running } = this.#events;
-    if (event.run_id !== undefined) running.hurry(event.run_id);
-    const taker = takerOf(event, this.#options.worker);
-    if (taker !== null) this.#onTakenOver(taker);
-  }
-
   #onTakenOver(taker: string): void {
+    if (taker === this.#options.worker) return;
     this.#events.running.hurry();
     this.#events.onReplaced('taken_over', `worker ${taker} has taken lane ${this.#options.lane} over`);
   }

@@ -4,7 +4,7 @@
  * what happens. docs/protocol.md shows the table. It is not that of a watch with more in it: a watch resumes from a cursor and pauses
  * for its consumer; a worker has requests under way, which a lost socket must give up at once.
  */
-import { CLOSE_CODES } from '../../contract/constants.ts';
+import { FINAL_CLOSE_CODES } from '../watch/close-codes.ts';
 
 export type PushStateName =
   /** Not started. */
@@ -81,16 +81,6 @@ type EventOf<Type extends PushEvent['type']> = Extract<PushEvent, { type: Type }
 type Row = { readonly [T in PushEvent['type']]: Handler<EventOf<T>> };
 
 export const PUSH_INITIAL: PushState = { name: 'idle', attempts: 0 };
-
-/** Trying again would meet the same answer: our frames, our credential, our rights, or a newer worker of our name. */
-const FINAL_CLOSE_CODES: ReadonlySet<number> = new Set([
-  CLOSE_CODES.policy,
-  CLOSE_CODES.tooBig,
-  CLOSE_CODES.badFrame,
-  CLOSE_CODES.unauthenticated,
-  CLOSE_CODES.forbidden,
-  CLOSE_CODES.superseded,
-]);
 
 function to(state: PushState, name: PushStateName, ...effects: PushEffect[]): PushTransition {
   return { state: { ...state, name }, effects };

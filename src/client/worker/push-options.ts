@@ -1,17 +1,8 @@
 /** What a push link is asked for, and its bounds. */
-import type { Event } from '../../contract/events.ts';
 import type { HelloFrame, PushedClaim } from '../../contract/frames.ts';
 import type { LanekeeperError } from '../errors.ts';
-import type { Transport } from '../transport.ts';
 import type { CancelFrame, SteerFrame } from '../watch/options.ts';
-import type { WebSocketConstructor } from '../watch/socket.ts';
 import type { PushStateName } from './push-machine.ts';
-
-export interface PushContext {
-  readonly transport: Transport;
-  readonly board: string;
-  readonly webSocket: WebSocketConstructor | undefined;
-}
 
 export interface PushOptions extends Pick<HelloFrame, 'lane' | 'worker' | 'version'> {
   /** false: claims come without a token; then nothing but a socket can speak for them. Default true: requests can while it is away. */
@@ -24,12 +15,12 @@ export interface PushOptions extends Pick<HelloFrame, 'lane' | 'worker' | 'versi
   readonly onCancel?: ((frame: CancelFrame) => void) | undefined;
   /** Each message once per socket; heartbeats repeat it until it is acknowledged. */
   readonly onSteer?: ((frame: SteerFrame) => void) | undefined;
-  /** The server had taken a claim back before our acknowledgement came. */
+  /** It was ended by somebody else, or taken back before our acknowledgement came: a heartbeat asks. */
   readonly onClaimLost?: ((runId: string, error: LanekeeperError) => void) | undefined;
   /** No claim will come any more: the lane is gone, or none to push to. The socket stays, for what is held. */
   readonly onCreditsEnded?: ((error: LanekeeperError) => void) | undefined;
-  /** What happens to claims of the lane from now on, see CLAIM_KINDS; events from before `live` are not told. */
-  readonly onEvent?: ((event: Event) => void) | undefined;
+  /** Another worker has taken the lane over; what it has taken of ours comes by itself. */
+  readonly onTakenOver?: ((worker: string) => void) | undefined;
   /** On `live` after an interruption, a heartbeat for every run that is held tells which of them are still ours. */
   readonly onState?: ((state: PushStateName) => void) | undefined;
   /** Why an attempt to connect has failed that is going to be repeated. */

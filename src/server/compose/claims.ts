@@ -9,6 +9,7 @@ import {
   HandingOver,
   Inbox,
   LaneHolds,
+  LostClaims,
   Outages,
   OutputFeeds,
   Outputs,
@@ -65,6 +66,8 @@ export function createClaims(
   const handingOver = new HandingOver(cold, tokens, inbox);
   const context = new TaskContext(cold, tasks);
   const { departures, attendance } = createAttendance(base, returns);
+  const signals = new Signals({ sql: cold, wake, inbox, onError: onError('signals') });
+  const lostClaims = new LostClaims({ sql: cold, wake, onError: onError('lost claims') });
   const pushing = new Pushing({
     ...work,
     sql: cold,
@@ -74,7 +77,8 @@ export function createClaims(
     configs,
     feeds,
     claimAckMs,
-    socketListeners: [attendance, new Signals({ sql: cold, wake, inbox, onError: onError('signals') })],
+    lostClaims,
+    socketListeners: [attendance, signals, lostClaims],
     onError: onError('push'),
   });
   const allowance = new TakeoverAllowance(() => performance.now());

@@ -12,6 +12,8 @@ import { Announcements } from './announcements.ts';
 import type { Database } from './client.ts';
 
 type Listener = () => void;
+/** @param isPoll It is only time to look: nobody has said that there is something. */
+type NudgeListener = (isPoll: boolean) => void;
 /** `signal`: a holder is to be told something. `output`: workers have printed. */
 type NudgeKind = 'signal' | 'output';
 
@@ -27,7 +29,7 @@ export interface Wake {
    */
   nudge(boardId: number, kind?: NudgeKind): void;
   /** Calls back after every nudge of the kind, and some times a second without one. Returns the unsubscribe. */
-  subscribeNudges(boardId: number, listener: Listener, kind?: NudgeKind): () => void;
+  subscribeNudges(boardId: number, listener: NudgeListener, kind?: NudgeKind): () => void;
   /** Runs until the signal ends it. Others are told of what happens afterwards, too, until the close. */
   run(signal: AbortSignal): Promise<void>;
   /** The others are told what they have not been told yet; nothing after that. Called while the database is still there. */
@@ -69,19 +71,19 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
     for (const id of told.split(',')) aside.signal.call(Number(id));
     for (const id of printed.split(',')) aside.output.call(Number(id));
   };
-  const wakeAside = (): void => {
-    aside.signal.callAll();
-    aside.output.callAll();
+  const wakeAside = (isPoll: boolean): void => {
+    aside.signal.callAll(isPoll);
+    aside.output.callAll(isPoll);
   };
   const wakeAll = (): void => {
-    log.callAll();
-    wakeAside();
+    log.callAll(false);
+    wakeAside(false);
   };
 
   const poll = async (): Promise<void> => {
     if (performance.now() - asidePolledAt >= ASIDE_POLL_INTERVAL_MS) {
       asidePolledAt = performance.now();
-      wakeAside();
+      wakeAside(true);
     }
     const watched = log.boardIds();
     if (watched.length === 0) {
@@ -153,15 +155,15 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
 
 /** Who waits for which board. */
 class Listeners {
-  readonly #byBoard = new Map<number, Set<Listener>>();
+  readonly #byBoard = new Map<number, Set<NudgeListener>>();
 
-  add(boardId: number, listener: Listener): void {
+  add(boardId: number, listener: NudgeListener): void {
     const set = this.#byBoard.get(boardId) ?? new Set();
     this.#byBoard.set(boardId, set.add(listener));
   }
 
   /** True: it was the board's last one. */
-  remove(boardId: number, listener: Listener): boolean {
+  remove(boardId: number, listener: NudgeListener): boolean {
     const set = this.#byBoard.get(boardId);
     if (!set?.delete(listener) || set.size > 0) return false;
     this.#byBoard.delete(boardId);
@@ -172,11 +174,11 @@ class Listeners {
     return [...this.#byBoard.keys()];
   }
 
-  call(boardId: number): void {
-    for (const listener of this.#byBoard.get(boardId) ?? []) listener();
+  call(boardId: number, isPoll = false): void {
+    for (const listener of this.#byBoard.get(boardId) ?? []) listener(isPoll);
   }
 
-  callAll(): void {
-    for (const boardId of this.#byBoard.keys()) this.call(boardId);
+  callAll(isPoll: boolean): void {
+    for (const boardId of this.#byBoard.keys()) this.call(boardId, isPoll);
   }
 }

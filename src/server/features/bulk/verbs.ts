@@ -72,7 +72,7 @@ export const BULK_VERBS: Readonly<Record<BulkAction, BulkVerb>> = {
     isAlone: true,
     run: async ({ parts: { tx, board, actor, append }, id, parameters: { reason } }) => {
       await reclaimWithin(tx, board, { id, reference: formatId('task', id), reason, actor, append });
-      return false;
+      return true;
     },
   },
   delete: {

@@ -16,6 +16,7 @@ export { LaneHolds } from './run/lane-holds.ts';
 export { Reclaiming, reclaimWithin } from './run/reclaiming.ts';
 export { Running } from './run/running.ts';
 export { Inbox } from './steering/inbox.ts';
+export { LostClaims } from './steering/lost-claims.ts';
 export { Signals } from './steering/signals.ts';
 export type { ClaimedRow } from './store/claim.ts';
 export type { OverdueRow } from './store/end.ts';

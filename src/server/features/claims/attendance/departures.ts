@@ -168,6 +168,7 @@ export class Departures {
       const crashed = await this.#settleTurn(boardId, departures);
       if (crashed > 0) {
         this.#parts.onCrashed(crashed);
+        this.#parts.wake.nudge(boardId);
         this.#parts.wake.ring(boardId);
       }
       if (crashed < CRASHED_PER_TURN_MAX) break;

@@ -48,7 +48,10 @@ export class Reaper {
       return holds;
     });
     for (const held of taken) this.#onReaped(held.overdue, boardId, held);
-    if (taken.length > 0) this.#wake.ring(boardId);
+    if (taken.length > 0) {
+      this.#wake.nudge(boardId);
+      this.#wake.ring(boardId);
+    }
     return taken.length === HOLDS_PER_TURN_MAX;
   }
 }

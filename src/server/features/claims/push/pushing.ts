@@ -23,6 +23,7 @@ import type { Returns } from '../claiming/returns.ts';
 import type { ClaimedTasks } from '../claiming/slot-plan.ts';
 import { gateOf } from '../gate.ts';
 import type { RunVerbParts } from '../run/run-verbs.ts';
+import type { LostClaims } from '../steering/lost-claims.ts';
 import { findRunHolders, type RunHolder } from '../store/run.ts';
 import { PushBoard } from './push-board.ts';
 import type { Offer } from './push-lane.ts';
@@ -38,6 +39,7 @@ interface PushingParts extends RunVerbParts {
   readonly feeds: BoardFeeds;
   /** How long a pushed claim may stay without its claim_ack. */
   readonly claimAckMs: number;
+  readonly lostClaims: LostClaims;
   readonly socketListeners: readonly WorkerSocketListener[];
   readonly onError: (error: unknown) => void;
 }

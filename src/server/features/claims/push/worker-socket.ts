@@ -8,7 +8,7 @@ import { CLOSE_CODES, LIMITS } from '../../../../contract/constants.ts';
 import type { PushedClaim, RunFrame } from '../../../../contract/frames.ts';
 import { PROBLEMS } from '../../../../contract/problems.ts';
 import { present } from '../../../kernel/assert.ts';
-import { actorOf } from '../../../kernel/principal.ts';
+import { actorOf, type ClaimPrincipal } from '../../../kernel/principal.ts';
 import { ProblemError } from '../../../kernel/problem-error.ts';
 import type { ClaimTokens } from '../../auth/service.ts';
 import type {
@@ -23,6 +23,7 @@ import { type Undelivered, undeliveredOf } from '../claiming/returns.ts';
 import { type FindRun, HeldRuns, socketClaim } from '../run/held-runs.ts';
 import { isEnd, operateFrame } from '../run/run-frames.ts';
 import type { RunVerbParts } from '../run/run-verbs.ts';
+import type { LostClaims } from '../steering/lost-claims.ts';
 import type { ClaimedRow } from '../store/claim.ts';
 import { type Offer, REST_MS } from './push-lane.ts';
 
@@ -47,6 +48,7 @@ interface WorkerSocketParts extends RunVerbParts {
   readonly handingOver: HandingOver;
   readonly tokens: ClaimTokens;
   readonly claimAckMs: number;
+  readonly lostClaims: Pick<LostClaims, 'hold' | 'letGo'>;
   readonly socketListeners: readonly WorkerSocketListener[];
   readonly onError: (error: unknown) => void;
 }
@@ -172,9 +174,27 @@ export class WorkerSocket implements WorkerLink {
     const claim = await this.#runs.speakerOf(frame);
     // A verb shows as well as a claim_ack that the claim has arrived.
     this.#hear(frame.run_id);
-    const said = await operateFrame(this.#parts, this.#port.board, claim, frame, bytes);
-    if (isEnd(frame)) this.#runs.forget(frame.run_id);
+    const said = await this.#operate(claim, frame, bytes);
+    if (isEnd(frame)) {
+      this.#runs.forget(frame.run_id);
+      this.#parts.lostClaims.letGo(this.#port, frame.run_id);
+    } else if (!this.#isClosed) this.#parts.lostClaims.hold(this.#port, frame.run_id);
     return said;
+  }
+
+  async #operate(
+    claim: ClaimPrincipal,
+    frame: RunFrame,
+    bytes: number,
+  ): Promise<Readonly<Record<string, unknown>>> {
+    try {
+      return await operateFrame(this.#parts, this.#port.board, claim, frame, bytes);
+    } catch (error) {
+      // With this answer it knows.
+      if (error instanceof ProblemError && error.code === 'claim_lost')
+        this.#parts.lostClaims.letGo(this.#port, frame.run_id);
+      throw error;
+    }
   }
 
   onWritable(): void {
@@ -255,6 +275,7 @@ export class WorkerSocket implements WorkerLink {
   }
 
   #lapse(runId: string): void {
+    this.#parts.lostClaims.letGo(this.#port, runId);
     this.#lapsed.add(runId);
     if (this.#lapsed.size <= LAPSED_MAX) return;
     const [oldest] = this.#lapsed;
@@ -301,6 +322,7 @@ export class WorkerSocket implements WorkerLink {
       const claim = present(claims[index], 'every row is presented');
       this.#runs.remember(signed[index] ?? socketClaim(board.name, claim));
       this.#port.send({ type: 'claim', claim });
+      this.#parts.lostClaims.hold(this.#port, claim.run_id);
       this.#unacknowledged.set(claim.run_id, { claim: undeliveredOf(row), sentAt });
       unsent.delete(row);
     });

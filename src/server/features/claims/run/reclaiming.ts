@@ -1,7 +1,7 @@
 /**
  * An orchestrator takes a running task back from whoever holds it. The task is locked before anybody asks who that is, so it is the hold
- * of that moment that ends, and a claim that follows it is never taken by mistake. The holder is told nothing of its own: as after every
- * take, its next heartbeat or end is answered with claim_lost, on a socket too.
+ * of that moment that ends, and a claim that follows it is never taken by mistake. The holder hears of it as of every take: on its socket at
+ * once (steering/lost-claims.ts), else by its next heartbeat or end, which is answered with claim_lost.
  */
 import type { Outcome } from '../../../../contract/statuses.ts';
 import type { Task } from '../../../../contract/tasks.ts';
@@ -49,6 +49,7 @@ export class Reclaiming {
       return taskOf(board, present(row, 'it is locked'));
     });
     onEnded(reclaimed.status === 'cancelled' ? 'cancelled' : 'reclaimed');
+    wake.nudge(board.id);
     wake.ring(board.id);
     return reclaimed;
   }

@@ -13,6 +13,7 @@ import type { WorkerGreeting, WorkerPort, WorkerSocketListener } from '../../wat
 import { findSignals, type SignalRow } from '../store/signal.ts';
 import { toldMessageOf } from '../view.ts';
 import type { Inbox } from './inbox.ts';
+import { LookLoop } from './look-loop.ts';
 
 interface SignalsParts {
   readonly sql: Sql;
@@ -105,16 +106,14 @@ class BoardSignals {
   readonly #workers = new Map<string, AttachedWorker>();
   /** By socket: what it said hello as, by lane. Another socket may be that worker since. */
   readonly #keys = new Map<WorkerPort, Map<string, string>>();
+  readonly #looks: LookLoop;
   readonly #unsubscribe: () => void;
-  #isLooking = false;
-  /** Something may have come since the look that is under way began. */
-  #isDue = false;
-  #isStopped = false;
 
   constructor(board: BoardRef, parts: SignalsParts) {
     this.#board = board;
     this.#parts = parts;
-    this.#unsubscribe = parts.wake.subscribeNudges(board.id, () => this.#look());
+    this.#looks = new LookLoop(() => this.#lookOnce(), parts.onError);
+    this.#unsubscribe = parts.wake.subscribeNudges(board.id, () => this.#looks.look());
   }
 
   get isEmpty(): boolean {
@@ -129,7 +128,7 @@ class BoardSignals {
     this.#keys.set(port, keys.set(greeting.lane, key));
     // A repeated hello brings nothing again: the socket has heard it.
     if (this.#workers.get(key)?.port !== port) this.#workers.set(key, new AttachedWorker(port, greeting));
-    this.#look();
+    this.#looks.look();
   }
 
   detach(port: WorkerPort): void {
@@ -142,28 +141,8 @@ class BoardSignals {
   }
 
   stop(): void {
-    this.#isStopped = true;
+    this.#looks.stop();
     this.#unsubscribe();
-  }
-
-  #look(): void {
-    this.#isDue = true;
-    if (!this.#isLooking) void this.#lookWhileDue();
-  }
-
-  /** One look at a time; any number of nudges meanwhile are one more. */
-  async #lookWhileDue(): Promise<void> {
-    this.#isLooking = true;
-    try {
-      while (this.#isDue && !this.#isStopped) {
-        this.#isDue = false;
-        await this.#lookOnce();
-      }
-    } catch (error) {
-      this.#parts.onError(error); // The next nudge or poll looks again.
-    } finally {
-      this.#isLooking = false;
-    }
   }
 
   async #lookOnce(): Promise<void> {
@@ -172,7 +151,7 @@ class BoardSignals {
     for (const worker of newcomers) worker.isHeldBack = false;
     const live = new Set<Uuid>();
     let after: Uuid | null = null;
-    for (let isMore = lanes.length > 0; isMore && !this.#isStopped; ) {
+    for (let isMore = lanes.length > 0; isMore && !this.#looks.isStopped; ) {
       const found: Promise<SignalRow[]> = findSignals(
         this.#parts.sql,
         this.#board.id,

@@ -160,6 +160,7 @@ export class Takeovers {
       }
     } finally {
       configs.forget(board.id);
+      wake.nudge(board.id);
       wake.ring(board.id);
     }
   }
