@@ -37,6 +37,11 @@ const ALIKE = [
   // Our own driver of the protocol, which is the same for all of them.
   'test/server/db/counted-rows.pg.test.ts',
   'test/server/db/driver.pg.test.ts',
+  // Files of the dashboard, and what it makes of a log: the same log is written and read by the tests of the routes.
+  'test/dashboard/live/fold.pg.test.ts',
+  'test/server/features/dashboard/serving.pg.test.ts',
+  // Which key signs and when: rows that are read and written one by one.
+  'test/server/features/auth/signing-keys.pg.test.ts',
   // What a worker, a model or a collector of spans makes of answers; what they ask is asked by the tests of the routes.
   'test/client/worker/handler.pg.test.ts',
   'test/client/worker/push-link.pg.test.ts',

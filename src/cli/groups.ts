@@ -44,6 +44,11 @@ export const GROUPS: readonly Group[] = [
     load: async () => (await import('./groups/profile.ts')).registerProfile,
   },
   {
+    name: 'dashboard',
+    summary: 'print a link that signs you in to the web page',
+    load: async () => (await import('./groups/dashboard.ts')).registerDashboard,
+  },
+  {
     name: 'board',
     plural: 'boards',
     summary: 'boards: create, list, get, set, delete',

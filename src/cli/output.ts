@@ -16,6 +16,11 @@ export interface OutputOptions {
 const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 } as const;
 export type Style = keyof typeof STYLES;
 
+/** Sequences that colour text (ECMA-48: SGR) and do nothing else. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
+const COLOURS = /(\u001b\[[\d;:]*m)/;
+const RESET = '\u001b[0m';
+
 export class Output {
   readonly stdout: OutputOptions['stdout'];
   readonly stderr: OutputOptions['stderr'];
@@ -34,6 +39,17 @@ export class Output {
   /** Data, as text for people. */
   line(text = ''): void {
     this.stdout.write(`${text}\n`);
+  }
+
+  /** A line that something printed: with its colours where there are any at all, and without what else steers a terminal. */
+  printed(line: string): void {
+    const parts = line.split(COLOURS);
+    const shown = parts.map((part, at) => (at % 2 === 0 ? printableLine(part) : this.#colour(part))).join('');
+    this.line(parts.length > 1 ? shown + this.#colour(RESET) : shown);
+  }
+
+  #colour(sequence: string): string {
+    return this.#hasColours ? sequence : '';
   }
 
   /** Data, as the API gave it. */
@@ -81,7 +97,7 @@ export function printable(text: string): string {
 }
 
 /** The same for a line that something printed: tabs stay. */
-export function printableLine(line: string): string {
+function printableLine(line: string): string {
   return line.split('\t').map(printable).join('\t');
 }
 

@@ -21,6 +21,8 @@ import type * as messages from '../contract/messages.ts';
 import type * as outputs from '../contract/outputs.ts';
 import type * as runs from '../contract/runs.ts';
 import type * as sessions from '../contract/sessions.ts';
+import type * as signIn from '../contract/sign-in.ts';
+import type * as stats from '../contract/stats.ts';
 import type * as subscriptions from '../contract/subscriptions.ts';
 import type * as system from '../contract/system.ts';
 import type * as tasks from '../contract/task-routes.ts';
@@ -51,6 +53,8 @@ type Descriptor =
   | DescriptorIn<typeof outputs>
   | DescriptorIn<typeof runs>
   | DescriptorIn<typeof sessions>
+  | DescriptorIn<typeof signIn>
+  | DescriptorIn<typeof stats>
   | DescriptorIn<typeof subscriptions>
   | DescriptorIn<typeof system>
   | DescriptorIn<typeof tasks>

@@ -33,6 +33,9 @@ export const OPERATIONS = {
   listKeys: { method: 'get', path: '/v1/keys' },
   deleteKey: { method: 'delete', path: '/v1/keys/{key}' },
   rotateSigningKey: { method: 'post', path: '/v1/signing-keys/rotate' },
+  createSignInCode: { method: 'post', path: '/v1/sign-in-codes' },
+  signIn: { method: 'post', path: '/v1/sign-in' },
+  signOut: { method: 'post', path: '/v1/sign-out' },
 
   putBoard: { method: 'put', path: '/v1/boards/{board}' },
   listBoards: { method: 'get', path: '/v1/boards' },
@@ -40,6 +43,7 @@ export const OPERATIONS = {
   patchBoard: { method: 'patch', path: '/v1/boards/{board}' },
   deleteBoard: { method: 'delete', path: '/v1/boards/{board}' },
   getAttention: { method: 'get', path: '/v1/boards/{board}/attention' },
+  getStats: { method: 'get', path: '/v1/boards/{board}/stats' },
 
   putLane: { method: 'put', path: '/v1/boards/{board}/lanes/{lane}' },
   listLanes: { method: 'get', path: '/v1/boards/{board}/lanes' },

@@ -46,12 +46,15 @@ export const listEvents = defineRoute({
   method: 'get',
   path: '/v1/boards/{board}/events',
   summary:
-    'Read the log after a cursor; with Prefer: wait, until something matches; as text/event-stream, without an end.',
+    'Read the log after a cursor, or back from one; with Prefer: wait, until something matches; as text/event-stream, without an end.',
   tag: 'events',
   access: 'authenticated',
   params: BoardParams,
   query: z.strictObject({
     after: After,
+    before: Cursor.optional().describe(
+      'Instead of "after": back from a cursor, the newest event first; "now" is the end. The answer has the cursor to go further back from. Does not wait.',
+    ),
     limit: LogLimit,
     kinds: WordsParameter.optional().describe(
       'Comma-separated event kinds; "task.*" stands for all of tasks.',

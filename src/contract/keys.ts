@@ -5,6 +5,12 @@ import { defineRoute } from './route.ts';
 import { Role } from './statuses.ts';
 import { absent, NextPageToken, PageQuery } from './values.ts';
 
+/** "*" is every board. */
+export const KeyBoards = z
+  .array(z.union([BoardName, z.literal('*')]))
+  .min(1)
+  .max(100);
+
 export const Key = z
   .object({
     id: KeyId,
@@ -16,6 +22,7 @@ export const Key = z
     mcp_aliases: z
       .boolean()
       .describe('Whether /mcp also lists its tools under the alias names of docs/mcp.md.'),
+    session: z.boolean().describe('Made by a sign-in: it may sign itself out.'),
     created_at: Timestamp,
     expires_at: Timestamp.nullable(),
     last_used_at: Timestamp.nullable().describe('Exact to a minute.'),
@@ -33,12 +40,7 @@ export const createKey = defineRoute({
   body: z.strictObject({
     role: Role,
     name: z.string().min(1).max(128),
-    boards: absent(
-      z
-        .array(z.union([BoardName, z.literal('*')]))
-        .min(1)
-        .max(100),
-    ),
+    boards: absent(KeyBoards),
     board: absent(BoardName),
     lane: absent(LaneName),
     owner: absent(z.string().min(1).max(128)),
@@ -113,6 +115,11 @@ export const whoami = defineRoute({
   summary: 'Say who the credential speaks for.',
   tag: 'keys',
   access: 'authenticated',
-  responses: { 200: z.object({ principal: Principal }) },
+  responses: {
+    200: z.object({
+      principal: Principal,
+      at: Timestamp.describe('Now, by the clock that leases and tokens are judged by.'),
+    }),
+  },
   problems: [],
 });

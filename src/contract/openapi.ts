@@ -163,7 +163,8 @@ function listOfSome(keyword: string, list: JsonObject[]): JsonObject {
 
 /** An open route that can answer `unauthenticated` takes a credential where it must, and none where it need not. */
 function openSecurity(route: Route): JsonObject[] {
-  return route.problems.includes('unauthenticated') ? [{}, { bearer: [] }] : [];
+  const isHeard = route.problems.includes('unauthenticated') && !route.isCredentialInBody;
+  return isHeard ? [{}, { bearer: [] }] : [];
 }
 
 function parameters(route: Route, components: OpenApiComponents): JsonObject[] {

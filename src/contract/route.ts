@@ -21,6 +21,8 @@ export interface Route {
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
+  /** What it is called with to prove something is in the body: `unauthenticated` speaks of that, and the Authorization header is not heard. */
+  readonly isCredentialInBody?: true;
   /** A body that may be left out altogether is read as `{}`. */
   readonly isBodyOptional?: boolean;
   readonly bodyBytesMax?: number;

@@ -44,6 +44,8 @@ import {
   requestRunChanges,
 } from './runs.ts';
 import { listSessionMessages } from './sessions.ts';
+import { createSignInCode, signIn, signOut } from './sign-in.ts';
+import { getStats } from './stats.ts';
 import { deleteSubscription, getSubscription, listSubscriptions, putSubscription } from './subscriptions.ts';
 import { docsPage, jwks, livez, metrics, openapiDocument, readyz } from './system.ts';
 import {
@@ -82,12 +84,16 @@ export const ROUTES: readonly Route[] = [
   listKeys,
   deleteKey,
   rotateSigningKey,
+  createSignInCode,
+  signIn,
+  signOut,
   putBoard,
   listBoards,
   getBoard,
   patchBoard,
   deleteBoard,
   getAttention,
+  getStats,
   putLane,
   listLanes,
   getLane,

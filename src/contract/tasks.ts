@@ -26,6 +26,7 @@ const TaskClaim = z
     claimed_at: Timestamp,
     lease_expires_at: Timestamp,
     cancel_requested: z.boolean(),
+    progress: z.number().nullable().describe('What its heartbeats said last; null: nothing yet.'),
   })
   .meta({ id: 'TaskClaim' });
 

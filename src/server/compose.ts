@@ -17,6 +17,8 @@ export interface RunningServer {
   readonly url: string;
   readonly port: number;
   readonly databaseVersion: string;
+  /** A link that signs one person in to the dashboard as admin of every board. */
+  createSignInLink(): Promise<string>;
   /** Answers 503 to new work, lets what runs finish, closes sockets with 1012, then lets go of the database. */
   stop(): Promise<void>;
 }
@@ -45,6 +47,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       url: config.publicUrl ?? url,
       port,
       databaseVersion: base.databaseVersion,
+      createSignInLink: () => services.signIn.createFirstLink(),
       stop: () => lifecycle.stop(),
     };
   } catch (error) {

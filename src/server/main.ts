@@ -18,6 +18,7 @@ const EXIT = { ok: 0, error: 1, usage: 2 } as const;
 
 const packageRoot = findPackageRoot(dirname(fileURLToPath(import.meta.url)));
 const migrationsDir = join(packageRoot, 'drizzle');
+const dashboardDir = join(packageRoot, 'dist', 'dashboard');
 
 function findPackageRoot(from: string): string {
   for (let dir = from; ; dir = dirname(dir)) {
@@ -52,19 +53,22 @@ async function serve(config: Config, logger: Logger): Promise<void> {
         databaseUrl: source.url,
         adminKey: adminKey.secret,
         migrationsDir,
+        dashboardDir,
         version: packageVersion(),
         logger,
       });
     };
     server = await whileReachable(start, logger, stopping.signal);
     withdraw = await announceServer(config.dataDir, server.url);
+    // The server is ready all the same when the database has just gone away.
+    const signInLink = await server.createSignInLink().catch(() => null);
     say(
-      readyBlock(
-        server,
-        source.describe(server.databaseVersion),
-        adminKey.file,
-        performance.now() - startedAt,
-      ),
+      readyBlock(server, {
+        database: source.describe(server.databaseVersion),
+        adminKeyFile: adminKey.file,
+        signInLink,
+        elapsedMs: performance.now() - startedAt,
+      }),
     );
     await stopped;
   } finally {
@@ -79,11 +83,20 @@ async function serve(config: Config, logger: Logger): Promise<void> {
   }
 }
 
+interface ReadyFacts {
+  readonly database: string;
+  readonly adminKeyFile: string | null;
+  readonly signInLink: string | null;
+  readonly elapsedMs: number;
+}
+
+/**
+ * The one place where the link is: for a person at the terminal, and no line of the log. Whoever collects what is printed keeps a code that
+ * is good once and for ten minutes.
+ */
 function readyBlock(
   server: RunningServer,
-  database: string,
-  adminKeyFile: string | null,
-  elapsedMs: number,
+  { database, adminKeyFile, signInLink, elapsedMs }: ReadyFacts,
 ): string {
   const local =
     adminKeyFile === null
@@ -93,6 +106,7 @@ function readyBlock(
     '',
     `  lanekeeper ${packageVersion()} is ready at ${server.url}  (${(elapsedMs / 1000).toFixed(1)} s)`,
     '',
+    ...dashboardLines(server.url, signInLink),
     `  API         ${server.url}/v1   described at ${server.url}/docs`,
     `  Watch       ${server.url.replace(/^http/, 'ws')}/v1/boards/default/watch`,
     `  Database    ${database}`,
@@ -104,6 +118,15 @@ function readyBlock(
     '    npx lanekeeper tasks add "first task" --lane factory',
     '',
   ].join('\n');
+}
+
+function dashboardLines(url: string, signInLink: string | null): string[] {
+  const another = 'npx lanekeeper dashboard';
+  if (signInLink === null) return [`  Dashboard   ${url}   for a link that signs you in: ${another}`];
+  return [
+    `  Dashboard   ${signInLink}`,
+    `              signs you in once, within 10 minutes; another link: ${another}`,
+  ];
 }
 
 /** Resolves at the first SIGINT or SIGTERM; a further one, at least a second later, ends the process at once. */

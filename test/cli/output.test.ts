@@ -28,6 +28,16 @@ test('text of others cannot steer a terminal', () => {
   expect(printableLines('a\r\nb\tc\u001b')).toBe('a\nb\tc␛');
 });
 
+test('a printed line keeps its colours where there are any, and steers nothing', () => {
+  const line = '\u001b[31mred\u001b[2J\tand\u001b[0m so on';
+  const coloured = capture({ hasColours: true });
+  coloured.output.printed(line);
+  expect(coloured.text()).toBe('\u001b[31mred␛[2J\tand\u001b[0m so on\u001b[0m\n');
+  const plain = capture({ hasColours: false });
+  plain.output.printed(line);
+  expect(plain.text()).toBe('red␛[2J\tand so on\n');
+});
+
 test('a table is aligned, coloured after measuring, and cut to the terminal', () => {
   const rows = [
     { id: 'a', title: 'x'.repeat(50) },

@@ -22,6 +22,8 @@ describe('a command', () => {
     ['boards list --limit 5', 'GET /v1/boards?limit=5'],
     ['board get', 'GET /v1/boards/default'],
     ['board get -b other', 'GET /v1/boards/other'],
+    ['board stats', 'GET /v1/boards/default/stats'],
+    ['board stats b --window 24h', 'GET /v1/boards/b/stats?window=24h'],
     ['board set b --no-paused', 'PATCH /v1/boards/b {"settings":{"paused":false}}'],
     ['board delete b --yes', 'DELETE /v1/boards/b'],
     ['lane list --board other', 'GET /v1/boards/other/lanes'],

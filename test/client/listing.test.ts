@@ -80,3 +80,17 @@ test('the events of a task end with the first page that has none, though the log
   expect(events).toEqual(['a']);
   expect(paths()).toHaveLength(2);
 });
+
+test('the log is read back to its beginning when it is asked for before a cursor', async () => {
+  const { client: sdk, paths } = client((_, count) => ({
+    json: { events: count === 3 ? [] : [`e${count}`], cursor: count === 1 ? 'c1' : 'c2' },
+  }));
+  const events: unknown[] = [];
+  for await (const event of sdk.events.list({ before: 'now', limit: 1 })) events.push(event);
+  expect(events).toEqual(['e1', 'e2']);
+  expect(paths().map((path) => path.replace(/^.*\?/, ''))).toEqual([
+    'before=now&limit=1',
+    'before=c1&limit=1',
+    'before=c2&limit=1',
+  ]);
+});

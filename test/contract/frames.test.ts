@@ -6,7 +6,7 @@ import { CLOSE_CODES, WATCH_SUBPROTOCOL } from '../../src/contract/constants.ts'
 import { ClientFrame, ServerFrame } from '../../src/contract/frames.ts';
 
 /** The frames as they are under this version of the protocol. */
-const PINNED = { subprotocol: 'lanekeeper.v1', fingerprint: 'f1babb4197e78149' };
+const PINNED = { subprotocol: 'lanekeeper.v1', fingerprint: '2d8f7b17d406a236' };
 
 const WHAT_TO_DO = [
   'The frames of the watch socket changed. Clients outside this repository are written against them.',

@@ -80,8 +80,9 @@ describe('routes', () => {
       (route) => route.method === 'post' && (201 in route.responses || 202 in route.responses),
     );
     expect(creating.length).toBeGreaterThan(3);
+    // A code is all that its answer holds, and is remembered nowhere: one that got lost expires, and another is asked for.
     expect(creating.filter((route) => route.isIdempotent !== true).map((route) => route.operationId)).toEqual(
-      [],
+      ['createSignInCode'],
     );
   });
 });

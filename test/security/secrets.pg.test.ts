@@ -110,6 +110,14 @@ test('no secret is in the log at its most talkative, in an answer that does not 
   const again = await claim();
   expect(again.run_id).toBe(first.run_id);
   const { token } = first;
+  // The answers that issue these are no others.
+  const { code } = (await server.call('POST', '/v1/sign-in-codes', { body: {} })).body;
+  const unused = (await server.call('POST', '/v1/sign-in-codes', { body: {} })).body.code;
+  const session = (await server.call('POST', '/v1/sign-in', { token: null, body: { code } })).body.secret;
+  await ask('POST', '/v1/sign-in', { code }, { token: null });
+  await ask('POST', '/v1/sign-in', { code: `${unused}x` }, { token: null });
+  await ask('POST', '/v1/sign-in', { code: unused, nonsense: unused }, { token: null });
+  await ask('GET', '/v1/whoami', undefined, { token: session });
   await ask('POST', '/v1/signing-keys/rotate');
 
   // Used well, and over every way in.
@@ -232,6 +240,9 @@ test('no secret is in the log at its most talkative, in an answer that does not 
     'signature of a claim token': token.split('.')[2],
     'the same claim token, signed anew': again.token,
     'webhook secret that was made': made,
+    'sign-in code that was used': code,
+    'sign-in code': unused,
+    'key of a sign-in': session,
     'webhook secret that was given': GIVEN_SECRET,
     'mistyped credential': guess,
     'unknown credential': unknown,

@@ -13,13 +13,14 @@ import { type Caller, maySee, type Place } from './world.ts';
 type Cell = 'yes' | '-' | 'every board' | 'own lane' | 'own task' | 'own run' | 'own delegation' | 'token';
 
 /** Nobody is asked who they are. */
-const OPEN = ['livez', 'readyz', 'openapiDocument', 'docsPage', 'jwks'];
+const OPEN = ['livez', 'readyz', 'openapiDocument', 'docsPage', 'jwks', 'signIn'];
 
 /** Columns: admin, orchestrator, observer, lane key, claim token. */
 const TABLE = `
   whoami                                                                         | yes | yes | yes | yes | yes
   metrics                                                                        | yes | yes | yes | -   | -
-  createKey listKeys deleteKey createLaneKey                                     | yes | -   | -   | -   | -
+  createKey listKeys deleteKey createLaneKey createSignInCode                    | yes | -   | -   | -   | -
+  signOut                                                                        | yes | yes | yes | yes | -
   rotateSigningKey                                                       | every board | -   | -   | -   | -
   putBoard patchBoard deleteBoard importTasks deleteTask                         | yes | -   | -   | -   | -
   listBoards getBoard listLanes getLane listTasks getSnapshot                    | yes | yes | yes | yes | -
@@ -31,7 +32,7 @@ const TABLE = `
   createTask createTasks                                                         | yes | yes | -   | -   | yes
   getContext                                                                     | yes | yes | yes | yes | own task
   addComment linkParent unlinkParent                                             | yes | yes | -   | -   | own task
-  getGraph getWhy getAttention getOperation                                      | yes | yes | yes | yes | -
+  getGraph getWhy getAttention getStats getOperation                             | yes | yes | yes | yes | -
   scheduleTask acceptTask requestTaskChanges bulkTasks cancelOperation           | yes | yes | -   | -   | -
   patchTask promoteTask unblockTask cancelTask completeTask                      | yes | yes | -   | -   | -
   assignTask archiveTask reopenTask steerTask reclaimTask                        | yes | yes | -   | -   | -

@@ -1,4 +1,4 @@
-/** board create | list | get | set | delete */
+/** board create | list | get | stats | set | delete */
 import type { Command } from 'commander';
 import type { Board } from '../../contract/boards.ts';
 import { LIMITS } from '../../contract/constants.ts';
@@ -8,6 +8,7 @@ import { giveExamples, given, integerFrom, listFrom, withExamples } from '../opt
 import type { Output } from '../output.ts';
 import type { Register } from '../register.ts';
 import { writeFields, writeTable } from '../table.ts';
+import { addStatsCommand } from './board-stats.ts';
 
 /** As the contract has it. */
 const DELEGATION_CAPACITY_MAX = 100;
@@ -45,6 +46,7 @@ export const registerBoard: Register = (board, contextOf) => {
     .command('get [name]')
     .description('show a board with its counts (default: the current one)')
     .action((name?: string) => getBoard(contextOf(), name));
+  addStatsCommand(board, contextOf);
   withBoardOptions(
     board.command('create <name>').description('create a board, or change the one with this name'),
   ).action((name: string, flags: BoardFlags) => saveBoard(contextOf(), { name, flags, isNew: true }));
@@ -60,6 +62,9 @@ export const registerBoard: Register = (board, contextOf) => {
   lanekeeper boards list --limit 20 --json`,
     get: `  lanekeeper board get
   lanekeeper board get factory --json`,
+    stats: `  lanekeeper board stats
+  lanekeeper board stats factory --window 24h
+  lanekeeper board stats --json | jq '.stats.totals.queue_wait'`,
     create: '  lanekeeper board create factory --title "The factory" --stranded-after-seconds 600',
     set: `  lanekeeper board set factory --paused
   lanekeeper board set factory --description ""`,

@@ -7,6 +7,7 @@ import type { Register } from '../register.ts';
 
 interface EventFlags {
   readonly after?: string;
+  readonly before?: string;
   readonly limit?: number;
   readonly lanes?: string[];
   readonly tasks?: string[];
@@ -18,13 +19,17 @@ export const registerEvent: Register = (command, contextOf) => {
   withExamples(
     command,
     `  lanekeeper events
+  lanekeeper events --before now --limit 20
   lanekeeper events --kinds task.failed --limit 20
   lanekeeper events --after CURSOR --wait 30 --json`,
   );
   command
     .command('list', { isDefault: true })
-    .description('read a page of the log, oldest first; to follow it: lanekeeper watch')
+    .description(
+      'read a page of the log, oldest first unless it is read back; to follow it: lanekeeper watch',
+    )
     .option('--after <cursor>', 'a cursor, or "start" (the default)')
+    .option('--before <cursor>', 'instead: back from a cursor, or from "now", the newest first')
     .option('--limit <n>', 'events a page', integerFrom(1, LIMITS.eventPageRowsMax))
     .option('--lanes <names>', 'only these lanes', listFrom)
     .option('--tasks <ids>', 'only these tasks', listFrom)
@@ -51,5 +56,5 @@ async function listEvents(context: Context, flags: EventFlags): Promise<void> {
     return;
   }
   for (const event of page.events) output.line(eventLine(output, event));
-  output.note(`More: --after ${page.cursor}`);
+  output.note(`More: --${query.before === undefined ? 'after' : 'before'} ${page.cursor}`);
 }

@@ -9,7 +9,7 @@ import type { Context } from '../context.ts';
 import { EXIT, ExitError, UsageError } from '../exit-codes.ts';
 import { age, counted, isFinished } from '../format.ts';
 import { integerFrom } from '../options.ts';
-import { drained, type Output, printableLine, printableLines } from '../output.ts';
+import { drained, type Output } from '../output.ts';
 import { writeTable } from '../table.ts';
 
 interface OutputFlags {
@@ -103,7 +103,7 @@ async function showOutput(context: Context, id: string, { follow, tail }: Output
     return;
   }
   noteEarlier(output, reply.lines, tail);
-  for (const { text } of lines) output.line(printableLines(text));
+  for (const { text } of lines) output.printed(text);
 }
 
 function lastOf<Line>(lines: readonly Line[], tail: number | undefined): readonly Line[] {
@@ -218,6 +218,6 @@ class OutputTail {
     if (number <= this.#upToNumber) return;
     this.#upToNumber = number;
     if (this.#output.isJson) this.#output.jsonLine({ task_id: taskId, run_id: runId, number, text });
-    else this.#output.line(printableLine(text));
+    else this.#output.printed(text);
   }
 }

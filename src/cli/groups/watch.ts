@@ -4,7 +4,7 @@ import { connectionNotes } from '../connection-notes.ts';
 import type { Context } from '../context.ts';
 import { counted, eventLine, shortId } from '../format.ts';
 import { integerFrom, listFrom, withExamples } from '../options.ts';
-import { drained, printableLine, UNREAD_BYTES_MAX } from '../output.ts';
+import { drained, UNREAD_BYTES_MAX } from '../output.ts';
 import type { Register } from '../register.ts';
 
 interface WatchFlags {
@@ -64,6 +64,6 @@ function showOutput({ output }: Context, frame: OutputFrame): void {
   else {
     const prefix = output.style('dim', `[${shortId(taskId)}] `);
     if (dropped > 0) output.line(`${prefix}(${counted(dropped, 'line')} left out)`);
-    for (const line of lines) output.line(prefix + printableLine(line));
+    for (const line of lines) output.printed(prefix + line);
   }
 }

@@ -29,6 +29,14 @@ export class Boards extends Resource {
     return this.transport.request('getBoard', { params: { board } }, options);
   }
 
+  /**
+   * Claims, ends by outcome, queue wait, run time and depth by points in time, over the last 15m, 1h (the default), 6h or 24h: a few
+   * seconds behind, as `up_to` says. Percentiles are within 10 %.
+   */
+  stats(board: string, query: QueryOf<'getStats'> = {}, options?: CallOptions): Promise<ReplyOf<'getStats'>> {
+    return this.transport.request('getStats', { params: { board }, query }, options);
+  }
+
   /** null clears a field. With `ifVersion`, `version_mismatch` where another has changed it since. */
   patch(board: string, body: BodyOf<'patchBoard'>, options?: CallOptions): Promise<ReplyOf<'patchBoard'>> {
     return this.transport.request('patchBoard', { params: { board }, body }, options);

@@ -9,7 +9,8 @@ type LogPage = ReplyOf<'listEvents'>;
 export class Events extends Resource {
   /**
    * Events after a cursor, oldest first (`after` also takes "start", the default, and "now"; default 100 events a page, at most 1,000);
-   * with waitSeconds, once there are some. `cursor` is where to go on. Iterated: all of them, to where the log ends then.
+   * with waitSeconds, once there are some. `cursor` is where to go on. Iterated: all of them, to where the log ends then. With `before`
+   * instead ("now" or a cursor): the newest first, back to the oldest.
    * `cursor_expired`: the log no longer reaches back so far; read the snapshot.
    */
   list(
@@ -20,7 +21,7 @@ export class Events extends Resource {
     return listByCursor(
       query,
       (paged) => this.transport.request('listEvents', { params, query: paged }, options),
-      { isSparse: true },
+      { isSparse: true, continuesWith: query.before === undefined ? 'after' : 'before' },
     );
   }
 }

@@ -62,16 +62,17 @@ interface LogPage<Row> {
 /**
  * A log has no last page: it ends, for now, where a page has nothing. Where a filter may leave a page empty before the end
  * (`isSparse`), the cursor must have stood still as well.
+ * @param continuesWith The parameter that takes the cursor of the page before.
  */
 export function listByCursor<Query extends object, Page extends LogPage<unknown>>(
   query: Query,
   read: (query: Query) => Promise<Page>,
-  { isSparse }: { readonly isSparse: boolean },
+  { isSparse, continuesWith }: { readonly isSparse: boolean; readonly continuesWith: 'after' | 'before' },
 ): Listing<Page, Page['events'][number]> {
   const isOver = (page: Page, asked: string | undefined): boolean =>
     page.events.length === 0 && (!isSparse || page.cursor === asked);
   return listingOf<Page, Page['events'][number]>({
-    read: (after) => read(after === undefined ? query : { ...query, after }),
+    read: (cursor) => read(cursor === undefined ? query : { ...query, [continuesWith]: cursor }),
     rowsOf: (page) => page.events,
     nextOf: (page, asked) => (isOver(page, asked) ? null : page.cursor),
   });

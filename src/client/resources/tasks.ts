@@ -231,7 +231,7 @@ export class Tasks extends Resource {
     return listByCursor(
       query,
       (paged) => this.transport.request('listTaskEvents', { params, query: paged }, options),
-      { isSparse: false },
+      { isSparse: false, continuesWith: 'after' },
     );
   }
 

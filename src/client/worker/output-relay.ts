@@ -8,7 +8,7 @@ import { LIMITS } from '../../contract/constants.ts';
 import { errorOfProblem, LanekeeperError } from '../errors.ts';
 import { meansClaimLost } from './heartbeats.ts';
 import { LineSplitter } from './line-splitter.ts';
-import { cleanText, firstCharacters } from './plain-text.ts';
+import { firstCharacters, outputText } from './plain-text.ts';
 import type { KeptClaim, RunLine } from './run-line.ts';
 import { within } from './waiting.ts';
 import type { WorkerClient } from './worker-client.ts';
@@ -257,5 +257,5 @@ export class RunOutput {
 
 /** As much as the server keeps, without what it refuses; never half of a character that takes two. */
 function keptPartOf(line: string): string {
-  return firstCharacters(cleanText(line), LIMITS.outputLineCharactersKept);
+  return firstCharacters(outputText(line), LIMITS.outputLineCharactersKept);
 }

@@ -9,6 +9,16 @@ export function cleanText(text: string): string {
   return text.replace(TERMINAL_SEQUENCES, '').replaceAll('\u0000', '\ufffd');
 }
 
+/** Colours and weights of text (ECMA-48: SGR), which steer nothing. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
+const COLOUR = /^\u001b\[[\d;:]*m$/;
+
+/** The same for a line of output, which keeps its colours. */
+export function outputText(line: string): string {
+  const steered = line.replace(TERMINAL_SEQUENCES, (sequence) => (COLOUR.test(sequence) ? sequence : ''));
+  return steered.replaceAll('\u0000', '\ufffd');
+}
+
 /** The last `charactersMax` UTF-16 units, never half of a pair: the API refuses lone surrogates. */
 export function lastCharacters(text: string, charactersMax: number): string {
   if (text.length <= charactersMax) return text;

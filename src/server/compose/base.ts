@@ -19,6 +19,8 @@ export interface ServerParts {
   /** Made an admin key for every board, unless it is one already. */
   readonly adminKey: string;
   readonly migrationsDir: string;
+  /** The built dashboard; may be missing. */
+  readonly dashboardDir: string;
   readonly version: string;
   readonly logger: Logger;
   /** Only tests shorten it. */

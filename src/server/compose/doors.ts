@@ -12,7 +12,7 @@ const DRAIN_TIMEOUT_MS = 3000;
 export async function openDoors(
   app: App,
   { config, lifecycle, onError }: Base,
-  { sessions, streams, pushing }: Services,
+  { sessions, streams, pushing, signIn }: Services,
 ): Promise<{ url: string; port: number }> {
   const listening = await listen({
     app,
@@ -29,7 +29,9 @@ export async function openDoors(
   lifecycle.onStop('push', () => pushing.drain());
   lifecycle.onStop('event streams', () => streams.drain());
   lifecycle.onStop('sockets', () => sessions.drain());
-  return { url: urlOf(config.host, listening.port), port: listening.port };
+  const url = urlOf(config.host, listening.port);
+  signIn.servedAt(url);
+  return { url, port: listening.port };
 }
 
 function urlOf(host: string, port: number): string {

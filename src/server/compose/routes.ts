@@ -8,11 +8,13 @@ import { bindBoardRoutes } from '../features/boards/routes.ts';
 import { bindBulkRoutes } from '../features/bulk/routes.ts';
 import { BulkService } from '../features/bulk/service.ts';
 import { bindClaimRoutes } from '../features/claims/routes.ts';
+import { bindDashboardRoutes } from '../features/dashboard/routes.ts';
 import { bindDelegationRoutes } from '../features/delegations/routes.ts';
 import { bindDeliveryRoutes } from '../features/deliveries/routes.ts';
 import { bindImportRoutes } from '../features/imports/routes.ts';
 import { bindLaneRoutes } from '../features/lanes/routes.ts';
 import { bindMcpRoutes } from '../features/mcp/routes.ts';
+import { bindStatsRoutes } from '../features/stats/routes.ts';
 import { bindSubscriptionRoutes } from '../features/subscriptions/routes.ts';
 import { bindSystemRoutes } from '../features/system/routes.ts';
 import { SystemService } from '../features/system/service.ts';
@@ -35,7 +37,7 @@ export async function bindRoutes(
   parts: ServerParts,
 ): Promise<void> {
   const { database, metrics, wake, logger, lifecycle, signingKeys } = base;
-  const { authenticator, keys, boards, lanes, feeds, tasks, waiters, sessions, streams } = services;
+  const { authenticator, keys, signIn, boards, lanes, feeds, tasks, waiters, sessions, streams } = services;
   const onProblem: RouteObserver['onProblem'] = (problem, fields) => {
     metrics.problems.inc({ code: problem.code });
     const line = { ...fields, code: problem.code, error: describeError(problem.cause ?? problem) };
@@ -80,10 +82,12 @@ export async function bindRoutes(
     claimWaiters: () => waiters.count,
   });
   bindSystemRoutes(bind, { app, system, version: parts.version });
-  bindAuthRoutes(bind, { keys, signingKeys, idempotency });
+  bindDashboardRoutes(app, parts.dashboardDir);
+  bindAuthRoutes(bind, { keys, signIn, signingKeys, idempotency, clock: base.clock });
   bindBoardRoutes(bind, boards);
   bindLaneRoutes(bind, { lanes, boards, keys, idempotency });
   bindAttentionRoutes(bind, { ...services, reads });
+  bindStatsRoutes(bind, { boards, reads });
   bindTaskRoutes(bind, { ...services, wake, idempotency, reads });
   const bulk = new BulkService({ sql, reads, ids: base.ids, tasks, runner: services.bulkRunner });
   bindBulkRoutes(bind, { bulk, boards, idempotency });

@@ -5,6 +5,7 @@ import {
   ClaimTokens,
   createPrincipalLimit,
   KeyService,
+  SignIn,
   WaitingRequests,
 } from '../features/auth/service.ts';
 import { BoardService } from '../features/boards/service.ts';
@@ -36,13 +37,24 @@ function createFeeds({ database, wake, clock, metrics, onError }: Base): BoardFe
   return new BoardFeeds({ sql: database.cold, wake, clock, onError: onError('feed'), onLag });
 }
 
-export function createServices(base: Base) {
-  const { config, database, clock, ids, metrics, wake, signingKeys, onError } = base;
-  const { cold } = database;
+function createAuth({ config, database, clock, ids, signingKeys }: Base) {
+  const { cold, lookups } = database;
   const tokens = new ClaimTokens(signingKeys, clock);
-  const limit = createPrincipalLimit(config.rateLimitPerMinute);
-  const authenticator = new Authenticator(database.lookups, tokens);
-  const keys = new KeyService(cold, ids);
+  const authenticator = new Authenticator(lookups, tokens);
+  return {
+    tokens,
+    limit: createPrincipalLimit(config.rateLimitPerMinute),
+    authenticator,
+    keys: new KeyService(cold, ids),
+    signIn: new SignIn({ sql: cold, ids, authenticator, publicUrl: config.publicUrl }),
+  };
+}
+
+export function createServices(base: Base) {
+  const { config, database, clock, ids, metrics, wake, onError } = base;
+  const { cold } = database;
+  const { limit, ...auth } = createAuth(base);
+  const { tokens, authenticator, keys } = auth;
   const boards = new BoardService(cold, wake);
   const presence = new PresenceTracker(cold);
   const configs = new ConfigCache(cold);
@@ -84,10 +96,8 @@ export function createServices(base: Base) {
     onError: onError('watch'),
   });
   return {
-    tokens,
     limit,
-    authenticator,
-    keys,
+    ...auth,
     boards,
     presence,
     lanes,

@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { forgetOldAnswers } from '../db/remembered-answers.ts';
 import { PresenceEdges } from '../features/lanes/service.ts';
+import { LogCounting } from '../features/stats/service.ts';
 import { readDatabaseMs } from '../features/system/service.ts';
 import { Scheduler } from '../features/tasks/service.ts';
 import type { Base } from './base.ts';
@@ -34,6 +35,9 @@ const ATTENDANCE_INTERVAL_MS = 500;
 const PUSH_INTERVAL_MS = 250;
 /** With the authenticator's window this keeps a revoked key's sockets, streams and waits under a second. */
 const REVOCATION_INTERVAL_MS = 250;
+/** A chart that somebody watches is redrawn about as often. */
+const STATS_INTERVAL_MS = 5000;
+const OLD_MINUTES_INTERVAL_MS = 60_000;
 const CLOCK_INTERVAL_MS = 30_000;
 const SIGNING_KEY_INTERVAL_MS = 60_000;
 const FORGET_INTERVAL_MS = 60_000;
@@ -87,6 +91,9 @@ export function startSweeps(
   lifecycle.every('revoked waits', REVOCATION_INTERVAL_MS, () => services.waitingRequests.refuseRevoked());
   lifecycle.every('revoked sockets', REVOCATION_INTERVAL_MS, () => sessions.closeRevoked());
   lifecycle.every('revoked streams', REVOCATION_INTERVAL_MS, () => services.streams.closeRevoked());
+  const counting = new LogCounting(database.cold);
+  lifecycle.every('statistics', STATS_INTERVAL_MS, (signal) => counting.sweep(signal));
+  lifecycle.every('old minutes', OLD_MINUTES_INTERVAL_MS, () => counting.forgetOld());
   lifecycle.every('clock', CLOCK_INTERVAL_MS, () => clock.measure(() => readDatabaseMs(database.cold)));
   lifecycle.every('signing keys', SIGNING_KEY_INTERVAL_MS, () => signingKeys.maintain());
   const forgetIntervalMs = FORGET_INTERVAL_MS + randomInt(FORGET_INTERVAL_MS);

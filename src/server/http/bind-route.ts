@@ -161,7 +161,8 @@ async function admit(
   const remoteAddress = incoming.socket.remoteAddress ?? '';
   const { authorization } = incoming.headers;
   // An open route hears who asks only where that can matter: health must not fail with the look-up of a credential.
-  const isHeard = authorization !== undefined && route.problems.includes('unauthenticated');
+  const isHeard =
+    authorization !== undefined && route.problems.includes('unauthenticated') && !route.isCredentialInBody;
   const isAnonymous = route.access === 'open' && !isHeard;
   const caller = isAnonymous ? null : await gate.authenticate(authorization, remoteAddress);
   const headers = caller === null ? {} : await gate.limit(caller);

@@ -111,6 +111,10 @@ function createGauges(registers: Registry[]) {
       'lanekeeper_oldest_ready_seconds',
       'Age of the task that has been ready longest.',
     ),
+    uncountedEvents: gauge(
+      'lanekeeper_uncounted_events',
+      'Events of all boards that the statistics for charts have still to add up.',
+    ),
     watchSockets: gauge('lanekeeper_watch_sockets', 'Watch sockets open on this server.'),
     eventStreams: gauge('lanekeeper_event_streams', 'Streams of server-sent events open on this server.'),
     claimWaiters: gauge('lanekeeper_claim_waiters', 'Long polls waiting for work on this server.'),

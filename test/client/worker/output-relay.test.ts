@@ -147,3 +147,11 @@ test('lines of a run that only a socket speaks for wait while that is away', asy
   await vi.advanceTimersByTimeAsync(1_000);
   expect(sent).toEqual(['one']);
 });
+
+test('a line keeps its colours, and loses what else steers a terminal', async () => {
+  const receiver = new Receiver();
+  const relay = relayTo(receiver);
+  const run = receiver.open(relay, 'run');
+  print(run, '\u001b[31mred\u001b[0m\u001b[2K and \u001b]0;title\u0007plain\u0000');
+  await poll(() => receiver.lines['run']).toEqual(['\u001b[31mred\u001b[0m and plain\ufffd']);
+});

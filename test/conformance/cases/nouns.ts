@@ -35,6 +35,17 @@ export function nounCases(world: World): void {
     expect(await codeOf(world.call('getBoard', { params }))).toBe('not_found');
   });
 
+  test('the statistics of a board have a point for every step of the window, the last one with what is there now', async () => {
+    await world.task('counted');
+    const { counts } = (await world.call('getBoard', { params: world.here })).board;
+    const { stats } = await world.call('getStats', { params: world.here, query: { window: '15m' } });
+    expect(stats).toMatchObject({ board: world.board, window: '15m', step_seconds: 60 });
+    expect(stats.points).toHaveLength(15);
+    expect(Object.keys(stats.points.at(-1)?.depth ?? {}).sort()).toEqual(Object.keys(counts).sort());
+    const { stats: usual } = await world.call('getStats', { params: world.here });
+    expect([usual.window, usual.points.length]).toEqual(['1h', 60]);
+  });
+
   test('a lane is registered, changed, paused, drained, taken over and deregistered', async () => {
     const params = world.on({ lane: 'noun' });
     const body = { kind: 'persistent', lease_seconds: 60, labels: { site: 'a' } } as const;
@@ -115,6 +126,21 @@ export function nounCases(world: World): void {
     expect(ids).toContain(key.id);
     await world.call('deleteKey', { params: { key: key.id } });
     expect(await codeOf(world.call('whoami', {}, reader))).toBe('unauthenticated');
+  });
+
+  test('a sign-in code is good for one key, which may sign itself out', async () => {
+    const { code, url } = await world.call('createSignInCode', {
+      body: { role: 'observer', boards: [world.board] },
+    });
+    expect(url.endsWith(`/#code=${code}`)).toBe(true);
+    const { key, secret } = await world.call('signIn', { body: { code } }, { token: null });
+    expect(key).toMatchObject({ role: 'observer', boards: [world.board], session: true });
+    const person = { token: secret };
+    expect((await world.call('getBoard', { params: world.here }, person)).board.name).toBe(world.board);
+    expect(await codeOf(world.call('signIn', { body: { code } }, { token: null }))).toBe('unauthenticated');
+    await world.call('signOut', {}, person);
+    expect(await codeOf(world.call('whoami', {}, person))).toBe('unauthenticated');
+    expect(await codeOf(world.call('signOut', {}))).toBe('forbidden');
   });
 
   test('a key of a lane works that lane and no other', async () => {

@@ -28,8 +28,17 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Bound beside the contract: files of the docs page, and MCP, which describes itself. The watch is an upgrade and not a route of the application. */
-const EXTRAS = ['GET /docs/:asset', 'POST /mcp'];
+/** Bound beside the contract: files of the docs page, the dashboard, and MCP, which describes itself. The watch is an upgrade and not a route of the application. */
+const EXTRAS = [
+  'GET /',
+  'GET /assets/:file',
+  'GET /boards',
+  'GET /boards/*',
+  'GET /docs/:asset',
+  'GET /favicon-attention.svg',
+  'GET /favicon.svg',
+  'POST /mcp',
+];
 
 describe('the routes that the server binds', () => {
   test('are those of the contract and a known few, no more and no fewer', () => {
@@ -90,7 +99,7 @@ describe('every answer', () => {
   });
 
   test('to a path without a resource is a 404 that says so', async () => {
-    for (const path of ['/', '/v1', '/v1/nothing', '/v2/boards', '/v1/boards/a/lanes/b/c/d']) {
+    for (const path of ['//', '/v1', '/v1/nothing', '/v2/boards', '/v1/boards/a/lanes/b/c/d']) {
       const answer = await server.call('GET', path);
       expect([answer.status, answer.code, answer.body.resource]).toEqual([404, 'not_found', 'route']);
     }

@@ -32,6 +32,8 @@ const BODIES: Readonly<Record<string, unknown>> = {
   cancelDelegations: { session_id: 'x' },
   putSubscription: { task_id: 'x', platform: 'x' },
   ackDelivery: { lease_id: 'x' },
+  // Of the form of ours: any other is refused without the database.
+  signIn: { code: 'a'.repeat(40) },
   nackDelivery: { lease_id: 'x', error: 'x' },
 };
 

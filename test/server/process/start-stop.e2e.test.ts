@@ -42,6 +42,12 @@ test('a first start says where everything is, keeps the admin key to its owner, 
   expect(server.output()).toContain('embedded PostgreSQL 18');
   expect(server.output()).toContain(join(dataDir, 'admin-key'));
   expect(server.output()).not.toContain(await server.adminKey());
+  const link = server.output().match(/ Dashboard {3}(\S+)/)?.[1] ?? '';
+  expect(link.startsWith(`${server.url}/#code=`)).toBe(true);
+  const signIn = () =>
+    call(server.url, 'POST', '/v1/sign-in', { token: null, body: { code: link.replace(/.*=/, '') } });
+  expect((await signIn()).body.key).toMatchObject({ role: 'admin', boards: ['*'] });
+  expect((await signIn()).status).toBe(401);
   expect((await stat(join(dataDir, 'admin-key'))).mode & 0o777).toBe(0o600);
   const { status } = await call(server.url, 'GET', '/readyz', { token: null });
   expect(status).toBe(200);

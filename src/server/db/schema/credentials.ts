@@ -33,12 +33,31 @@ export const apiKeys = pgTable(
     lastUsedAt: at('last_used_at'),
     /** Its MCP tools also answer to their alias names. */
     hasMcpAliases: boolean('has_mcp_aliases').notNull().default(false),
+    /** Made by a sign-in: it may withdraw itself. */
+    isSession: boolean('is_session').notNull().default(false),
   },
   (table) => [
     uniqueIndex('api_keys_hash_key').on(table.hash),
     check('api_keys_role_check', sql`${table.role} IN ('admin', 'orchestrator', 'observer', 'lane')`),
     check('api_keys_lane_check', sql`(${table.role} = 'lane') = (${table.lane} IS NOT NULL)`),
   ],
+);
+
+/** One-time codes, each good for one key; used or expired ones are deleted. Never more than a few. */
+export const signInCodes = pgTable(
+  'sign_in_codes',
+  {
+    /** SHA-256 of the code, in hex; the code itself is nowhere. */
+    hash: text('hash').primaryKey(),
+    role: text('role').notNull(),
+    name: text('name').notNull(),
+    /** null: every board. */
+    boards: text('boards').array(),
+    /** The key that made it, which must still be good when it is used; null: the server itself, when it started. */
+    createdBy: uuid('created_by'),
+    expiresAt: at('expires_at').notNull(),
+  },
+  (table) => [check('sign_in_codes_role_check', sql`${table.role} IN ('admin', 'orchestrator', 'observer')`)],
 );
 
 export const signingKeys = pgTable('signing_keys', {

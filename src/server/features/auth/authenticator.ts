@@ -98,6 +98,17 @@ export class Authenticator {
     return this.#principalOf(credentialOf(authorization), null);
   }
 
+  /**
+   * For a secret that is no credential but is guessed at like one: looked up under the bounds of unknown keys, and where `lookUp` finds
+   * nothing (null) it is a failed authentication of the address.
+   */
+  async admitSecret<T>(remoteAddress: string, refusal: string, lookUp: () => Promise<T | null>): Promise<T> {
+    const found = await this.#runUnknown(remoteAddress, lookUp);
+    if (found !== null) return found;
+    await this.#countFailure(remoteAddress);
+    throw unauthenticated(refusal);
+  }
+
   /** Looks at those of these credentials that are keys known here and no longer fresh, in one statement. What is not live any more is forgotten. */
   async refresh(authorizations: readonly (string | undefined)[]): Promise<void> {
     const due = new Map<string, CachedKey>();
@@ -132,13 +143,19 @@ export class Authenticator {
     return fresh.principal;
   }
 
-  /** Whether it may is asked again when it is its turn: those before it may have failed meanwhile. */
   async #lookUpUnknown(credential: string, remoteAddress: string): Promise<CachedKey | null> {
+    return this.#runUnknown(remoteAddress, async () => {
+      const key = this.#keys.get(credential);
+      return isFresh(key) ? key : this.#lookUp(credential);
+    });
+  }
+
+  /** Whether it may is asked again when it is its turn: those before it may have failed meanwhile. */
+  async #runUnknown<T>(remoteAddress: string, lookUp: () => Promise<T>): Promise<T> {
     const isAdmitted = await this.#admitUsedUp(remoteAddress);
     return this.#unknown.run(remoteAddress, async () => {
       if (!isAdmitted) await this.#admitUsedUp(remoteAddress);
-      const key = this.#keys.get(credential);
-      return isFresh(key) ? key : this.#lookUp(credential);
+      return lookUp();
     });
   }
 

@@ -53,6 +53,11 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   jwks: { roles: READERS, claim: 'always' },
   whoami: { roles: READERS, claim: 'always' },
 
+  signIn: { roles: READERS, claim: 'always' },
+  // Of those, only the keys that a sign-in made: the row says which.
+  signOut: { roles: READERS, claim: 'never' },
+  createSignInCode: administer,
+
   createKey: administer,
   listKeys: administer,
   deleteKey: administer,
@@ -64,6 +69,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   listBoards: readBoard,
   getBoard: readBoard,
   getAttention: readBoard,
+  getStats: readBoard,
 
   putLane: operate,
   patchLane: operate,

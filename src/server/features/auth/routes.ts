@@ -1,22 +1,30 @@
 /** Binds the routes of keys and of the caller's identity. */
 
 import { createKey, deleteKey, listKeys, rotateSigningKey, whoami } from '../../../contract/keys.ts';
+import { createSignInCode, signIn as signInRoute, signOut } from '../../../contract/sign-in.ts';
 import { jwks } from '../../../contract/system.ts';
 import { type Bind, pageRows } from '../../http/bind-route.ts';
 import type { Idempotency } from '../../http/idempotency.ts';
 import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
 import { present } from '../../kernel/assert.ts';
+import type { Clock } from '../../kernel/clock.ts';
 import { parseId } from '../../kernel/ids.ts';
 import type { KeyService } from './service.ts';
+import type { SignIn } from './sign-in.ts';
 import { JWKS_MAX_AGE_SECONDS, type SigningKeys } from './signing-keys.ts';
 
 interface AuthRoutes {
   readonly keys: KeyService;
+  readonly signIn: SignIn;
   readonly signingKeys: SigningKeys;
   readonly idempotency: Idempotency;
+  readonly clock: Clock;
 }
 
-export function bindAuthRoutes(bind: Bind, { keys, signingKeys, idempotency }: AuthRoutes): void {
+export function bindAuthRoutes(
+  bind: Bind,
+  { keys, signIn, signingKeys, idempotency, clock }: AuthRoutes,
+): void {
   bind(createKey, (exchange) =>
     idempotency.run(exchange, null, async (tx) => {
       const issued = await keys.issue(tx, exchange.caller, exchange.body);
@@ -43,6 +51,21 @@ export function bindAuthRoutes(bind: Bind, { keys, signingKeys, idempotency }: A
     return { status: 204 };
   });
 
+  bind(createSignInCode, async ({ caller, body }) => ({
+    status: 201,
+    body: await signIn.createCode(caller, body),
+  }));
+
+  bind(signInRoute, async ({ body, remoteAddress }) => ({
+    status: 200,
+    body: await signIn.signIn(body.code, remoteAddress),
+  }));
+
+  bind(signOut, async ({ caller }) => {
+    await signIn.signOut(caller);
+    return { status: 204 };
+  });
+
   bind(rotateSigningKey, async () => {
     const { kid, signsFromMs } = await signingKeys.rotate();
     return { status: 200, body: { signing_key: { kid, signs_at: new Date(signsFromMs).toISOString() } } };
@@ -56,11 +79,15 @@ export function bindAuthRoutes(bind: Bind, { keys, signingKeys, idempotency }: A
 
   bind(whoami, async ({ caller }) => {
     const principal = present(caller, 'whoami is not an open route');
-    if (principal.kind === 'key')
-      return { status: 200, body: { principal: { type: 'key', key: await keys.get(principal) } } };
+    const serverTime = (): string => new Date(clock.now()).toISOString();
+    if (principal.kind === 'key') {
+      const key = await keys.get(principal);
+      return { status: 200, body: { principal: { type: 'key', key }, at: serverTime() } };
+    }
     return {
       status: 200,
       body: {
+        at: serverTime(),
         principal: {
           type: 'claim',
           run_id: principal.runId,

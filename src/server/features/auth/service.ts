@@ -2,70 +2,28 @@
 import type { z } from 'zod';
 import type { createKey, Key } from '../../../contract/keys.ts';
 import type { createLaneKey } from '../../../contract/lanes.ts';
-import type { Role } from '../../../contract/statuses.ts';
 import type { Runner, Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
-import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
+import { type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
 import type { KeyPrincipal, Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
-import { hashApiKey, makeApiKey } from './api-key.ts';
+import { hashApiKey } from './api-key.ts';
 import { principalOfKey } from './authenticator.ts';
-import { boardNotFound, maySeeBoard } from './permissions.ts';
-import {
-  findKey,
-  findLiveKeyById,
-  insertKey,
-  type KeyRow,
-  listKeys,
-  revokeKey,
-  revokeLaneKeys,
-} from './store.ts';
+import { grantedBoards, grantedExpiry, grantedOwner, keyCaller } from './granting.ts';
+import { type IssuedKey, issueKey, keyOf } from './issuing.ts';
+import { maySeeBoard } from './permissions.ts';
+import { findKey, findLiveKeyById, insertKey, listKeys, revokeKey, revokeLaneKeys } from './store.ts';
 
 export { makeApiKey } from './api-key.ts';
 export { Authenticator, createPrincipalLimit } from './authenticator.ts';
 export { ClaimTokens } from './claim-tokens.ts';
 export { authorise, boardNotFound, maySeeBoard } from './permissions.ts';
 export { SecretBox } from './secret-box.ts';
+export { SignIn } from './sign-in.ts';
 export { SigningKeys } from './signing-keys.ts';
 export { WaitingRequests } from './waiting-requests.ts';
 
 type KeyRequest = z.infer<(typeof createKey)['body']>;
-
-export interface IssuedKey {
-  readonly key: Key;
-  readonly secret: string;
-}
-
-function keyOf(row: KeyRow): Key {
-  return {
-    id: formatId('key', row.id),
-    role: row.role,
-    name: row.name,
-    boards: row.boards ?? ['*'],
-    lane: row.lane,
-    owner: row.owner,
-    mcp_aliases: row.has_mcp_aliases,
-    created_at: row.created_at,
-    expires_at: row.expires_at,
-    last_used_at: row.last_used_at,
-  };
-}
-
-/** Only a key may manage keys; the permission table lets nobody else come here. */
-function keyCaller(caller: Principal | null): KeyPrincipal {
-  if (caller?.kind === 'key') return caller;
-  throw new ProblemError('forbidden', 'This takes an API key.');
-}
-
-interface NewKeyGrant {
-  readonly role: Role;
-  readonly name: string;
-  readonly boards: readonly string[] | null;
-  readonly lane: string | null;
-  readonly owner: string | null;
-  readonly expiresAt: string | null;
-  readonly hasMcpAliases: boolean;
-}
 
 /** What may be asked for a lane's key; the rest is the lane's. */
 type LaneKeyWish = z.infer<(typeof createLaneKey)['body']>;
@@ -93,7 +51,7 @@ export class KeyService {
         errors: [{ pointer: '/lane', detail: 'only with role lane' }],
       });
     }
-    return this.#issue(runner, {
+    return issueKey(runner, this.#ids, {
       role: request.role,
       name: request.name,
       boards,
@@ -112,7 +70,7 @@ export class KeyService {
     wish: LaneKeyWish,
   ): Promise<IssuedKey> {
     const granter = keyCaller(caller);
-    return this.#issue(runner, {
+    return issueKey(runner, this.#ids, {
       role: 'lane',
       name: wish.name ?? `lane ${place.lane}`,
       boards: [place.board],
@@ -121,14 +79,6 @@ export class KeyService {
       expiresAt: grantedExpiry(granter, wish.expires_at ?? null),
       hasMcpAliases: wish.mcp_aliases ?? false,
     });
-  }
-
-  async #issue(runner: Runner, grant: NewKeyGrant): Promise<IssuedKey> {
-    const id = this.#ids.next();
-    const secret = makeApiKey(grant.role, id);
-    const row = await insertKey(runner, { ...grant, id, hash: hashApiKey(secret) });
-    if (row === null) throw new Error('two keys of 190 random bits have the same hash');
-    return { key: keyOf(row), secret };
   }
 
   /** Makes the given text an admin key for every board, unless it is a key already. */
@@ -190,38 +140,4 @@ function keyNotFound(id: string): ProblemError {
 function isWithin(caller: KeyPrincipal, boards: readonly string[] | null): boolean {
   if (caller.boards === '*') return true;
   return boards?.every((board) => maySeeBoard(caller, board)) ?? false;
-}
-
-/** A key that is bound to a delivery owner hands on that owner and no other. */
-function grantedOwner(granter: KeyPrincipal, asked: string | null): string | null {
-  if (granter.owner === null || asked === null || asked === granter.owner) return asked ?? granter.owner;
-  throw new ProblemError('forbidden', `This key is bound to the owner ${JSON.stringify(granter.owner)}.`);
-}
-
-/** No key outlives the one that issued it; without a wish it lives as long. */
-function grantedExpiry(granter: KeyPrincipal, asked: string | null): string | null {
-  if (granter.expiresAt === null || asked === null) return asked ?? granter.expiresAt;
-  if (Date.parse(asked) <= Date.parse(granter.expiresAt)) return asked;
-  throw new ProblemError(
-    'forbidden',
-    `This key expires at ${granter.expiresAt}; it cannot issue one that lives longer.`,
-  );
-}
-
-/** The boards a new key gets: the ones asked for when the caller has them, else the caller's own. null: every board. */
-function grantedBoards(caller: KeyPrincipal, request: KeyRequest): readonly string[] | null {
-  if (request.boards && request.board) {
-    throw new ProblemError('invalid_request', 'Give board or boards, not both.', {
-      errors: [{ pointer: '/board', detail: 'not together with boards' }],
-    });
-  }
-  const asked = request.boards ?? (request.board ? [request.board] : null);
-  if (asked === null) return caller.boards === '*' ? null : [...caller.boards];
-  if (asked.includes('*')) {
-    if (caller.boards !== '*')
-      throw new ProblemError('forbidden', 'Only a key for every board may grant every board.');
-    return null;
-  }
-  for (const board of asked) if (!maySeeBoard(caller, board)) throw boardNotFound(board);
-  return asked;
 }

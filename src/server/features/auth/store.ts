@@ -1,4 +1,5 @@
 /** API keys and signing keys in the database. */
+import type { SignInRole } from '../../../contract/sign-in.ts';
 import type { Role } from '../../../contract/statuses.ts';
 import { begin } from '../../db/begin.ts';
 import type { JsonParameter, Runner, Sql } from '../../db/client.ts';
@@ -15,9 +16,10 @@ export interface KeyRow {
   readonly expires_at: string | null;
   readonly last_used_at: string | null;
   readonly has_mcp_aliases: boolean;
+  readonly is_session: boolean;
 }
 
-interface NewKey {
+export interface NewKey {
   readonly id: Uuid;
   readonly hash: string;
   readonly role: Role;
@@ -27,11 +29,13 @@ interface NewKey {
   readonly owner: string | null;
   readonly expiresAt: string | null;
   readonly hasMcpAliases: boolean;
+  /** Made by a sign-in. Default: it is not. */
+  readonly isSession?: boolean;
 }
 
 const KEY_COLUMNS = (sql: Runner) =>
   sql`id, role, name, to_json(boards) AS boards, lane, owner, created_at, expires_at, last_used_at,
-    has_mcp_aliases`;
+    has_mcp_aliases, is_session`;
 
 /** The live key with this hash. Expiry is the database's time, revocation is immediate. */
 export async function findLiveKey(sql: Runner, hash: string): Promise<KeyRow | null> {
@@ -67,9 +71,10 @@ export async function findLiveKeys(
 export async function insertKey(sql: Runner, key: NewKey): Promise<KeyRow | null> {
   const [row] = await sql<KeyRow[]>`
     /* auth.insert_key */
-    INSERT INTO api_keys (id, hash, role, name, boards, lane, owner, expires_at, has_mcp_aliases)
+    INSERT INTO api_keys (id, hash, role, name, boards, lane, owner, expires_at, has_mcp_aliases,
+      is_session)
     VALUES (${key.id}, ${key.hash}, ${key.role}, ${key.name}, ${key.boards as string[] | null}, ${key.lane}, ${key.owner}, ${key.expiresAt},
-      ${key.hasMcpAliases})
+      ${key.hasMcpAliases}, ${key.isSession ?? false})
     ON CONFLICT (hash) DO NOTHING
     RETURNING ${KEY_COLUMNS(sql)}`;
   return row ?? null;
@@ -104,6 +109,15 @@ export async function revokeKey(sql: Runner, id: Uuid): Promise<boolean> {
   return rows.length > 0;
 }
 
+/** False: it is not live, or no sign-in made it. */
+export async function revokeSessionKey(sql: Runner, id: Uuid): Promise<boolean> {
+  const rows = await sql`
+    /* auth.revoke_session_key */
+    UPDATE api_keys SET revoked_at = clock_timestamp()
+    WHERE id = ${id} AND is_session AND revoked_at IS NULL RETURNING id`;
+  return rows.length > 0;
+}
+
 export async function revokeLaneKeys(sql: Runner, board: string, lane: string): Promise<void> {
   await sql`
     /* auth.revoke_lane_keys */
@@ -113,6 +127,81 @@ export async function revokeLaneKeys(sql: Runner, board: string, lane: string): 
 
 export async function touchKey(sql: Runner, id: Uuid): Promise<void> {
   await sql`/* auth.touch_key */ UPDATE api_keys SET last_used_at = clock_timestamp() WHERE id = ${id}`;
+}
+
+/** The live key with this id, which stays live until the transaction ends. */
+export async function holdLiveKey(sql: Runner, id: Uuid): Promise<KeyRow | null> {
+  const [row] = await sql<KeyRow[]>`
+    /* auth.hold_live_key */
+    SELECT ${KEY_COLUMNS(sql)} FROM api_keys
+    WHERE id = ${id} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+    FOR SHARE`;
+  return row ?? null;
+}
+
+interface NewSignInCode {
+  readonly hash: string;
+  readonly role: SignInRole;
+  readonly name: string;
+  readonly boards: readonly string[] | null;
+  readonly createdBy: Uuid | null;
+  readonly lifeSeconds: number;
+}
+
+/** How many live codes of keys there may be. */
+interface CodeBounds {
+  readonly perMaker: number;
+  readonly total: number;
+}
+
+/**
+ * When it expires; null: there are too many live ones. Those of the server itself neither count nor are refused: there is one for each start.
+ * Deletes those that have expired, which are never many more than that: nobody else has to. Two at the same time may both find the last
+ * place, which does no harm.
+ */
+export async function insertSignInCode(
+  sql: Runner,
+  code: NewSignInCode,
+  bounds: CodeBounds,
+): Promise<string | null> {
+  const [row] = await sql<{ expires_at: string }[]>`
+    /* auth.insert_sign_in_code */
+    WITH expired AS (
+      DELETE FROM sign_in_codes WHERE hash IN (
+        SELECT hash FROM sign_in_codes WHERE expires_at <= clock_timestamp() FOR UPDATE SKIP LOCKED)
+    )
+    INSERT INTO sign_in_codes (hash, role, name, boards, created_by, expires_at)
+    SELECT ${code.hash}, ${code.role}, ${code.name}, ${code.boards as string[] | null}, ${code.createdBy}::uuid,
+      clock_timestamp() + make_interval(secs => ${code.lifeSeconds})
+    WHERE ${code.createdBy}::uuid IS NULL OR (
+      SELECT count(*) < ${bounds.total} AND count(*) FILTER (WHERE created_by = ${code.createdBy}::uuid) < ${bounds.perMaker}
+      FROM sign_in_codes WHERE expires_at > clock_timestamp() AND created_by IS NOT NULL)
+    RETURNING expires_at`;
+  return row?.expires_at ?? null;
+}
+
+interface SignInCodeRow {
+  readonly role: SignInRole;
+  readonly name: string;
+  readonly boards: string[] | null;
+  readonly created_by: Uuid | null;
+  readonly is_live: boolean;
+  /** Of a session that begins now. */
+  readonly session_ends_at: string;
+}
+
+/** Each code once, also over several servers: who deletes its row has it. */
+export async function takeSignInCode(
+  sql: Runner,
+  hash: string,
+  sessionSeconds: number,
+): Promise<SignInCodeRow | null> {
+  const [row] = await sql<SignInCodeRow[]>`
+    /* auth.take_sign_in_code */
+    DELETE FROM sign_in_codes WHERE hash = ${hash}
+    RETURNING role, name, to_json(boards) AS boards, created_by, expires_at > clock_timestamp() AS is_live,
+      clock_timestamp() + make_interval(secs => ${sessionSeconds}) AS session_ends_at`;
+  return row ?? null;
 }
 
 export interface SigningKeyRow {

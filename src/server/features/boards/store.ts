@@ -122,6 +122,9 @@ export async function deleteBoardRows(tx: Tx, boardId: number, name: string): Pr
     'operation_items',
     'stranded_tasks',
     'stranded_marks',
+    // Before the rows that whoever has its lock writes.
+    'stats_progress',
+    'board_minutes',
     'runs',
     'comments',
     'messages',
@@ -139,7 +142,11 @@ export async function deleteBoardRows(tx: Tx, boardId: number, name: string): Pr
   ]) {
     await tx`/* boards.delete */ DELETE FROM ${tx(table)} WHERE board_id = ${boardId}`;
   }
-  // Keys of this board alone die with it; keys of several lose it.
+  // Codes of this board alone die with it; codes of several lose it. Before the keys, as whoever takes a code does: the key that comes of
+  // it is there by the time the keys are read.
+  await tx`/* boards.delete */ DELETE FROM sign_in_codes WHERE array_remove(boards, ${name}) = '{}'`;
+  await tx`/* boards.delete */ UPDATE sign_in_codes SET boards = array_remove(boards, ${name}) WHERE ${name} = ANY(boards)`;
+  // The same with keys.
   await tx`/* boards.delete */ UPDATE api_keys SET revoked_at = clock_timestamp() WHERE boards = ARRAY[${name}] AND revoked_at IS NULL`;
   await tx`/* boards.delete */ UPDATE api_keys SET boards = array_remove(boards, ${name}) WHERE ${name} = ANY(boards) AND cardinality(boards) > 1`;
   await tx`/* boards.delete */ DELETE FROM boards WHERE id = ${boardId}`;

@@ -74,6 +74,7 @@ export class SystemService {
       metrics.liveClaims.set(gauges.liveClaims);
       metrics.oldestReadySeconds.set(gauges.oldestReadySeconds);
       metrics.oldestTransactionSeconds.set(gauges.oldestTransactionSeconds);
+      metrics.uncountedEvents.set(gauges.uncountedEvents);
     } catch {
       // A scrape while the database is away, or slow, still shows the process's own figures.
     }

@@ -30,6 +30,7 @@ export interface Gauges {
   readonly liveClaims: number;
   readonly oldestReadySeconds: number;
   readonly oldestTransactionSeconds: number;
+  readonly uncountedEvents: number;
 }
 
 /** Exact counts without counting tasks: every board's counter row has them. */
@@ -60,6 +61,9 @@ export async function readGauges(sql: Runner): Promise<Gauges> {
       SELECT min(due_at) FROM deliveries WHERE status = 'pending' AND is_webhook
     ) AS oldest
     WHERE due_at <= clock_timestamp()`;
+  const [statistics] = await sql<{ behind: number }[]>`
+    /* system.statistics */
+    SELECT coalesce(sum(s.seq - p.seq), 0)::float8 AS behind FROM board_seq s JOIN stats_progress p ON p.board_id = s.board_id`;
   return {
     statuses: counts ?? {},
     delegations: Object.fromEntries(delegations.map(({ status, count }) => [status, count])),
@@ -67,5 +71,6 @@ export async function readGauges(sql: Runner): Promise<Gauges> {
     liveClaims: ages?.live_claims ?? 0,
     oldestReadySeconds: ages?.oldest_ready ?? 0,
     oldestTransactionSeconds: ages?.oldest_transaction ?? 0,
+    uncountedEvents: statistics?.behind ?? 0,
   };
 }

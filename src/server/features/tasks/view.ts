@@ -94,6 +94,7 @@ function claimOf(row: ShownTaskRow): Task['claim'] {
     claimed_at,
     lease_expires_at,
     cancel_requested: row.is_cancel_requested === true,
+    progress: row.claim_progress ?? null,
   };
 }
 

@@ -45,6 +45,8 @@ export function bindWatchRoutes(
       lanes: setOf(words('lanes', query.lanes, { schema: LaneName, what: 'the name of a lane' })),
       tasks: setOf(words('tasks', query.tasks, { schema: TaskId, what: 'the id of a task (task_…)' })),
     });
+    if (query.before !== undefined && (query.after !== undefined || eventStream !== null))
+      throw goesBothWays(eventStream === null);
     if (eventStream !== null) {
       // The id is newer: a client that comes back asks for the same address again, with the `after` of its beginning.
       const after = eventStream.lastEventId ?? query.after ?? null;
@@ -53,6 +55,13 @@ export function bindWatchRoutes(
       return streams.answer({ board, caller: principal, filter, after, authorization, verify });
     }
     const rows = query.limit === undefined ? EVENT_PAGE_ROWS_DEFAULT : Number(query.limit);
+    if (query.before !== undefined) {
+      const from = await feeds.position(board, query.before);
+      const back = await reads.read(String(board.id), (sql) =>
+        feeds.readBack(board, from, filter, rows, sql),
+      );
+      return { status: 200, body: back };
+    }
     const after = await feeds.position(board, query.after ?? null);
     const readPage = (seq: number) =>
       reads.read(String(board.id), (sql) => feeds.read(board, seq, filter, rows, sql));
@@ -91,6 +100,13 @@ export function bindWatchRoutes(
         },
       };
     });
+  });
+}
+
+function goesBothWays(isPage: boolean): ProblemError {
+  const detail = isPage ? 'is given together with after' : 'is for pages: a stream goes on, not back';
+  return new ProblemError('invalid_request', `The query parameter before is not valid: it ${detail}.`, {
+    errors: [{ pointer: '/before', detail }],
   });
 }
 

@@ -12,7 +12,7 @@ import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { EventBatch } from './event-batch.ts';
 import { type BatchFollower, BoardFeed, type Follower } from './feed.ts';
-import { type LogEnds, readEvents, readLogEnds, readTaskEvents } from './store.ts';
+import { type LogEnds, readEvents, readEventsBack, readLogEnds, readTaskEvents } from './store.ts';
 import { cursorAt, type EventFilter, eventOf, passes } from './view.ts';
 
 export { waitForChange, waitForEvent } from './event-wait.ts';
@@ -135,6 +135,37 @@ export class BoardFeeds {
     if (position.seq > ends.seq)
       throw new ProblemError('invalid_cursor', 'The cursor lies beyond the end of the log.');
     return position.seq;
+  }
+
+  /** Matching events up to and including `fromSeq`, the newest first; bounds as for `read`. Its cursor is where to go further back from. */
+  async readBack(
+    board: BoardRef,
+    fromSeq: number,
+    filter: EventFilter,
+    rowsMax: number,
+    runner: Runner,
+  ): Promise<LogPage> {
+    const found: Event[] = [];
+    let bytes = 0;
+    let seq = fromSeq;
+    let isOver = false;
+    for (let page = 0; page < PAGES_PER_REQUEST_MAX && !isOver; page += 1) {
+      const range = { fromSeq: seq, rowsMax: EVENTS_PER_PAGE_MAX, bytesMax: BYTES_PER_PAGE_MAX };
+      const part = await withinDeadline(readEventsBack(runner, board.id, range));
+      for (const row of part.rows) {
+        const event = eventOf(board, row);
+        const isWanted = passes(filter, event);
+        isOver =
+          found.length === rowsMax || (isWanted && bytes > 0 && bytes + row.bytes > BYTES_PER_PAGE_MAX);
+        if (isOver) break;
+        seq = row.seq - 1;
+        if (!isWanted) continue;
+        found.push(event);
+        bytes += row.bytes;
+      }
+      isOver ||= part.isAtEnd;
+    }
+    return { events: found, cursor: cursorAt(board, seq) };
   }
 
   /** Matching events after `seq`, at most `rowsMax` and about a megabyte; reads on while a sparse filter finds nothing. */

@@ -110,6 +110,33 @@ async function readManyEvents(sql: Runner, boardId: number, range: LogRange): Pr
   return { rows, isAtEnd: rows.length === (rows[0]?.found ?? 0) };
 }
 
+interface BackRange {
+  /** The first to be read. */
+  readonly fromSeq: number;
+  readonly rowsMax: number;
+  readonly bytesMax: number;
+}
+
+/** Events up to and including a position, the newest first. Ends where the log has been pruned, also while it is read. */
+export async function readEventsBack(
+  sql: Runner,
+  boardId: number,
+  { fromSeq, rowsMax, bytesMax }: BackRange,
+): Promise<{ readonly rows: readonly (EventRow & { readonly bytes: number })[]; readonly isAtEnd: boolean }> {
+  const rows = await sql<(EventRow & { readonly bytes: number; readonly found: number })[]>`
+    /* watch.events_back */
+    SELECT ${COLUMNS(sql)}, bytes, found FROM (
+      SELECT ${COLUMNS(sql)}, bytes, sum(bytes) OVER (ORDER BY seq DESC ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before,
+        count(*) OVER ()::int AS found
+      FROM (
+        SELECT ${COLUMNS(sql)}, ${BYTES(sql)} FROM events
+        WHERE board_id = ${boardId} AND seq <= ${fromSeq} ORDER BY seq DESC LIMIT ${rowsMax}::int + 1
+      ) AS event
+    ) AS measured
+    WHERE bytes_before < ${bytesMax} ORDER BY seq DESC LIMIT ${rowsMax}`;
+  return { rows, isAtEnd: rows.length === (rows[0]?.found ?? 0) };
+}
+
 interface TaskLogRange extends LogRange {
   readonly upToSeq: number;
 }

@@ -7,7 +7,7 @@ import { PresenceTracker } from '../../../../src/server/features/lanes/service.t
 import type { TaskService } from '../../../../src/server/features/tasks/service.ts';
 import type { Uuid } from '../../../../src/server/kernel/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../../../fixtures/database.ts';
-import { BOARD_ID, countReads, fillBoard, prepareBoards } from '../../db/claim-path.ts';
+import { BOARD_ID, countReads, fillBoard, prepareBoards, untilPrunable } from '../../db/claim-path.ts';
 
 const PAGE = 200;
 const LANES = 10;
@@ -50,6 +50,7 @@ beforeAll(async () => {
     UPDATE tasks SET status = 'todo', unmet_parents = 20
     WHERE board_id = ${BOARD_ID} AND id IN (SELECT child_id FROM links WHERE board_id = ${BOARD_ID})`;
   await sql`SELECT pg_stat_force_next_flush()`;
+  await untilPrunable(site);
 });
 afterAll(async () => {
   await database?.close();

@@ -56,6 +56,7 @@ const claimed = (lane: string, attempt: number): Pick<Task, 'status' | 'claim'> 
     claimed_at: AT,
     lease_expires_at: LATER,
     cancel_requested: false,
+    progress: null,
   },
 });
 

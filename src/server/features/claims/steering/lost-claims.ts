@@ -194,14 +194,19 @@ class BoardLosses {
     const greetings = [...this.#holders.values()].flatMap((holder) =>
       [...holder.greetings].map(([lane, greeting]) => ({ holder, lane, greeting })),
     );
-    if (greetings.length === 0) return;
+    if (greetings.length === 0) {
+      // Of what happens meanwhile nobody is to be told, so that the log of that time need not be read.
+      this.#epochs = new Map();
+      return;
+    }
     // What was before their hello is not news to them.
     const told = greetings.filter(({ greeting }) => !greeting.isNew);
+    const toldLanes = new Set(told.map(({ lane }) => lane));
     const lanes = [...new Set(greetings.map(({ lane }) => lane))];
     const rows = await withinDeadline(readEpochs(this.#sql, this.#board.id, lanes));
     const stretch = { afterSeq: this.#seq, upToSeq: rows[0]?.seq ?? this.#seq };
     const taken = rows
-      .filter(({ lane, epoch }) => (this.#epochs.get(lane) ?? epoch) !== epoch)
+      .filter(({ lane, epoch }) => toldLanes.has(lane) && (this.#epochs.get(lane) ?? epoch) !== epoch)
       .map(({ lane }) => lane);
     const found = taken.length > 0 ? listTakers(this.#sql, this.#board.id, taken, stretch) : [];
     const takers = await withinDeadline(Promise.resolve(found));

@@ -9,6 +9,7 @@ import { getTask, listComments, listTaskRuns, listTasks } from '../../../../cont
 import type { Task } from '../../../../contract/tasks.ts';
 import { absent } from '../../../../contract/values.ts';
 import { getWhy } from '../../../../contract/why.ts';
+import { withoutColours } from '../../../kernel/colours.ts';
 import { ask, boardOf } from '../asking.ts';
 import { heardAs } from '../holding.ts';
 import { Board, Cursor, given, WaitSeconds } from '../inputs.ts';
@@ -88,7 +89,10 @@ async function readPart(
       return { messages: (await ask(call, listMessages, { params })).messages };
     case 'output':
       return {
-        output: (await ask(call, listOutput, { params })).lines.map(({ at, text }) => ({ at, text })),
+        output: (await ask(call, listOutput, { params })).lines.map(({ at, text }) => ({
+          at,
+          text: withoutColours(text),
+        })),
       };
     case 'why':
       return { why: (await ask(call, getWhy, { params })).reasons };

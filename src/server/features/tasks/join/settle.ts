@@ -8,6 +8,7 @@ import type { DelegationResult } from '../../../../contract/delegations.ts';
 import type { TaskStatus } from '../../../../contract/statuses.ts';
 import type { Tx } from '../../../db/client.ts';
 import type { NewEvent } from '../../../db/event-log.ts';
+import { withoutColours } from '../../../kernel/colours.ts';
 import { formatId, type Uuid } from '../../../kernel/ids.ts';
 import type { ActorRef } from '../../../kernel/principal.ts';
 import type { LockedTask, TaskAfter } from '../store/change.ts';
@@ -171,7 +172,7 @@ function resultOf(report: ChildReportRow, row: ChildRow | undefined, rule: JoinR
     result: report.result as DelegationResult['result'],
     metadata: (report.metadata ?? {}) as DelegationResult['metadata'],
     error: report.error ?? report.blocked_reason,
-    output_preview: report.output,
+    output_preview: report.output === null ? null : withoutColours(report.output),
     dispatched_at: report.started_at,
     completed_at: report.ended_at,
     duration_seconds: report.duration_seconds,

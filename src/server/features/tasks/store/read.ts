@@ -75,6 +75,8 @@ export interface TaskClaimRow {
   readonly claimed_at: string;
   readonly lease_expires_at: string;
   readonly is_cancel_requested: boolean;
+  /** Absent where the claim has just been made. */
+  readonly claim_progress?: number;
 }
 
 export interface TaskRunRow {
@@ -99,6 +101,7 @@ export const taskDetailColumns = (sql: Runner) => sql`
 const TASK_COLUMNS = (sql: Runner) => sql`
   ${TASK_HOT_COLUMNS(sql)}, ${taskDetailColumns(sql)},
   c.run_id, c.lane AS claim_lane, c.worker, c.attempt AS claim_attempt, c.claimed_at, c.lease_expires_at, c.is_cancel_requested,
+  c.progress AS claim_progress,
   r.outcome, r.summary, r.result, r.metadata, r.ended_at`;
 
 const TASK_TABLES = (sql: Runner) => sql`

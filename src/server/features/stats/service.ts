@@ -1,0 +1,2 @@
+/** What happened on a board lately, for charts. */
+export { LogCounting } from './counting.ts';
