@@ -117,6 +117,34 @@ export default {
       },
     ),
     no(
+      'dashboard-is-a-client',
+      'The dashboard has what anybody has: the SDK by its front door, and libraries that run in a browser.',
+      { path: '^src/dashboard/' },
+      {
+        pathNot: [
+          '^src/dashboard/',
+          '^src/client/index[.]ts$',
+          packages(
+            'react',
+            'react-dom',
+            'wouter',
+            'uplot',
+            'anser',
+            'lucide-react',
+            'vite',
+            '@tanstack',
+            '@dagrejs',
+          ),
+        ],
+      },
+    ),
+    no(
+      'nobody-needs-the-dashboard',
+      'It is built into files of its own; nothing that runs on Node may depend on it.',
+      { path: '^src/', pathNot: '^src/dashboard/' },
+      { path: '^src/dashboard/' },
+    ),
+    no(
       'base-knows-no-feature',
       'Only compose.ts and main.ts wire features; kernel, db, http, ws and observability serve any of them.',
       { path: '^src/server/', pathNot: [FEATURES, '^src/server/(compose|main)([.]ts$|/)'] },

@@ -72,8 +72,10 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: ['test/**/*.browser.test.ts'],
+          globalSetup: ['test/fixtures/postgres-global.ts'],
           sequence: { groupOrder: 3 },
-          maxWorkers: 1,
+          // Half of the time a page waits for the server, or a test for the page.
+          maxWorkers: 2,
           testTimeout: 120 * SECONDS,
           hookTimeout: 120 * SECONDS,
         },

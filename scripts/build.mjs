@@ -12,6 +12,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as esbuild from 'esbuild';
+import { buildDashboard } from './build-dashboard.mjs';
 import { DRIVER_CONNECTION, fixDriver } from './driver-fix.mjs';
 import { DIST, isStale, ROOT, STAMP, sourceFingerprint } from './ensure-built.mjs';
 
@@ -45,6 +46,7 @@ export async function build({ clean = false, declarations = false, log = console
   if (clean) await rm(DIST, { recursive: true, force: true });
   await bundle(log);
   await copyDocsUi();
+  await buildDashboard();
   if (declarations) await emitDeclarations(log);
   await writeAtomically(STAMP, fingerprint);
   log(`built dist/ in ${Math.round(performance.now() - startedAt)} ms`);

@@ -12,7 +12,12 @@ export const DIST = join(ROOT, 'dist');
 export const STAMP = join(DIST, '.stamp');
 
 // What the bundle is made from, besides src/: the version that it reports, and the recipe.
-const OTHER_INPUTS = ['package.json', 'scripts/build.mjs', 'scripts/driver-fix.mjs'];
+const OTHER_INPUTS = [
+  'package.json',
+  'scripts/build.mjs',
+  'scripts/build-dashboard.mjs',
+  'scripts/driver-fix.mjs',
+];
 
 /**
  * Name, size and mtime of every input as one short string; reads no file content.

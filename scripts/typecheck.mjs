@@ -1,6 +1,6 @@
 // Runs the type checker over every program of the repository: Node code, and the client once more with the
-// browser's library and without Node's types, which proves that the SDK runs in a browser. All are tried, so one
-// run reports everything.
+// browser's library and without Node's types, which proves that the SDK runs in a browser; the dashboard with that
+// library, too, and its tests with both. All are tried, so one run reports everything.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -12,6 +12,7 @@ const PROJECTS = [
   { project: 'tsconfig.json', proof: 'tsconfig.json' },
   { project: 'src/client/tsconfig.json', proof: 'src/client/index.ts' },
   { project: 'src/dashboard/tsconfig.json', proof: 'src/dashboard/tsconfig.json' },
+  { project: 'test/dashboard/tsconfig.json', proof: 'test/dashboard/tsconfig.json' },
 ];
 
 const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');

@@ -28,6 +28,11 @@ const FORBIDDEN_EDGES: Record<string, string[]> = {
   ],
   'state-is-pure': ['src/server/features/tasks/state.ts -> src/server/db/query.ts'],
   'kernel-does-no-io': ['src/server/kernel/ids.ts -> fs', 'src/server/kernel/ids.ts -> pino'],
+  'dashboard-is-a-client': [
+    'src/dashboard/page.tsx -> src/client/transport.ts',
+    'src/dashboard/page.tsx -> src/contract/tasks.ts',
+  ],
+  'nobody-needs-the-dashboard': ['src/cli/show.ts -> src/dashboard/page.tsx'],
   'base-knows-no-feature': ['src/server/http/app.ts -> src/server/features/lanes/service.ts'],
   'sql-has-one-home': [
     'src/server/features/tasks/service.ts -> postgres',

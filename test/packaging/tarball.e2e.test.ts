@@ -34,7 +34,7 @@ afterAll(async () => {
 test('the package is well formed, and has nothing in it that nobody needs', async () => {
   const { messages } = await publint({ pkgDir: installed.root, pack: false, strict: true });
   expect(messages).toEqual([]);
-  for (const inside of ['src', 'test', 'scripts', 'bench', 'node_modules'])
+  for (const inside of ['src', 'test', 'scripts', 'bench', 'node_modules', 'docs/screenshots'])
     expect(existsSync(join(installed.root, inside)), inside).toBe(false);
   // 2.5 MB as of issue 7: source maps of the server, and the page that shows the API. Twice that would be something that slipped in.
   expect(installed.packedBytes).toBeLessThan(5_000_000);
