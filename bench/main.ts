@@ -23,6 +23,7 @@ import { cancel } from './scenarios/p11-cancel.ts';
 import { why } from './scenarios/p12-why.ts';
 import { returning } from './scenarios/p13-return.ts';
 import { sdkWorker } from './scenarios/p14-sdk-worker.ts';
+import { dashboard } from './scenarios/p15-dashboard.ts';
 
 /** As every command of ours ends that was interrupted. */
 const EXIT_INTERRUPTED = 130;
@@ -43,6 +44,7 @@ const SCENARIOS: readonly Scenario[] = [
   why,
   returning,
   sdkWorker,
+  dashboard,
 ];
 
 async function runBench(options: BenchOptions, signal: AbortSignal): Promise<RunRecord> {
