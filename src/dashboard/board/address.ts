@@ -3,6 +3,7 @@ import { useCallback, useMemo } from 'react';
 import { useSearchParams } from 'wouter';
 import type { TaskStatus } from '../live/card.ts';
 import { TASK_STATUSES } from '../live/statuses.ts';
+import { withFields } from '../shell/address-fields.ts';
 import { STATUS_LABELS } from '../ui/status-chip.tsx';
 
 export interface BoardAddress {
@@ -41,19 +42,13 @@ export function addressOf(search: URLSearchParams): BoardAddress {
 /** With the changes; what says nothing is left out. Other parts of the address stay. */
 export function searchWith(search: URLSearchParams, change: Partial<BoardAddress>): URLSearchParams {
   const next = { ...addressOf(search), ...change };
-  const changed = new URLSearchParams(search);
-  const parts = {
+  return withFields(search, {
     q: next.query,
     closed: [...next.closed].join(','),
     open: [...next.opened].join(','),
     archived: next.showsArchived ? '1' : '',
     column: next.column ?? '',
-  };
-  for (const [name, value] of Object.entries(parts)) {
-    if (value === '') changed.delete(name);
-    else changed.set(name, value);
-  }
-  return changed;
+  });
 }
 
 export function useBoardAddress(): readonly [BoardAddress, (change: Partial<BoardAddress>) => void] {

@@ -2,12 +2,14 @@
  * A card. Its title is the link to the task, and the one place of it that the keyboard stops at; the rest is reached from there. It is drawn
  * anew only when what it shows has changed; times draw themselves. Its height is known beforehand: see card-height.ts.
  */
+
 import { Clock, GitFork, GripVertical, Hourglass } from 'lucide-react';
 import { type MouseEvent, memo, type ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { Card } from '../live/card.ts';
 import { linkToTask } from '../shell/links.ts';
 import { LeaseCountdown } from '../ui/lease-countdown.tsx';
+import { ProgressBar } from '../ui/progress-bar.tsx';
 import { clockDuration, useSecondsUntil } from '../ui/time.tsx';
 import { CARD_GAP_PX, cardHeight, rowsOf, titleLines } from './card-height.ts';
 import type { Note } from './desk.ts';
@@ -176,13 +178,10 @@ function CardDetails({ card }: { readonly card: Card }): ReactNode {
 }
 
 function Progress({ progress, note, isCancelRequested }: NonNullable<Card['claim']>): ReactNode {
-  const part = progress !== null && progress >= 0 && progress <= 1 ? progress : null;
   return (
     <p className="board-card-row small">
       {isCancelRequested && <span className="board-cancelling">cancel requested</span>}
-      {part !== null && <progress value={part} max={1} aria-label="Progress" />}
-      {part !== null && <span>{Math.round(part * 100)} %</span>}
-      {part === null && progress !== null && <span>{progress}</span>}
+      {progress !== null && <ProgressBar value={progress} />}
       {note !== null && (
         <span className="board-cut muted" title={note}>
           {note}

@@ -1,4 +1,5 @@
 /** The children in their order: where each is right now, and once it is decided what its last run came to and how long it took. */
+
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { Delegation, DelegationResult, Task } from '../../client/index.ts';
@@ -6,6 +7,7 @@ import { useCard, useClient } from '../live/live-context.tsx';
 import { linkToTask } from '../shell/links.ts';
 import { LaneLink } from '../task/task-links.tsx';
 import { LeaseCountdown } from '../ui/lease-countdown.tsx';
+import { progressText } from '../ui/progress-words.ts';
 import { Chip, StatusChip } from '../ui/status-chip.tsx';
 import { shortDuration } from '../ui/time.tsx';
 
@@ -54,9 +56,7 @@ function Child({ id, task, result }: ChildProps): ReactNode {
         {claim !== null && (
           <>
             <span className="muted">{claim.worker}</span>
-            {claim.progress !== null && claim.progress <= 1 && (
-              <span>{Math.round(claim.progress * 100)} %</span>
-            )}
+            {claim.progress !== null && <span>{progressText(claim.progress)}</span>}
             {claim.note !== null && <span className="muted">{claim.note}</span>}
             <LeaseCountdown expiresAtMs={claim.leaseExpiresAtMs} sinceMs={claim.claimedAtMs} />
           </>

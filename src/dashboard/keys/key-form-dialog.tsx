@@ -1,6 +1,5 @@
 /** Creates a key, and shows its secret this once. */
-import { type FormEvent, type ReactNode, useState } from 'react';
-import type { ReplyOf } from '../../client/index.ts';
+import { type ReactNode, useState } from 'react';
 import { useBoardView, useClient } from '../live/live-context.tsx';
 import { useSession } from '../session/session-context.tsx';
 import { Button } from '../ui/button.tsx';
@@ -10,6 +9,7 @@ import { Problem } from '../ui/problem.tsx';
 import { SecretOnce } from '../ui/secret-once.tsx';
 import { endText, endWarning, latestEntry, writtenTime } from './key-end.ts';
 import { newKey, ROLE_OPTIONS } from './key-form.ts';
+import { useCreation } from './use-creation.ts';
 
 interface KeyFormDialogProps {
   readonly onClose: () => void;
@@ -18,23 +18,12 @@ interface KeyFormDialogProps {
 export function KeyFormDialog({ onClose }: KeyFormDialogProps): ReactNode {
   const client = useClient();
   const { key: issuer } = useSession();
-  const [created, setCreated] = useState<ReplyOf<'createKey'> | null>(null);
-  const [isPending, setPending] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const submit = async (event: FormEvent<HTMLFormElement>): Promise<void> => {
-    event.preventDefault();
-    const data = new FormData(event.currentTarget);
-    setPending(true);
-    setError(null);
-    try {
-      const entries = Object.fromEntries([...data].map(([name, value]) => [name, String(value)]));
-      setCreated(await client.keys.create(newKey(entries)));
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setPending(false);
-    }
-  };
+  const {
+    made: created,
+    isPending,
+    error,
+    submit,
+  } = useCreation((entries) => client.keys.create(newKey(entries)));
   if (created !== null)
     return (
       <Dialog title={`The key ${created.key.name}`} onClose={onClose}>

@@ -1,5 +1,5 @@
 /** A link that signs one other person in, once. It is as good as a key while it lasts, so it is shown here and kept nowhere. */
-import { type FormEvent, type ReactNode, useState } from 'react';
+import type { ReactNode } from 'react';
 import type { ReplyOf } from '../../client/index.ts';
 import { useClient } from '../live/live-context.tsx';
 import { Button } from '../ui/button.tsx';
@@ -9,6 +9,7 @@ import { SelectField, TextField } from '../ui/field.tsx';
 import { Problem } from '../ui/problem.tsx';
 import { clockDuration, useSecondsUntil } from '../ui/time.tsx';
 import { ROLE_OPTIONS, signInRequest } from './key-form.ts';
+import { useCreation } from './use-creation.ts';
 
 /** Lanes are of workers, who do not look at pages. */
 const OPTIONS = ROLE_OPTIONS.filter(({ value }) => value !== 'lane');
@@ -19,23 +20,9 @@ interface SignInLinkDialogProps {
 
 export function SignInLinkDialog({ onClose }: SignInLinkDialogProps): ReactNode {
   const client = useClient();
-  const [made, setMade] = useState<ReplyOf<'createSignInCode'> | null>(null);
-  const [isPending, setPending] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const submit = async (event: FormEvent<HTMLFormElement>): Promise<void> => {
-    event.preventDefault();
-    const data = new FormData(event.currentTarget);
-    setPending(true);
-    setError(null);
-    try {
-      const entries = Object.fromEntries([...data].map(([name, value]) => [name, String(value)]));
-      setMade(await client.keys.createSignInCode(signInRequest(entries)));
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setPending(false);
-    }
-  };
+  const { made, isPending, error, submit } = useCreation((entries) =>
+    client.keys.createSignInCode(signInRequest(entries)),
+  );
   if (made !== null) return <MadeDialog made={made} onClose={onClose} />;
   return (
     <Dialog title="A link that signs somebody in" onClose={onClose}>
