@@ -146,8 +146,8 @@ export default {
     ),
     no(
       'base-knows-no-feature',
-      'Only compose.ts and main.ts wire features; kernel, db, http, ws and observability serve any of them.',
-      { path: '^src/server/', pathNot: [FEATURES, '^src/server/(compose|main)([.]ts$|/)'] },
+      'Only compose.ts and the commands wire features; kernel, db, http, ws and observability serve any of them.',
+      { path: '^src/server/', pathNot: [FEATURES, '^src/server/(compose([.]ts$|/)|commands/)'] },
       { path: FEATURES },
     ),
     no(

@@ -1,0 +1,111 @@
+/** `lanekeeper serve`: one server from its start to its stop, and what a person sees at the start. */
+import { announceServer, loadAdminKey } from '../bootstrap.ts';
+import { makeAdminKey, type RunningServer, startServer } from '../compose.ts';
+import { readConfig } from '../config.ts';
+import { openDataSource, whileReachable } from '../db/data-source.ts';
+import { migrateDatabase } from '../db/migrate.ts';
+import { createLogger } from '../observability/logger.ts';
+import { type Command, UsageError } from './command.ts';
+import { dashboardDir, migrationsDir, packageVersion } from './package-files.ts';
+import { onStopSignal } from './stop-signal.ts';
+import { complain, EXIT, say } from './terminal.ts';
+
+/** Pinned by the quality bars: a stop takes at most 5 s. */
+const STOP_TIMEOUT_MS = 4800;
+
+async function serve(words: readonly string[]): Promise<void> {
+  const startedAt = performance.now();
+  if (words.length > 0) throw new UsageError(`unknown: ${words.join(' ')}`);
+  const config = readConfig();
+  const logger = createLogger(config.logLevel, config.logFormat);
+  const stopping = new AbortController();
+  const stopped = onStopSignal(stopping);
+  const adminKey = await loadAdminKey(config.dataDir, config.adminKey, makeAdminKey);
+  const source = await openDataSource(config, logger, stopping.signal);
+  let server: RunningServer | undefined;
+  let withdraw = (): Promise<void> => Promise.resolve();
+  try {
+    const start = async (): Promise<RunningServer> => {
+      await migrateDatabase(source.url, migrationsDir);
+      return startServer({
+        config,
+        databaseUrl: source.url,
+        adminKey: adminKey.secret,
+        migrationsDir,
+        dashboardDir,
+        version: packageVersion(),
+        logger,
+      });
+    };
+    server = await whileReachable(start, logger, stopping.signal);
+    withdraw = await announceServer(config.dataDir, server.url);
+    // The server is ready all the same when the database has just gone away.
+    const signInLink = await server.createSignInLink().catch(() => null);
+    say(
+      readyBlock(server, {
+        database: source.describe(server.databaseVersion),
+        adminKeyFile: adminKey.file,
+        signInLink,
+        elapsedMs: performance.now() - startedAt,
+      }),
+    );
+    await stopped;
+  } finally {
+    const deadline = setTimeout(() => {
+      complain('the stop took too long; leaving now');
+      process.exit(EXIT.error);
+    }, STOP_TIMEOUT_MS);
+    await withdraw();
+    await server?.stop();
+    await source.close();
+    clearTimeout(deadline);
+  }
+}
+
+interface ReadyFacts {
+  readonly database: string;
+  readonly adminKeyFile: string | null;
+  readonly signInLink: string | null;
+  readonly elapsedMs: number;
+}
+
+/**
+ * The one place where the link is: for a person at the terminal, and no line of the log. Whoever collects what is printed keeps a code that
+ * is good once and for ten minutes.
+ */
+function readyBlock(
+  server: RunningServer,
+  { database, adminKeyFile, signInLink, elapsedMs }: ReadyFacts,
+): string {
+  const local =
+    adminKeyFile === null
+      ? ['Admin key   as given in LANEKEEPER_ADMIN_KEY']
+      : [`Admin key   in ${adminKeyFile} (readable by you only)`];
+  return [
+    '',
+    `  lanekeeper ${packageVersion()} is ready at ${server.url}  (${(elapsedMs / 1000).toFixed(1)} s)`,
+    '',
+    ...dashboardLines(server.url, signInLink),
+    `  API         ${server.url}/v1   described at ${server.url}/docs`,
+    `  Watch       ${server.url.replace(/^http/, 'ws')}/v1/boards/default/watch`,
+    `  Database    ${database}`,
+    ...local.map((line) => `  ${line}`),
+    '',
+    '  Try next, in another terminal:',
+    '    npx lanekeeper lanes register factory --kind persistent --claim-mode pull-or-watch --allowed-status-mutations own-claimed-only',
+    "    npx lanekeeper work factory -- sh -c 'echo done'",
+    '    npx lanekeeper tasks add "first task" --lane factory',
+    '',
+  ].join('\n');
+}
+
+function dashboardLines(url: string, signInLink: string | null): string[] {
+  const another = 'npx lanekeeper dashboard';
+  if (signInLink === null) return [`  Dashboard   ${url}   for a link that signs you in: ${another}`];
+  return [
+    `  Dashboard   ${signInLink}`,
+    `              signs you in once, within 10 minutes; another link: ${another}`,
+  ];
+}
+
+export const command: Command = { usage: 'lanekeeper serve', run: serve };
