@@ -1,11 +1,13 @@
 /** The one place where an error becomes an answer: problem+json, the code's status, and nothing internal. */
 import { PROBLEMS, type ProblemBody, problemType } from '../../contract/problems.ts';
-import { BoardGoneError, isDatabaseAway } from '../db/failures.ts';
+import { BoardGoneError, isConflict, isDatabaseAway, isStaleDecision } from '../db/failures.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
 import type { Answer } from './exchange.ts';
 
 /** Postgres restarts within seconds; a client that waits this long mostly finds it back. */
 const DATABASE_RETRY_SECONDS = '2';
+/** What was in the way (a migration's lock, a storm of changes of one lane) is gone by then, or it is asked once more. */
+const CONFLICT_RETRY_SECONDS = '1';
 
 export function asProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
@@ -17,6 +19,14 @@ export function asProblem(error: unknown): ProblemError {
         cause: error,
         headers: { 'Retry-After': DATABASE_RETRY_SECONDS },
       },
+    );
+  }
+  // Rolled back whole each time it was tried: nothing was done, and it may well go through in a moment.
+  if (isConflict(error) || isStaleDecision(error)) {
+    return new ProblemError(
+      'database_unavailable',
+      'Others kept changing or locking what this request needs; nothing was done, retry shortly.',
+      { cause: error, headers: { 'Retry-After': CONFLICT_RETRY_SECONDS } },
     );
   }
   if (error instanceof BoardGoneError) {
