@@ -11,11 +11,12 @@ import { countMove, type NewEvent, type StatusCounts } from '../../db/event-log.
 import type { Uuid } from '../../kernel/ids.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { addCounts, type Family, lockFamily, NO_FAMILY, releaseChildren } from './family.ts';
+import type { OperationParts } from './held-task.ts';
 import type { TaskChange } from './join/append.ts';
-import { eventTextOf, type OperationParts } from './operation.ts';
 import { eraseTasks, forgetStranded, readLogSeq, scrubEvents } from './store/delete.ts';
 import { eraseReturns } from './store/erase-returns.ts';
 import { type FamilyMember, lockTasks } from './store/link.ts';
+import { eventTextOf } from './task-words.ts';
 
 /** What one transaction deletes: decided task by task, erased together, then what is said of it is written to the log by the caller. */
 export class Deletion {

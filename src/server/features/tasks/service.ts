@@ -37,15 +37,11 @@ export {
   promoteChildren,
 } from './family.ts';
 export { filterOf } from './filter.ts';
+export type { OperationParts, TasksWrite } from './held-task.ts';
 export { appendChange, type TaskChange } from './join/append.ts';
 export { settleDelegations } from './join/settle.ts';
 export { Linking } from './linking.ts';
-export {
-  eventTextOf,
-  type OperationParts,
-  TaskOperation,
-  type TasksWrite,
-} from './operation.ts';
+export { TaskOperation } from './operation.ts';
 export { lockOwnClaim } from './reach.ts';
 export { MARKED, markReviewerOf, type ReviewerMark } from './reviewer-mark.ts';
 export { Scheduler } from './scheduler.ts';
@@ -95,6 +91,7 @@ export {
   taskDetailColumns,
 } from './store/read.ts';
 export { illegalTransition, taskNotFound } from './task-problems.ts';
+export { eventTextOf } from './task-words.ts';
 export { commentOf, givenParts, originOf, taskOf } from './view.ts';
 export { waitingLaneOf } from './waiting-lane.ts';
 
