@@ -2,22 +2,22 @@
  * Deliveries: given out under a lease, and what is said of them. Everything that was given out and not heard of again is given out anew with
  * the same id and the same text, so a gateway that dies loses nothing and may at most say it twice.
  */
+
 import type {
   AckDeliveryBody,
   Delivery,
   LeasedDelivery,
   NackDeliveryBody,
 } from '../../../contract/deliveries.ts';
-import type { DeliveryStatus } from '../../../contract/statuses.ts';
 import type { Sql, Tx } from '../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../db/event-log.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
-import { formatId, parseId, type Uuid } from '../../kernel/ids.ts';
+import { formatId, type Uuid } from '../../kernel/ids.ts';
 import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { backoffSeconds, FAILURES_MAX } from './backoff.ts';
+import { assertLeased, deliveryNotFound, notRetryable, unfollowed } from './delivery-problems.ts';
 import {
   findLeased,
   giveBackLeases,
@@ -43,6 +43,7 @@ import { Telling } from './telling.ts';
 import { deliveryOf } from './view.ts';
 
 export { DeliveryBells } from './bells.ts';
+export { deliveryNotFound, idOfDelivery } from './delivery-problems.ts';
 export { lockGivingOut } from './store/lease.ts';
 export { type DeliveryRow, deliveryColumns } from './store/row.ts';
 export { textOfDelegation } from './text.ts';
@@ -58,10 +59,10 @@ interface DeliveryParts {
   readonly onOver: ((board: BoardRef, delivery: Delivery) => void) | null;
 }
 
-/** What a lease is known by. */
 /** Looks of one request that may find only what nobody follows any more: the rest is for the next. */
 const LEASE_ROUNDS_MAX = 5;
 
+/** What a lease is known by. */
 export interface LeaseRef {
   readonly id: Uuid;
   readonly leaseId: string;
@@ -280,24 +281,6 @@ function isOwn(caller: Principal, row: Pick<DeliveryRow, 'owner'>): boolean {
   return caller.kind === 'key' && (caller.owner === null || caller.owner === row.owner);
 }
 
-export function idOfDelivery(reference: string): Uuid {
-  const id = parseId('dlv', reference);
-  if (id === null) throw deliveryNotFound(reference);
-  return id;
-}
-
-/** A lease that has lapsed and was not given to anybody else still holds: it was sent. */
-function assertLeased(row: DeliveryRow, leaseId: string): void {
-  if (row.status === 'leased' && row.lease_id === leaseId) return;
-  throw new ProblemError(
-    'lease_lost',
-    'The lease is over: the delivery has been given out again, or is finished.',
-    {
-      extensions: { delivery_status: row.status },
-    },
-  );
-}
-
 function eventOf(row: DeliveryRow, { kind, data }: Decision, actor: ActorRef): NewEvent {
   return {
     kind,
@@ -310,28 +293,4 @@ function eventOf(row: DeliveryRow, { kind, data }: Decision, actor: ActorRef): N
       ...data,
     },
   };
-}
-
-export function deliveryNotFound(reference: string): ProblemError {
-  return new ProblemError('not_found', `There is no delivery ${JSON.stringify(reference)}.`, {
-    extensions: { resource: 'delivery' },
-  });
-}
-
-function unfollowed(status: DeliveryStatus): ProblemError {
-  return new ProblemError(
-    'illegal_transition',
-    'The subscription of this delivery is gone: there is nobody whom it could be told.',
-    { extensions: { status_before: status, status_after: 'pending' } },
-  );
-}
-
-function notRetryable(status: DeliveryStatus): ProblemError {
-  return new ProblemError(
-    'illegal_transition',
-    `A delivery that is ${status} is not waiting to be sent again.`,
-    {
-      extensions: { status_before: status, status_after: 'pending' },
-    },
-  );
 }

@@ -1,4 +1,5 @@
 /** Lanes: registered, changed, paused, resumed, drained, deregistered; shown with presence and backlog. */
+
 import type { Lane, LaneBody, LaneKind } from '../../../contract/lanes.ts';
 import type { EventKind } from '../../../contract/statuses.ts';
 import type { Runner, Sql, Tx } from '../../db/client.ts';
@@ -10,6 +11,8 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import type { KeyService } from '../auth/service.ts';
 import { type BoardRef, versionMismatch } from '../boards/service.ts';
 import type { ConfigCache } from './config.ts';
+import { checked, DEFAULTS, fieldsOf, withoutNulls } from './lane-fields.ts';
+import { laneOf } from './lane-view.ts';
 import type { PresenceTracker } from './presence.ts';
 import {
   deleteLane,
@@ -42,18 +45,6 @@ export {
   type SocketOpening,
 } from './store/worker-socket.ts';
 
-const DEFAULTS: LaneFields = {
-  kind: 'persistent',
-  claim_mode: 'pull-or-watch',
-  allowed_status_mutations: 'own-claimed-only',
-  max_concurrent_claims: null,
-  lease_seconds: 900,
-  no_progress_seconds: null,
-  max_runtime_seconds: null,
-  labels: {},
-  description: null,
-  spawn: null,
-};
 /** Lanes that one sweep moves from draining to paused. */
 const DRAINED_PER_SWEEP_MAX = 100;
 
@@ -283,71 +274,6 @@ export class LaneService {
     const [workers, backlogs] = await withinDeadline(
       Promise.all([readWorkers(runner, board.id, names), readBacklogs(runner, board.id, names)]),
     );
-    return rows.map((row) => {
-      const seen = workers.filter((worker) => worker.lane === row.name);
-      const backlog = backlogs.find((entry) => entry.lane === row.name);
-      return {
-        board: board.name,
-        name: row.name,
-        ...fieldsOf(row),
-        labels: { ...row.labels },
-        spawn: row.spawn as Lane['spawn'],
-        paused: row.is_paused,
-        draining: row.is_draining,
-        epoch: row.epoch,
-        version: row.version,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-        presence: {
-          online: seen.some((worker) => worker.is_online),
-          workers: seen.map(({ worker, last_seen_at, in_flight, version, is_online }) => ({
-            worker,
-            last_seen_at,
-            in_flight,
-            online: is_online,
-            ...(version === null ? {} : { version }),
-          })),
-        },
-        backlog: {
-          ready: backlog?.ready ?? 0,
-          running: backlog?.running ?? 0,
-          oldest_ready_at: backlog?.oldest_ready_at ?? null,
-        },
-      };
-    });
+    return rows.map((row) => laneOf(board, row, workers, backlogs));
   }
-}
-
-function fieldsOf(row: LaneRow): LaneFields {
-  return {
-    kind: row.kind,
-    claim_mode: row.claim_mode,
-    allowed_status_mutations: row.allowed_status_mutations,
-    max_concurrent_claims: row.max_concurrent_claims,
-    lease_seconds: row.lease_seconds,
-    no_progress_seconds: row.no_progress_seconds,
-    max_runtime_seconds: row.max_runtime_seconds,
-    labels: row.labels,
-    description: row.description,
-    spawn: row.spawn,
-  };
-}
-
-function checked(fields: LaneFields): LaneFields {
-  if (fields.spawn !== null && fields.kind !== 'spawn') {
-    const errors = [{ pointer: '/spawn', detail: 'only with kind spawn' }];
-    throw new ProblemError(
-      'invalid_request',
-      'Only a lane of kind spawn has spawn settings; persistent and human lanes are never spawned.',
-      { errors },
-    );
-  }
-  return fields;
-}
-
-/** In a PUT null means absent. */
-function withoutNulls(body: LaneBody): Partial<LaneFields> {
-  return Object.fromEntries(
-    Object.entries(body).filter(([, value]) => value !== null && value !== undefined),
-  );
 }

@@ -1,16 +1,15 @@
 /** Subscriptions: put field by field, read, ended; and made by themselves where an origin says whereto. */
-import { randomBytes } from 'node:crypto';
+
 import type { BoardSettings } from '../../../contract/boards.ts';
-import type { OriginBody } from '../../../contract/origins.ts';
-import type { DeliveryMode, ToldKind } from '../../../contract/statuses.ts';
-import type { PutSubscriptionBody, SubscribeBody, Subscription } from '../../../contract/subscriptions.ts';
+import type { DeliveryMode } from '../../../contract/statuses.ts';
+import type { PutSubscriptionBody, Subscription } from '../../../contract/subscriptions.ts';
 import type { Sql, Tx } from '../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../db/event-log.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { present } from '../../kernel/assert.ts';
-import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
-import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
+import { type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
+import { actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { SecretBox } from '../auth/service.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
@@ -28,10 +27,12 @@ import {
   type Subject,
   type SubscriptionManner,
   type SubscriptionRow,
-  type Target,
   updateSubscription,
 } from './store.ts';
+import { eventOf, shownOf } from './subscription-event.ts';
 import { subscriptionOf } from './view.ts';
+import { webhookOf } from './webhook.ts';
+import { type Beginning, boundOwnerOf, namedBy, ownerOf, type Telling, targetOf, type Wish } from './wish.ts';
 
 export { findSubscriptions } from './store.ts';
 export { subscriptionOf } from './view.ts';
@@ -46,13 +47,6 @@ interface SubscriptionParts {
   /** What is wrong with the address of a webhook; null: nothing, as far as can be said without resolving it. */
   readonly refusalOf: (url: URL) => string | null;
 }
-
-/** Standard Webhooks asks for 24 to 64. */
-const WEBHOOK_SECRET_BYTES = 32;
-
-/** What a request says of a subscription: a target, and whatever it gives of the rest. */
-type Wish = Pick<PutSubscriptionBody, 'user_id' | 'mode' | 'wake' | 'owner' | 'webhook'> &
-  Partial<Pick<PutSubscriptionBody, 'origin'>> & { readonly kinds?: readonly ToldKind[] | null | undefined };
 
 export interface Put {
   readonly subscription: Subscription;
@@ -144,7 +138,7 @@ export class SubscriptionService {
   ): { made: NewSubscription; secret: string | null } {
     const isSynthesized = settings.synthesize_platforms.includes(key.target.platform);
     const usual: DeliveryMode = isSynthesized ? 'synthesize' : 'direct';
-    const { webhook, secret } = this.#webhookOf(wish, null);
+    const { webhook, secret } = webhookOf(this.#parts, wish, null);
     const manner: SubscriptionManner = {
       userId: wish.user_id || null,
       mode: wish.mode ?? usual,
@@ -163,7 +157,7 @@ export class SubscriptionService {
     known: SubscriptionRow,
     wish: Wish,
   ): Promise<{ row: SubscriptionRow; secret: string | null }> {
-    const { webhook, secret } = this.#webhookOf(wish, known);
+    const { webhook, secret } = webhookOf(this.#parts, wish, known);
     await updateSubscription(tx, board.id, known.id, {
       userId: wish.user_id || known.user_id,
       mode: wish.mode ?? known.mode,
@@ -175,31 +169,6 @@ export class SubscriptionService {
     });
     const row = present(await findSubscription(tx, board.id, known.id), 'its subject is locked');
     return { row, secret };
-  }
-
-  /** A secret that the server makes is shown once. */
-  #webhookOf(
-    { webhook }: Wish,
-    known: SubscriptionRow | null,
-  ): { webhook: SubscriptionManner['webhook']; secret: string | null } {
-    const { secrets } = this.#parts;
-    const knownSecret = known?.webhook_secret ?? null;
-    if (!webhook) {
-      const url = known?.webhook_url ?? null;
-      const kept = url === null || knownSecret === null ? null : { url, sealedSecret: knownSecret };
-      return { webhook: kept, secret: null };
-    }
-    const { url } = webhook;
-    const refusal = this.#parts.refusalOf(new URL(url));
-    if (refusal !== null) throw badWebhook(refusal);
-    const given = webhook.secret ?? null;
-    if (given === null && knownSecret !== null)
-      return { webhook: { url, sealedSecret: knownSecret }, secret: null };
-    // The same secret again is no rotation, although it would be sealed to another text.
-    if (given !== null && knownSecret !== null && secrets.open(knownSecret) === given)
-      return { webhook: { url, sealedSecret: knownSecret }, secret: null };
-    const secret = given ?? `whsec_${randomBytes(WEBHOOK_SECRET_BYTES).toString('base64')}`;
-    return { webhook: { url, sealedSecret: secrets.seal(secret) }, secret: given === null ? secret : null };
   }
 
   isTold(caller: Principal, telling: Telling): boolean {
@@ -302,98 +271,6 @@ export class SubscriptionService {
   }
 }
 
-/** Null: bound to nobody. */
-function boundOwnerOf(caller: Principal): string | null {
-  return caller.kind === 'key' ? caller.owner : null;
-}
-
-/** A key that is bound to an owner has nobody told by another one. */
-function ownerOf(caller: Principal, { owner }: Pick<Wish, 'owner'>): string | null {
-  const bound = boundOwnerOf(caller);
-  if (bound === null || !owner || owner === bound) return owner || bound;
-  throw new ProblemError('forbidden', `This key is bound to the owner ${JSON.stringify(bound)}.`);
-}
-
-/** What a request says about who is told. */
-interface Telling {
-  readonly origin: OriginBody | null;
-  readonly subscribe: SubscribeBody | false | null | undefined;
-}
-
-/** With what was just made. */
-interface Beginning extends Telling {
-  readonly subject: Subject;
-}
-
-type Named = Pick<PutSubscriptionBody, 'platform' | 'chat_id' | 'thread_id'> & Wish;
-
-/** Null: nobody is told. */
-function namedBy(caller: Principal, { origin, subscribe }: Telling): Named | null {
-  return caller.kind === 'claim' || subscribe === false ? null : (subscribe ?? routeOf(origin));
-}
-
-/** Null: nothing can return there. */
-function routeOf(origin: OriginBody | null): Named | null {
-  if (!origin?.platform || !origin.chat_id) return null;
-  const { platform, chat_id, thread_id } = origin;
-  return { platform, chat_id, thread_id: thread_id ?? null };
-}
-
-function targetOf(body: Pick<PutSubscriptionBody, 'platform' | 'chat_id' | 'thread_id'>): Target {
-  return { platform: body.platform, chatId: body.chat_id ?? '', threadId: body.thread_id ?? '' };
-}
-
-type Shown = Pick<
-  SubscriptionRow,
-  | 'id'
-  | 'subject_id'
-  | 'is_delegation'
-  | 'platform'
-  | 'chat_id'
-  | 'thread_id'
-  | 'mode'
-  | 'wake'
-  | 'owner'
-  | 'webhook_url'
-> & { readonly kinds: readonly ToldKind[] | null };
-
-function shownOf({ id, subject, target, mode, wake, kinds, owner, webhook }: NewSubscription): Shown {
-  return {
-    id,
-    subject_id: subject.id,
-    is_delegation: subject.isDelegation,
-    platform: target.platform,
-    chat_id: target.chatId,
-    thread_id: target.threadId,
-    mode,
-    wake,
-    kinds,
-    owner,
-    webhook_url: webhook?.url ?? null,
-  };
-}
-
-/** Never with the secret of a webhook. */
-function eventOf(kind: NewEvent['kind'], row: Shown, actor: ActorRef): NewEvent {
-  const subject = row.is_delegation ? { delegationId: row.subject_id } : { taskId: row.subject_id };
-  return {
-    kind,
-    ...subject,
-    actor,
-    data: {
-      subscription_id: formatId('sub', row.id),
-      platform: row.platform,
-      chat_id: row.chat_id,
-      thread_id: row.thread_id,
-      mode: row.mode,
-      wake: row.wake,
-      kinds: row.kinds,
-      owner: row.owner,
-      is_webhook: row.webhook_url !== null,
-    },
-  };
-}
-
 function subjectNotFound(resource: 'task' | 'delegation', reference: string): ProblemError {
   return new ProblemError(
     'not_found',
@@ -410,10 +287,4 @@ function subscriptionNotFound(reference: string): ProblemError {
     `There is no subscription ${JSON.stringify(reference)} on this board.`,
     { extensions: { resource: 'subscription' } },
   );
-}
-
-function badWebhook(refusal: string): ProblemError {
-  return new ProblemError('invalid_request', `The URL of a webhook ${refusal}.`, {
-    errors: [{ pointer: '/webhook/url', detail: refusal }],
-  });
 }

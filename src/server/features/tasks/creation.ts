@@ -14,27 +14,17 @@ import { present } from '../../kernel/assert.ts';
 import { Batcher, type Settled } from '../../kernel/batcher.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
-import { type ActorRef, actorOf, type ClaimPrincipal, type Principal } from '../../kernel/principal.ts';
+import type { ActorRef, ClaimPrincipal, Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
+import { type Created, collision, insertNew } from './insertion.ts';
 import { batchOf, linkToParents, withParents } from './parentage.ts';
 import { lockOwnClaim } from './reach.ts';
-import {
-  countTasksOfRun,
-  creationOf,
-  findDelegationDepth,
-  insertTaskRows,
-  insertTasks,
-  type NewTask,
-} from './store/create.ts';
-import { findIdsByIdempotencyKey, findTasks, type TaskHotRow, type TaskRow } from './store/read.ts';
-import { givenParts, taskOf } from './view.ts';
+import { countTasksOfRun, creationOf, findDelegationDepth, type NewTask } from './store/create.ts';
+import { draftOf, newTaskOf } from './task-draft.ts';
 
-export interface Created {
-  readonly task: Task;
-  readonly isNew: boolean;
-}
+export type { Created } from './insertion.ts';
 
 /** Where the tasks belong. */
 export type Placement = Pick<
@@ -85,7 +75,6 @@ const WAITING_TASKS_MAX = 10_000;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Of all boards: a backlog of seconds, or of 64 of the largest. */
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
-const DEFAULT_MAX_FAILURES = 2;
 /** After a deadlock the other batch has gone through. */
 const ATTEMPTS_MAX = 5;
 
@@ -114,7 +103,7 @@ export class TaskCreation {
     traceparent: string | null,
     bytes: number,
   ): Promise<Created> {
-    return this.#batcher.submit(board, this.#newTask(caller, body, traceparent), { bytes });
+    return this.#batcher.submit(board, newTaskOf(this.#parts, caller, body, traceparent), { bytes });
   }
 
   drain(): Promise<void> {
@@ -134,7 +123,7 @@ export class TaskCreation {
     const batch = batchOf(
       bodies,
       bodies.map((body) => ({
-        ...this.#newTask(caller, body, traceparent),
+        ...newTaskOf(this.#parts, caller, body, traceparent),
         delegation_depth: depth,
         is_followed: this.#parts.subscribing.isTold(caller, tellingOf(body)),
         ...placement,
@@ -151,7 +140,7 @@ export class TaskCreation {
     const isTelling =
       placement.delegation_id === undefined && (caller.kind === 'claim' || isAnyFollowed(rows));
     const isLogLater = isLinked || isTelling;
-    const results = await this.#insert(tx, board, rows, isLogLater).catch((error: unknown) => {
+    const results = await insertNew(tx, board, rows, isLogLater).catch((error: unknown) => {
       throw isStaleDecision(error) ? boardNotFound(board.name) : error;
     });
     const byPlace = new Map(makers.map(([place], index) => [place, results[index]]));
@@ -197,8 +186,8 @@ export class TaskCreation {
 
   /** One of the server's own, which no list shows. Within the caller's transaction. */
   async createSystem(tx: Tx, board: BoardRef, actor: ActorRef, body: CreateTaskBody): Promise<Task> {
-    const draft = { ...this.#draft(actor, body, null), is_system: true };
-    const [result] = await this.#insert(tx, board, [draft]);
+    const draft = { ...draftOf(this.#parts, actor, body, null), is_system: true };
+    const [result] = await insertNew(tx, board, [draft]);
     if (!result?.ok) throw collision(draft);
     return result.value.task;
   }
@@ -213,7 +202,7 @@ export class TaskCreation {
   async #createGathered(board: BoardRef, tasks: readonly NewTask[]): Promise<Settled<Created>[]> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const results = await withinDeadline(this.#insert(this.#parts.hot, board, tasks));
+        const results = await withinDeadline(insertNew(this.#parts.hot, board, tasks));
         this.#parts.wake.ring(board.id);
         return results;
       } catch (error) {
@@ -224,169 +213,6 @@ export class TaskCreation {
       }
     }
   }
-
-  /** @param isLogLater The caller writes the log, and takes the counter row with it. */
-  async #insert(
-    runner: Sql | Tx,
-    board: BoardRef,
-    tasks: readonly NewTask[],
-    isLogLater = false,
-  ): Promise<Settled<Created>[]> {
-    const insert = isLogLater ? insertTaskRows : insertTasks;
-    const rows = new Map((await insert(runner, board.id, tasks)).map((row) => [row.id, row]));
-    const missing = tasks.filter((task) => !rows.has(task.id));
-    const existing =
-      missing.length === 0 ? new Map<string, TaskRow>() : await this.#findExisting(runner, board, missing);
-    return tasks.map((task): Settled<Created> => {
-      const row = rows.get(task.id);
-      if (row !== undefined)
-        return { ok: true, value: { task: taskOf(board, freshRow(task, row)), isNew: true } };
-      const found = task.idempotency_key === null ? undefined : existing.get(task.idempotency_key);
-      if (found !== undefined && isShownTo(task, found))
-        return { ok: true, value: { task: taskOf(board, found), isNew: false } };
-      return { ok: false, error: collision(task) };
-    });
-  }
-
-  /** The tasks whose idempotency keys were taken, by key. */
-  async #findExisting(
-    runner: Sql | Tx,
-    board: BoardRef,
-    tasks: readonly NewTask[],
-  ): Promise<Map<string, TaskRow>> {
-    const keys = tasks.flatMap((task) => (task.idempotency_key === null ? [] : [task.idempotency_key]));
-    const ids = await findIdsByIdempotencyKey(runner, board.id, keys);
-    const rows = new Map((await findTasks(runner, board.id, [...ids.values()])).map((row) => [row.id, row]));
-    const byKey = new Map<string, TaskRow>();
-    for (const [key, id] of ids) {
-      const row = rows.get(id);
-      if (row !== undefined) byKey.set(key, row);
-    }
-    return byKey;
-  }
-
-  #newTask(caller: Principal, body: CreateTaskBody, traceparent: string | null): NewTask {
-    const run = caller.kind === 'claim' ? parseId('run', caller.runId) : null;
-    return { ...this.#draft(actorOf(caller), body, traceparent), created_by_run: run };
-  }
-
-  #draft(actor: ActorRef, body: CreateTaskBody, traceparent: string | null): NewTask {
-    const { status, runAt } = this.#firstStatus(body);
-    return {
-      id: this.#parts.ids.next(),
-      title: body.title,
-      body: body.body ?? null,
-      status,
-      lane: body.lane ?? null,
-      priority: body.priority ?? 0,
-      payload: body.payload ?? null,
-      labels: body.labels ?? {},
-      backoff: body.backoff ?? null,
-      tenant: body.tenant ?? null,
-      external_ref: body.external_ref ?? null,
-      idempotency_key: body.idempotency_key ?? null,
-      traceparent,
-      max_failures: body.max_failures ?? DEFAULT_MAX_FAILURES,
-      max_runtime_seconds: body.max_runtime_seconds ?? null,
-      no_progress_seconds: body.no_progress_seconds ?? null,
-      run_at: runAt,
-      blocked_kind: status === 'blocked' ? 'operator' : null,
-      actor,
-      delegation_id: null,
-      delegation_depth: 0,
-      is_followed: false,
-      is_system: false,
-      origin: body.origin ? givenParts(body.origin) : null,
-      created_by_run: null,
-      unmet_parents: 0,
-      parents: [],
-    };
-  }
-
-  #firstStatus(body: CreateTaskBody): { status: NewTask['status']; runAt: string | null } {
-    const runAt = body.run_at ?? null;
-    if (runAt !== null && body.status && body.status !== 'ready') {
-      const errors = [{ pointer: '/run_at', detail: `not together with status ${body.status}` }];
-      throw new ProblemError(
-        'invalid_request',
-        'A task that is scheduled becomes ready by itself; it cannot start in another status.',
-        { errors },
-      );
-    }
-    if (runAt !== null && Date.parse(runAt) > this.#parts.clock.now()) return { status: 'scheduled', runAt };
-    return { status: body.status ?? 'ready', runAt: null };
-  }
-}
-
-/** A claim token is shown what its own run created; of another's task it only learns that the key is taken. */
-function isShownTo(asked: NewTask, found: TaskRow): boolean {
-  if (asked.actor.type !== 'claim') return true;
-  return found.created_by_type === 'claim' && found.created_by_id === asked.actor.id;
-}
-
-function collision(task: NewTask): ProblemError {
-  return new ProblemError(
-    'already_exists',
-    task.external_ref === null
-      ? `Another task of this board has the idempotency_key ${JSON.stringify(task.idempotency_key)}.`
-      : `Another task of this board has the external_ref ${JSON.stringify(task.external_ref)}.`,
-    {
-      extensions: { resource: 'task' },
-    },
-  );
-}
-
-/** The row as a read would give it: nobody has claimed, commented on or run it yet. */
-/** Written out: spreading a row that the driver put together column by column took 20 µs a task. */
-function freshRow(task: NewTask, row: TaskHotRow): TaskRow {
-  return {
-    id: row.id,
-    lane: row.lane,
-    status: row.status,
-    priority: row.priority,
-    version: row.version,
-    attempt: row.attempt,
-    consecutive_failures: row.consecutive_failures,
-    max_failures: row.max_failures,
-    max_runtime_seconds: row.max_runtime_seconds,
-    no_progress_seconds: row.no_progress_seconds,
-    run_at: row.run_at,
-    unmet_parents: row.unmet_parents,
-    reviewer: row.reviewer,
-    blocked_kind: row.blocked_kind,
-    blocked_reason: row.blocked_reason,
-    status_since: row.status_since,
-    created_at: row.created_at,
-    updated_at: row.updated_at,
-    title: task.title,
-    body: task.body,
-    payload: task.payload as TaskRow['payload'],
-    labels: task.labels,
-    backoff: task.backoff,
-    tenant: task.tenant,
-    external_ref: task.external_ref,
-    idempotency_key: task.idempotency_key,
-    traceparent: task.traceparent,
-    comment_count: 0,
-    created_by_type: task.actor.type,
-    created_by_id: task.actor.id,
-    message_count: 0,
-    parent_count: task.parents.length,
-    delegation_id: task.delegation_id,
-    origin: task.origin,
-    run_id: null,
-    claim_lane: null,
-    worker: null,
-    claim_attempt: null,
-    claimed_at: null,
-    lease_expires_at: null,
-    is_cancel_requested: null,
-    outcome: null,
-    summary: null,
-    result: null,
-    metadata: null,
-    ended_at: null,
-  };
 }
 
 /** A model that works on a task does not choose where outcomes go. */

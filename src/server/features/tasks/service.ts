@@ -1,4 +1,5 @@
 /** Tasks: read, listed, and operated on. Creating them stands in creation.ts, the verbs in operation.ts. */
+
 import type { z } from 'zod';
 import type { Message } from '../../../contract/messages.ts';
 import { FINISHED_STATUSES } from '../../../contract/statuses.ts';
@@ -9,7 +10,6 @@ import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
 import { actorOf, type Principal } from '../../kernel/principal.ts';
-import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { Deletion } from './deletion.ts';
 import type { Erasure } from './erasure.ts';
@@ -17,10 +17,10 @@ import { appendChange } from './join/append.ts';
 import { TaskOperation } from './operation.ts';
 import { findNamedTask, lockOwnClaim } from './reach.ts';
 import { markReviewerOf } from './reviewer-mark.ts';
-import type { TaskPatch } from './store/change.ts';
 import { listMessages } from './store/message.ts';
 import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage } from './store/read.ts';
-import { taskNotFound } from './task-problems.ts';
+import { patchOf } from './task-patch.ts';
+import { notErasedYet, taskNotFound, tooExpensive } from './task-problems.ts';
 import { commentOf, messageOf, taskOf } from './view.ts';
 
 export { type Subscribing, TaskCreation } from './creation.ts';
@@ -109,11 +109,6 @@ const ERASURE_MS_MAX = 6000;
 
 /** Of the messages a task ever got, all that anyone reads; open ones are a hundred at most, so the newest hold them all but for a flood. */
 const MESSAGES_LISTED_MAX = 500;
-/** Fields of a patch that live in the hot row. */
-const HOT_FIELDS = ['priority', 'max_failures', 'max_runtime_seconds', 'no_progress_seconds'] as const;
-/** What null sets these fields back to; the others become null. */
-const CLEARED: Readonly<Record<string, unknown>> = { priority: 0, max_failures: 2, labels: {} };
-
 export class TaskService {
   readonly #parts: TaskServiceParts;
 
@@ -294,49 +289,4 @@ export class TaskService {
     if (operation === null) throw taskNotFound(reference);
     return operation;
   }
-}
-
-/**
- * A page that was filtered or sorted out of too much. Asked again it would cost the same, so it is the request that must change. null: the
- * plain list, which is read in its own order; when that takes long, it is the database that is in trouble.
- */
-function tooExpensive({ filter, order }: TaskPage, cause: unknown): ProblemError | null {
-  const asked = {
-    q: filter.titlePart !== null,
-    label: filter.labels !== null,
-    tenant: filter.tenants !== null,
-    lane: filter.lanes !== null,
-    status: filter.statuses !== null,
-    order: order === 'priority',
-  };
-  const errors = Object.entries(asked).flatMap(([name, isAsked]) =>
-    isAsked ? [{ pointer: `/${name}`, detail: 'reads through too many tasks of this board' }] : [],
-  );
-  if (errors.length === 0) return null;
-  return new ProblemError(
-    'invalid_request',
-    'Finding these tasks takes longer than a list may take: narrow it, best by lane and status, or read the snapshot or the log instead.',
-    { errors, cause },
-  );
-}
-
-/** What is done stays done, so that asking again goes on with it. */
-function notErasedYet(): ProblemError {
-  return new ProblemError(
-    'database_unavailable',
-    'So much was written about this task that erasing it takes longer than one request: part of it is done, ask again for the rest.',
-    { headers: { 'Retry-After': '1' } },
-  );
-}
-
-/** In a PATCH null clears: to nothing, or to the default where there must be a value. */
-function patchOf(body: PatchTaskBody): TaskPatch {
-  const given = Object.entries(body).map(
-    ([name, value]) => [name, value === null ? (CLEARED[name] ?? null) : value] as const,
-  );
-  const isHot = (name: string): boolean => (HOT_FIELDS as readonly string[]).includes(name);
-  return {
-    hot: Object.fromEntries(given.filter(([name]) => isHot(name))),
-    detail: Object.fromEntries(given.filter(([name]) => !isHot(name))),
-  };
 }

@@ -9,30 +9,27 @@
  * what its first transaction wrote down, wherever the first try ended, or beside it where that still goes on. What either has adopted, and
  * may still adopt, is therefore asked of the rows.
  */
+
 import type { TakeoverBody } from '../../../../contract/claims.ts';
 import { LIMITS } from '../../../../contract/constants.ts';
-import type { TakeoverMode } from '../../../../contract/statuses.ts';
 import type { Runner, Sql, Tx } from '../../../db/client.ts';
 import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../../db/event-log.ts';
 import { transaction, withinDeadline } from '../../../db/tx.ts';
 import type { Wake } from '../../../db/wake.ts';
-import type { IdSource, Uuid } from '../../../kernel/ids.ts';
-import { type ActorRef, actorOf, type Principal } from '../../../kernel/principal.ts';
-import { ProblemError } from '../../../kernel/problem-error.ts';
+import type { IdSource } from '../../../kernel/ids.ts';
+import { actorOf, type Principal } from '../../../kernel/principal.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import {
   type ConfigCache,
   type LaneRow,
   laneNotFound,
-  listOthersOnline,
   lockLane,
   type PresenceTracker,
   raiseEpoch,
 } from '../../lanes/service.ts';
-import type { Returns, Undelivered } from '../claiming/returns.ts';
-import { type Ending, settleEndings } from '../settle.ts';
+import type { Returns } from '../claiming/returns.ts';
+import { settleEndings } from '../settle.ts';
 import {
-  type AdoptedRow,
   adoptTasks,
   countClaimsOfOthers,
   listAdopted,
@@ -43,7 +40,17 @@ import {
   type TakenRef,
   type TakenRow,
 } from '../store/takeover.ts';
+import {
+  type Adopted,
+  adoptedOf,
+  adoptionOf,
+  isClaimableBy,
+  mayDecideJoin,
+  releaseOf,
+  type Takeover,
+} from './taken-claim.ts';
 import type { TakeoverAllowance } from './takeover-allowance.ts';
+import { assertAlone, assertMayClaim, isOfLane, tooOften } from './takeover-right.ts';
 
 interface TakeoversParts {
   readonly sql: Sql;
@@ -70,21 +77,6 @@ export interface TakeoverRequest {
   readonly board: BoardRef;
   readonly lane: string;
   readonly body: TakeoverBody;
-}
-
-/** A takeover that has begun. */
-interface Takeover {
-  readonly board: BoardRef;
-  readonly lane: string;
-  readonly mode: TakeoverMode;
-  readonly worker: string;
-  readonly epoch: number;
-  readonly at: string;
-  readonly by: ActorRef;
-}
-
-interface Adopted extends Undelivered {
-  readonly runId: Uuid;
 }
 
 export interface Begun {
@@ -267,89 +259,4 @@ export class Takeovers {
     await appendEvents(tx, board.id, { events, counts });
     return rows.map(adoptedOf);
   }
-}
-
-function adoptedOf(row: Pick<AdoptedRow, 'task_id' | 'run_id' | 'attempt' | 'lease_seconds'>): Adopted {
-  return {
-    runId: row.run_id,
-    hold: { taskId: row.task_id, runId: row.run_id, attempt: row.attempt },
-    leaseMs: row.lease_seconds * 1000,
-  };
-}
-
-/** Its right ends at its lane, and where a sibling works. */
-function isOfLane(caller: Principal): boolean {
-  return caller.kind !== 'key' || caller.role === 'lane';
-}
-
-function tooOften(lane: string): ProblemError {
-  const detail = `Lane ${JSON.stringify(lane)} has been taken over many times in the last seconds; retry shortly.`;
-  return new ProblemError('rate_limited', detail, { headers: { 'Retry-After': '1' } });
-}
-
-function assertMayClaim({ kind, allowed_status_mutations: mutations }: LaneRow): void {
-  if (kind !== 'human' && mutations !== 'none') return;
-  const why = kind === 'human' ? 'people work on it' : 'its allowed_status_mutations is none';
-  throw new ProblemError(
-    'lane_may_not_claim',
-    `No worker claims for this lane (${why}), so none takes it over.`,
-  );
-}
-
-async function assertAlone(tx: Tx, board: BoardRef, lane: string, worker: string): Promise<void> {
-  const [other] = await listOthersOnline(tx, board.id, lane, worker, 1);
-  if (other === undefined) return;
-  const { worker: name, last_seen_at: at, is_holding: isHolding } = other;
-  const why = isHolding ? 'it holds live claims' : `it was seen at ${at}`;
-  throw new ProblemError(
-    'forbidden',
-    `Worker ${JSON.stringify(name)} of lane ${JSON.stringify(lane)} is online: ${why}. A lane key takes its lane over only while no other worker of it is; an orchestrator always may.`,
-  );
-}
-
-function releaseOf({ lane, worker, by }: Takeover, held: TakenRow, evidence: Ending['evidence']): Ending {
-  return {
-    held,
-    end: { verb: 'release', delaySeconds: null },
-    actor: by,
-    fingerprint: null,
-    summary: null,
-    result: null,
-    error: `Worker ${JSON.stringify(worker)} took lane ${JSON.stringify(lane)} over.`,
-    metadata: null,
-    evidence,
-  };
-}
-
-function adoptionOf({ lane, worker, epoch }: Takeover, row: AdoptedRow, actor: ActorRef): NewEvent {
-  return {
-    kind: 'task.claimed',
-    taskId: row.task_id,
-    runId: row.run_id,
-    lane,
-    worker,
-    attempt: row.attempt,
-    taskVersion: row.version,
-    actor,
-    data: {
-      status_before: row.claimed_from,
-      status_after: 'running',
-      lease_seconds: row.lease_seconds,
-      lease_expires_at: row.lease_expires_at,
-      adopted_by_epoch: epoch,
-    },
-  };
-}
-
-/** Released, it is cancelled or waits for parents, which delegations are locked for: its own, and those of what waits for it. */
-function mayDecideJoin(held: TakenRow): boolean {
-  return (held.is_followed || held.has_children) && (held.is_cancel_requested || held.unmet_parents > 0);
-}
-
-/** Released a moment ago: may the worker claim it at once? */
-function isClaimableBy(held: TakenRow, worker: string): boolean {
-  if (held.is_cancel_requested) return false;
-  if (held.claimed_from === 'ready') return held.unmet_parents === 0;
-  // As store/claim.ts has it: a worker is one of a lane, the same name on another lane is another.
-  return held.implementer_lane !== held.claim_lane || held.implementer_worker !== worker;
 }
