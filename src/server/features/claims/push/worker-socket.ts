@@ -26,6 +26,7 @@ import type { RunVerbParts } from '../run/run-verbs.ts';
 import type { LostClaims } from '../steering/lost-claims.ts';
 import type { ClaimedRow } from '../store/claim.ts';
 import { type Offer, REST_MS } from './push-lane.ts';
+import { type TakenBack, UnacknowledgedClaims } from './unacknowledged-claims.ts';
 
 /** What a socket asks of the pusher; its board is known there. */
 export interface PushDesk {
@@ -53,15 +54,8 @@ interface WorkerSocketParts extends RunVerbParts {
   readonly onError: (error: unknown) => void;
 }
 
-interface Unacknowledged {
-  readonly claim: Undelivered;
-  readonly sentAt: number;
-}
-
 /** Above the most that one credit frame allows; a socket that lets more lie is given nothing before it has caught up. */
 const UNACKNOWLEDGED_MAX = LIMITS.creditsMax;
-/** Released claims remembered so that a late claim_ack is told: a full window of them. */
-const LAPSED_MAX = LIMITS.creditsMax;
 /**
  * Tasks asked for or being turned into frames for one socket, over all its lanes: what may still come when its peer stops reading at this
  * moment. Two full questions: the next one is on its way while the answer to the last is turned into frames.
@@ -78,9 +72,7 @@ export class WorkerSocket implements WorkerLink {
   /** Of earlier hellos, while tasks are being claimed on them. */
   readonly #replaced = new Set<WorkerOffer>();
   readonly #runs: HeldRuns;
-  /** In the order in which they were sent, so the oldest is first. */
-  readonly #unacknowledged = new Map<string, Unacknowledged>();
-  readonly #lapsed = new Set<string>();
+  readonly #unacknowledged = new UnacknowledgedClaims();
   /** Claims that are being turned into frames. */
   #delivering: Promise<void> = Promise.resolve();
   /** Rows that are being turned into frames. */
@@ -159,7 +151,7 @@ export class WorkerSocket implements WorkerLink {
 
   acknowledge(runId: string): void {
     this.#hear(runId);
-    if (!this.#lapsed.has(runId)) return;
+    if (!this.#unacknowledged.hasLapsed(runId)) return;
     this.#port.send({
       type: 'error',
       run_id: runId,
@@ -223,21 +215,14 @@ export class WorkerSocket implements WorkerLink {
   stop(reason: string): void {
     this.#isClosed = true;
     for (const offer of this.#offers.values()) this.#parts.desk.remove(offer);
-    for (const [runId, { claim }] of this.#unacknowledged) {
-      this.#lapse(runId);
-      this.#parts.desk.giveBack(claim, reason);
-    }
-    this.#unacknowledged.clear();
+    for (const taken of this.#unacknowledged.takeAll()) this.#takeBack(taken, reason);
   }
 
   releaseOverdue(now: number): void {
-    for (const [runId, { claim, sentAt }] of this.#unacknowledged) {
-      if (now - sentAt < this.#parts.claimAckMs) return;
-      this.#unacknowledged.delete(runId);
-      this.#lapse(runId);
+    for (const taken of this.#unacknowledged.takeOverdue(now - this.#parts.claimAckMs)) {
       // It would be given the same task again, and again not take it.
       this.#isSilent = true;
-      this.#parts.desk.giveBack(claim, 'The claim was not acknowledged in time.');
+      this.#takeBack(taken, 'The claim was not acknowledged in time.');
     }
   }
 
@@ -266,7 +251,7 @@ export class WorkerSocket implements WorkerLink {
     const couldNotTake = this.#isSilent || this.#isHeldUp;
     this.#isSilent = false;
     this.#isHeldUp = false;
-    this.#unacknowledged.delete(runId);
+    this.#unacknowledged.hear(runId);
     if (couldNotTake) this.#updateOffers();
   }
 
@@ -274,12 +259,9 @@ export class WorkerSocket implements WorkerLink {
     for (const offer of this.#offers.values()) if (offer.credits > 0) this.#parts.desk.update(offer);
   }
 
-  #lapse(runId: string): void {
+  #takeBack({ runId, claim }: TakenBack, reason: string): void {
     this.#parts.lostClaims.letGo(this.#port, runId);
-    this.#lapsed.add(runId);
-    if (this.#lapsed.size <= LAPSED_MAX) return;
-    const [oldest] = this.#lapsed;
-    if (oldest !== undefined) this.#lapsed.delete(oldest);
+    this.#parts.desk.giveBack(claim, reason);
   }
 
   #take(offer: WorkerOffer, rows: readonly ClaimedRow[]): void {
@@ -323,7 +305,7 @@ export class WorkerSocket implements WorkerLink {
       this.#runs.remember(signed[index] ?? socketClaim(board.name, claim));
       this.#port.send({ type: 'claim', claim });
       this.#parts.lostClaims.hold(this.#port, claim.run_id);
-      this.#unacknowledged.set(claim.run_id, { claim: undeliveredOf(row), sentAt });
+      this.#unacknowledged.add(claim.run_id, undeliveredOf(row), sentAt);
       unsent.delete(row);
     });
   }
