@@ -2,30 +2,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Claim } from '../../../src/contract/claims.ts';
 import { CLOSE_CODES } from '../../../src/contract/constants.ts';
-import type { PushedClaim } from '../../../src/contract/frames.ts';
 import type { EventKind } from '../../../src/contract/statuses.ts';
 import { auditBoard } from '../../fixtures/audit.ts';
 import { endClaim, expectStatus, makeBoard, type TestBoard } from '../../fixtures/board.ts';
 import { breakPolls } from '../../fixtures/broken-polls.ts';
 import { eventually, only } from '../../fixtures/eventually.ts';
 import { untilLanesOnline } from '../../fixtures/lanes-online.ts';
-import { type CallAnswer, type CallOptions, call } from '../../fixtures/server.ts';
+import { RollingLoad } from '../../fixtures/rolling-load.ts';
+import { call } from '../../fixtures/server.ts';
 import { buildServer, type ServerProcess } from '../../fixtures/server-process.ts';
 import { asTestServer, type ServerProcesses, startServerProcesses } from '../../fixtures/server-processes.ts';
-import { connectSocket } from '../../fixtures/watch-socket.ts';
 
-/** Far longer than the tests: what were lost on the way to its worker would stay lost. */
-const LEASE_SECONDS = 300;
 /** A waiter looks for itself every five seconds, and not at the end of its wait: who gets a task in this time was woken. */
 const WAIT_SECONDS = 4;
 /** On a machine that stands still the wait may be over before the task is there. */
 const WAITS_MAX = 5;
 const HTTP_WORKERS = 6;
 const SOCKET_WORKERS = 3;
-const CREDITS = 4;
-const TASKS_AT_ONCE = 4;
-/** Of each creator, before it waits for the workers. */
-const BACKLOG_MAX = 40;
 const FAILURES: readonly EventKind[] = ['task.crashed', 'task.failed', 'task.timed_out', 'task.gave_up'];
 
 let processes: ServerProcesses;
@@ -115,108 +108,6 @@ describe('a long poll that waits on one server', () => {
   });
 });
 
-/** What everybody who works during the restarts writes down. */
-class Load {
-  readonly board: TestBoard;
-  readonly created = new Set<string>();
-  readonly completed = new Map<string, string>();
-  readonly closeCodes: number[] = [];
-  isCreating = true;
-  isOver = false;
-
-  constructor(board: TestBoard) {
-    this.board = board;
-  }
-
-  /** Null: this server is not there for it now. */
-  async #attempt(
-    turn: number,
-    method: string,
-    path: string,
-    options: CallOptions,
-  ): Promise<CallAnswer | null> {
-    try {
-      const answer = await call(serverAt(turn).url, method, path, options);
-      return answer.status === 503 ? null : answer;
-    } catch {
-      return null;
-    }
-  }
-
-  /** At one server after the other, as a client does that may repeat itself. */
-  #insist(turn: number, method: string, path: string, options: CallOptions): Promise<CallAnswer> {
-    let next = turn;
-    return eventually(`an answer to ${method} ${path}`, () => {
-      next += 1;
-      return this.#attempt(next, method, path, options);
-    });
-  }
-
-  async #complete(turn: number, claim: Pick<PushedClaim, 'run_id' | 'token' | 'task'>): Promise<void> {
-    const options = { token: claim.token ?? null, body: { summary: 'x' } };
-    const answer = await this.#insist(turn, 'POST', `/v1/runs/${claim.run_id}/complete`, options);
-    if (answer.status === 200) this.completed.set(claim.run_id, claim.task.id);
-    // Its claim_ack did not get through any more, and the server gave it back.
-    else expect([answer.code, answer.body.reason]).toEqual(['claim_lost', 'released']);
-  }
-
-  #until(what: string, isSo: () => boolean): Promise<unknown> {
-    return eventually(what, () => this.isOver || isSo());
-  }
-
-  async create(creator: number): Promise<void> {
-    for (let count = 0; this.isCreating; count += 1) {
-      const tasks = Array.from({ length: TASKS_AT_ONCE }, (_, index) => ({
-        title: 'a task',
-        lane: index % 2 === 0 ? 'work' : 'pushed',
-        idempotency_key: `${creator}-${count}-${index}`,
-      }));
-      const options = { body: { tasks } };
-      const answer = await this.#insist(creator, 'POST', this.board.path('/tasks/batch'), options);
-      for (const task of expectStatus(answer, 200, 201).body.tasks) this.created.add(task.id);
-      await this.#until(
-        'the backlog is worked off',
-        () => this.created.size - this.completed.size < BACKLOG_MAX,
-      );
-    }
-  }
-
-  async workOverHttp(worker: number): Promise<void> {
-    for (let turn = worker; !this.isOver; turn += 1) {
-      const body = { worker: `http-${worker}`, lease_seconds: LEASE_SECONDS };
-      const options = { body, headers: { Prefer: 'wait=1' } };
-      const answer = await this.#insist(turn, 'POST', this.board.path('/lanes/work/claims'), options);
-      for (const claim of expectStatus(answer, 200).body.claims as Claim[]) {
-        const beat = { token: claim.token, body: { progress: 1 } };
-        expectStatus(await this.#insist(turn, 'POST', `/v1/runs/${claim.run_id}/heartbeat`, beat), 200);
-        await this.#complete(turn, claim);
-      }
-    }
-  }
-
-  async workOverSocket(worker: number): Promise<void> {
-    for (let turn = worker; !this.isOver; turn += 1) {
-      const socket = await eventually('a socket is opened', () =>
-        connectSocket(asTestServer(serverAt(turn)), this.board.name).catch(() => null),
-      );
-      socket.send({ type: 'hello', id: 'h', lane: 'pushed', worker: `socket-${worker}`, tokens: true });
-      for (let seen = 0; socket.closing === null && !this.isOver; ) {
-        const claims = socket.framesOf('claim').slice(seen);
-        for (const { claim } of claims) {
-          socket.send({ type: 'claim_ack', run_id: claim.run_id });
-          await this.#complete(turn, claim);
-        }
-        seen += claims.length;
-        socket.send({ type: 'credit', id: `c${seen}`, lane: 'pushed', credits: CREDITS });
-        const hasNews = () => socket.framesOf('claim').length > seen || socket.closing !== null;
-        await this.#until('a claim comes, or the end', hasNews);
-      }
-      if (socket.closing !== null) this.closeCodes.push(socket.closing.code);
-      else socket.close();
-    }
-  }
-}
-
 async function restart(place: number): Promise<void> {
   const old = serverAt(place);
   expect(await old.stop()).toBe(0);
@@ -226,7 +117,7 @@ async function restart(place: number): Promise<void> {
 test('a restart of one server after the other under load loses nothing, and counts no failure against anybody', async () => {
   const board = await newBoard();
   await board.lane('pushed', { claim_mode: 'push' });
-  const load = new Load(board);
+  const load = new RollingLoad(board, serverAt);
   const workers = [
     ...Array.from({ length: HTTP_WORKERS }, (_, index) => load.workOverHttp(index)),
     ...Array.from({ length: SOCKET_WORKERS }, (_, index) => load.workOverSocket(index)),

@@ -35,6 +35,21 @@ export const boards = pgTable(
 );
 
 /**
+ * Logs that a restore went back in, and how far each is part of the log that there is: cursors up to there go on being good, later ones
+ * are of a time that was taken back. One row for each restore and board.
+ */
+export const pastIncarnations = pgTable(
+  'past_incarnations',
+  {
+    boardId: integer('board_id').notNull(),
+    incarnation: text('incarnation').notNull(),
+    lastSeq: bigint('last_seq', { mode: 'number' }).notNull(),
+    replacedAt: at('replaced_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ name: 'past_incarnations_pkey', columns: [table.boardId, table.incarnation] })],
+);
+
+/**
  * One narrow row per board, updated as the last step of every transaction that writes an event: it hands out dense sequence
  * numbers in commit order, counts tasks by status (so that no one ever counts a million rows), and carries the version of the
  * board's and lanes' configuration that a claim was decided on.

@@ -68,6 +68,8 @@ export const signingKeys = pgTable('signing_keys', {
   createdAt: at('created_at').notNull().defaultNow(),
   /** Verifiers have had time to fetch it by then. */
   signsFrom: at('signs_from').notNull(),
+  /** Tokens that it signed later are not good: the database went back to that moment. It signs no more. Null: nobody took anything back. */
+  tokensUntil: at('tokens_until'),
 });
 
 /** Answers to requests with an Idempotency-Key; board 0 holds those that belong to no board. */

@@ -133,6 +133,11 @@ export const deliveries = pgTable(
     index('deliveries_synthesis_index')
       .on(table.boardId, table.sessionKey, table.seq)
       .where(sql`synthesis_due_at IS NOT NULL`),
+    /** The oldest event that is still to be told; those that are over, in the order in which they are pruned. */
+    index('deliveries_open_index').on(table.boardId, table.seq).where(sql`finished_at IS NULL`),
+    index('deliveries_finished_index')
+      .on(table.boardId, table.finishedAt)
+      .where(sql`finished_at IS NOT NULL`),
     index('deliveries_status_index').on(table.boardId, table.status, table.id),
     index('deliveries_task_index').on(table.boardId, table.taskId).where(sql`task_id IS NOT NULL`),
     index('deliveries_delegation_index')
@@ -180,6 +185,8 @@ export const sessionMessages = pgTable(
       name: 'session_messages_pkey',
       columns: [table.boardId, table.sessionId, table.at, table.deliveryId],
     }),
+    /** In this order they are pruned. */
+    index('session_messages_at_index').on(table.boardId, table.at),
     /** Erasing finds what was told of a task. */
     index('session_messages_task_index').on(table.boardId, table.taskId).where(sql`task_id IS NOT NULL`),
     index('session_messages_delegation_index')

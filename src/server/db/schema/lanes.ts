@@ -43,6 +43,9 @@ export const lanes = pgTable(
   },
   (table) => [
     primaryKey({ name: 'lanes_pkey', columns: [table.boardId, table.name] }),
+    /** What sweeps look for on all boards: of a hundred thousand lanes most are neither. */
+    index('lanes_online_index').on(table.boardId, table.name).where(sql`is_online`),
+    index('lanes_draining_index').on(table.boardId, table.name).where(sql`is_draining`),
     check('lanes_name_check', sql`${table.name} ~ '^[a-z0-9][a-z0-9._-]{0,63}$'`),
     check('lanes_kind_check', sql`${table.kind} IN ('persistent', 'spawn', 'human')`),
     check('lanes_claim_mode_check', sql`${table.claimMode} IN ('pull-or-watch', 'pull', 'watch', 'push')`),

@@ -1,0 +1,119 @@
+/**
+ * An upgrade under load, and the way back: servers of the version before the newest migration work on while the schema becomes the new one,
+ * are replaced one by one, and one of them is put back. Nobody is refused, and nothing acknowledged is lost.
+ */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CLOSE_CODES } from '../../src/contract/constants.ts';
+import type { EventKind } from '../../src/contract/statuses.ts';
+import { auditBoard } from '../fixtures/audit.ts';
+import { makeBoard } from '../fixtures/board.ts';
+import { eventually } from '../fixtures/eventually.ts';
+import { RollingLoad } from '../fixtures/rolling-load.ts';
+import { call } from '../fixtures/server.ts';
+import { buildServer, ROOT, type ServerProcess } from '../fixtures/server-process.ts';
+import { asTestServer, type ServerProcesses, startServerProcesses } from '../fixtures/server-processes.ts';
+import { buildPreviousServer, type PreviousServer } from './previous-server.ts';
+
+const run = promisify(execFile);
+const HTTP_WORKERS = 4;
+const SOCKET_WORKERS = 2;
+const WATCHERS = 2;
+/** Completions under each state of affairs. */
+const TASKS_BETWEEN = 80;
+const FAILURES: readonly EventKind[] = ['task.crashed', 'task.failed', 'task.timed_out', 'task.gave_up'];
+
+let processes: ServerProcesses;
+let previous: PreviousServer;
+/** Those that are asked; one that is replaced leaves before it stops. */
+const servers: ServerProcess[] = [];
+
+beforeAll(async () => {
+  buildServer();
+  previous = await buildPreviousServer();
+  processes = await startServerProcesses({ isDatabaseEmpty: true });
+});
+afterAll(async () => {
+  await processes?.stop();
+  await previous?.remove();
+});
+
+function serverAt(turn: number): ServerProcess {
+  const server = servers[turn % servers.length];
+  if (server === undefined) throw new Error('there is always a server');
+  return server;
+}
+
+/** As an operator does behind a balancer: the new one is ready before the old one is asked no more, and stops. */
+async function replace(old: ServerProcess, program?: string): Promise<void> {
+  const server = await processes.start({}, program);
+  expect((await call(server.url, 'GET', '/readyz', { token: null })).status).toBe(200);
+  servers.splice(servers.indexOf(old), 1, server);
+  expect(await old.stop()).toBe(0);
+}
+
+async function migrate(...words: string[]): Promise<string> {
+  const { stdout } = await run(process.execPath, [join(ROOT, 'dist/server/main.js'), 'migrate', ...words], {
+    env: { PATH: process.env['PATH'], DATABASE_URL: processes.databaseUrl },
+  });
+  return stdout;
+}
+
+test('the schema and then the servers are replaced under load, and one server goes back: nothing is refused, nothing is lost', async () => {
+  const oldest = await processes.start({}, previous.program);
+  servers.push(oldest, await processes.start({}, previous.program));
+  const board = await makeBoard(asTestServer(oldest));
+  await board.lane('work');
+  await board.lane('pushed', { claim_mode: 'push' });
+  const load = new RollingLoad(board, serverAt);
+  let last = Number.POSITIVE_INFINITY;
+  const watchers = Array.from({ length: WATCHERS }, (_, index) =>
+    load.watch(index, (seqs) => (seqs.at(-1) ?? 0) >= last),
+  );
+  const workers = [
+    ...Array.from({ length: HTTP_WORKERS }, (_, index) => load.workOverHttp(index)),
+    ...Array.from({ length: SOCKET_WORKERS }, (_, index) => load.workOverSocket(index)),
+  ];
+  const creators = [load.create(0), load.create(1)];
+  const everybody = Promise.all([...workers, ...creators]);
+  const untilMore = (): Promise<unknown> => {
+    const target = load.completed.size + TASKS_BETWEEN;
+    return eventually(`${target} are completed`, () => load.completed.size >= target);
+  };
+  const story = async (): Promise<void> => {
+    await untilMore();
+    expect(await migrate('--dry-run')).toMatch(/^Would apply \d+ of \d+ migrations/);
+    expect(await migrate()).toMatch(/^Applied \d+ of \d+ migrations/);
+    await untilMore();
+    for (const old of [...servers]) {
+      await replace(old);
+      await untilMore();
+    }
+    await replace(serverAt(0), previous.program);
+    await untilMore();
+    load.isCreating = false;
+    await Promise.all(creators);
+    await eventually('all are completed', () => load.completed.size >= load.created.size);
+    load.isOver = true;
+  };
+  // A worker that fails says so at once.
+  await Promise.race([story(), everybody.then(() => new Promise<never>(() => undefined))]);
+  await everybody;
+
+  const { events, fold } = await auditBoard(processes.sql, board.name);
+  last = fold.seq;
+  const every = events.map((event) => event.seq);
+  for (const seen of await Promise.all(watchers)) expect(seen.slice(0, every.length)).toEqual(every);
+  expect(fold.counts).toMatchObject({ done: load.created.size, ready: 0, running: 0, blocked: 0 });
+  expect(events.filter((event) => FAILURES.includes(event.kind))).toEqual([]);
+  const completions = events.filter((event) => event.kind === 'task.completed');
+  expect(new Map(completions.map((event) => [event.run_id, event.task_id]))).toEqual(load.completed);
+  expect(new Set(load.completed.values())).toEqual(load.created);
+  expect(new Set(load.closeCodes)).toEqual(new Set([CLOSE_CODES.drain]));
+  const refused = [...load.statuses].filter(([status]) => status >= 400 && status !== 503);
+  // A push worker's claim that was given back as its server drained is answered claim_lost, and worked by another.
+  expect(refused.filter(([status]) => status !== 409)).toEqual([]);
+  expect(load.statuses.get(0) ?? 0, 'requests that got no answer at all').toBe(0);
+});
