@@ -10,6 +10,9 @@ import type { ServerAccess } from './server-access.ts';
 const BACKLOG_PIECES = 1000;
 
 export async function churn(access: ServerAccess, board: BenchBoard, input: ChurnInput): Promise<number[]> {
+  const { retention } = input;
+  // Nothing of the log is pruned before it was searched for stranded tasks, which is this much behind.
+  if (retention !== undefined) await board.change({ settings: { stranded_after_seconds: 1, retention } });
   await board.fill(BACKLOG_PIECES);
   const before = await board.counts();
   const connections = await access.openConnections(input.connections);
@@ -29,7 +32,8 @@ export async function churn(access: ServerAccess, board: BenchBoard, input: Chur
   progress.isStopping = true;
   await loops;
   for (const connection of connections) connection.close();
-  assertCounted(before, await board.counts(), progress.ended);
+  // What is done is gone by now where it does not stay.
+  if (retention === undefined) assertCounted(before, await board.counts(), progress.ended);
   return slices;
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { LIMITS } from './constants.ts';
 import { BoardName, Cursor, LaneName, Timestamp } from './identifiers.ts';
+import { Retention, RetentionPatch } from './retention.ts';
 import { defineRoute } from './route.ts';
 import { TASK_STATUSES } from './statuses.ts';
 import { absent, NextPageToken, PageQuery } from './values.ts';
@@ -31,6 +32,7 @@ const settingsShape = {
     .max(LIMITS.labelsMax)
     .describe('Where subscriptions are for a reply rather than for the plain text, unless they say so.'),
   default_owner: z.string().min(1).max(128).nullable().describe('Of deliveries that name none.'),
+  retention: Retention,
 };
 
 export const BoardSettings = z.object(settingsShape).meta({ id: 'BoardSettings' });
@@ -43,6 +45,9 @@ const BoardSettingsPatch = z.strictObject({
   synthesizer_lane: settingsShape.synthesizer_lane.optional().describe('null: nobody.'),
   synthesize_platforms: absent(settingsShape.synthesize_platforms),
   default_owner: settingsShape.default_owner.optional().describe('null: nobody.'),
+  retention: absent(RetentionPatch).describe(
+    'What is left out keeps its value; null, in a PATCH, is for ever, for one of them as for all.',
+  ),
 });
 
 export const BoardCounts = z

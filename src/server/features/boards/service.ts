@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { z } from 'zod';
 import type { Board, BoardSettings, patchBoard, putBoard } from '../../../contract/boards.ts';
+import type { Retention, RetentionPatch } from '../../../contract/retention.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import type { Runner, Sql } from '../../db/client.ts';
 import { appendEvents } from '../../db/event-log.ts';
@@ -12,6 +13,7 @@ import { formatCursor } from '../../kernel/cursor.ts';
 import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { boardNotFound } from '../auth/service.ts';
+import { KEEP_ALL, setRetention } from '../retention/service.ts';
 import {
   type BoardRow,
   deleteBoardRows,
@@ -44,6 +46,7 @@ const DEFAULT_SETTINGS: BoardSettings = {
   synthesizer_lane: null,
   synthesize_platforms: ['telegram'],
   default_owner: null,
+  retention: KEEP_ALL,
 };
 /** Boards are few; a deleted one is forgotten by this server within the age, and no write to it can succeed meanwhile. */
 const DIRECTORY_BOARDS_MAX = 10_000;
@@ -58,7 +61,8 @@ function makeIncarnation(): string {
 }
 
 export function settingsOf(row: { readonly settings: Readonly<Record<string, unknown>> }): BoardSettings {
-  return { ...DEFAULT_SETTINGS, ...row.settings };
+  const settings: Partial<BoardSettings> = row.settings;
+  return { ...DEFAULT_SETTINGS, ...settings, retention: { ...KEEP_ALL, ...settings.retention } };
 }
 
 function boardOf(row: BoardRow): Board {
@@ -136,12 +140,13 @@ export class BoardService {
 
   async put(caller: Principal, name: string, body: PutBody): Promise<{ board: Board; isNew: boolean }> {
     const isNew = await this.#create(actorOf(caller), name, body);
-    if (!isNew) await this.#change(actorOf(caller), name, null, withoutNulls(body));
+    if (!isNew)
+      await this.#change(actorOf(caller), name, { version: null, isPatch: false }, withoutNulls(body));
     return { board: await this.get(name), isNew };
   }
 
   async patch(caller: Principal, name: string, version: number | null, body: PatchBody): Promise<Board> {
-    await this.#change(actorOf(caller), name, version, body);
+    await this.#change(actorOf(caller), name, { version, isPatch: true }, body);
     return this.get(name);
   }
 
@@ -151,17 +156,24 @@ export class BoardService {
   }
 
   async #create(actor: ActorRef, name: string, body: PutBody): Promise<boolean> {
-    const settings = { ...DEFAULT_SETTINGS, ...namedSettings(body.settings) };
+    const settings = changedSettings(DEFAULT_SETTINGS, body.settings, false);
     const fields = { title: body.title ?? null, description: body.description ?? null, settings };
     return transaction(this.#sql, async (tx) => {
       const id = await insertBoard(tx, name, makeIncarnation(), fields);
       if (id === null) return false;
+      await setRetention(tx, id, settings.retention);
       await appendEvents(tx, id, { events: [{ kind: 'board.created', actor, data: { name, ...fields } }] });
       return true;
     });
   }
 
-  async #change(actor: ActorRef, name: string, version: number | null, body: PatchBody): Promise<void> {
+  /** @param manner null as the version: whatever it is. Only in a PATCH does null clear something. */
+  async #change(
+    actor: ActorRef,
+    name: string,
+    { version, isPatch }: { readonly version: number | null; readonly isPatch: boolean },
+    body: PatchBody,
+  ): Promise<void> {
     const id = await transaction(this.#sql, async (tx) => {
       const row = await lockBoard(tx, name);
       if (row === null) throw boardNotFound(name);
@@ -170,12 +182,16 @@ export class BoardService {
       const settings =
         body.settings === undefined
           ? undefined
-          : {
-              ...(body.settings === null ? DEFAULT_SETTINGS : row.settings),
-              ...namedSettings(body.settings),
-            };
+          : changedSettings(
+              body.settings === null ? DEFAULT_SETTINGS : settingsOf(row),
+              body.settings,
+              isPatch,
+            );
       const fields = { ...body, ...(settings === undefined ? {} : { settings }) };
       await updateBoard(tx, row.id, fields as Parameters<typeof updateBoard>[2]);
+      // Only where it is meant: whoever prunes is waited for.
+      const isRetentionNamed = body.settings === null || body.settings?.retention !== undefined;
+      if (settings !== undefined && isRetentionNamed) await setRetention(tx, row.id, settings.retention);
       await appendEvents(tx, row.id, {
         events: [{ kind: 'board.updated', actor, data: fields }],
         isConfigChange: settings !== undefined,
@@ -190,6 +206,8 @@ export class BoardService {
     const id = await transaction(this.#sql, async (tx) => {
       const row = await lockBoard(tx, name);
       if (row === null) throw boardNotFound(name);
+      // Whoever prunes it just now is waited for, because he has the counter row last.
+      await setRetention(tx, row.id, KEEP_ALL);
       // The counter row first: what was claimed before it is ours is seen now, and nothing can be claimed after.
       await deleteCounter(tx, row.id);
       if (await hasClaims(tx, row.id))
@@ -219,11 +237,31 @@ function visibleNames(caller: Principal): string[] | null {
   return caller.boards === '*' ? null : [...caller.boards];
 }
 
-/** A setting that is null or left out keeps its value. */
-function namedSettings(settings: PutBody['settings']): Partial<BoardSettings> {
-  return Object.fromEntries(
-    Object.entries(settings ?? {}).filter(([, value]) => value !== null && value !== undefined),
+/** Settings for which null is a value: nobody, or for ever. */
+const CLEARABLE: ReadonlySet<string> = new Set<keyof BoardSettings>(['synthesizer_lane', 'default_owner']);
+
+/** A setting that is left out keeps its value, and one that is null does, unless null says something. */
+function changedSettings(before: BoardSettings, body: PutBody['settings'], isPatch: boolean): BoardSettings {
+  const { retention, ...named } = body ?? {};
+  const isNamed = ([name, value]: [string, unknown]): boolean =>
+    value !== undefined && (value !== null || (isPatch && CLEARABLE.has(name)));
+  return {
+    ...before,
+    ...Object.fromEntries(Object.entries(named).filter(isNamed)),
+    retention: changedRetention(before.retention, retention, isPatch),
+  };
+}
+
+function changedRetention(
+  before: Retention,
+  named: RetentionPatch | null | undefined,
+  isPatch: boolean,
+): Retention {
+  if (named === undefined || named === null) return named === null && isPatch ? KEEP_ALL : before;
+  const given = Object.entries(named).filter(
+    ([, seconds]) => seconds !== undefined && (seconds !== null || isPatch),
   );
+  return { ...before, ...Object.fromEntries(given) };
 }
 
 /** In a PUT null means absent. */

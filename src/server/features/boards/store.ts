@@ -122,6 +122,7 @@ export async function deleteBoardRows(tx: Tx, boardId: number, name: string): Pr
     'operation_items',
     'stranded_tasks',
     'stranded_marks',
+    'retention',
     // Before the rows that whoever has its lock writes.
     'stats_progress',
     'board_minutes',
@@ -131,6 +132,7 @@ export async function deleteBoardRows(tx: Tx, boardId: number, name: string): Pr
     'outputs',
     'output_lines',
     'events',
+    'past_incarnations',
     'workers',
     'lanes',
     'delegations',

@@ -11,7 +11,7 @@ import type { BoardRef } from '../boards/service.ts';
 import type { EventBatch, EventsPortion } from './event-batch.ts';
 import type { BatchFollower } from './feed.ts';
 import { RECONNECT_SPREAD_MS } from './live-bounds.ts';
-import type { BoardFeeds } from './service.ts';
+import { type BoardFeeds, isStart, type LogPlace } from './service.ts';
 import { Subscription, type SubscriptionOwner } from './subscription.ts';
 import { cursorAt, type EventFilter } from './view.ts';
 
@@ -43,13 +43,13 @@ export class EventStream implements BatchFollower, SubscriptionOwner {
   }
 
   /** Joins the log and resolves to the position that the client named, or rejects with why there is none. */
-  async start(after: string | null): Promise<number> {
+  async start(after: string | null): Promise<LogPlace> {
     try {
       // In this order, so that nothing comes between the position and the first event that is heard.
       const { leave } = await this.feeds.follow(this.board, this);
       this.#leaveFeed = leave;
       if (this.#isClosed) leave();
-      return await this.feeds.position(this.board, after);
+      return { afterSeq: await this.feeds.position(this.board, after), isFromStart: isStart(after) };
     } catch (error) {
       this.#letGo();
       throw error;
@@ -57,18 +57,18 @@ export class EventStream implements BatchFollower, SubscriptionOwner {
   }
 
   /** @param outlet May have closed already. */
-  begin(outlet: AnswerStream, seq: number): void {
+  begin(outlet: AnswerStream, place: LogPlace): void {
     outlet.onClose(() => this.#letGo());
     if (this.#isClosed) {
       outlet.end();
       return;
     }
-    const subscription = new Subscription(this, '', this.#parts.filter, seq);
+    const subscription = new Subscription(this, '', this.#parts.filter, place);
     this.#outlet = outlet;
     this.#subscription = subscription;
     const retryMs = RETRY_MS_MIN + Math.round(Math.random() * RECONNECT_SPREAD_MS);
     // With an id, so that a client that is cut off before the first event does not miss it.
-    outlet.send(`retry: ${retryMs}\nid: ${cursorAt(this.board, seq)}\n\n`);
+    outlet.send(`retry: ${retryMs}\nid: ${cursorAt(this.board, place.afterSeq)}\n\n`);
     outlet.onWritable(() => subscription.resume());
     subscription.start();
   }

@@ -72,10 +72,10 @@ export class EventStreams {
     const entry = { stream, principalId, authorization, verify };
     this.#open.add(entry);
     this.#rounds.add(stream);
-    const seq = await stream.start(after);
+    const place = await stream.start(after);
     return {
       status: 200,
-      stream: { contentType: 'text/event-stream', begin: (outlet) => stream.begin(outlet, seq) },
+      stream: { contentType: 'text/event-stream', begin: (outlet) => stream.begin(outlet, place) },
     };
   }
 

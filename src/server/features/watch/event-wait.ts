@@ -5,6 +5,7 @@
 import type { Event } from '../../../contract/events.ts';
 import type { EventKind } from '../../../contract/statuses.ts';
 import { formatId, type Uuid } from '../../kernel/ids.ts';
+import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { Follower } from './feed.ts';
 import { type EventFilter, passes } from './view.ts';
@@ -15,7 +16,7 @@ interface AwaitedLogs {
   follow(board: BoardRef, follower: Follower): Promise<{ readonly seq: number; readonly leave: () => void }>;
   read(
     board: BoardRef,
-    afterSeq: number,
+    place: { readonly afterSeq: number },
     filter: EventFilter,
     rowsMax: number,
   ): Promise<{ readonly events: readonly Event[] }>;
@@ -46,10 +47,26 @@ export async function waitForEvent({
   const { seq, leave } = await feeds.follow(board, waiter);
   try {
     // What was committed before the feed took us on is in the table by now.
-    const page = seq > afterSeq ? await feeds.read(board, afterSeq, filter, 1) : null;
-    if (page === null || page.events.length === 0) await waiter.wait(waitSeconds, signal);
+    const hasHappened = seq > afterSeq && (await hasEvent(feeds, board, afterSeq, filter));
+    if (!hasHappened) await waiter.wait(waitSeconds, signal);
   } finally {
     leave();
+  }
+}
+
+/** What has been pruned since may have been one: whoever waits looks for himself, and is told there. */
+async function hasEvent(
+  feeds: AwaitedLogs,
+  board: BoardRef,
+  afterSeq: number,
+  filter: EventFilter,
+): Promise<boolean> {
+  try {
+    const { events } = await feeds.read(board, { afterSeq }, filter, 1);
+    return events.length > 0;
+  } catch (error) {
+    if (error instanceof ProblemError && error.code === 'cursor_expired') return true;
+    throw error;
   }
 }
 
@@ -64,6 +81,10 @@ class Waiter implements Follower {
 
   onEvents(events: readonly Event[]): void {
     if (events.some(this.#isAwaited)) this.onEnd();
+  }
+
+  onGap(): void {
+    this.onEnd();
   }
 
   onEnd(): void {

@@ -6,7 +6,7 @@
 import type { Event } from '../../../contract/events.ts';
 import type { Sql } from '../../db/client.ts';
 import type { Wake } from '../../db/wake.ts';
-import { assert } from '../../kernel/assert.ts';
+import { assert, present } from '../../kernel/assert.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { isSliceOver, nextTurn } from '../../kernel/time-slice.ts';
 import type { BoardRef } from '../boards/service.ts';
@@ -19,11 +19,13 @@ export type EndCause = 'gone' | 'replaced';
 export interface Follower {
   /** Events in order, and the position after the last of them. */
   onEvents(events: readonly Event[], seq: number): void;
+  /** Some were pruned before they were read here, so far behind is this server: what they said is to be looked at. */
+  onGap?(): void;
   /** Nothing more will come. */
   onEnd(): void;
 }
 
-/** As a follower, for those who hand events on: what they become is made once for all of them. */
+/** As a follower, for those who hand events on: what they become is made once for all of them. A batch that begins behind what they have says that there is a gap. */
 export interface BatchFollower {
   onBatch(batch: EventBatch): void;
   onEnd(cause: EndCause): void;
@@ -122,25 +124,33 @@ export class BoardFeed {
   async #readOnce(): Promise<void> {
     const afterSeq = this.#position;
     const range = { afterSeq, rowsMax: EVENTS_PER_READ_MAX, bytesMax: BYTES_PER_READ_MAX };
-    const batch = new EventBatch(
-      this.board,
-      afterSeq,
-      await readEvents(this.#parts.sql, this.board.id, range),
-    );
-    const { events, seq } = batch;
-    const last = events.at(-1);
-    if (last === undefined) {
-      await this.#endIfGone();
+    const read = await readEvents(this.#parts.sql, this.board.id, range);
+    const [first] = read.rows;
+    if (first === undefined) {
+      await this.#lookAround();
       return;
     }
-    assert(
-      events[0]?.seq === afterSeq + 1 && seq === afterSeq + events.length,
-      'the log of a board has no gaps',
-    );
+    const startSeq = first.seq - 1;
+    if (startSeq > afterSeq) await this.#passOver(startSeq);
+    const batch = new EventBatch(this.board, startSeq, read);
+    const { events, seq } = batch;
+    const last = present(events.at(-1), 'a row is an event');
+    assert(seq === startSeq + events.length, 'the log of a board has no gaps');
     this.#seq = seq;
     this.#isReadDue ||= !batch.isAtEnd;
     this.#parts.onLag(Math.max(0, this.#parts.clock.now() - Date.parse(last.at)) / 1000);
     await this.#handOn(batch);
+  }
+
+  /** What lies between was pruned before it was read here. */
+  async #passOver(startSeq: number): Promise<void> {
+    const ends = await readLogEnds(this.#parts.sql, this.board.id);
+    assert(
+      ends === null || ends.pruned_seq >= startSeq,
+      'the log of a board has no gaps but at its beginning',
+    );
+    this.#seq = startSeq;
+    for (const follower of [...this.#followers]) if ('onEvents' in follower) follower.onGap?.();
   }
 
   /** Who joins meanwhile begins behind it, and has no need of it. */
@@ -153,14 +163,18 @@ export class BoardFeed {
     }
   }
 
-  /** A wake-up without an event may mean that the board was deleted, or its log replaced by an older one. */
-  async #endIfGone(): Promise<void> {
+  /** A wake-up without an event may mean that the board was deleted, its log replaced by an older one, or pruned as far as it goes. */
+  async #lookAround(): Promise<void> {
     const now = performance.now();
     if (now - this.#goneCheckedAt < GONE_CHECK_INTERVAL_MS) return;
     this.#goneCheckedAt = now;
     const ends = await readLogEnds(this.#parts.sql, this.board.id);
     if (ends === null) this.end('gone');
     else if (ends.incarnation !== this.board.incarnation || ends.seq < this.#position) this.end('replaced');
+    else if (ends.pruned_seq > this.#position) {
+      await this.#passOver(ends.pruned_seq);
+      await this.#handOn(new EventBatch(this.board, ends.pruned_seq, { rows: [], isAtEnd: true }));
+    }
   }
 
   /** Nobody follows it afterwards. */

@@ -13,7 +13,7 @@ import type { LaneService } from '../lanes/service.ts';
 import { listUnfinishedTasks, type TaskService, taskOf } from '../tasks/service.ts';
 import type { EventStreams } from './event-streams.ts';
 import { waitForEvent } from './event-wait.ts';
-import type { BoardFeeds } from './service.ts';
+import { type BoardFeeds, isStart, type LogPlace } from './service.ts';
 import { kindsOf, setOf, visibleTo } from './view.ts';
 
 const CALLER = 'routes of the log are not open';
@@ -62,13 +62,13 @@ export function bindWatchRoutes(
       );
       return { status: 200, body: back };
     }
-    const after = await feeds.position(board, query.after ?? null);
-    const readPage = (seq: number) =>
-      reads.read(String(board.id), (sql) => feeds.read(board, seq, filter, rows, sql));
-    let page = await readPage(after);
+    const named = query.after ?? null;
+    const readPage = (place: LogPlace) =>
+      reads.read(String(board.id), (sql) => feeds.read(board, place, filter, rows, sql));
+    let page = await readPage({ afterSeq: await feeds.position(board, named), isFromStart: isStart(named) });
     if (page.events.length === 0 && page.isAtEnd && waitSeconds !== null) {
       await waitForEvent({ feeds, board, afterSeq: page.seq, filter, waitSeconds, signal });
-      page = await readPage(page.seq);
+      page = await readPage({ afterSeq: page.seq });
     }
     return { status: 200, body: { events: page.events, cursor: page.cursor } };
   });
@@ -79,8 +79,9 @@ export function bindWatchRoutes(
     const id = await tasks.resolve(principal, board, params.task);
     await tasks.get(principal, board, params.task);
     const rows = query.limit === undefined ? EVENT_PAGE_ROWS_DEFAULT : Number(query.limit);
-    const after = await feeds.position(board, query.after ?? null);
-    const page = await reads.read(String(board.id), (sql) => feeds.readTask(board, id, after, rows, sql));
+    const named = query.after ?? null;
+    const place = { afterSeq: await feeds.position(board, named), isFromStart: isStart(named) };
+    const page = await reads.read(String(board.id), (sql) => feeds.readTask(board, id, place, rows, sql));
     return { status: 200, body: page };
   });
 

@@ -4,7 +4,7 @@ import type { Runner, Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import type { Clock } from '../../kernel/clock.ts';
-import { parseCursor } from '../../kernel/cursor.ts';
+import { type CursorPosition, parseCursor } from '../../kernel/cursor.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { Slots } from '../../kernel/slots.ts';
@@ -12,7 +12,15 @@ import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { EventBatch } from './event-batch.ts';
 import { type BatchFollower, BoardFeed, type Follower } from './feed.ts';
-import { type LogEnds, readEvents, readEventsBack, readLogEnds, readTaskEvents } from './store.ts';
+import {
+  type LogEnds,
+  type LogRead,
+  readEvents,
+  readEventsBack,
+  readLastSeqOf,
+  readLogEnds,
+  readTaskEvents,
+} from './store.ts';
 import { cursorAt, type EventFilter, eventOf, passes } from './view.ts';
 
 export { waitForChange, waitForEvent } from './event-wait.ts';
@@ -28,6 +36,18 @@ export type {
   WorkerPort,
   WorkerSocketListener,
 } from './worker-link.ts';
+
+/** Where a read begins. */
+export interface LogPlace {
+  readonly afterSeq: number;
+  /** The client wants whatever there is, and named no cursor. */
+  readonly isFromStart?: boolean;
+}
+
+/** What a client says who wants the log from its beginning. */
+export function isStart(after: string | null): after is 'start' | null {
+  return after === null || after === 'start';
+}
 
 export interface LogPage {
   readonly events: Event[];
@@ -121,20 +141,27 @@ export class BoardFeeds {
     return cursorAt(board, (await this.ends(board, runner)).seq);
   }
 
-  /** The position a client named: a cursor, "start", or "now". */
+  /** The position a client named: a cursor, "start", or "now". At the pruned end itself nothing is missing yet. */
   async position(board: BoardRef, after: string | null): Promise<number> {
     const ends = await this.ends(board);
     if (after === 'now') return ends.seq;
-    if (after === null || after === 'start') return ends.pruned_seq;
+    if (isStart(after)) return ends.pruned_seq;
     const position = parseCursor(after);
     if (position === null)
       throw new ProblemError('invalid_cursor', 'The cursor was not made by this server.');
     if (position.boardId !== board.id)
       throw new ProblemError('invalid_cursor', 'The cursor belongs to another board.');
-    if (position.incarnation !== ends.incarnation || position.seq < ends.pruned_seq) throw cursorExpired();
+    if (position.incarnation !== ends.incarnation) await this.#checkPast(board, position);
+    if (position.seq < ends.pruned_seq) throw cursorExpired();
     if (position.seq > ends.seq)
       throw new ProblemError('invalid_cursor', 'The cursor lies beyond the end of the log.');
     return position.seq;
+  }
+
+  /** A cursor from before the moment that a restore went back to is as good as ever; a later one is of events that are no more. */
+  async #checkPast(board: BoardRef, { incarnation, seq }: CursorPosition): Promise<void> {
+    const lastSeq = await withinDeadline(readLastSeqOf(this.#parts.sql, board.id, incarnation));
+    if (lastSeq === null || seq > lastSeq) throw cursorExpired();
   }
 
   /** Matching events up to and including `fromSeq`, the newest first; bounds as for `read`. Its cursor is where to go further back from. */
@@ -168,10 +195,13 @@ export class BoardFeeds {
     return { events: found, cursor: cursorAt(board, seq) };
   }
 
-  /** Matching events after `seq`, at most `rowsMax` and about a megabyte; reads on while a sparse filter finds nothing. */
+  /**
+   * Matching events after `seq`, at most `rowsMax` and about a megabyte; reads on while a sparse filter finds nothing. What has been pruned since the
+   * position was looked up is told, unless it was only where the log began.
+   */
   async read(
     board: BoardRef,
-    afterSeq: number,
+    { afterSeq, isFromStart = false }: LogPlace,
     filter: EventFilter,
     rowsMax: number,
     runner: Runner = this.#parts.sql,
@@ -184,7 +214,9 @@ export class BoardFeeds {
     for (let page = 0; page < PAGES_PER_REQUEST_MAX && !isFull && !isAtEnd; page += 1) {
       const range = { afterSeq: seq, rowsMax: EVENTS_PER_PAGE_MAX, bytesMax: BYTES_PER_PAGE_MAX };
       const part = await withinDeadline(readEvents(runner, board.id, range));
-      if ((part.rows[0]?.seq ?? 0) > seq + 1) throw cursorExpired();
+      const startSeq = await this.#startOf(board, part, seq, runner);
+      if (startSeq > seq && !(isFromStart && page === 0)) throw cursorExpired();
+      seq = Math.max(seq, startSeq);
       for (const row of part.rows) {
         const event = eventOf(board, row);
         const isWanted = passes(filter, event);
@@ -219,22 +251,33 @@ export class BoardFeeds {
   async #readBatch(board: BoardRef, afterSeq: number): Promise<EventBatch> {
     const range = { afterSeq, rowsMax: EVENTS_PER_PAGE_MAX, bytesMax: BYTES_PER_PAGE_MAX };
     const part = await readEvents(this.#parts.sql, board.id, range);
-    const [first] = part.rows;
-    const startSeq = first === undefined ? (await this.ends(board)).pruned_seq : first.seq - 1;
-    if (startSeq > afterSeq) throw cursorExpired();
+    if ((await this.#startOf(board, part, afterSeq, this.#parts.sql)) > afterSeq) throw cursorExpired();
     return new EventBatch(board, afterSeq, part);
+  }
+
+  /**
+   * Where the log began when this part of it was read: behind the position, if something after that is gone. A part that begins with the very next
+   * event says so itself, in its own snapshot; of an empty one it is asked later, when it may only have become more.
+   */
+  async #startOf(board: BoardRef, { rows }: LogRead, afterSeq: number, runner: Runner): Promise<number> {
+    const [first] = rows;
+    return first === undefined
+      ? (await this.ends(board, runner)).pruned_seq
+      : Math.max(afterSeq, first.seq - 1);
   }
 
   async readTask(
     board: BoardRef,
     taskId: Uuid,
-    afterSeq: number,
+    { afterSeq, isFromStart = false }: LogPlace,
     rowsMax: number,
     runner: Runner,
   ): Promise<LogPage> {
     const { seq: upToSeq } = await this.ends(board, runner);
     const range = { afterSeq, upToSeq, rowsMax, bytesMax: BYTES_PER_PAGE_MAX };
     const { rows, isAtEnd } = await withinDeadline(readTaskEvents(runner, board.id, taskId, range));
+    // A task's events have gaps between them: only the mark tells whether one of them is a gap in the log.
+    if (!isFromStart && (await this.ends(board, runner)).pruned_seq > afterSeq) throw cursorExpired();
     const seq = isAtEnd ? upToSeq : (rows.at(-1)?.seq ?? upToSeq);
     return { events: rows.map((row) => eventOf(board, row)), cursor: cursorAt(board, seq) };
   }

@@ -15,7 +15,7 @@ import type { EventBatch, EventsPortion } from './event-batch.ts';
 import type { BatchFollower, EndCause } from './feed.ts';
 import type { HintListener, LaneHints } from './hints.ts';
 import type { FollowOutput } from './output-link.ts';
-import type { BoardFeeds } from './service.ts';
+import { type BoardFeeds, isStart } from './service.ts';
 import { Subscription, type SubscriptionOwner } from './subscription.ts';
 import { cursorAt, type EventFilter, kindsOf, setOf, sharedFilter, visibleTo } from './view.ts';
 import type { WatchPlaces } from './watch-places.ts';
@@ -106,12 +106,16 @@ export class SessionWatches implements BatchFollower, HintListener, Subscription
   async #begin(frame: WatchFrame, filter: EventFilter): Promise<void> {
     const { board, caller } = this.#port;
     await this.#follow();
-    const seq = await this.feeds.position(board, frame.after ?? 'now');
+    const after = frame.after ?? 'now';
+    const afterSeq = await this.feeds.position(board, after);
     if (frame.output) await this.#followOutput(frame.id, filter);
     if (this.#isStopped) return;
-    const subscription = new Subscription(this, frame.id, filter, seq);
+    const subscription = new Subscription(this, frame.id, filter, {
+      afterSeq,
+      isFromStart: isStart(after),
+    });
     this.#subscriptions.set(frame.id, subscription);
-    this.#port.answer({ type: 'watching', id: frame.id, cursor: cursorAt(board, seq) });
+    this.#port.answer({ type: 'watching', id: frame.id, cursor: cursorAt(board, afterSeq) });
     subscription.start();
     // A claim token has its own task and no business with what waits elsewhere.
     if (!frame.lanes || caller.kind !== 'key') return;

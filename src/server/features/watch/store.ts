@@ -66,6 +66,18 @@ export async function readLogEnds(sql: Runner, boardId: number): Promise<LogEnds
   return row ?? null;
 }
 
+/** Up to where a log that was replaced is part of the one that there is; null: it never was one of this board. */
+export async function readLastSeqOf(
+  sql: Runner,
+  boardId: number,
+  incarnation: string,
+): Promise<number | null> {
+  const [row] = await sql<{ last_seq: number }[]>`
+    /* watch.past_incarnation */
+    SELECT last_seq FROM past_incarnations WHERE board_id = ${boardId} AND incarnation = ${incarnation}`;
+  return row?.last_seq ?? null;
+}
+
 /** So few are read without measuring them first, even if each carries half a megabyte: it is what follows most changes, and takes half the time. */
 const FEW_ROWS = 20;
 

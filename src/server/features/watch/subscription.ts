@@ -5,13 +5,13 @@
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { EventBatch, EventsPortion } from './event-batch.ts';
-import type { BoardFeeds } from './service.ts';
+import type { BoardFeeds, LogPlace } from './service.ts';
 import { cursorAt, type EventFilter } from './view.ts';
 
 /** Who sends what a watch brings: a socket, or a stream over HTTP. Each writes it down in its own way. */
 export interface SubscriptionOwner {
   readonly board: BoardRef;
-  readonly feeds: Pick<BoardFeeds, 'isLiveAfter' | 'readOn'>;
+  readonly feeds: Pick<BoardFeeds, 'isLiveAfter' | 'readOn' | 'position'>;
   /** False: nothing was taken; resume() is called when it can be again. */
   sendEvents(id: string, portion: EventsPortion): boolean;
   /** Everything that matches, up to this position, has been sent. */
@@ -24,6 +24,8 @@ export interface SubscriptionOwner {
 }
 
 const RETRY_MS = 1000;
+/** Where the log begins moves on while somebody begins there: a few times at the most, each within milliseconds. */
+const STARTS_MAX = 5;
 
 export class Subscription {
   readonly #owner: SubscriptionOwner;
@@ -40,13 +42,22 @@ export class Subscription {
   /** The socket took nothing more, until resume(). */
   #isStalled = false;
 
+  /** How often it may yet begin where the log begins by then: as long as it has brought nothing, and its client has named no cursor. */
+  #startsLeft: number;
+
   /** @param filter As sharedFilter gives it. */
-  constructor(owner: SubscriptionOwner, id: string, filter: EventFilter, seq: number) {
+  constructor(
+    owner: SubscriptionOwner,
+    id: string,
+    filter: EventFilter,
+    { afterSeq, isFromStart = false }: LogPlace,
+  ) {
     this.#owner = owner;
     this.#id = id;
     this.#filter = filter;
-    this.#seq = seq;
-    this.#endSeq = seq;
+    this.#seq = afterSeq;
+    this.#endSeq = afterSeq;
+    this.#startsLeft = isFromStart ? STARTS_MAX : 0;
   }
 
   /** From now on it hears of all that its board's feed reads. */
@@ -76,13 +87,12 @@ export class Subscription {
   }
 
   async #catchUp(): Promise<void> {
-    const { feeds, board } = this.#owner;
     this.#isReading = true;
     let hasFailed = false;
     try {
       let isMore = true;
       while (isMore && !this.#isStopped && !this.#isStalled) {
-        const batch = await feeds.readOn(board, this.#seq);
+        const batch = await this.#readOn();
         if (this.#isStopped) return;
         this.#deliver(batch);
         // What came in during the read lies beyond it. Nothing does where the log is shorter than it was: then the feed ends all this.
@@ -100,9 +110,25 @@ export class Subscription {
     if (!hasFailed && !this.#isStopped && !this.#isStalled && isBehind) this.#goOn();
   }
 
+  async #readOn(): Promise<EventBatch> {
+    const { feeds, board } = this.#owner;
+    for (;;) {
+      try {
+        return await feeds.readOn(board, this.#seq);
+      } catch (error) {
+        if (!isExpired(error) || this.#startsLeft === 0) throw error;
+        this.#startsLeft -= 1;
+        const startSeq = await feeds.position(board, 'start');
+        if (startSeq <= this.#seq) throw error;
+        this.#seq = startSeq;
+        // Its client was told another beginning.
+        this.#sendBookmark();
+      }
+    }
+  }
+
   #onFailure(error: unknown): void {
-    if (error instanceof ProblemError && error.code === 'cursor_expired')
-      this.#owner.onExpired(this.#id, error);
+    if (isExpired(error)) this.#owner.onExpired(this.#id, error);
     else if (error instanceof ProblemError && error.code === 'rate_limited') this.#owner.onOverload();
     else {
       this.#owner.onError(error);
@@ -112,6 +138,7 @@ export class Subscription {
 
   /** As far as the socket takes it: the first portion that does not fit is where the log is read from again. */
   #deliver(batch: EventBatch): void {
+    this.#startsLeft = 0;
     for (const portion of batch.portionsFor(this.#filter, this.#seq)) {
       if (!this.#owner.sendEvents(this.#id, portion)) {
         this.#isStalled = true;
@@ -139,4 +166,8 @@ export class Subscription {
   stop(): void {
     this.#isStopped = true;
   }
+}
+
+function isExpired(error: unknown): error is ProblemError {
+  return error instanceof ProblemError && error.code === 'cursor_expired';
 }

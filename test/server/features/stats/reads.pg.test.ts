@@ -6,7 +6,7 @@ import { LogCounting } from '../../../../src/server/features/stats/service.ts';
 import { readStats } from '../../../../src/server/features/stats/stats.ts';
 import { createTestDatabase, type TestDatabase } from '../../../fixtures/database.ts';
 import { eventually } from '../../../fixtures/eventually.ts';
-import { countReads } from '../../db/claim-path.ts';
+import { countReads, switchVacuumOff } from '../../db/claim-path.ts';
 import { writeLog } from './log.ts';
 
 const EVENTS = 1000;
@@ -27,7 +27,7 @@ let database: Database;
 let board = 0;
 beforeAll(async () => {
   site = await createTestDatabase();
-  for (const table of TABLES) await site.sql`ALTER TABLE ${site.sql(table)} SET (autovacuum_enabled = off)`;
+  await switchVacuumOff(site.sql, TABLES);
   await site.sql`VACUUM ANALYZE`;
   database = openDatabase({ url: site.url, coldConnectionsMax: 1 });
   board = await writeLog(site.sql, 'counted', SHAPE);

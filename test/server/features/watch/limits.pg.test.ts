@@ -149,15 +149,18 @@ describe('a cursor that the log no longer reaches back to', () => {
     await board.tasks('work', 5);
     const { sql } = servers.database;
     const [row] = await sql`SELECT id FROM boards WHERE name = ${board.name}`;
+    const [first] = await board.events();
     // As if it had been pruned between the look at the ends of the log and the read.
     await sql`DELETE FROM events WHERE board_id = ${row?.['id']} AND seq <= 3`;
     const socket = await openSocket(board.server, board.name);
-    socket.send({ type: 'watch', id: 'w', after: 'start' });
+    socket.send({ type: 'watch', id: 'w', after: first?.cursor });
     expect(await socket.frame('error')).toMatchObject({ id: 'w', code: 'cursor_expired', fatal: false });
     expect(socket.events('w')).toEqual([]);
     // It is gone, and its id is free.
     await socket.watch({ id: 'w' });
-    expect((await board.call('GET', '/events')).status).toBe(410);
+    expect((await board.call('GET', `/events?after=${first?.cursor}`)).status).toBe(410);
+    // Whoever names no cursor has missed nothing.
+    expect((await board.call('GET', '/events')).body.events[0]).toMatchObject({ seq: 4 });
   });
 
   test('is one of a log that was replaced, whose watchers are sent away to hear so', async () => {

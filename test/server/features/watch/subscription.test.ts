@@ -32,7 +32,7 @@ const settled = async (): Promise<void> => {
 };
 
 /** A watch of a log that the test writes, on a socket that takes what the test says. */
-function setup({ filter = ALL, feedSeq = 0, pageRows = 100 } = {}) {
+function setup({ filter = ALL, feedSeq = 0, pageRows = 100, isFromStart = false } = {}) {
   const log: LogRow[] = [];
   const state = {
     sent: [] as (number | string)[],
@@ -41,6 +41,7 @@ function setup({ filter = ALL, feedSeq = 0, pageRows = 100 } = {}) {
     reads: 0,
     ends: [] as string[],
     failure: null as ProblemError | null,
+    prunedSeq: 0,
     feedSeq,
   };
   const batchAfter = (afterSeq: number, rowsMax: number): EventBatch => {
@@ -54,8 +55,10 @@ function setup({ filter = ALL, feedSeq = 0, pageRows = 100 } = {}) {
       readOn: async (_board: unknown, seq: number) => {
         state.reads += 1;
         if (state.failure !== null) throw state.failure;
+        if (state.prunedSeq > seq) throw new ProblemError('cursor_expired', 'pruned');
         return batchAfter(seq, pageRows);
       },
+      position: async () => state.prunedSeq,
     },
     sendEvents: (_id: string, portion: { events: readonly { seq: number }[] }) => {
       if (state.room === 0) return false;
@@ -70,7 +73,7 @@ function setup({ filter = ALL, feedSeq = 0, pageRows = 100 } = {}) {
       throw error;
     },
   };
-  const subscription = new Subscription(owner, 'w', filter, 0);
+  const subscription = new Subscription(owner, 'w', filter, { afterSeq: 0, isFromStart });
   /** The feed reads what was written. */
   const live = (...rows: LogRow[]): void => {
     log.push(...rows);
@@ -80,6 +83,35 @@ function setup({ filter = ALL, feedSeq = 0, pageRows = 100 } = {}) {
   };
   return { subscription, state, log, live };
 }
+
+describe('a watch of a log that is pruned', () => {
+  test('goes on from where the log begins by now, if it is from the start and has brought nothing yet', async () => {
+    const { subscription, state, log, live } = setup({ feedSeq: 3, isFromStart: true, pageRows: 1 });
+    log.push(rowOf(1), rowOf(2), rowOf(3));
+    state.prunedSeq = 2;
+    subscription.start();
+    await settled();
+    expect(state.sent).toEqual([cursorAt(BOARD, 2), 3]);
+    // From here on it is a watch like any other.
+    state.room = 0;
+    live(rowOf(4));
+    state.prunedSeq = 4;
+    state.room = 1;
+    subscription.resume();
+    await settled();
+    expect([state.sent.length, state.ends]).toEqual([2, ['w cursor_expired']]);
+  });
+
+  test('is told so when it stands before the beginning, also by a batch that begins behind it', async () => {
+    const { subscription, state, log } = setup();
+    subscription.start();
+    log.push(rowOf(1), rowOf(2));
+    state.prunedSeq = 2;
+    subscription.onBatch(new EventBatch(BOARD, 2, { rows: [], isAtEnd: true }));
+    await settled();
+    expect([state.sent, state.ends]).toEqual([[], ['w cursor_expired']]);
+  });
+});
 
 describe('a watch', () => {
   test('that begins where its board’s feed stands reads nothing; one that begins before it catches up first', async () => {

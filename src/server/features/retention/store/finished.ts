@@ -1,0 +1,162 @@
+/**
+ * Pruning finished tasks with all that belongs to them. They are found by going through the tasks in the order of their ids: an index by the time
+ * of their end would be paid for by every completion. Locked first and looked at then, in a statement of its own: whoever makes a child, a
+ * subscription or a delegation of one has its lock, so what goes on with it has been seen, or finds it gone.
+ *
+ * Events, deliveries and what sessions were told have times of their own. A decided delegation goes with the last of its tasks.
+ */
+import { FINISHED_STATUSES, type TaskStatus } from '../../../../contract/statuses.ts';
+import type { Runner, Tx } from '../../../db/client.ts';
+import type { Uuid } from '../../../kernel/ids.ts';
+import type { WalkTurn } from '../portion.ts';
+
+/** Rows looked at for each that may be pruned, before the portion is over all the same. Where everything is due, half of the looks are in vain. */
+const LOOKED_AT_FACTOR = 2;
+
+export interface FinishedPage {
+  /** Finished for long enough. */
+  readonly ids: readonly Uuid[];
+  readonly seen: number;
+  readonly place: Uuid | null;
+  readonly isCut: boolean;
+}
+
+/** The next tasks on the way, without a lock. */
+export async function listFinished(sql: Runner, boardId: number, turn: WalkTurn): Promise<FinishedPage> {
+  const lookedAtMax = turn.rowsMax * LOOKED_AT_FACTOR;
+  const [row] = await sql<{ ids: Uuid[] | null; seen: number; found: number; last_id: Uuid | null }[]>`
+    /* retention.list_finished */
+    WITH page AS MATERIALIZED (
+      SELECT id, is_due, count(*) FILTER (WHERE is_due) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS number FROM (
+        SELECT id, status = ANY (${FINISHED_STATUSES as TaskStatus[]}::text[]) AND status_since < ${turn.horizon}::timestamptz AS is_due
+        FROM tasks WHERE board_id = ${boardId} AND id > ${turn.place} AND id < ${turn.endId} ORDER BY id LIMIT ${lookedAtMax}
+      ) AS task
+    ),
+    taken AS MATERIALIZED (SELECT id, is_due FROM page WHERE number <= ${turn.rowsMax})
+    SELECT (SELECT json_agg(id) FROM taken WHERE is_due) AS ids, (SELECT count(*)::int FROM taken) AS seen,
+      (SELECT count(*)::int FROM page) AS found, (SELECT id FROM taken ORDER BY id DESC LIMIT 1) AS last_id`;
+  const { ids, seen = 0, found = 0, last_id: place = null } = row ?? {};
+  return { ids: ids ?? [], seen, place, isCut: seen < found || found === lookedAtMax };
+}
+
+/** Those of them that are finished still and that nobody has locked. */
+export async function lockFinished(
+  tx: Tx,
+  boardId: number,
+  ids: readonly Uuid[],
+  horizon: string,
+): Promise<Uuid[]> {
+  const rows = await tx<{ id: Uuid }[]>`
+    /* retention.lock_finished */
+    SELECT task.id FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+    CROSS JOIN LATERAL (
+      SELECT id FROM tasks
+      WHERE board_id = ${boardId} AND id = wanted.id AND status = ANY (${FINISHED_STATUSES as TaskStatus[]}::text[])
+        AND status_since < ${horizon}::timestamptz
+      FOR UPDATE SKIP LOCKED
+    ) AS task`;
+  return rows.map((row) => row.id);
+}
+
+/** An operation on many tasks goes on: it has named them, and says of each what has become of it. */
+export async function hasRunningOperation(sql: Runner, boardId: number): Promise<boolean> {
+  const rows = await sql`
+    /* retention.has_operation */ SELECT FROM operations WHERE board_id = ${boardId} AND status = 'running' LIMIT 1`;
+  return rows.length > 0;
+}
+
+/** Of a task `t`: somebody who has not finished is to have its result, or waits for it, or would if he were reopened. */
+const IS_AWAITED = (sql: Runner, boardId: number) => sql`
+  (t.has_children AND EXISTS (
+    SELECT FROM (SELECT child_id, is_met FROM links WHERE board_id = ${boardId} AND parent_id = t.id OFFSET 0) AS link
+    CROSS JOIN LATERAL (SELECT status FROM tasks WHERE board_id = ${boardId} AND id = link.child_id OFFSET 0) AS child
+    WHERE NOT link.is_met OR child.status <> ALL (${FINISHED_STATUSES as TaskStatus[]}::text[])
+  ))`;
+
+/** What was told of its end is still to be delivered, or its delegation is not over in every way. */
+const IS_TO_BE_TOLD = (sql: Runner, boardId: number) => sql`
+  (t.is_followed AND (
+    EXISTS (SELECT FROM deliveries WHERE board_id = ${boardId} AND task_id = t.id AND finished_at IS NULL OFFSET 0)
+    OR EXISTS (
+      SELECT FROM (SELECT delegation_id FROM delegation_tasks WHERE board_id = ${boardId} AND task_id = t.id OFFSET 0) AS member
+      CROSS JOIN LATERAL (
+        SELECT id, status, has_leftovers FROM delegations WHERE board_id = ${boardId} AND id = member.delegation_id OFFSET 0
+      ) AS whole
+      WHERE whole.status = 'running' OR whole.has_leftovers OR EXISTS (
+        SELECT FROM deliveries WHERE board_id = ${boardId} AND delegation_id = whole.id AND finished_at IS NULL OFFSET 0
+      )
+    )
+  ))`;
+
+/** It makes a reply, and the sweep of replies has not fetched it. */
+const IS_REPLY = (sql: Runner, boardId: number) => sql`
+  (t.is_system AND EXISTS (
+    SELECT FROM deliveries WHERE board_id = ${boardId} AND synthesis_due_at IS NOT NULL AND synthesis_task_id = t.id OFFSET 0
+  ))`;
+
+export interface PrunedTask {
+  readonly id: Uuid;
+  readonly lane: string | null;
+  readonly attempt: number;
+  readonly version: number;
+  readonly status: TaskStatus;
+  readonly is_followed: boolean;
+}
+
+/** Those that nothing living needs, gone. What was once met for a child that is finished, too, stays met: that link goes with the child. */
+export async function eraseFinished(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<PrunedTask[]> {
+  return tx<PrunedTask[]>`
+    /* retention.erase_finished */
+    WITH gone AS MATERIALIZED (
+      SELECT ${boardId}::int AS board_id, t.id FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+      CROSS JOIN LATERAL (
+        SELECT id, has_children, is_followed, is_system FROM tasks WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0
+      ) AS t
+      WHERE NOT ${IS_AWAITED(tx, boardId)} AND NOT ${IS_TO_BE_TOLD(tx, boardId)} AND NOT ${IS_REPLY(tx, boardId)}
+    ),
+    details AS (DELETE FROM task_details d USING gone WHERE d.board_id = ANY (ARRAY[gone.board_id]) AND d.task_id = gone.id),
+    records AS (DELETE FROM runs r USING gone WHERE r.board_id = ANY (ARRAY[gone.board_id]) AND r.task_id = gone.id),
+    remarks AS (DELETE FROM comments c USING gone WHERE c.board_id = ANY (ARRAY[gone.board_id]) AND c.task_id = gone.id),
+    steering AS (DELETE FROM messages m USING gone WHERE m.board_id = ANY (ARRAY[gone.board_id]) AND m.task_id = gone.id),
+    heads AS (DELETE FROM outputs o USING gone WHERE o.board_id = ANY (ARRAY[gone.board_id]) AND o.task_id = gone.id),
+    printed AS (DELETE FROM output_lines p USING gone WHERE p.board_id = ANY (ARRAY[gone.board_id]) AND p.task_id = gone.id),
+    upward AS (DELETE FROM links l USING gone WHERE l.board_id = ANY (ARRAY[gone.board_id]) AND l.child_id = gone.id),
+    unsubscribed AS (DELETE FROM subscriptions s USING gone WHERE s.board_id = ANY (ARRAY[gone.board_id]) AND s.subject_id = gone.id)
+    DELETE FROM tasks t USING gone WHERE t.board_id = ANY (ARRAY[gone.board_id]) AND t.id = gone.id
+    RETURNING t.id, t.lane, t.attempt, t.version, t.status, t.is_followed`;
+}
+
+/** Of the delegations of these tasks, which are gone, those that have none left. They were decided, or their tasks would be there. */
+export async function eraseEmptyDelegations(
+  tx: Tx,
+  boardId: number,
+  taskIds: readonly Uuid[],
+): Promise<void> {
+  await tx`
+    /* retention.erase_delegations */
+    WITH whole AS MATERIALIZED (
+      SELECT DISTINCT member.delegation_id AS id FROM unnest(${taskIds as Uuid[]}::uuid[]) AS gone (id)
+      CROSS JOIN LATERAL (SELECT delegation_id FROM delegation_tasks WHERE board_id = ${boardId} AND task_id = gone.id OFFSET 0) AS member
+    ),
+    bare AS MATERIALIZED (
+      SELECT ${boardId}::int AS board_id, whole.id FROM whole WHERE NOT EXISTS (
+        SELECT FROM (SELECT task_id FROM delegation_tasks WHERE board_id = ${boardId} AND delegation_id = whole.id OFFSET 0) AS member
+        CROSS JOIN LATERAL (SELECT FROM tasks WHERE board_id = ${boardId} AND id = member.task_id OFFSET 0) AS task
+      )
+    ),
+    members AS (
+      DELETE FROM delegation_tasks m USING bare WHERE m.board_id = ANY (ARRAY[bare.board_id]) AND m.delegation_id = bare.id
+    ),
+    unsubscribed AS (
+      DELETE FROM subscriptions s USING bare WHERE s.board_id = ANY (ARRAY[bare.board_id]) AND s.subject_id = bare.id
+    )
+    DELETE FROM delegations d USING bare WHERE d.board_id = ANY (ARRAY[bare.board_id]) AND d.id = bare.id`;
+}
+
+/** When the first task was made that is left at or behind a place; null: there is none. */
+export async function findOldestAfter(sql: Runner, boardId: number, fromId: Uuid): Promise<string | null> {
+  const [row] = await sql<{ created_at: string }[]>`
+    /* retention.find_oldest */
+    SELECT created_at FROM tasks WHERE board_id = ${boardId} AND id >= ${fromId} ORDER BY id LIMIT 1`;
+  return row?.created_at ?? null;
+}
