@@ -26,6 +26,8 @@ const PASSWORD_BYTES = 24;
 const INITIAL_SETTINGS: Readonly<Record<string, string>> = {
   shared_buffers: '128MB',
   max_connections: '100',
+  // Rows die by the thousand a second where work is quick and little is kept: nobody would look for them for a minute by default.
+  autovacuum_naptime: '15s',
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_line_prefix: '%m [%p] ',
@@ -109,8 +111,8 @@ export async function checkClusterVersion(place: ClusterPlace, binaries: Postgre
     throw new EmbeddedPostgresError(
       'version_mismatch',
       `The database in ${place.clusterDir} was made by Postgres ${major}, and this release brings Postgres ` +
-        `${binaries.major}. Dump it with the release that made it (pg_dump) and restore the dump into a new data dir, or ` +
-        `run Postgres ${major} on it yourself and set DATABASE_URL.`,
+        `${binaries.major}. Take a backup with the release that made it (lanekeeper backup, or ` +
+        `pg_dump) and restore it into a new data dir, or run Postgres ${major} on it yourself and set DATABASE_URL.`,
     );
   }
 }

@@ -8,6 +8,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
+import type { ProblemCode } from '../../../contract/problems.ts';
 import type { Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import { formatId } from '../../kernel/ids.ts';
@@ -67,6 +68,7 @@ function unauthenticated(detail: string): ProblemError {
 export class Authenticator {
   readonly #sql: Sql;
   readonly #tokens: ClaimTokens;
+  readonly #onRefusal: (code: ProblemCode, address: string) => void;
   readonly #keys = new LRUCache<string, CachedKey>({ max: CACHED_KEYS_MAX });
   readonly #lookups = new Map<string, Promise<CachedKey | null>>();
   readonly #failures = new RateLimiterMemory({ points: FAILED_AUTHENTICATIONS_PER_MINUTE, duration: 60 });
@@ -78,9 +80,11 @@ export class Authenticator {
     refusal: 'Too many credentials that are not known yet are being looked up; retry shortly.',
   });
 
-  constructor(sql: Sql, tokens: ClaimTokens) {
+  /** @param onRefusal Told of every failed authentication, also of those that are refused unseen. */
+  constructor(sql: Sql, tokens: ClaimTokens, onRefusal: (code: ProblemCode, address: string) => void) {
     this.#sql = sql;
     this.#tokens = tokens;
+    this.#onRefusal = onRefusal;
   }
 
   async authenticate(authorization: string | undefined, remoteAddress: string): Promise<Principal> {
@@ -167,6 +171,7 @@ export class Authenticator {
       await this.#afterwards.consume(remoteAddress);
       return true;
     } catch {
+      this.#onRefusal('rate_limited', remoteAddress);
       throw tooManyFailures(used.msBeforeNext);
     }
   }
@@ -204,7 +209,9 @@ export class Authenticator {
   async #countFailure(remoteAddress: string): Promise<void> {
     try {
       await this.#failures.consume(remoteAddress);
+      this.#onRefusal('unauthenticated', remoteAddress);
     } catch (rejection) {
+      this.#onRefusal('rate_limited', remoteAddress);
       throw tooManyFailures((rejection as RateLimiterRes).msBeforeNext);
     }
   }

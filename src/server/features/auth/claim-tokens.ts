@@ -126,6 +126,7 @@ export class ClaimTokens {
     const { principal } = known;
     if (principal.expiresAtSeconds + CLOCK_TOLERANCE_SECONDS < this.#clock.now() / 1000)
       throw tokenExpired(principal);
+    if (this.#keys.isTakenBack(known.kid, principal.issuedAtSeconds)) throw tokenTakenBack(principal);
     return principal;
   }
 
@@ -159,6 +160,7 @@ export class ClaimTokens {
       );
       const principal = principalOf(payload);
       const { kid } = protectedHeader;
+      if (this.#keys.isTakenBack(kid, principal.issuedAtSeconds)) throw tokenTakenBack(principal);
       if (kid !== undefined) this.#verified.set(token, { kid, principal });
       return principal;
     } catch (error) {
@@ -196,7 +198,18 @@ function principalOf(payload: unknown): ClaimPrincipal {
 }
 
 function tokenExpired(principal: ClaimPrincipal): ProblemError {
-  return new ProblemError('token_expired', 'The claim token has expired; the claim it spoke for is over.', {
+  return tokenOver(principal, 'The claim token has expired; the claim it spoke for is over.');
+}
+
+function tokenTakenBack(principal: ClaimPrincipal): ProblemError {
+  return tokenOver(
+    principal,
+    'The database was restored to a moment before this claim token was issued; what it spoke for never was.',
+  );
+}
+
+function tokenOver(principal: ClaimPrincipal, detail: string): ProblemError {
+  return new ProblemError('token_expired', detail, {
     extensions: { task_id: principal.taskId, run_id: principal.runId },
     headers: { 'WWW-Authenticate': 'Bearer error="invalid_token", error_description="expired"' },
   });

@@ -49,6 +49,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   livez: { roles: READERS, claim: 'always' },
   readyz: { roles: READERS, claim: 'always' },
   openapiDocument: { roles: READERS, claim: 'always' },
+  asyncapiDocument: { roles: READERS, claim: 'always' },
   docsPage: { roles: READERS, claim: 'always' },
   jwks: { roles: READERS, claim: 'always' },
   whoami: { roles: READERS, claim: 'always' },
@@ -62,6 +63,9 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   listKeys: administer,
   deleteKey: administer,
   rotateSigningKey: { roles: ADMINS, claim: 'never', isGlobal: true },
+
+  // Of some boards: what concerns them.
+  listAudit: administer,
 
   putBoard: administer,
   patchBoard: administer,

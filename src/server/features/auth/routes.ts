@@ -47,8 +47,10 @@ export function bindAuthRoutes(
   });
 
   bind(deleteKey, async ({ caller, params }) => {
-    await keys.revoke(caller, params.key);
-    return { status: 204 };
+    const { name, role, boards } = await keys.revoke(caller, params.key);
+    const [only] = boards;
+    const board = boards.length === 1 && only !== undefined && only !== '*' ? only : null;
+    return { status: 204, audited: { board, data: { name, role, boards } } };
   });
 
   bind(createSignInCode, async ({ caller, body }) => ({

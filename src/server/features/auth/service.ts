@@ -81,10 +81,10 @@ export class KeyService {
     });
   }
 
-  /** Makes the given text an admin key for every board, unless it is a key already. */
-  async ensureAdminKey(secret: string, name: string): Promise<void> {
+  /** Makes the given text an admin key for every board; null: it is a key already. */
+  async ensureAdminKey(secret: string, name: string): Promise<Key | null> {
     const id = this.#ids.next();
-    await insertKey(this.#sql, {
+    const row = await insertKey(this.#sql, {
       id,
       hash: hashApiKey(secret),
       role: 'admin',
@@ -95,6 +95,7 @@ export class KeyService {
       expiresAt: null,
       hasMcpAliases: false,
     });
+    return row === null ? null : keyOf(row);
   }
 
   async list(caller: Principal | null, afterId: string | null, rowsMax: number): Promise<Key[]> {
@@ -119,11 +120,12 @@ export class KeyService {
     return row === null ? null : principalOfKey(row);
   }
 
-  async revoke(caller: Principal | null, id: string): Promise<void> {
+  async revoke(caller: Principal | null, id: string): Promise<Key> {
     const uuid = parseId('key', id);
     const row = uuid === null ? null : await withinDeadline(findKey(this.#sql, uuid));
     if (uuid === null || row === null || !isWithin(keyCaller(caller), row.boards)) throw keyNotFound(id);
     if (!(await withinDeadline(revokeKey(this.#sql, uuid)))) throw keyNotFound(id);
+    return keyOf(row);
   }
 
   async revokeLaneKeys(runner: Runner, board: string, lane: string): Promise<void> {

@@ -33,7 +33,15 @@ interface SigningKey {
   readonly publicKey: CryptoKey;
   readonly privateKey: KeyObject;
   readonly signsFromMs: number;
+  /** The database went back to that moment, and the tokens that it signed later were taken back with the rest; null: it did not. */
+  readonly tokensUntilMs: number | null;
 }
+
+/**
+ * A server's clock follows the database's to some milliseconds, and a token's time is in whole seconds: what was signed so shortly before
+ * the moment that was gone back to may as well have been signed after it.
+ */
+const TAKEN_BACK_MARGIN_MS = 2000;
 
 export class SigningKeys {
   readonly #sql: Sql;
@@ -52,14 +60,15 @@ export class SigningKeys {
   /** Makes the first key, or the next one when the newest is a month old; forgets retired ones. */
   async maintain(): Promise<void> {
     await this.load();
-    if (this.#keys.size === 0) await this.#insert(0, ROTATION_SECONDS);
+    // After a restore there are keys, and none may sign.
+    if (this.#signers().length === 0) await this.#insert(0, ROTATION_SECONDS);
     else await this.#rotateWhenDue();
     await deleteRetiredSigningKeys(this.#sql, TOKEN_LIFE_SECONDS);
     await this.load();
   }
 
   async #rotateWhenDue(): Promise<void> {
-    const newestMs = Math.max(...[...this.#keys.values()].map((key) => key.signsFromMs));
+    const newestMs = Math.max(...this.#signers().map((key) => key.signsFromMs));
     if (this.#clock.now() - newestMs > ROTATION_SECONDS * 1000)
       await this.#insert(JWKS_MAX_AGE_SECONDS, ROTATION_SECONDS);
   }
@@ -68,7 +77,7 @@ export class SigningKeys {
   async rotate(): Promise<{ kid: string; signsFromMs: number }> {
     await this.#insert(JWKS_MAX_AGE_SECONDS, null);
     await this.load();
-    const [newest] = this.#keys.values();
+    const [newest] = this.#signers();
     const { kid, signsFromMs } = present(newest, 'a key was inserted, or is about to sign');
     return { kid, signsFromMs };
   }
@@ -90,13 +99,16 @@ export class SigningKeys {
     this.#loadedAt = performance.now();
     const rows = await listSigningKeys(this.#sql);
     const keys = await Promise.all(
-      rows.map(async (row) => this.#keys.get(row.kid) ?? (await this.#import(row))),
+      rows.map(async (row) => ({
+        ...(this.#keys.get(row.kid) ?? (await this.#import(row))),
+        tokensUntilMs: row.tokens_until === null ? null : Date.parse(row.tokens_until),
+      })),
     );
     const newestFirst = keys.sort((left, right) => right.signsFromMs - left.signsFromMs);
     this.#keys = new Map(newestFirst.map((key) => [key.kid, key]));
   }
 
-  async #import(row: SigningKeyRow): Promise<SigningKey> {
+  async #import(row: SigningKeyRow): Promise<Omit<SigningKey, 'tokensUntilMs'>> {
     const publicJwk = row.public_jwk as JWK;
     const publicKey = await importJWK(publicJwk, 'EdDSA');
     assert(!(publicKey instanceof Uint8Array), 'Ed25519 keys are asymmetric');
@@ -111,11 +123,23 @@ export class SigningKeys {
     const now = this.#clock.now();
     let oldest: SigningKey | undefined;
     for (const key of this.#keys.values()) {
+      if (key.tokensUntilMs !== null) continue;
       if (key.signsFromMs <= now) return key;
       oldest = key;
     }
     // A first key whose moment lies a clock's error ahead is still the only one there is.
     return present(oldest, 'maintain() made a key before anything is signed');
+  }
+
+  /** Keys that sign, or will. */
+  #signers(): SigningKey[] {
+    return [...this.#keys.values()].filter((key) => key.tokensUntilMs === null);
+  }
+
+  /** Whether a token was signed after a moment that the database has gone back to since. */
+  isTakenBack(kid: string | undefined, issuedAtSeconds: number): boolean {
+    const untilMs = (kid === undefined ? undefined : this.#keys.get(kid))?.tokensUntilMs ?? null;
+    return untilMs !== null && (issuedAtSeconds + 1) * 1000 + TAKEN_BACK_MARGIN_MS > untilMs;
   }
 
   /** False: it was withdrawn, or nobody here has heard of it yet. */

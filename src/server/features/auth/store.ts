@@ -210,6 +210,7 @@ export interface SigningKeyRow {
   readonly private_jwk: string;
   readonly created_at: string;
   readonly signs_from: string;
+  readonly tokens_until: string | null;
 }
 
 /** One may be made every five minutes and is kept for a good day, which is 290. */
@@ -218,7 +219,7 @@ const SIGNING_KEYS_MAX = 400;
 export async function listSigningKeys(sql: Runner): Promise<SigningKeyRow[]> {
   return sql<SigningKeyRow[]>`
     /* auth.list_signing_keys */
-    SELECT kid, public_jwk, private_jwk, created_at, signs_from FROM signing_keys
+    SELECT kid, public_jwk, private_jwk, created_at, signs_from, tokens_until FROM signing_keys
     ORDER BY signs_from DESC LIMIT ${SIGNING_KEYS_MAX}`;
 }
 
@@ -243,9 +244,9 @@ export async function insertSigningKey(sql: Sql, key: NewSigningKey): Promise<vo
       INSERT INTO signing_keys (kid, public_jwk, private_jwk, signs_from)
       SELECT ${key.kid}, ${tx.json(key.publicJwk as JsonParameter)}, ${key.privateJwk},
         clock_timestamp() + make_interval(secs => ${key.delaySeconds})
-      WHERE NOT EXISTS (SELECT FROM signing_keys WHERE signs_from > clock_timestamp())
+      WHERE NOT EXISTS (SELECT FROM signing_keys WHERE signs_from > clock_timestamp() AND tokens_until IS NULL)
         AND (${key.unlessYoungerThanSeconds}::int IS NULL OR NOT EXISTS (
-          SELECT FROM signing_keys WHERE created_at > clock_timestamp() - make_interval(secs => ${key.unlessYoungerThanSeconds})))`;
+          SELECT FROM signing_keys WHERE tokens_until IS NULL AND created_at > clock_timestamp() - make_interval(secs => ${key.unlessYoungerThanSeconds})))`;
   });
 }
 
