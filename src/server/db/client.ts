@@ -10,7 +10,11 @@
  * they made a wait on one server late for what was done on another.
  */
 import postgres from 'postgres';
-import { type DatabaseAddress, DeadlineSockets } from './deadline-socket.ts';
+import { assert } from '../kernel/assert.ts';
+import { DeadlineSockets } from './deadline-socket.ts';
+import { type DatabaseAddress, readHosts } from './hosts.ts';
+import { type StatementWatch, watchStatements } from './statement-watch.ts';
+import { WritableHost } from './writable-host.ts';
 
 export type Sql = postgres.Sql<{ bigint: number; moment: string }>;
 export type Tx = postgres.TransactionSql<{ bigint: number; moment: string }>;
@@ -33,15 +37,27 @@ export interface Database {
   readonly lookups: Sql;
   /** One session of its own for LISTEN; calls back at every (re)connection, because notifications in between are lost. */
   listen(channel: string, onPayload: (payload: string) => void, onListening: () => void): Promise<void>;
+  /**
+   * The server that we are connected to takes no writes any more: another may. All connections are given up and opened anew, not more often
+   * than is of use.
+   */
+  leaveReadOnly(): void;
   close(): Promise<void>;
 }
 
 export interface DatabaseOptions {
   readonly url: string;
+  /**
+   * Sessions may be shared with others between transactions, as behind PgBouncer in transaction mode: no prepared statements, and no settings
+   * of a session, which the role then has to have (see POOLED_ROLE_SETTINGS). Default: false.
+   */
+  readonly isPooled?: boolean;
   readonly hotConnectionsMax?: number;
   readonly coldConnectionsMax?: number;
   /** Tests shorten it. */
   readonly silenceDeadlineMs?: number;
+  /** Told when each statement of the pools has ended. */
+  readonly watch?: StatementWatch;
   /** Sees every statement of the hot pool: how a test gets at the very texts whose plans it pins. */
   readonly onHotStatement?: (text: string, parameters: readonly unknown[]) => void;
 }
@@ -70,6 +86,9 @@ const WAKE_CONNECTIONS_MAX = 2;
 /** Of keys that are known not to be guesses two at a time, beside the four that the authenticator lets guesses have. */
 const LOOKUP_CONNECTIONS_MAX = 6;
 const CLOSE_TIMEOUT_SECONDS = 3;
+const DEFAULT_PORT = 5432;
+/** A database that stays read-only can still be read: what is asked of it is not cut off all the time. */
+const LEAVE_INTERVAL_MS = 5000;
 /**
  * Statistics of a database that was never analyzed are every new user's: hot statements must not depend on them. Their plans then
  * need no look at the parameters either, and are made once per connection: planning a claim or an end each time took 0.5 ms, as
@@ -83,6 +102,12 @@ const HOT_SETTINGS = {
   enable_bitmapscan: 'off',
   jit: 'off',
 };
+
+/** What bounds a lost statement where a session has no settings of its own: docs/scaling.md. */
+export const POOLED_ROLE_SETTINGS = {
+  statement_timeout: `${STATEMENT_TIMEOUT_MS / 1000}s`,
+  idle_in_transaction_session_timeout: `${IDLE_IN_TRANSACTION_TIMEOUT_MS / 1000}s`,
+} as const;
 
 /** Gives one transaction the plans of the claim path, on whatever connection it is. */
 export async function pinPlans(tx: Tx): Promise<void> {
@@ -144,45 +169,84 @@ const TYPES = {
   moment: { to: 1184, from: [1184], parse: parseMoment, serialize: (value: string) => value },
 };
 
-/** Hosts of a (multi-host) connection URL; the driver's own parser is not used because it would also connect. */
-function addressesOf(sql: Sql): DatabaseAddress[] {
-  const { host, port, path } = sql.options;
-  const ports = ([] as number[]).concat(port);
+/** Of a URL with one host. The driver reads directories of Unix sockets and what the environment says; it takes no IPv6 address. */
+function addressOf(url: string, options: Parameters<typeof postgres>[1]): DatabaseAddress {
+  const { host, port, path } = (postgres(url, options) as Sql).options; // A pool that is never used opens no connection.
+  const firstPort = port[0] ?? DEFAULT_PORT;
   if (typeof path === 'string' && path !== '')
-    return [{ host: path.replace(/\/\.s\.PGSQL\.\d+$/, ''), port: ports[0] ?? 5432 }];
-  return ([] as string[])
-    .concat(host)
-    .map((name, index) => ({ host: name, port: ports[index] ?? ports[0] ?? 5432 }));
+    return { host: path.replace(/\/\.s\.PGSQL\.\d+$/, ''), port: firstPort };
+  const { hostname, port: ownPort } = new URL(url);
+  if (!hostname.startsWith('[')) return { host: host[0] ?? '127.0.0.1', port: firstPort };
+  return { host: hostname.slice(1, -1), port: ownPort === '' ? DEFAULT_PORT : Number(ownPort) };
 }
 
 export function openDatabase(options: DatabaseOptions): Database {
   const shared = {
     types: TYPES,
     fetch_types: false,
+    prepare: !(options.isPooled ?? false),
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     onnotice: () => undefined,
     // A dead server is noticed by the first query after its return, not by a timer that keeps the pool asleep.
     backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1) * (0.5 + Math.random() / 2),
   };
+  const isPooled = options.isPooled ?? false;
+  // A pooler carries these two from session to session; it refuses whom it would have to carry more for.
+  const carried = { application_name: 'lanekeeper', TimeZone: 'UTC' };
   const settings = {
-    application_name: 'lanekeeper',
-    TimeZone: 'UTC',
+    ...carried,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
   };
-  const sockets = new DeadlineSockets(
-    addressesOf(postgres(options.url, shared) as Sql),
-    options.silenceDeadlineMs ?? SILENCE_DEADLINE_MS,
-  );
+  const { urls, isWritableSought } = readHosts(options.url);
+  const addresses = new Map(urls.map((url) => [url, addressOf(url, shared)]));
+  const findAddress = (url: string): DatabaseAddress => {
+    const address = addresses.get(url);
+    assert(address !== undefined, 'a host that was searched for is one of those that were given');
+    return address;
+  };
+  const writable = isWritableSought ? new WritableHost(urls) : null;
+  const sockets = new DeadlineSockets({
+    findAddress: () => (writable === null ? findAddress(urls[0]) : writable.find().then(findAddress)),
+    onClose: () => writable?.doubt(),
+    deadlineMs: options.silenceDeadlineMs ?? SILENCE_DEADLINE_MS,
+  });
   const open = (max: number, extraSettings: Record<string, string>, extraOptions: object = {}): Sql =>
-    postgres(options.url, {
+    postgres(urls[0], {
       ...shared,
       ...extraOptions,
       max,
-      connection: { ...settings, ...extraSettings } as typeof settings,
+      connection: (isPooled ? carried : { ...settings, ...extraSettings }) as typeof settings,
       socket: () => sockets.open(),
     } as Parameters<typeof postgres>[1] & { types: typeof TYPES }) as Sql;
 
+  const pools = openPools(open, options);
+
+  let leftAt = Number.NEGATIVE_INFINITY;
+  return {
+    ...watched(pools, options.watch),
+    listen: async (channel, onPayload, onListening) => {
+      await pools.cold.listen(channel, onPayload, onListening);
+    },
+    leaveReadOnly: () => {
+      if (performance.now() - leftAt < LEAVE_INTERVAL_MS) return;
+      leftAt = performance.now();
+      writable?.doubt();
+      sockets.cut('the database server takes no writes any more');
+    },
+    close: async () => {
+      await Promise.all(Object.values(pools).map((pool) => pool.end({ timeout: CLOSE_TIMEOUT_SECONDS })));
+      sockets.close();
+    },
+  };
+}
+
+type Pools = Pick<Database, 'hot' | 'cold' | 'broad' | 'sweeps' | 'wakes' | 'lookups'>;
+
+function openPools(
+  open: (max: number, extraSettings: Record<string, string>, extraOptions?: object) => Sql,
+  options: DatabaseOptions,
+): Pools {
   const { onHotStatement } = options;
   const hotSettings = { ...HOT_SETTINGS, statement_timeout: String(HOT_STATEMENT_TIMEOUT_MS) };
   const hot = open(options.hotConnectionsMax ?? HOT_CONNECTIONS_MAX, hotSettings, {
@@ -206,21 +270,18 @@ export function openDatabase(options: DatabaseOptions): Database {
     statement_timeout: String(HOT_STATEMENT_TIMEOUT_MS),
   });
   const lookups = open(LOOKUP_CONNECTIONS_MAX, { jit: 'off' });
-  const pools = [hot, cold, broad, sweeps, wakes, lookups];
+  return { hot, cold, broad, sweeps, wakes, lookups };
+}
 
+function watched(pools: Pools, watch: StatementWatch | undefined): Pools {
+  if (watch === undefined) return pools;
+  const seen = (pool: keyof Pools): Sql => watchStatements(pools[pool], pool, watch);
   return {
-    hot,
-    cold,
-    broad,
-    sweeps,
-    wakes,
-    lookups,
-    listen: async (channel, onPayload, onListening) => {
-      await cold.listen(channel, onPayload, onListening);
-    },
-    close: async () => {
-      await Promise.all(pools.map((pool) => pool.end({ timeout: CLOSE_TIMEOUT_SECONDS })));
-      sockets.close();
-    },
+    hot: seen('hot'),
+    cold: seen('cold'),
+    broad: seen('broad'),
+    sweeps: seen('sweeps'),
+    wakes: seen('wakes'),
+    lookups: seen('lookups'),
   };
 }

@@ -5,9 +5,14 @@ import { pause } from '../kernel/lifecycle.ts';
 import { describeError, type Logger } from '../observability/logger.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.ts';
 import { isDatabaseAway } from './failures.ts';
+import { readHosts, withoutCredentials } from './hosts.ts';
+import { WritableHost } from './writable-host.ts';
 
 export interface DataSource {
+  /** May name several hosts. */
   readonly url: string;
+  /** The URL of the one host that takes writes now. */
+  writableUrl(): Promise<string>;
   /** For people; without credentials. */
   describe(serverVersion: string): string;
   close(): Promise<void>;
@@ -28,8 +33,11 @@ export async function openDataSource(
 
 async function openExternal(url: string, logger: Logger, signal: AbortSignal): Promise<DataSource> {
   const deadline = performance.now() + REACHABLE_WITHIN_MS;
+  const { urls, isWritableSought } = readHosts(url);
+  const writable = isWritableSought ? new WritableHost(urls) : null;
+  const writableUrl = (): Promise<string> => writable?.find() ?? Promise.resolve(urls[0]);
   for (let attempt = 1; ; attempt += 1) {
-    const problem = await tryConnect(url);
+    const problem = await tryConnect(writableUrl);
     if (problem === null) break;
     if (performance.now() > deadline || signal.aborted) {
       throw new Error(`The database of DATABASE_URL (${withoutCredentials(url)}) cannot be used: ${problem}`);
@@ -40,6 +48,7 @@ async function openExternal(url: string, logger: Logger, signal: AbortSignal): P
   }
   return {
     url,
+    writableUrl,
     describe: (version) => `PostgreSQL ${version} at ${withoutCredentials(url)}`,
     close: () => Promise.resolve(),
   };
@@ -66,9 +75,16 @@ export async function whileReachable<T>(
 }
 
 /** null when it answers. */
-async function tryConnect(url: string): Promise<string | null> {
-  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => undefined });
+async function tryConnect(findUrl: () => Promise<string>): Promise<string | null> {
+  let sql: postgres.Sql | undefined;
   try {
+    sql = postgres(await findUrl(), {
+      max: 1,
+      connect_timeout: 5,
+      prepare: false,
+      fetch_types: false,
+      onnotice: () => undefined,
+    });
     await sql`/* start.ping */ SELECT 1`;
     return null;
   } catch (error) {
@@ -76,12 +92,8 @@ async function tryConnect(url: string): Promise<string | null> {
       ? error.message || String(('code' in error && error.code) || error.name)
       : String(error);
   } finally {
-    await sql.end({ timeout: 1 });
+    await sql?.end({ timeout: 1 });
   }
-}
-
-function withoutCredentials(url: string): string {
-  return url.replace(/\/\/.*@/, '//').replace(/\?.*$/, '');
 }
 
 async function openEmbedded(dataDir: string, logger: Logger, signal: AbortSignal): Promise<DataSource> {
@@ -113,6 +125,7 @@ async function openEmbedded(dataDir: string, logger: Logger, signal: AbortSignal
   const kept = keepRunning();
   return {
     url,
+    writableUrl: () => Promise.resolve(url),
     describe: (version) => {
       const details = [
         `embedded PostgreSQL ${version} in ${current.clusterDir}`,

@@ -5,11 +5,15 @@
  * below this deadline. A race around each query would bound the caller's wait but leave the dead connection in the pool.
  * Over TLS the driver reads and writes beneath what is watched here: there, only the operating system's keep-alive notices.
  */
-import { connect, type Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
+import type { DatabaseAddress } from './hosts.ts';
 
-export interface DatabaseAddress {
-  readonly host: string;
-  readonly port: number;
+interface SocketOptions {
+  /** Where the next connection goes; a promise that fails is a connection that fails. */
+  readonly findAddress: () => DatabaseAddress | Promise<DatabaseAddress>;
+  /** A connection has ended, for whatever reason. */
+  readonly onClose: () => void;
+  readonly deadlineMs: number;
 }
 
 interface Watched {
@@ -20,35 +24,47 @@ interface Watched {
 }
 
 export class DeadlineSockets {
-  readonly #addresses: readonly DatabaseAddress[];
-  readonly #deadlineMs: number;
+  readonly #options: SocketOptions;
   readonly #watched = new Set<Watched>();
   readonly #timer: NodeJS.Timeout;
-  #nextAddress = 0;
+  #isClosed = false;
 
-  constructor(addresses: readonly DatabaseAddress[], deadlineMs: number) {
-    this.#addresses = addresses;
-    this.#deadlineMs = deadlineMs;
-    this.#timer = setInterval(() => this.#sweep(), Math.max(50, deadlineMs / 10));
+  constructor(options: SocketOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.#sweep(), Math.max(50, options.deadlineMs / 10));
     this.#timer.unref();
   }
 
-  /** Opens the next socket, taking the hosts in turn. It is returned while still connecting: writes wait in it. */
-  open(): Socket {
-    const address = this.#addresses[this.#nextAddress % this.#addresses.length] ?? {
-      host: '127.0.0.1',
-      port: 5432,
-    };
-    this.#nextAddress += 1;
+  /**
+   * Opens the next socket. It is handed over while still connecting: writes wait in it. A search for the host that fails is a socket that
+   * breaks: the driver would forget a connection whose socket it never got.
+   */
+  open(): Socket | Promise<Socket> {
+    const address = this.#options.findAddress();
+    return address instanceof Promise
+      ? address.then((found) => this.#connect(found), brokenSocket)
+      : this.#connect(address);
+  }
+
+  /** Ends all connections: what is under way on them fails like with a database that has gone. */
+  cut(reason: string): void {
+    const error = Object.assign(new Error(reason), { code: 'CONNECTION_CLOSED' });
+    for (const { socket } of this.#watched) socket.destroy(error);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+  }
+
+  #connect(address: DatabaseAddress): Socket | Promise<Socket> {
+    if (this.#isClosed) return brokenSocket(new Error('the server is stopping'));
     const socket = address.host.startsWith('/')
       ? connect({ path: `${address.host}/.s.PGSQL.${address.port}` })
       : connect({ host: address.host, port: address.port, noDelay: true });
     this.#watch(socket);
-    return socket;
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
+    // The driver asks for the name when it checks a certificate, and when it says what went wrong.
+    return Object.assign(socket, { host: address.host, port: address.port });
   }
 
   #watch(socket: Socket): void {
@@ -62,16 +78,26 @@ export class DeadlineSockets {
     socket.on('data', () => {
       watched.receivedAt = performance.now();
     });
-    socket.once('close', () => this.#watched.delete(watched));
+    socket.once('close', () => {
+      this.#watched.delete(watched);
+      this.#options.onClose();
+    });
     this.#watched.add(watched);
   }
 
   #sweep(): void {
     const now = performance.now();
     for (const { socket, sentAt, receivedAt } of this.#watched) {
-      if (sentAt > receivedAt && now - sentAt > this.#deadlineMs) {
-        socket.destroy(new Error(`Postgres has not answered for ${this.#deadlineMs} ms`));
+      if (sentAt > receivedAt && now - sentAt > this.#options.deadlineMs) {
+        socket.destroy(new Error(`Postgres has not answered for ${this.#options.deadlineMs} ms`));
       }
     }
   }
+}
+
+/** Breaks as soon as somebody can hear it. */
+function brokenSocket(error: unknown): Promise<Socket> {
+  const socket = new Socket();
+  setImmediate(() => socket.destroy(error instanceof Error ? error : new Error(String(error))));
+  return Promise.resolve(socket);
 }

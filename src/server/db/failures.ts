@@ -1,6 +1,8 @@
 /** What a database error means: away (503, retry), conflict (retry the transaction), or a bug. */
 
 const QUERY_CANCELED = '57014';
+/** read_only_sql_transaction: a standby, or a primary that has been told to take no more writes. */
+const READ_ONLY = '25006';
 /** Of our own: no answer within the caller's patience. */
 const DEADLINE = 'DATABASE_DEADLINE';
 /** Driver codes and SQLSTATE classes that say nothing about the statement, only about the connection or the server. */
@@ -24,7 +26,8 @@ const UNAVAILABLE_CODES = new Set([
   '57P03', // cannot_connect_now
   QUERY_CANCELED, // by statement_timeout
   '25P03', // idle_in_transaction_session_timeout
-  '25006', // read_only_sql_transaction: we reached a standby
+  READ_ONLY,
+  'NO_WRITABLE_HOST', // of our own, writable-host.ts
   DEADLINE,
 ]);
 const SERIALIZATION_FAILURE = '40001';
@@ -43,6 +46,11 @@ export function isDatabaseAway(error: unknown): boolean {
   const code = codeOf(error);
   if (code !== undefined) return UNAVAILABLE_CODES.has(code) || code.startsWith('08');
   return error instanceof Error && error.message.startsWith('Postgres has not answered');
+}
+
+/** The server that answered is there, but takes no writes. */
+export function isReadOnlyServer(error: unknown): boolean {
+  return codeOf(error) === READ_ONLY;
 }
 
 /** The statement itself took too long, by Postgres's own clock. */
@@ -87,7 +95,8 @@ export function isStaleDecision(error: unknown): boolean {
   if (codeOf(error) !== NOT_NULL_VIOLATION || typeof error !== 'object' || error === null) return false;
   return (
     'table_name' in error &&
-    error.table_name === 'events' &&
+    // A partition or shard of the table has a number behind its name.
+    /^events(_|$)/.test(String(error.table_name)) &&
     'column_name' in error &&
     error.column_name === 'seq'
   );

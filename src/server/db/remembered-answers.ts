@@ -52,7 +52,11 @@ export async function remember(tx: Tx, slot: AnswerSlot, status: number, answer:
 export async function forgetOldAnswers(sql: Sql): Promise<void> {
   await sql`
     /* idempotency.forget */
-    DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
-      SELECT ctid FROM idempotency_keys
-      WHERE created_at < clock_timestamp() - make_interval(hours => ${KEPT_HOURS}) LIMIT ${FORGOTTEN_PER_SWEEP_MAX}))`;
+    WITH old AS MATERIALIZED (
+      SELECT board_id, principal, route, key FROM idempotency_keys
+      WHERE created_at < clock_timestamp() - make_interval(hours => ${KEPT_HOURS}) LIMIT ${FORGOTTEN_PER_SWEEP_MAX}
+    )
+    DELETE FROM idempotency_keys k USING old
+    WHERE k.board_id = old.board_id AND k.principal = old.principal AND k.route = old.route AND k.key = old.key
+      AND k.created_at < clock_timestamp() - make_interval(hours => ${KEPT_HOURS})`;
 }

@@ -313,9 +313,17 @@ async function release(hot: Sql, holds: readonly Hold[], after: TaskAfter): Prom
 
 const HOT_TABLES = ['boards', 'board_seq', 'lanes', 'tasks', 'task_details', 'claims', 'runs', 'events'];
 
+/** Of these tables, or of their partitions. */
+export async function switchVacuumOff(sql: TestDatabase['sql'], tables: readonly string[]): Promise<void> {
+  const rows = await sql<{ name: string }[]>`
+    SELECT c.relname AS name FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+    WHERE c.relkind = 'r' AND coalesce(i.inhparent, c.oid) = ANY (${tables as string[]}::text[]::regclass[])`;
+  for (const { name } of rows) await sql`ALTER TABLE ${sql(name)} SET (autovacuum_enabled = off)`;
+}
+
 /** Boards without anything, on a database that nobody but the test analyzes or vacuums. */
 export async function prepareBoards({ sql }: TestDatabase, count = 1): Promise<void> {
-  for (const table of HOT_TABLES) await sql`ALTER TABLE ${sql(table)} SET (autovacuum_enabled = off)`;
+  await switchVacuumOff(sql, HOT_TABLES);
   await sql`INSERT INTO boards (name, log_incarnation) SELECT 'board-' || n, 'abcdefgh' FROM generate_series(1, ${count}::int) AS n`;
   await sql`INSERT INTO board_seq (board_id) SELECT id FROM boards`;
 }
@@ -387,7 +395,7 @@ export interface Counted {
   readonly blocks: number;
 }
 
-/** What this work of one connection read, by table. */
+/** What this work of one connection read, by table; of partitions together. */
 export async function countReads(
   { sql }: TestDatabase,
   hot: Sql,
@@ -396,10 +404,12 @@ export async function countReads(
   const look = async () => {
     await hot`SELECT pg_stat_force_next_flush()`;
     return sql<(Counted & { name: string })[]>`
-      SELECT t.relname AS name, t.seq_scan::int AS "sequentialScans", (t.seq_tup_read + coalesce(t.idx_tup_fetch, 0))::int AS rows,
-        (SELECT coalesce(sum(i.idx_tup_read), 0)::int FROM pg_stat_user_indexes i WHERE i.relid = t.relid) AS entries,
-        (io.heap_blks_read + io.heap_blks_hit + coalesce(io.idx_blks_read + io.idx_blks_hit, 0))::int AS blocks
-      FROM pg_stat_user_tables t JOIN pg_statio_user_tables io ON io.relid = t.relid WHERE t.schemaname = 'public'`;
+      SELECT coalesce(i.inhparent, t.relid)::regclass::text AS name, sum(t.seq_scan)::int AS "sequentialScans",
+        sum(t.seq_tup_read + coalesce(t.idx_tup_fetch, 0))::int AS rows,
+        sum((SELECT coalesce(sum(x.idx_tup_read), 0) FROM pg_stat_user_indexes x WHERE x.relid = t.relid))::int AS entries,
+        sum(io.heap_blks_read + io.heap_blks_hit + coalesce(io.idx_blks_read + io.idx_blks_hit, 0))::int AS blocks
+      FROM pg_stat_user_tables t JOIN pg_statio_user_tables io ON io.relid = t.relid LEFT JOIN pg_inherits i ON i.inhrelid = t.relid
+      WHERE t.schemaname = 'public' GROUP BY 1`;
   };
   const before = new Map((await look()).map((row) => [row.name, row]));
   await work();

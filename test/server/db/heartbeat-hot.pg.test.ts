@@ -27,7 +27,7 @@ let database: Database;
 let holds: readonly Hold[] = [];
 
 beforeAll(async () => {
-  site = await createTestDatabase();
+  site = await createTestDatabase({ plainBecause: 'updates in place are counted, of one table' });
   await prepareBoards(site);
   database = openDatabase({ url: site.url, hotConnectionsMax: 1 });
   await insertTasks(database.hot, BOARD_ID, newTasks(FLEET));

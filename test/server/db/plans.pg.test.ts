@@ -49,7 +49,7 @@ afterEach(async () => {
 });
 
 async function openSite(): Promise<Site> {
-  const database = await createTestDatabase();
+  const database = await createTestDatabase({ plainBecause: 'vacuums are switched off table by table' });
   cleanUps.push(() => database.drop());
   await prepareBoards(database);
   const connect = (): Connection => {

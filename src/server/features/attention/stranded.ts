@@ -40,6 +40,8 @@ const FORGOTTEN_PER_TURN_MAX = 500;
 const TURNS_PER_SWEEP_MAX = 20;
 const SWEEP_MS_MAX = 1000;
 const BOARDS_PER_SWEEP_MAX = 100;
+/** Some 20 ms when all of them are busy. Of ten thousand boards each has its turn in ten seconds. */
+const BOARDS_LOOKED_AT_MAX = 2000;
 /** Where the last turn ended among a board's stranded tasks; forgotten, it begins anew. */
 const PLACES_MAX = 1000;
 
@@ -70,11 +72,12 @@ export class StrandedSweep {
     const range = {
       afterId: this.#afterId,
       troubled: this.#turns.troubled,
+      boardsMax: BOARDS_LOOKED_AT_MAX,
       rowsMax: BOARDS_PER_SWEEP_MAX,
     };
-    const boardIds = await withinDeadline(listBoardsToSearch(sql, range, DEFAULT_SECONDS));
-    this.#afterId = boardIds.length < BOARDS_PER_SWEEP_MAX ? 0 : (boardIds.at(-1) ?? 0);
-    await this.#turns.take(boardIds, signal, (boardId, patienceMs) => this.#turn(boardId, patienceMs));
+    const { ids, nextId } = await withinDeadline(listBoardsToSearch(sql, range, DEFAULT_SECONDS));
+    this.#afterId = nextId;
+    await this.#turns.take(ids, signal, (boardId, patienceMs) => this.#turn(boardId, patienceMs));
   }
 
   /** True: there may be more. */

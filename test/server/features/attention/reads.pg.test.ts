@@ -7,7 +7,14 @@ import { PresenceTracker } from '../../../../src/server/features/lanes/service.t
 import type { TaskService } from '../../../../src/server/features/tasks/service.ts';
 import type { Uuid } from '../../../../src/server/kernel/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../../../fixtures/database.ts';
-import { BOARD_ID, countReads, fillBoard, prepareBoards, untilPrunable } from '../../db/claim-path.ts';
+import {
+  BOARD_ID,
+  countReads,
+  fillBoard,
+  prepareBoards,
+  switchVacuumOff,
+  untilPrunable,
+} from '../../db/claim-path.ts';
 
 const PAGE = 200;
 const LANES = 10;
@@ -20,8 +27,7 @@ let why: Why;
 beforeAll(async () => {
   site = await createTestDatabase();
   await prepareBoards(site);
-  for (const table of ['links', 'stranded_tasks', 'workers'])
-    await site.sql`ALTER TABLE ${site.sql(table)} SET (autovacuum_enabled = off)`;
+  await switchVacuumOff(site.sql, ['links', 'stranded_tasks', 'workers']);
   await site.sql`VACUUM ANALYZE`;
   database = openDatabase({ url: site.url, coldConnectionsMax: 1 });
   // Of one task they ask for nothing that these reads need.

@@ -5,7 +5,7 @@ import { readPasts } from '../../../../src/server/features/claims/claiming/pasts
 import { handoffCapsOf } from '../../../../src/server/features/claims/view.ts';
 import type { Uuid } from '../../../../src/server/kernel/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../../../fixtures/database.ts';
-import { BOARD_ID, countReads, fillBoard, prepareBoards } from '../../db/claim-path.ts';
+import { BOARD_ID, countReads, fillBoard, prepareBoards, switchVacuumOff } from '../../db/claim-path.ts';
 
 /** Of fillBoard: done, then running, then ready, by number. */
 const taskId = (number: number): Uuid =>
@@ -22,10 +22,9 @@ const LARGE = 100_000;
 let site: TestDatabase;
 let database: Database;
 beforeAll(async () => {
-  site = await createTestDatabase();
+  site = await createTestDatabase({ plainBecause: 'what is unpacked is counted, of one table' });
   await prepareBoards(site);
-  for (const table of ['links', 'comments'])
-    await site.sql`ALTER TABLE ${site.sql(table)} SET (autovacuum_enabled = off)`;
+  await switchVacuumOff(site.sql, ['links', 'comments']);
   await site.sql`VACUUM ANALYZE`;
   database = openDatabase({ url: site.url, coldConnectionsMax: 1 });
   // Plans of an empty database, which the one connection keeps.

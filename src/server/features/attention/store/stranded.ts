@@ -9,32 +9,46 @@ import type { Uuid } from '../../../kernel/ids.ts';
 const AFTER = (sql: Runner, defaultSeconds: number) => sql`
   make_interval(secs => coalesce((b.settings ->> 'stranded_after_seconds')::int, ${defaultSeconds}::int))`;
 
+interface BoardRange {
+  readonly afterId: number;
+  /** Are looked at anyway. */
+  readonly troubled: readonly number[];
+  /** How many boards are looked at, and how many are named at most. */
+  readonly boardsMax: number;
+  readonly rowsMax: number;
+}
+
 /**
- * Boards after this one with something to look at: a log whose next event has become old enough, or tasks that were found stranded and may
- * have moved on.
- * @param troubled Are looked at anyway.
+ * Boards after `afterId` with something to look at: a log whose next event has become old enough, or tasks that were found stranded and may
+ * have moved on. Where the next look begins is `nextId`.
  */
 export async function listBoardsToSearch(
   sql: Sql,
-  range: { readonly afterId: number; readonly troubled: readonly number[]; readonly rowsMax: number },
+  range: BoardRange,
   defaultSeconds: number,
-): Promise<number[]> {
-  const rows = await sql<{ id: number }[]>`
+): Promise<{ readonly ids: readonly number[]; readonly nextId: number }> {
+  const [row] = await sql<{ ids: number[]; end_id: number | null }[]>`
     /* stranded.list_boards */
-    SELECT b.id
-    FROM boards b
-    JOIN board_seq s ON s.board_id = b.id
-    LEFT JOIN stranded_marks m ON m.board_id = b.id
-    LEFT JOIN LATERAL (
-      SELECT at FROM events WHERE m.seq < s.seq AND board_id = b.id AND seq > m.seq ORDER BY seq LIMIT 1
-    ) AS next ON true
-    WHERE b.id > ${range.afterId} AND b.id <> ALL (${range.troubled as number[]}::int[]) AND (
-      m.board_id IS NULL
-      OR next.at <= clock_timestamp() - ${AFTER(sql, defaultSeconds)}
-      OR EXISTS (SELECT FROM stranded_tasks t WHERE t.board_id = b.id)
+    WITH b AS MATERIALIZED (
+      SELECT id, settings FROM boards WHERE id > ${range.afterId} ORDER BY id LIMIT ${range.boardsMax}
     )
-    ORDER BY b.id LIMIT ${range.rowsMax}`;
-  return rows.map(({ id }) => id);
+    SELECT to_json(ARRAY(
+      SELECT b.id
+      FROM b
+      JOIN board_seq s ON s.board_id = b.id
+      LEFT JOIN stranded_marks m ON m.board_id = b.id
+      LEFT JOIN LATERAL (
+        SELECT at FROM events WHERE m.seq < s.seq AND board_id = b.id AND seq > m.seq ORDER BY seq LIMIT 1
+      ) AS next ON true
+      WHERE b.id <> ALL (${range.troubled as number[]}::int[]) AND (
+        m.board_id IS NULL
+        OR next.at <= clock_timestamp() - ${AFTER(sql, defaultSeconds)}
+        OR EXISTS (SELECT FROM stranded_tasks t WHERE t.board_id = b.id)
+      )
+      ORDER BY b.id LIMIT ${range.rowsMax}
+    )) AS ids, (SELECT max(id) FROM b HAVING count(*) = ${range.boardsMax}) AS end_id`;
+  const ids = row?.ids ?? [];
+  return { ids, nextId: (ids.length === range.rowsMax ? ids.at(-1) : row?.end_id) ?? 0 };
 }
 
 /** A new board is first searched within seconds, unless every server has just been stopped. */

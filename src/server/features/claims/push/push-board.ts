@@ -55,6 +55,10 @@ export class PushBoard implements Follower {
     }
   }
 
+  onGap(): void {
+    for (const lane of this.#lanes.values()) lane.look();
+  }
+
   onEnd(): void {
     for (const lane of this.#lanes.values()) lane.refuseAll(boardNotFound(this.#board.name));
   }

@@ -42,7 +42,7 @@ export class LostClaims implements WorkerSocketListener {
   }
 
   async onHello(port: WorkerPort, greeting: WorkerGreeting): Promise<void> {
-    this.#of(port).greet(port, greeting);
+    await this.#of(port).greet(port, greeting);
   }
 
   /** From now on this socket hears when the run is taken from it. Not after onClose. */
@@ -73,13 +73,21 @@ export class LostClaims implements WorkerSocketListener {
   }
 }
 
+interface Greeting {
+  readonly worker: string;
+  /** Of the lane, as it was last seen; null: there was no such lane. */
+  epoch: number | null;
+  /** Of the log: takeovers up to here are told, or were before the hello. */
+  seq: number;
+}
+
 /** What one socket has to lose. */
 interface Holder {
   readonly port: WorkerPort;
   /** Runs, the oldest first. */
   readonly held: Set<string>;
   /** By lane. */
-  readonly greetings: Map<string, { readonly worker: string; isNew: boolean }>;
+  readonly greetings: Map<string, Greeting>;
 }
 
 class BoardLosses {
@@ -89,9 +97,6 @@ class BoardLosses {
   readonly #looks: LookLoop;
   readonly #unsubscribe: () => void;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
-  /** By lane, as the last look found them; and up to where the log tells of takeovers that it knows. */
-  #epochs = new Map<string, number>();
-  #seq = 0;
 
   constructor(board: BoardRef, { sql, wake, onError }: LostClaimsParts) {
     this.#board = board;
@@ -106,11 +111,12 @@ class BoardLosses {
     return this.#holders.size === 0;
   }
 
-  greet(port: WorkerPort, { lane, worker }: WorkerGreeting): void {
+  /** Waits for where the lane is now: what was before the hello is no news, and of what comes behind its answer nothing is missed. */
+  async greet(port: WorkerPort, { lane, worker }: WorkerGreeting): Promise<void> {
     const { greetings } = this.#of(port);
     if (greetings.get(lane)?.worker === worker) return;
-    greetings.set(lane, { worker, isNew: true });
-    this.#looks.look();
+    const [row] = await withinDeadline(readEpochs(this.#sql, this.#board.id, [lane]));
+    greetings.set(lane, { worker, epoch: row?.epoch ?? null, seq: row?.seq ?? 0 });
   }
 
   hold(port: WorkerPort, runId: string): void {
@@ -194,28 +200,39 @@ class BoardLosses {
     const greetings = [...this.#holders.values()].flatMap((holder) =>
       [...holder.greetings].map(([lane, greeting]) => ({ holder, lane, greeting })),
     );
-    if (greetings.length === 0) {
-      // Of what happens meanwhile nobody is to be told, so that the log of that time need not be read.
-      this.#epochs = new Map();
-      return;
-    }
-    // What was before their hello is not news to them.
-    const told = greetings.filter(({ greeting }) => !greeting.isNew);
-    const toldLanes = new Set(told.map(({ lane }) => lane));
+    if (greetings.length === 0) return;
     const lanes = [...new Set(greetings.map(({ lane }) => lane))];
-    const rows = await withinDeadline(readEpochs(this.#sql, this.#board.id, lanes));
-    const stretch = { afterSeq: this.#seq, upToSeq: rows[0]?.seq ?? this.#seq };
-    const taken = rows
-      .filter(({ lane, epoch }) => toldLanes.has(lane) && (this.#epochs.get(lane) ?? epoch) !== epoch)
-      .map(({ lane }) => lane);
-    const found = taken.length > 0 ? listTakers(this.#sql, this.#board.id, taken, stretch) : [];
-    const takers = await withinDeadline(Promise.resolve(found));
-    for (const { lane, worker } of takers)
-      for (const { holder, lane: its, greeting } of told)
-        if (its === lane && greeting.worker !== worker && this.#holders.get(holder.port) === holder)
+    const rows = new Map(
+      (await withinDeadline(readEpochs(this.#sql, this.#board.id, lanes))).map((row) => [row.lane, row]),
+    );
+    const taken = greetings.filter(
+      ({ lane, greeting: { epoch } }) => epoch !== null && (rows.get(lane)?.epoch ?? epoch) !== epoch,
+    );
+    for (const { lane, worker, seq } of await this.#listTakers(taken, rows))
+      for (const { holder, lane: its, greeting } of taken)
+        if (its === lane && greeting.worker !== worker && greeting.seq < seq && this.#isHere(holder))
           holder.port.send({ type: 'taken_over', lane, worker });
-    this.#epochs = new Map(rows.map(({ lane, epoch }) => [lane, epoch]));
-    this.#seq = stretch.upToSeq;
-    for (const { greeting } of greetings) greeting.isNew = false;
+    for (const { lane, greeting } of greetings) {
+      const row = rows.get(lane);
+      // A hello that came meanwhile has seen more than this look.
+      if (row === undefined || row.seq < greeting.seq) continue;
+      greeting.epoch = row.epoch;
+      greeting.seq = row.seq;
+    }
+  }
+
+  async #listTakers(
+    taken: readonly { readonly lane: string; readonly greeting: Greeting }[],
+    rows: ReadonlyMap<string, { readonly seq: number }>,
+  ): ReturnType<typeof listTakers> {
+    if (taken.length === 0) return [];
+    const lanes = [...new Set(taken.map(({ lane }) => lane))];
+    const afterSeq = Math.min(...taken.map(({ greeting }) => greeting.seq));
+    const upToSeq = Math.max(...lanes.map((lane) => rows.get(lane)?.seq ?? 0));
+    return withinDeadline(listTakers(this.#sql, this.#board.id, lanes, { afterSeq, upToSeq }));
+  }
+
+  #isHere(holder: Holder): boolean {
+    return this.#holders.get(holder.port) === holder;
   }
 }

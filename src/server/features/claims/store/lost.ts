@@ -45,10 +45,10 @@ export async function listTakers(
   boardId: number,
   lanes: readonly string[],
   { afterSeq, upToSeq }: Stretch,
-): Promise<{ readonly lane: string; readonly worker: string }[]> {
-  return sql<{ lane: string; worker: string }[]>`
+): Promise<{ readonly lane: string; readonly worker: string; readonly seq: number }[]> {
+  return sql<{ lane: string; worker: string; seq: number }[]>`
     /* lanes.list_takers */
-    SELECT lane, worker FROM events
+    SELECT lane, worker, seq FROM events
     WHERE board_id = ${boardId} AND seq > ${afterSeq} AND seq <= ${upToSeq} AND kind = 'lane.taken_over'
       AND lane = ANY (${lanes as string[]}::text[])
     ORDER BY seq`;

@@ -70,7 +70,7 @@ export async function lockReviews(
             ORDER BY priority DESC, id LIMIT want.count + ${PASSED_OVER_MAX}::int
           ) AS head
           JOIN tasks t ON t.ctid = head.ctid
-          WHERE t.status = want.status AND ${isOpen}
+          WHERE t.board_id + 0 = ${boardId} AND t.status = want.status AND ${isOpen}
           ORDER BY head.priority DESC, head.id LIMIT want.count FOR NO KEY UPDATE OF t SKIP LOCKED`
       : tx`SELECT ${columns} FROM tasks t
           WHERE t.board_id = ${boardId} AND t.id = ${namedTaskId} AND t.status = want.status AND ${isOpen} FOR NO KEY UPDATE`;
