@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/server/db/embedded/embedded-postgres.ts';
+import { startEmbeddedPostgres } from '../src/server/db/embedded/embedded-postgres.ts';
 
-const SETTINGS = {
+export const SETTINGS = {
   // What is killed is processes: the kernel keeps what they have written, and a slow disk would only make the run slower.
   fsync: 'off',
   // 20 connections of each server, those that a kill left behind, and ours.
@@ -15,33 +15,50 @@ const SETTINGS = {
 /** Of our own few connections, which go straight to it. */
 const OWN_CONNECTIONS_MAX = 3;
 
-export class Cluster {
+/** A Postgres that runs, and can be opened again where it was. */
+export interface PostgresNode {
   readonly url: string;
-  readonly sql: postgres.Sql;
-  readonly #dataDir: string;
-  #running: EmbeddedPostgres;
+  readonly clusterDir: string;
+  /** Resolves when it ended without stop(). */
+  readonly exited: Promise<unknown>;
+  stop(): Promise<void>;
+  reopen(): Promise<PostgresNode>;
+}
+
+export class Cluster {
+  #node: PostgresNode;
+  #sql: postgres.Sql;
   /** While it is being crashed and started again. */
   #comingBack: Promise<void> | null = null;
 
-  private constructor(dataDir: string, running: EmbeddedPostgres) {
-    this.#dataDir = dataDir;
-    this.#running = running;
-    this.url = running.url;
-    this.sql = postgres(running.url, {
-      max: OWN_CONNECTIONS_MAX,
-      connect_timeout: 5,
-      idle_timeout: 5,
-      onnotice: () => undefined,
-    });
+  constructor(node: PostgresNode) {
+    this.#node = node;
+    this.#sql = connectTo(node);
   }
 
   static async start(dataDir: string): Promise<Cluster> {
     await mkdir(dataDir, { recursive: true, mode: 0o711 });
-    return new Cluster(dataDir, await open(dataDir));
+    return new Cluster(await openEmbedded(dataDir));
   }
 
-  get port(): number {
-    return Number(new URL(this.url).port);
+  get url(): string {
+    return this.#node.url;
+  }
+
+  get sql(): postgres.Sql {
+    return this.#sql;
+  }
+
+  get node(): PostgresNode {
+    return this.#node;
+  }
+
+  /** From now on it is another one. */
+  async moveTo(node: PostgresNode): Promise<void> {
+    const before = this.#sql;
+    this.#node = node;
+    this.#sql = connectTo(node);
+    await before.end({ timeout: 0 }).catch(() => undefined);
   }
 
   /** SIGKILL: as if it had crashed. SIGQUIT: immediate shutdown, as pg_ctl -m immediate. Resolves when it runs again. */
@@ -56,10 +73,16 @@ export class Cluster {
   }
 
   async #crash(signal: 'SIGKILL' | 'SIGQUIT'): Promise<void> {
-    process.kill(this.#pid(), signal);
-    await this.#running.exited;
-    this.#running = await open(this.#dataDir);
-    if (this.#running.url !== this.url) throw new Error('Postgres came back somewhere else');
+    const { url } = this.#node;
+    process.kill(postmasterOf(this.#node), signal);
+    await this.#node.exited;
+    this.#node = await this.#node.reopen();
+    if (this.#node.url !== url) throw new Error('Postgres came back somewhere else');
+  }
+
+  async version(): Promise<string> {
+    const [row] = await this.sql<{ server_version: string }[]>`SHOW server_version`;
+    return row?.server_version ?? 'unknown';
   }
 
   /** SIGKILL to one of the servers' sessions: Postgres then resets all of them, and recovers. Answers false when there is none. */
@@ -89,8 +112,8 @@ export class Cluster {
 
   async stop(): Promise<void> {
     await this.#comingBack?.catch(() => undefined);
-    await this.sql.end({ timeout: 1 }).catch(() => undefined);
-    await this.#running.stop();
+    await this.#sql.end({ timeout: 1 }).catch(() => undefined);
+    await this.#node.stop();
   }
 
   async #sessions(): Promise<number[]> {
@@ -99,12 +122,22 @@ export class Cluster {
       WHERE datname = current_database() AND backend_type = 'client backend' AND application_name = 'lanekeeper' ORDER BY pid`;
     return rows.map(({ pid }) => pid);
   }
-
-  #pid(): number {
-    return Number.parseInt(readFileSync(join(this.#running.clusterDir, 'postmaster.pid'), 'utf8'), 10);
-  }
 }
 
-function open(dataDir: string): Promise<EmbeddedPostgres> {
-  return startEmbeddedPostgres({ dataDir, log: () => undefined, settings: SETTINGS });
+export function postmasterOf({ clusterDir }: PostgresNode): number {
+  return Number.parseInt(readFileSync(join(clusterDir, 'postmaster.pid'), 'utf8'), 10);
+}
+
+async function openEmbedded(dataDir: string): Promise<PostgresNode> {
+  const running = await startEmbeddedPostgres({ dataDir, log: () => undefined, settings: SETTINGS });
+  return { ...running, reopen: () => openEmbedded(dataDir) };
+}
+
+function connectTo({ url }: PostgresNode): postgres.Sql {
+  return postgres(url, {
+    max: OWN_CONNECTIONS_MAX,
+    connect_timeout: 5,
+    idle_timeout: 5,
+    onnotice: () => undefined,
+  });
 }

@@ -2,14 +2,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 import { waitUntil } from './deadline.ts';
+import type { FakeClock } from './fake-clock.ts';
 import type { PlannedFault } from './faults.ts';
 import type { Party } from './party.ts';
 import { nowMs, type Recorder } from './recorder.ts';
+import type { ReplicaPair } from './replica-pair.ts';
 import type { Server } from './server.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
 
 export interface FaultTargets {
   readonly cluster: Cluster;
+  /** The cluster and its standby; null: it has none. */
+  readonly pair: ReplicaPair | null;
   readonly servers: readonly Server[];
   readonly workers: readonly Party[];
   readonly gateways: readonly Party[];
@@ -22,6 +26,16 @@ const SLOW_MS = [20, 250] as const;
 /** A gateway is hit while it holds something, if that is not too long in coming. */
 const HOLDING_WITHIN_MS = 6000;
 const LOOK_MS = 100;
+/** Longer than any fault lasts: a server that is not free by then is not waited for. */
+const FREE_WITHIN_MS = 20_000;
+/** Of a half-open connection's time: the share in which new ones become it too. */
+const ABANDONING_MS = 2500;
+/** One worker in so many. */
+const JUMPING_EVERY = 3;
+/** The lowest bits of a target choose the process; the one above them between two ways to hit it. */
+const CHOICE_BITS = 4;
+/** So far a clock jumps, forward or back. */
+const JUMP_SECONDS = 3600;
 /** A process that waits this long for a processor is one of very many. */
 const STALL_MS = 700;
 
@@ -119,7 +133,64 @@ export class FaultRunner {
       }
       case 'silence-proxy':
         return this.#disturb(proxy, 'silence proxy', through, durationMs, () => proxy.silence());
+      case 'half-open-proxy':
+        return this.#during(proxy, 'half-open proxy', through, () => abandon(proxy, durationMs));
+      case 'jump-server-clock':
+        return this.#jump(server.clock, 'jump server clock', server.name, target, durationMs);
+      case 'jump-worker-clock':
+        return this.#jumpWorkers(target, durationMs);
+      case 'rolling-restart':
+        return this.#roll();
+      case 'failover':
+        return this.#failOver();
     }
+  }
+
+  /** Half of them forward, half back; and then right again, which is a jump too. What befalls its process meanwhile is no matter. */
+  #jump(
+    clock: FakeClock | null,
+    fault: string,
+    target: string,
+    choice: number,
+    durationMs: number,
+  ): Promise<void> {
+    if (clock === null) throw new Error(`${fault}: there is no clock that can be put wrong`);
+    return this.#during(clock, fault, target, async () => {
+      clock.set((choice >> CHOICE_BITS) % 2 === 0 ? JUMP_SECONDS : -JUMP_SECONDS);
+      await delay(durationMs);
+      clock.set(0);
+    });
+  }
+
+  /** Several at once: one may hold nothing just then. */
+  async #jumpWorkers(target: number, durationMs: number): Promise<void> {
+    const { workers } = this.#targets;
+    const jumping = workers.filter((_, place) => (place + target) % JUMPING_EVERY === 0);
+    await Promise.all(
+      jumping.map(({ clock, name }, place) =>
+        // By turns forward and back.
+        this.#jump(clock, 'jump worker clock', name, target + (place << CHOICE_BITS), durationMs),
+      ),
+    );
+  }
+
+  /** One server after the other, each when nothing else is being done to it. */
+  async #roll(): Promise<void> {
+    for (const server of this.#targets.servers) {
+      await waitUntil(() => !this.#busy.has(server), FREE_WITHIN_MS);
+      await this.#during(server, 'rolling restart', server.name, (begin) => server.replace(begin));
+    }
+  }
+
+  async #failOver(): Promise<void> {
+    const { cluster, pair, servers } = this.#targets;
+    if (pair === null) throw new Error('there is no standby to fail over to');
+    await waitUntil(() => !this.#busy.has(cluster), FREE_WITHIN_MS);
+    await this.#during(cluster, 'failover', 'postgres', (begin) =>
+      pair.failOver(begin, (port) => {
+        for (const server of servers) server.back.target = port;
+      }),
+    );
   }
 
   /** The one that was chosen, or whichever holds something first. */
@@ -147,17 +218,33 @@ export class FaultRunner {
     });
   }
 
-  async #during(subject: unknown, fault: string, target: string, act: () => Promise<void>): Promise<void> {
+  /** It begins at once, unless `act` says when it does. */
+  async #during(
+    subject: unknown,
+    fault: string,
+    target: string,
+    act: (begin: () => void) => Promise<void>,
+  ): Promise<void> {
     if (this.#busy.has(subject)) return;
     this.#busy.add(subject);
-    const at = nowMs();
+    let at = nowMs();
     try {
-      await act();
+      await act(() => {
+        at = nowMs();
+      });
     } finally {
       this.#busy.delete(subject);
       this.#recorder.write({ entry: 'fault', at, fault, target, until: nowMs() });
     }
   }
+}
+
+async function abandon(proxy: TcpProxy, durationMs: number): Promise<void> {
+  proxy.abandon();
+  await delay(ABANDONING_MS);
+  proxy.pass();
+  await delay(durationMs - ABANDONING_MS);
+  proxy.release();
 }
 
 async function killFor(party: Party): Promise<void> {
@@ -183,5 +270,5 @@ function choose<T>(list: readonly T[], target: number): T {
 
 /** Half of them before the server, half between it and its database. */
 function proxyOf(server: Server, target: number): readonly [TcpProxy, string] {
-  return (target >> 4) % 2 === 0 ? [server.front, 'front'] : [server.back, 'back'];
+  return (target >> CHOICE_BITS) % 2 === 0 ? [server.front, 'front'] : [server.back, 'back'];
 }

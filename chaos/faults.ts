@@ -21,6 +21,11 @@ export const FAULT_KINDS = [
   'cut-proxy',
   'delay-proxy',
   'silence-proxy',
+  'half-open-proxy',
+  'jump-server-clock',
+  'jump-worker-clock',
+  'rolling-restart',
+  'failover',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -52,6 +57,11 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
   'cut-proxy': 4,
   'delay-proxy': 2,
   'silence-proxy': 2,
+  'half-open-proxy': 1,
+  'jump-server-clock': 3,
+  'jump-worker-clock': 2,
+  'rolling-restart': 1,
+  failover: 1,
 };
 
 /** The lease of the lanes that are held under fire is 2 or 3 s; a stop of twice that lets every lease lapse. */
@@ -62,6 +72,18 @@ const DURATIONS_MS: Partial<Readonly<Record<FaultKind, readonly [number, number]
   'cut-proxy': [50, 500],
   'delay-proxy': [1000, 3000],
   'silence-proxy': [1500, 5000],
+  // Longer than the 15 s after which a server gives up a database that does not answer.
+  'half-open-proxy': [17_000, 19_000],
+  // Some leases lapse, and many are made and ended.
+  'jump-server-clock': [5000, 9000],
+  'jump-worker-clock': [5000, 9000],
+};
+
+/** What takes so long that the calm would be over before it is: only where the storm still lasts so long. */
+const ROOM_MS: Partial<Readonly<Record<FaultKind, number>>> = {
+  'half-open-proxy': 15_000,
+  'rolling-restart': 6000,
+  failover: 4000,
 };
 
 /** Enough for a few probes before anything has happened, also where a wake is lost and each takes 5 s. */
@@ -79,10 +101,17 @@ export function planFaults(random: Random, seconds: number, kinds: readonly Faul
   const firstCalmMs = Math.min(FIRST_CALM_MS, endMs / 4);
   // Each kind once before any comes twice: a short run has them all.
   const fresh = random.shuffle(kinds);
+  const take = (leftMs: number): FaultKind => {
+    const fits = (kind: FaultKind): boolean => (ROOM_MS[kind] ?? 0) <= leftMs;
+    const place = fresh.findIndex(fits);
+    return fresh.splice(place, place < 0 ? 0 : 1)[0] ?? random.choose(weightsOf(kinds.filter(fits)));
+  };
   for (let stormAt = firstCalmMs; stormAt < endMs; stormAt += STORM_MS + CALM_MS) {
     const stormEnd = Math.min(stormAt + STORM_MS, endMs);
     for (let atMs = stormAt; atMs < stormEnd; atMs += random.between(...GAP_MS)) {
-      const kind = fresh.pop() ?? random.choose(weightsOf(kinds));
+      const leftMs = stormEnd - atMs;
+      if (!kinds.some((kind) => (ROOM_MS[kind] ?? 0) <= leftMs)) break;
+      const kind = take(leftMs);
       const durationMs = Math.round(random.between(...(DURATIONS_MS[kind] ?? [0, 0])));
       plan.push({ kind, atMs: Math.round(atMs), durationMs, target: random.whole(0, 1_000_000) });
     }

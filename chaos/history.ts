@@ -27,6 +27,8 @@ interface OperationBase {
   /** Of a refusal: the problem's code, and for claim_lost its reason. */
   readonly code?: string;
   readonly reason?: string;
+  /** The address of the server that was asked, where it was written down. */
+  readonly via?: string;
 }
 
 export interface CreateOperation extends OperationBase {
@@ -46,7 +48,15 @@ export interface ClaimOperation extends OperationBase {
   readonly kind: 'claim';
   readonly lane: string;
   readonly worker: string;
-  readonly claims: readonly { readonly taskId: string; readonly runId: string; readonly attempt: number }[];
+  readonly claims: readonly RecordedClaim[];
+}
+
+export interface RecordedClaim {
+  readonly taskId: string;
+  readonly runId: string;
+  readonly attempt: number;
+  /** As its holder was told, by the database. */
+  readonly leaseExpiresAt?: string;
 }
 
 /** Every write under a claim: a heartbeat, or an end. */
@@ -65,6 +75,8 @@ export interface RunOperation extends OperationBase {
   readonly attempt: number;
   /** Of an accepted end: the run's outcome. */
   readonly outcome?: Outcome;
+  /** Of a heartbeat that was answered: until when it holds, by the database. */
+  readonly leaseExpiresAt?: string;
 }
 
 export interface CancelOperation extends OperationBase {
@@ -277,7 +289,7 @@ export interface FinalClaim {
 
 /** Something that must never happen, with all that is needed to look into it. */
 export interface Violation {
-  /** Number of the property in the quality bars: 1 to 8, and 9 and 10 for dependencies and reviews. */
+  /** Number of the property in docs/guarantees.md. */
   readonly property: number;
   readonly detail: string;
   readonly evidence: Readonly<Record<string, unknown>>;

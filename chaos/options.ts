@@ -10,8 +10,13 @@ export interface ChaosOptions {
   readonly workers: number;
   /** How many are handed over in that time; null: at the usual pace. */
   readonly delegations: number | null;
-  readonly faults: readonly FaultKind[];
+  /** null: all that this machine can bring about. */
+  readonly faults: readonly FaultKind[] | null;
+  /** On a primary with a synchronous standby. */
+  readonly hasStandby: boolean;
   readonly plant: PlantName | null;
+  /** For each: one run after the other, all faults, written down in chaos/proof.md. null: one run. */
+  readonly proofMinutes: number | null;
   /** Keep the directory also when nothing was found. */
   readonly isKept: boolean;
 }
@@ -20,14 +25,18 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-export const USAGE = `usage: npm run chaos -- [--seed N] [--seconds S] [--servers N] [--workers N] [--delegations N] [--faults a,b] [--plant NAME] [--keep]
+export const USAGE = `usage: npm run chaos -- [--seed N] [--seconds S] [--servers N] [--workers N] [--delegations N] [--faults a,b] [--failover] [--plant NAME] [--keep]
+       npm run chaos -- --proof [--minutes M] [--keep]
   --seed     the same seed gives the same plan of faults and the same choices (default: a random one, printed)
   --seconds  how long there is load and faults (default 90); starting, draining and checking come on top
   --servers  2 or 3 servers on one Postgres (default 2)
   --workers  processes that work (default 12)
   --delegations  at least so many are made in that time (default: four in five seconds)
   --faults   only these: ${FAULT_KINDS.join(', ')}
+  --failover on Debian's Postgres, a primary and a synchronous standby that takes its place when it is killed
   --plant    run against a server with a bug: ${PLANT_NAMES.join(', ')}
+  --proof    seeds 1, 2 and 3 with all faults, one after the other; writes chaos/proof.md and its table in docs/guarantees.md
+  --minutes  of a proof: for each seed (default 30)
   --keep     keep the recording also when nothing was found`;
 
 /** The shortest that has a calm and a storm. */
@@ -37,6 +46,10 @@ const SECONDS_MAX = 6 * 3600;
 const SECONDS_DEFAULT = 90;
 /** Some three a second for the longest. */
 const DELEGATIONS_MAX = 60_000;
+const PROOF_FLAGS: ReadonlySet<string> = new Set(['proof', 'minutes', 'keep']);
+/** Half an hour for each seed: the bar of the project. */
+const PROOF_MINUTES_DEFAULT = 30;
+const PROOF_MINUTES_MAX = 360;
 const SEED_MAX = 2 ** 31 - 1;
 
 export function readOptions(args: readonly string[]): ChaosOptions {
@@ -49,7 +62,10 @@ export function readOptions(args: readonly string[]): ChaosOptions {
       workers: { type: 'string' },
       delegations: { type: 'string' },
       faults: { type: 'string' },
+      failover: { type: 'boolean' },
       plant: { type: 'string' },
+      proof: { type: 'boolean' },
+      minutes: { type: 'string' },
       keep: { type: 'boolean' },
     },
   });
@@ -63,10 +79,25 @@ export function readOptions(args: readonly string[]): ChaosOptions {
       values.delegations === undefined
         ? null
         : readCount('--delegations', values.delegations, 0, [0, DELEGATIONS_MAX]),
-    faults: values.faults === undefined ? FAULT_KINDS : readNames('--faults', values.faults, FAULT_KINDS),
+    faults: values.faults === undefined ? null : readNames('--faults', values.faults, FAULT_KINDS),
+    hasStandby: values.failover ?? false,
     plant: values.plant === undefined ? null : (readNames('--plant', values.plant, PLANT_NAMES)[0] ?? null),
+    proofMinutes: readProof(values),
     isKept: values.keep ?? false,
   };
+}
+
+/** What a proof runs is fixed but for its length: who reads it must know what it was. */
+function readProof(values: Readonly<Record<string, string | boolean | undefined>>): number | null {
+  const { proof, minutes } = values;
+  if (proof !== true) {
+    if (minutes !== undefined) throw new UsageError('--minutes belongs to --proof; otherwise say --seconds');
+    return null;
+  }
+  const others = Object.keys(values).filter((flag) => !PROOF_FLAGS.has(flag));
+  if (others.length > 0)
+    throw new UsageError(`--proof goes with --minutes and --keep only, not --${others[0]}`);
+  return readCount('--minutes', minutes?.toString(), PROOF_MINUTES_DEFAULT, [1, PROOF_MINUTES_MAX]);
 }
 
 function readNames<T extends string>(flag: string, text: string, known: readonly T[]): T[] {

@@ -1,6 +1,7 @@
 /** One process of the load: started, signalled, killed and started again under a name that says which life it is in. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { setPriority } from 'node:os';
+import type { FakeClock } from './fake-clock.ts';
 import type { PartyConfig, PartyMessage, PartyOrder } from './workload/party-channel.ts';
 
 export interface PartyOptions {
@@ -10,6 +11,8 @@ export interface PartyOptions {
   readonly config: Omit<PartyConfig, 'process'>;
   /** Of the scheduler: above 0 for what may wait when a server needs the processor to come back. */
   readonly niceness?: number;
+  /** Default: its clock is the machine's. */
+  readonly clock?: FakeClock;
   readonly onSeq?: (seq: number) => void;
   readonly onTrouble: (detail: string) => void;
 }
@@ -41,6 +44,10 @@ export class Party {
     return this.#hasJoined;
   }
 
+  get clock(): FakeClock | null {
+    return this.#options.clock ?? null;
+  }
+
   /** It was given something, and has not said yet what became of it. */
   get isHolding(): boolean {
     return this.#held > 0;
@@ -52,10 +59,15 @@ export class Party {
     this.#life += 1;
     this.#held = 0;
     this.#isEndExpected = false;
-    const child = fork(program, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] });
+    const child = fork(program, {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: [],
+      env: { ...process.env, ...this.clock?.environment },
+    });
     this.#child = child;
     this.#exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
+        this.clock?.forget(child.pid);
         if (!this.#isEndExpected && code !== 0) onTrouble(`${this.process} ended with ${signal ?? code}`);
         resolve();
       });
@@ -86,6 +98,8 @@ export class Party {
   async kill(): Promise<void> {
     this.#isEndExpected = true;
     this.#child?.kill('SIGKILL');
+    // Now and not at its exit: we may be gone before.
+    this.clock?.forget(this.#child?.pid);
     await this.#exited;
   }
 

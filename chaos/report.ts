@@ -6,23 +6,47 @@ import type { WindowCount } from './windows.ts';
 const SHOWN_PER_PROPERTY = 3;
 const EVIDENCE_CHARACTERS_MAX = 3000;
 
-export function renderLoad(entries: readonly HistoryEntry[]): string {
+export interface OperationCount {
+  readonly kind: string;
+  readonly ok: number;
+  readonly refused: number;
+  readonly unknown: number;
+}
+
+export interface FaultCount {
+  readonly fault: string;
+  readonly times: number;
+}
+
+export function listLoad(entries: readonly HistoryEntry[]): OperationCount[] {
   const operations = entries.filter((entry) => entry.entry === 'operation');
   const kinds = [...new Set(operations.map(({ kind }) => kind))].sort();
-  const rows = kinds.map((kind) => {
+  return kinds.map((kind) => {
     const own = operations.filter((operation) => operation.kind === kind);
-    const count = (ending: string): string =>
-      String(own.filter((operation) => operation.ending === ending).length);
-    return [kind, count('ok'), count('fail'), count('unknown')];
+    const count = (wanted: string): number => own.filter(({ ending }) => ending === wanted).length;
+    return { kind, ok: count('ok'), refused: count('fail'), unknown: count('unknown') };
   });
+}
+
+export function listFaults(entries: readonly HistoryEntry[]): FaultCount[] {
+  const faults = entries.filter((entry): entry is FaultEntry => entry.entry === 'fault');
+  const names = [...new Set(faults.map(({ fault }) => fault))].sort();
+  return names.map((name) => ({
+    fault: name,
+    times: faults.filter(({ fault }) => fault === name).length,
+  }));
+}
+
+export function renderLoad(operations: readonly OperationCount[]): string {
+  const rows = operations.map(({ kind, ...counts }) => [
+    kind,
+    ...[counts.ok, counts.refused, counts.unknown].map(String),
+  ]);
   return renderTable([['operation', 'ok', 'refused', 'unknown'], ...rows]);
 }
 
-export function renderFaults(entries: readonly HistoryEntry[]): string {
-  const faults = entries.filter((entry): entry is FaultEntry => entry.entry === 'fault');
-  const names = [...new Set(faults.map(({ fault }) => fault))].sort();
-  const rows = names.map((name) => [name, String(faults.filter(({ fault }) => fault === name).length)]);
-  return renderTable([['fault', 'times'], ...rows]);
+export function renderFaults(faults: readonly FaultCount[]): string {
+  return renderTable([['fault', 'times'], ...faults.map(({ fault, times }) => [fault, String(times)])]);
 }
 
 export function renderDeliveries({ deliveries, subscriptions }: FinalState): string {

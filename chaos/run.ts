@@ -8,22 +8,30 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { openBoard } from './board.ts';
 import { Cluster } from './cluster.ts';
 import { waitUntil } from './deadline.ts';
+import { FakeClock } from './fake-clock.ts';
 import { FaultRunner } from './fault-runner.ts';
-import { planFaults } from './faults.ts';
+import { type FaultKind, planFaults } from './faults.ts';
 import { readFinalState } from './final-state.ts';
 import type { FinalState } from './history.ts';
+import type { Means } from './means.ts';
 import type { ChaosOptions } from './options.ts';
 import { Party, type PartyOptions } from './party.ts';
 import { PLANTS, prepareServer } from './plants/plant.ts';
 import { bundlePrograms } from './programs.ts';
 import { Random } from './random.ts';
 import { Recorder } from './recorder.ts';
+import { ReplicaPair } from './replica-pair.ts';
 import { Server } from './server.ts';
 
 export interface RunOutcome {
   readonly historyDirectory: string;
   readonly final: FinalState;
   readonly hasTakeover: boolean;
+  /** Those that the plan of this run had: a short one has not all. */
+  readonly plannedKinds: readonly FaultKind[];
+  /** By name, as clients know them. */
+  readonly serverUrls: ReadonlyMap<string, string>;
+  readonly postgresVersion: string;
   /** What should not have happened and is no violation of what the system promises to its clients. */
   readonly troubles: readonly string[];
 }
@@ -53,6 +61,7 @@ const CATCH_UP_MS = 20_000;
 
 export class ChaosRun {
   readonly #options: ChaosOptions;
+  readonly #means: Means;
   readonly #directory: string;
   readonly #say: (line: string) => void;
   readonly #troubles: string[] = [];
@@ -62,8 +71,9 @@ export class ChaosRun {
   readonly #over = new AbortController();
   readonly #watchedSeq = new Map<string, number>();
 
-  constructor(options: ChaosOptions, directory: string, say: (line: string) => void) {
+  constructor(options: ChaosOptions, means: Means, directory: string, say: (line: string) => void) {
     this.#options = options;
+    this.#means = means;
     this.#directory = directory;
     this.#say = say;
   }
@@ -83,13 +93,12 @@ export class ChaosRun {
   }
 
   async #run(signal: AbortSignal): Promise<RunOutcome> {
-    const { seed, seconds, faults } = this.#options;
+    const { seed, seconds } = this.#options;
     const delegations = this.#options.delegations ?? Math.round(seconds * DELEGATIONS_PER_SECOND);
     const historyDirectory = join(this.#directory, 'history');
     mkdirSync(historyDirectory);
     const programs = await bundlePrograms(join(this.#directory, 'programs'));
-    const cluster = await Cluster.start(join(this.#directory, 'database'));
-    this.#ends.push(() => cluster.stop());
+    const { cluster, pair } = await this.#startPostgres();
     const stage = await this.#setStage(cluster);
     const config = {
       ...stage,
@@ -115,10 +124,10 @@ export class ChaosRun {
     if (!(await waitUntil(() => this.#parties.every(({ hasJoined }) => hasJoined), JOIN_MS)))
       throw new Error('the processes of the load did not start in time');
 
-    const plan = planFaults(new Random(seed).of('faults'), seconds, faults);
+    const plan = planFaults(new Random(seed).of('faults'), seconds, this.#means.faults);
     this.#say(`${plan.length} faults are planned over ${seconds} s`);
     const recorder = new Recorder(historyDirectory, 'faults');
-    const targets = { cluster, servers: this.#servers, workers, gateways, synthesizers };
+    const targets = { cluster, pair, servers: this.#servers, workers, gateways, synthesizers };
     const runner = new FaultRunner(targets, recorder, (detail) => this.#trouble(detail));
     void runner.watchMachine(AbortSignal.any([signal, this.#over.signal]));
     const load = delay(seconds * 1000, undefined, { signal });
@@ -132,7 +141,32 @@ export class ChaosRun {
       { creators, probers, workers, watchers, tellers: [...gateways, ...synthesizers], board: stage.board },
       signal,
     );
-    return { historyDirectory, final, hasTakeover: stage.hasTakeover, troubles: this.#troubles };
+    return {
+      historyDirectory,
+      final,
+      hasTakeover: stage.hasTakeover,
+      plannedKinds: plan.map(({ kind }) => kind),
+      postgresVersion: await cluster.version(),
+      serverUrls: new Map(this.#servers.map(({ name, url }) => [name, url])),
+      troubles: this.#troubles,
+    };
+  }
+
+  async #startPostgres(): Promise<{ cluster: Cluster; pair: ReplicaPair | null }> {
+    const directory = join(this.#directory, 'database');
+    const { standby } = this.#means;
+    const pair = standby === null ? null : await ReplicaPair.start(directory, standby);
+    const cluster = pair?.cluster ?? (await Cluster.start(directory));
+    this.#ends.push(() => (pair ?? cluster).stop());
+    return { cluster, pair };
+  }
+
+  /** null: there is nothing to put it wrong with. */
+  #makeClock(name: string): FakeClock | null {
+    const { fakeTimeLibrary } = this.#means;
+    return fakeTimeLibrary === null
+      ? null
+      : new FakeClock(fakeTimeLibrary, join(this.#directory, `clock-of-${name}`));
   }
 
   async #setStage(cluster: Cluster) {
@@ -147,6 +181,7 @@ export class ChaosRun {
         databaseUrl: cluster.url,
         adminKey: ADMIN_KEY,
         dataDir: join(this.#directory, `server-${number}`),
+        clock: this.#makeClock(`server-${number}`),
         onUnexpectedEnd: (detail) => this.#trouble(detail),
       });
       this.#servers.push(server);
@@ -165,11 +200,14 @@ export class ChaosRun {
   }
 
   #startParty(name: string, program: string, config: PartyOptions['config']): Party {
+    const isWorker = name.startsWith('worker');
+    const clock = isWorker ? this.#makeClock(name) : null;
     const party = new Party({
       name,
       program,
       config,
-      ...(name.startsWith('worker') ? { niceness: WORKER_NICENESS } : {}),
+      ...(isWorker ? { niceness: WORKER_NICENESS } : {}),
+      ...(clock === null ? {} : { clock }),
       onSeq: (seq) => this.#watchedSeq.set(name, seq),
       onTrouble: (detail) => this.#trouble(detail),
     });

@@ -4,12 +4,20 @@
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** half-open: connections stay, new ones are accepted, and no byte goes either way. */
-type ProxyMode = 'pass' | 'cut' | 'delay' | 'half-open';
+/** silent: connections stay, new ones are accepted, and no byte goes either way until all are cut. abandoning: see abandon(). */
+type ProxyMode = 'pass' | 'cut' | 'delay' | 'silent' | 'abandoning';
+
+/** The two sockets of one connection. */
+interface Connection {
+  readonly downstream: Socket;
+  readonly upstream: Socket;
+  /** Nothing goes through any more, for ever, and neither side is told of the other's end. */
+  isAbandoned: boolean;
+}
 
 export class TcpProxy {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #connections = new Set<Connection>();
   /** null: nothing is there, connections are refused. */
   #targetPort: number | null = null;
   #mode: ProxyMode = 'pass';
@@ -40,8 +48,22 @@ export class TcpProxy {
 
   pass(): void {
     // Connections whose bytes were swallowed can never be right again.
-    if (this.#mode === 'half-open') this.#drop();
+    if (this.#mode === 'silent') this.#drop();
     this.#mode = 'pass';
+  }
+
+  /**
+   * Half-open for good: no byte of any connection that there is, or that is made until pass(), ever arrives, and nobody is told of the other
+   * side's end. Later connections are as they should be. So each side must find out by itself, or waits until release().
+   */
+  abandon(): void {
+    this.#mode = 'abandoning';
+    for (const connection of this.#connections) connection.isAbandoned = true;
+  }
+
+  /** Ends what was abandoned, as the keep-alive of an operating system would in the end. */
+  release(): void {
+    for (const connection of this.#connections) if (connection.isAbandoned) end(connection);
   }
 
   /** Ends every connection, and every new one at once. */
@@ -57,7 +79,7 @@ export class TcpProxy {
   }
 
   silence(): void {
-    this.#mode = 'half-open';
+    this.#mode = 'silent';
   }
 
   async close(): Promise<void> {
@@ -73,31 +95,37 @@ export class TcpProxy {
     }
     const upstream = connect({ host: '127.0.0.1', port: this.#targetPort, noDelay: true });
     downstream.setNoDelay(true);
-    this.#forward(downstream, upstream);
-    this.#forward(upstream, downstream);
+    const connection = { downstream, upstream, isAbandoned: this.#mode === 'abandoning' };
+    this.#connections.add(connection);
+    this.#forward(connection, downstream, upstream);
+    this.#forward(connection, upstream, downstream);
   }
 
-  #forward(from: Socket, to: Socket): void {
-    this.#sockets.add(from);
+  #forward(connection: Connection, from: Socket, to: Socket): void {
     const line = new DelayLine();
     const pass = (deliver: () => void): void =>
       line.push(deliver, this.#mode === 'delay' ? this.#delayMs : 0);
     from.on('data', (chunk) => {
-      if (this.#mode === 'half-open') return;
+      if (this.#mode === 'silent' || connection.isAbandoned) return;
       pass(() => {
         if (!to.destroyed) to.write(chunk);
       });
     });
     from.on('error', () => from.destroy());
     from.on('close', () => {
-      this.#sockets.delete(from);
-      pass(() => to.destroy());
+      if (to.destroyed) this.#connections.delete(connection);
+      if (!connection.isAbandoned) pass(() => to.destroy());
     });
   }
 
   #drop(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const connection of this.#connections) end(connection);
   }
+}
+
+function end({ downstream, upstream }: Connection): void {
+  downstream.resetAndDestroy();
+  upstream.resetAndDestroy();
 }
 
 /**

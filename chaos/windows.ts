@@ -15,6 +15,7 @@ import type {
 } from './history.ts';
 import type { Recording } from './recorder.ts';
 import { countReturnWindows } from './return-windows.ts';
+import { countServerWindows } from './server-windows.ts';
 
 export interface WindowCount {
   readonly window: string;
@@ -26,8 +27,11 @@ export interface WindowCount {
 export interface WindowInput {
   readonly recording: Recording;
   readonly final: FinalState;
+  /** Those that were planned. */
   readonly faults: readonly FaultKind[];
   readonly hasTakeover: boolean;
+  /** By name, as clients know them. */
+  readonly serverUrls: ReadonlyMap<string, string>;
 }
 
 const OUTCOME_BY_END: Readonly<Record<string, string>> = {
@@ -40,13 +44,20 @@ const OUTCOME_BY_END: Readonly<Record<string, string>> = {
 /** Between the last event of a connection and the first of the next: then the stream went on meanwhile. */
 const MID_STREAM_MS = 2000;
 
-export function countWindows({ recording, final, faults, hasTakeover }: WindowInput): WindowCount[] {
+export function countWindows(input: WindowInput): WindowCount[] {
+  const { recording, final, faults, hasTakeover, serverUrls } = input;
   const run = new Run(recording, final);
   const families = countFamilyWindows(
     recording.entries.filter((entry) => entry.entry === 'operation'),
     final,
   );
   const returns = countReturnWindows(recording.entries, final);
+  const servers = countServerWindows(recording.entries, serverUrls);
+  const under = (kind: FaultKind, window: string, count: number): WindowCount => ({
+    window,
+    count,
+    isExpected: faults.includes(kind),
+  });
   const always = (window: string, count: number): WindowCount => ({ window, count, isExpected: true });
   return [
     always('lease lapsed, its holder wrote later', run.countLateWrites()),
@@ -68,21 +79,19 @@ export function countWindows({ recording, final, faults, hasTakeover }: WindowIn
     always('delegation cancelled as its last child ends', returns.cancelledAsTheyEnded),
     always('delivery given out again', returns.lapsedDeliveries),
     always('reply failed, told directly', returns.repliesThatFailed),
-    {
-      window: 'gateway killed between claim and ack',
-      count: returns.gatewaysKilledWhileHolding,
-      isExpected: faults.includes('kill-gateway'),
-    },
-    {
-      window: 'server killed with operations under way',
-      count: run.countKillsUnderWay('kill server'),
-      isExpected: faults.includes('kill-server'),
-    },
+    under('kill-gateway', 'gateway killed between claim and ack', returns.gatewaysKilledWhileHolding),
+    under('kill-server', 'server killed with operations under way', run.countKillsUnderWay('kill server')),
     {
       window: 'postgres killed with operations under way',
       count: run.countKillsUnderWay('kill postgres') + run.countKillsUnderWay('stop postgres'),
       isExpected: faults.includes('kill-postgres') || faults.includes('stop-postgres'),
     },
+    under('jump-server-clock', 'claim held across a jump of its server', servers.heldAcrossServerJump),
+    under('jump-server-clock', 'token made under a wrong clock, used later', servers.madeUnderWrongClock),
+    under('jump-worker-clock', 'claim held across a jump of its worker', servers.heldAcrossWorkerJump),
+    under('rolling-restart', 'request answered by a replaced server', servers.underWayAtReplacement),
+    under('half-open-proxy', 'request on a half-open connection', servers.onHalfOpenConnection),
+    under('failover', 'acknowledged just before a failover', servers.acknowledgedBeforeFailover),
     {
       window: 'lane taken over',
       count: final.events.filter(({ kind }) => kind === 'lane.taken_over').length,

@@ -6,6 +6,7 @@
  * snapshot after the board was left alone long enough for reaper and scheduler to do their work.
  */
 import type { FinalState, HistoryEntry, Violation } from '../history.ts';
+import { checkClocks } from './clocks.ts';
 import { checkDelegations } from './delegations.ts';
 import { checkDeliveries } from './deliveries.ts';
 import { checkDeliveryLeases } from './delivery-leases.ts';
@@ -41,5 +42,6 @@ export function checkHistory(
     ...checkDeliveryLeases(operations, final),
     ...checkWaitingChildren(final),
     ...checkReviews(operations, final),
+    ...checkClocks(entries, final),
   ];
 }

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { completeWithoutAttempt } from './complete-without-attempt.ts';
 import { crowdedSession } from './crowded-session.ts';
 import { lostWake } from './lost-wake.ts';
+import { ownClock } from './own-clock.ts';
 import { sequence } from './sequence.ts';
 import { unlockedJoin } from './unlocked-join.ts';
 
@@ -31,6 +32,7 @@ export const PLANT_NAMES = [
   'lost-wake',
   'unlocked-join',
   'crowded-session',
+  'own-clock',
 ] as const;
 export type PlantName = (typeof PLANT_NAMES)[number];
 
@@ -40,6 +42,7 @@ export const PLANTS: Readonly<Record<PlantName, Plant>> = {
   'lost-wake': lostWake,
   'unlocked-join': unlockedJoin,
   'crowded-session': crowdedSession,
+  'own-clock': ownClock,
 };
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

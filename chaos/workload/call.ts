@@ -1,5 +1,6 @@
 /** One HTTP request, and what its answer says about its effect. Never repeats anything by itself: that is for the load to decide. */
 import type { Ending } from '../history.ts';
+import type { OperationEnd } from '../recorder.ts';
 
 export interface CallRequest {
   readonly url: string;
@@ -21,6 +22,8 @@ export interface CallAnswer {
   readonly code?: string;
   readonly reason?: string;
   readonly isReplay: boolean;
+  /** The server that was asked. */
+  readonly via?: string;
 }
 
 /** Read loosely: it comes from a system under fire. */
@@ -46,10 +49,11 @@ export async function call(request: CallRequest): Promise<CallAnswer> {
       signal: request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]),
     });
     const body = (await response.json()) as Body;
-    return answerOf(response.status, body, response.headers.get('Idempotent-Replayed') === 'true');
+    const isReplay = response.headers.get('Idempotent-Replayed') === 'true';
+    return { ...answerOf(response.status, body, isReplay), via: request.url };
   } catch {
     // Refused, cut, timed out, or hung up by us: nobody knows what became of it.
-    return { ending: 'unknown', status: null, body: {}, isReplay: false };
+    return { ending: 'unknown', status: null, body: {}, isReplay: false, via: request.url };
   }
 }
 
@@ -60,6 +64,16 @@ function answerOf(status: number, body: Body, isReplay: boolean): CallAnswer {
 function endingOf(status: number): Ending {
   if (status < REFUSED_MIN) return 'ok';
   return status < FAILED_MIN ? 'fail' : 'unknown';
+}
+
+/** How it ended, as the history has it: of a problem its code, and of a lost claim the reason. */
+export function endOf({ ending, code, reason, via }: CallAnswer): OperationEnd {
+  return {
+    ending,
+    ...(code === undefined ? {} : { code }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(via === undefined ? {} : { via }),
+  };
 }
 
 /** Of a problem document: its code, and the reason of a lost claim. */

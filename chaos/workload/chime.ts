@@ -1,4 +1,6 @@
-/** The strokes of a clock that all processes share: who is to meet, ends on the next one. */
+/** The strokes of a clock that all processes share, however wrong their wall clocks are: who is to meet, ends on the next one. */
+
+import { nowMs } from '../recorder.ts';
 
 /** Long enough that several who wait for the next stroke began apart, and below every lease. */
 const CHIME_MS = 500;
@@ -6,5 +8,6 @@ const CHIME_MS = 500;
 export const APART_MS = [0, 8] as const;
 
 export function untilChimeMs(): number {
-  return (Math.floor(Date.now() / CHIME_MS) + 1) * CHIME_MS - Date.now();
+  const now = nowMs();
+  return (Math.floor(now / CHIME_MS) + 1) * CHIME_MS - now;
 }

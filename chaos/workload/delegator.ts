@@ -3,7 +3,7 @@ import type { DelegationStatus } from '../../src/contract/statuses.ts';
 import type { DecisionOperation } from '../history.ts';
 import type { Random } from '../random.ts';
 import type { Recorder } from '../recorder.ts';
-import { type Body, type CallAnswer, call } from './call.ts';
+import { type Body, type CallAnswer, call, endOf } from './call.ts';
 import type { PartyConfig } from './party-channel.ts';
 import { after, pause } from './pause.ts';
 
@@ -137,10 +137,6 @@ export class Delegator {
 function delegationIn({ body }: CallAnswer): SeenDelegation {
   const { delegation } = body as { delegation?: SeenDelegation };
   return delegation ?? {};
-}
-
-export function endOf({ ending, code }: CallAnswer) {
-  return { ending, ...(code === undefined ? {} : { code }) };
 }
 
 function decisionOf(answer: CallAnswer): Pick<DecisionOperation, 'status' | 'taskIds'> {

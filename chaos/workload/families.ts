@@ -4,7 +4,7 @@
  */
 import { Random } from '../random.ts';
 import type { Recorder } from '../recorder.ts';
-import type { Body } from './call.ts';
+import { type Body, endOf } from './call.ts';
 import { Operator } from './operator.ts';
 import type { PartyChannel, PartyConfig } from './party-channel.ts';
 import { pause } from './pause.ts';
@@ -94,8 +94,7 @@ export class Families {
       for (const [place, end] of ends.entries()) {
         const taskId = made[place]?.id;
         end({
-          ending: answer.ending,
-          ...(answer.code === undefined ? {} : { code: answer.code }),
+          ...endOf(answer),
           ...(answer.ending !== 'ok' || taskId === undefined ? {} : { taskId, isReplay }),
         });
       }

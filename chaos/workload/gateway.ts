@@ -6,8 +6,7 @@ import { createHash } from 'node:crypto';
 import type { DeliveryOperation, RecordedLease } from '../history.ts';
 import { Random } from '../random.ts';
 import { Recorder } from '../recorder.ts';
-import { type Body, type CallAnswer, call } from './call.ts';
-import { endOf } from './delegator.ts';
+import { type Body, type CallAnswer, call, endOf } from './call.ts';
 import { joinRun, type PartyChannel, tell } from './party-channel.ts';
 import { after, pause } from './pause.ts';
 

@@ -4,9 +4,9 @@
  */
 import { Random } from '../random.ts';
 import type { Recorder } from '../recorder.ts';
-import { type Body, call } from './call.ts';
+import { type Body, call, endOf } from './call.ts';
 import { APART_MS, untilChimeMs } from './chime.ts';
-import { Delegator, endOf, type MadeDelegation } from './delegator.ts';
+import { Delegator, type MadeDelegation } from './delegator.ts';
 import type { PartyChannel, PartyConfig } from './party-channel.ts';
 import { pause } from './pause.ts';
 

@@ -1,14 +1,15 @@
 /** Writes under a claim, each recorded: over HTTP with the claim's token, or as frames on the socket that it was pushed to. */
 import type { Outcome } from '../../src/contract/statuses.ts';
-import type { RunOperation } from '../history.ts';
+import type { RecordedClaim, RunOperation } from '../history.ts';
 import type { Recorder } from '../recorder.ts';
-import { type Body, type CallAnswer, call } from './call.ts';
+import { type Body, type CallAnswer, call, endOf } from './call.ts';
 
 export interface HeldClaim {
   readonly taskId: string;
   readonly runId: string;
   readonly attempt: number;
   readonly token: string | null;
+  readonly leaseExpiresAt: string;
   /** What it holds is somebody's work to look at. */
   readonly isReview: boolean;
   /** It is to end on the stroke of a clock that all share. */
@@ -27,10 +28,11 @@ export function readClaims(body: Body): HeldClaim[] {
 }
 
 export function readClaim(claim: unknown): HeldClaim {
-  const { run_id, attempt, token, task } = claim as {
+  const { run_id, attempt, token, lease_expires_at, task } = claim as {
     run_id: string;
     attempt: number;
     token?: string;
+    lease_expires_at: string;
     task: {
       id: string;
       reviewer?: string | null;
@@ -42,14 +44,15 @@ export function readClaim(claim: unknown): HeldClaim {
     runId: run_id,
     attempt,
     token: token ?? null,
+    leaseExpiresAt: lease_expires_at,
     isReview: (task.reviewer ?? null) !== null,
     isChiming: task.payload?.chime === true,
     isHelper: task.payload?.helper === true,
   };
 }
 
-export function recordedClaim({ taskId, runId, attempt }: HeldClaim) {
-  return { taskId, runId, attempt };
+export function recordedClaim({ taskId, runId, attempt, leaseExpiresAt }: HeldClaim): RecordedClaim {
+  return { taskId, runId, attempt, leaseExpiresAt };
 }
 
 /** In a path and as the type of a frame. */
@@ -82,11 +85,11 @@ export function recorded(recorder: Recorder, claim: HeldClaim, write: Write): Wr
     const end = recorder.begin({ kind, taskId, runId, attempt });
     const answer = await write(kind, body, signal);
     const outcome = answer.ending === 'ok' ? outcomeOf(answer.body) : undefined;
+    const { lease_expires_at: leaseExpiresAt } = answer.body;
     end({
-      ending: answer.ending,
-      ...(answer.code === undefined ? {} : { code: answer.code }),
-      ...(answer.reason === undefined ? {} : { reason: answer.reason }),
+      ...endOf(answer),
       ...(outcome === undefined ? {} : { outcome }),
+      ...(typeof leaseExpiresAt === 'string' ? { leaseExpiresAt } : {}),
     });
     return answer;
   };

@@ -2,7 +2,7 @@
 import type { OperatorOperation } from '../history.ts';
 import type { Random } from '../random.ts';
 import type { Recorder } from '../recorder.ts';
-import { type Body, type CallAnswer, call } from './call.ts';
+import { type Body, type CallAnswer, call, endOf } from './call.ts';
 import type { PartyConfig } from './party-channel.ts';
 
 export interface SeenTask {
@@ -63,7 +63,7 @@ export class Operator {
       BODIES[kind],
       key,
     );
-    end({ ending: answer.ending, ...(answer.code === undefined ? {} : { code: answer.code }) });
+    end(endOf(answer));
     return answer;
   }
 

@@ -4,7 +4,7 @@
  */
 import { Random } from '../random.ts';
 import { Recorder } from '../recorder.ts';
-import { type Body, type CallAnswer, call } from './call.ts';
+import { type Body, type CallAnswer, call, endOf } from './call.ts';
 import { Families } from './families.ts';
 import { Handovers } from './handovers.ts';
 import { joinRun, type LanePlan, type PartyChannel, type PartyConfig } from './party-channel.ts';
@@ -162,8 +162,7 @@ function taskIdOf(body: Body): string | undefined {
 function createEndOf(answer: CallAnswer) {
   const taskId = taskIdOf(answer.body);
   return {
-    ending: answer.ending,
-    ...(answer.code === undefined ? {} : { code: answer.code }),
+    ...endOf(answer),
     ...(answer.ending !== 'ok' || taskId === undefined
       ? {}
       : { taskId, isReplay: answer.isReplay || answer.status === 200 }),

@@ -1,4 +1,6 @@
 /** A worker makes a helper under its claim's token, and makes its own task wait for it. */
+
+import { endOf } from './call.ts';
 import type { HeldClaim } from './holder.ts';
 import { Operator } from './operator.ts';
 import { pause } from './pause.ts';
@@ -35,8 +37,7 @@ export async function makeHelper({ context, random }: LoopParts, claim: HeldClai
     const { task: made } = answer.body as { task?: { id: string } };
     const isMade = answer.ending === 'ok' && made !== undefined;
     end({
-      ending: answer.ending,
-      ...(answer.code === undefined ? {} : { code: answer.code }),
+      ...endOf(answer),
       ...(isMade ? { taskId: made.id, isReplay: answer.status === 200 } : {}),
     });
     if (answer.ending === 'fail') return false;

@@ -4,7 +4,7 @@
  */
 import { Random } from '../random.ts';
 import { Recorder } from '../recorder.ts';
-import { call } from './call.ts';
+import { call, endOf } from './call.ts';
 import { readClaims, recordedClaim, writeOverHttp } from './holder.ts';
 import { joinRun, type PartyChannel } from './party-channel.ts';
 import { pause } from './pause.ts';
@@ -63,7 +63,7 @@ class Prober {
       signal: leaving,
     });
     const claims = answer.ending === 'ok' ? readClaims(answer.body) : [];
-    end({ ending: answer.ending, claims: claims.map(recordedClaim) });
+    end({ ...endOf(answer), claims: claims.map(recordedClaim) });
     await Promise.all(
       claims.map((held) =>
         writeOverHttp(this.#recorder, held, () => this.#random.pick(config.urls))('complete', {}),
@@ -85,8 +85,7 @@ class Prober {
     });
     const { task } = answer.body as { task?: { id: string } };
     end({
-      ending: answer.ending,
-      ...(answer.code === undefined ? {} : { code: answer.code }),
+      ...endOf(answer),
       ...(answer.ending !== 'ok' || task === undefined
         ? {}
         : { taskId: task.id, isReplay: answer.status === 200 }),

@@ -3,7 +3,7 @@
  * while the claim is under way, so that nobody hears what was claimed; sometimes asks with a key and asks again with the same one.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type CallAnswer, call } from './call.ts';
+import { type CallAnswer, call, endOf } from './call.ts';
 import { type HintSocket, openHints } from './hint-socket.ts';
 import { type HeldClaim, readClaims, recordedClaim } from './holder.ts';
 import { after, pause } from './pause.ts';
@@ -82,8 +82,7 @@ async function ask(
         { signal: context.leaving }),
   });
   end({
-    ending: answer.ending,
-    ...(answer.code === undefined ? {} : { code: answer.code }),
+    ...endOf(answer),
     claims: answer.ending === 'ok' ? readClaims(answer.body).map(recordedClaim) : [],
   });
   return answer;

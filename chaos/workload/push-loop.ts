@@ -43,6 +43,7 @@ class PushedWorker {
   readonly #hasTokens: boolean;
   readonly #answers = new Map<string, (answer: CallAnswer) => void>();
   #socket: Socket | null = null;
+  #url = '';
   #lastId = 0;
 
   constructor(parts: LoopParts) {
@@ -60,6 +61,7 @@ class PushedWorker {
     );
     if (socket === null) return;
     this.#socket = socket;
+    this.#url = url;
     socket.send({ type: 'hello', id: 'hello', lane: lane.name, worker, tokens: this.#hasTokens });
     this.#grant();
     const drop = setTimeout(() => socket.terminate(), this.#random.between(...SOCKET_MS));
@@ -95,6 +97,7 @@ class PushedWorker {
     const { recorder } = context;
     recorder.begin({ kind: 'claim', lane: lane.name, worker, claims: [recordedClaim(claim)] })({
       ending: 'ok',
+      via: this.#url,
     });
     if (this.#random.chance(UNACKNOWLEDGED_SHARE))
       recorder.note({ note: 'unacknowledged', runId: claim.runId });
@@ -126,6 +129,7 @@ class PushedWorker {
     const socket = this.#socket;
     if (socket === null || !socket.isOpen) return NO_ANSWER;
     const id = this.#nextId();
+    const via = this.#url;
     const answer = await new Promise<CallAnswer>((resolve) => {
       const timer = setTimeout(() => resolve(NO_ANSWER), ANSWER_WITHIN_MS);
       this.#answers.set(id, (answer) => {
@@ -136,7 +140,7 @@ class PushedWorker {
       socket.send({ type: kind, id, run_id: claim.runId, ...token, ...body });
     });
     this.#answers.delete(id);
-    return answer;
+    return { ...answer, via };
   }
 
   #nextId(): string {

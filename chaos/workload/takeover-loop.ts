@@ -1,5 +1,5 @@
 /** Now and then takes a lane over from all the others that work on it, as an orchestrator may at any time. */
-import { call } from './call.ts';
+import { call, endOf } from './call.ts';
 import { readClaims, recordedClaim } from './holder.ts';
 import { pause } from './pause.ts';
 import type { WorkerContext } from './worker-context.ts';
@@ -25,11 +25,7 @@ export async function takeoverLoop(context: WorkerContext): Promise<void> {
       body: { mode: random.choose(MODES), worker },
     });
     const claims = answer.ending === 'ok' ? readClaims(answer.body) : [];
-    end({
-      ending: answer.ending,
-      ...(answer.code === undefined ? {} : { code: answer.code }),
-      claims: claims.map(recordedClaim),
-    });
+    end({ ...endOf(answer), claims: claims.map(recordedClaim) });
     const parts = { context, lane, worker, random };
     await Promise.all(claims.map((claim) => context.work(parts, claim)));
   }

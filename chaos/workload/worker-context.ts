@@ -1,7 +1,7 @@
 /** What the loops of a worker process share. */
 import type { Random } from '../random.ts';
 import type { Recorder } from '../recorder.ts';
-import { type CallAnswer, call } from './call.ts';
+import { type CallAnswer, call, endOf } from './call.ts';
 import { delegateUnder } from './hand-on.ts';
 import { type HeldClaim, type Write, writeOverHttp } from './holder.ts';
 import { Operator } from './operator.ts';
@@ -74,8 +74,7 @@ export class WorkerContext {
 export function cancelEndOf(answer: CallAnswer) {
   const { task } = answer.body as { task?: { status?: string } };
   return {
-    ending: answer.ending,
-    ...(answer.code === undefined ? {} : { code: answer.code }),
+    ...endOf(answer),
     ...(task?.status === undefined ? {} : { status: task.status }),
   };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FAULT_KINDS, planFaults } from '../../chaos/faults.ts';
+import { FAULT_KINDS, type PlannedFault, planFaults } from '../../chaos/faults.ts';
 import { Random } from '../../chaos/random.ts';
 
 const plan = (seed: number, seconds = 90) => planFaults(new Random(seed).of('faults'), seconds, FAULT_KINDS);
@@ -23,4 +23,13 @@ test('only the kinds that were asked for are planned', () => {
 
 test('a run begins in peace, so that waits can be judged before anything was broken', () => {
   expect(Math.min(...plan(1).map(({ atMs }) => atMs))).toBeGreaterThanOrEqual(10_000);
+});
+
+test('what takes long begins only where the storm lasts long enough, so that the calms are calm', () => {
+  // Of a calm of 18 s at least half is left.
+  const endsLate = ({ kind, atMs, durationMs }: PlannedFault): boolean => {
+    const calmFrom = atMs - ((atMs - 12_000) % 48_000) + 30_000;
+    return atMs + durationMs > calmFrom + (kind === 'half-open-proxy' ? 4000 : 9000);
+  };
+  for (let seed = 0; seed < 200; seed += 1) expect(plan(seed, 600).filter(endsLate)).toEqual([]);
 });

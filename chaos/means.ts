@@ -1,0 +1,67 @@
+/**
+ * What some faults need of this machine. A run does without those that it cannot bring about, and says so; one that was asked for by name is
+ * not left out in silence either.
+ */
+import { type DebianPostgres, findDebianPostgres } from './debian-postgres.ts';
+import { findFakeTimeLibrary } from './fake-clock.ts';
+import { FAULT_KINDS, type FaultKind } from './faults.ts';
+import type { ChaosOptions } from './options.ts';
+
+export interface Means {
+  /** null: every clock is the machine's, because there is none or no fault wants it. */
+  readonly fakeTimeLibrary: string | null;
+  /** null: one Postgres, the embedded one. */
+  readonly standby: DebianPostgres | null;
+  readonly faults: readonly FaultKind[];
+  /** One sentence for each kind, or two, that was left out. */
+  readonly omissions: readonly string[];
+}
+
+export class MissingMeansError extends Error {
+  override readonly name = 'MissingMeansError';
+}
+
+const CLOCK_KINDS: readonly FaultKind[] = ['jump-server-clock', 'jump-worker-clock'];
+
+export function findMeans({ faults, hasStandby }: Pick<ChaosOptions, 'faults' | 'hasStandby'>): Means {
+  return decideMeans(faults, {
+    fakeTimeLibrary: findFakeTimeLibrary(),
+    standby: hasStandby ? findDebianPostgres() : null,
+    hasStandby,
+  });
+}
+
+export function decideMeans(
+  asked: readonly FaultKind[] | null,
+  {
+    fakeTimeLibrary,
+    standby,
+    hasStandby,
+  }: Pick<Means, 'fakeTimeLibrary' | 'standby'> & Pick<ChaosOptions, 'hasStandby'>,
+): Means {
+  if (hasStandby && standby === null)
+    throw new MissingMeansError(
+      "--failover needs Debian's Postgres 15 or later, with pg_basebackup (Debian: postgresql)",
+    );
+  const lacks = [
+    ...(fakeTimeLibrary === null
+      ? [{ kinds: CLOCK_KINDS, reason: 'there is no libfaketime (Debian: libfaketime)' }]
+      : []),
+    ...(standby === null
+      ? [{ kinds: ['failover'] as const, reason: 'there is no standby without --failover' }]
+      : []),
+  ];
+  const missing = new Map(lacks.flatMap(({ kinds, reason }) => kinds.map((kind) => [kind, reason] as const)));
+  for (const kind of asked ?? []) {
+    const reason = missing.get(kind);
+    if (reason !== undefined) throw new MissingMeansError(`${kind}: ${reason}`);
+  }
+  const faults = asked ?? FAULT_KINDS.filter((kind) => !missing.has(kind));
+  return {
+    fakeTimeLibrary: CLOCK_KINDS.some((kind) => faults.includes(kind)) ? fakeTimeLibrary : null,
+    standby,
+    faults,
+    omissions:
+      asked === null ? lacks.map(({ kinds, reason }) => `left out: ${kinds.join(', ')}: ${reason}`) : [],
+  };
+}
