@@ -4,6 +4,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 /** From a loopback round trip to a long poll. */
 const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
+/** From a look at nothing to one that is too slow for its turn. */
+const SWEEP_BUCKETS = [0.001, 0.01, 0.05, 0.1, 0.5, 1, 5];
+
 export type Metrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics() {
@@ -37,6 +40,26 @@ function createRequestMetrics(registers: Registry[]) {
       help: 'Duration of tool calls over MCP by tool and outcome (ok, refused, failed); waits included.',
       labelNames: ['tool', 'outcome'],
       buckets: SECONDS_BUCKETS,
+      registers,
+    }),
+    statements: new Histogram({
+      name: 'lanekeeper_statement_seconds',
+      help: 'Duration of statements by pool of connections, with the wait for one.',
+      labelNames: ['pool'],
+      buckets: SECONDS_BUCKETS,
+      registers,
+    }),
+    slowStatements: new Counter({
+      name: 'lanekeeper_slow_statements_total',
+      help: 'Statements that took longer than LANEKEEPER_SLOW_STATEMENT_MS, by their tag.',
+      labelNames: ['statement'],
+      registers,
+    }),
+    sweepSeconds: new Histogram({
+      name: 'lanekeeper_sweep_seconds',
+      help: 'Duration of what this server does by itself again and again, by sweep.',
+      labelNames: ['sweep'],
+      buckets: SWEEP_BUCKETS,
       registers,
     }),
     watchLagSeconds: new Histogram({
@@ -77,6 +100,11 @@ function createWorkMetrics(registers: Registry[]) {
       'What was said of deliveries through this server: acked, nacked (to be tried again), deferred, dead.',
       'outcome',
     ),
+    pruned: labelled(
+      'lanekeeper_pruned_total',
+      'Rows pruned by this server because they had been kept for as long as their board says, by kind; of tasks, one each.',
+      'kind',
+    ),
     heartbeats: counter('lanekeeper_heartbeats_total', 'Heartbeats accepted by this server.'),
     outages: counter(
       'lanekeeper_outages_total',
@@ -89,6 +117,8 @@ function createWorkMetrics(registers: Registry[]) {
 
 function createGauges(registers: Registry[]) {
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
+  const byLabel = (name: string, help: string, label: string) =>
+    new Gauge({ name, help, labelNames: [label], registers });
   return {
     tasks: new Gauge({
       name: 'lanekeeper_tasks',
@@ -114,6 +144,21 @@ function createGauges(registers: Registry[]) {
     uncountedEvents: gauge(
       'lanekeeper_uncounted_events',
       'Events of all boards that the statistics for charts have still to add up.',
+    ),
+    retentionLagSeconds: byLabel(
+      'lanekeeper_retention_lag_seconds',
+      'How long what is due to be pruned has been so, at the most, by kind.',
+      'kind',
+    ),
+    oldestRowSeconds: byLabel(
+      'lanekeeper_oldest_row_seconds',
+      'Age of the oldest row of all boards, by kind: how far back the history goes.',
+      'kind',
+    ),
+    tableBytes: byLabel(
+      'lanekeeper_table_bytes',
+      'Disk use of the tables that grow with the work, with their indexes.',
+      'table',
     ),
     watchSockets: gauge('lanekeeper_watch_sockets', 'Watch sockets open on this server.'),
     eventStreams: gauge('lanekeeper_event_streams', 'Streams of server-sent events open on this server.'),
