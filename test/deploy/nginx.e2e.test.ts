@@ -1,0 +1,221 @@
+/** What deploy/nginx says works: sockets, streams, long polls and large bodies, and the client's address is the client's. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { findProgram } from '../../scripts/needed-programs.mjs';
+import { eventually } from '../fixtures/eventually.ts';
+import { ROOT, useServerProcess } from '../fixtures/server-process.ts';
+
+/** Loopback has a whole network of addresses: the client comes from another one than the proxy. */
+const CLIENT = '127.0.0.77';
+
+const server = useServerProcess({ LANEKEEPER_TRUSTED_PROXIES: '127.0.0.1' });
+let directory: string;
+let nginx: ChildProcess | undefined;
+let port: number;
+let key: string;
+
+beforeAll(async () => {
+  const program = findProgram('nginx');
+  if (program === null) throw new Error('there is no nginx');
+  directory = await mkdtemp(join(tmpdir(), 'lanekeeper-nginx-'));
+  const certificate = join(directory, 'certificate.pem');
+  const privateKey = join(directory, 'key.pem');
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      '/CN=lanekeeper.test',
+    ].concat('-keyout', privateKey, '-out', certificate),
+    { stdio: 'pipe' },
+  );
+  port = await freePort();
+  const site = (await readFile(join(ROOT, 'deploy/nginx/lanekeeper.conf'), 'utf8'))
+    .replace('server 127.0.0.1:7420;', `server ${new URL(server.url).host};`)
+    .replace('listen 443 ssl http2;', `listen 127.0.0.1:${port} ssl http2;`)
+    .replace(/^ *listen \[::\].*$/gm, '')
+    .replace('listen 80;', `listen 127.0.0.1:${await freePort()};`)
+    .replaceAll('lanekeeper.example.org;', 'lanekeeper.test;')
+    .replace(/ssl_certificate .*;/, `ssl_certificate ${certificate};`)
+    .replace(/ssl_certificate_key .*;/, `ssl_certificate_key ${privateKey};`);
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${directory}/${name};`,
+  );
+  const user = process.getuid?.() === 0 ? 'user root;' : '';
+  const main = `${user} daemon off; pid ${directory}/pid; error_log stderr warn; worker_processes 1;
+    events { worker_connections 256; }
+    http { access_log off; ${paths.join(' ')} ${site} }`;
+  await writeFile(join(directory, 'nginx.conf'), main);
+  nginx = spawn(program, ['-p', directory, '-c', join(directory, 'nginx.conf')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  key = await server.adminKey();
+  await eventually('nginx answers', () =>
+    ask('GET', '/livez').then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  );
+});
+afterAll(async () => {
+  if (nginx !== undefined && nginx.exitCode === null) {
+    nginx.kill('SIGTERM');
+    await once(nginx, 'exit');
+  }
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  probe.listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+interface Asked {
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly token?: string | null;
+}
+
+function open(
+  method: string,
+  path: string,
+  { body, headers = {}, token = key }: Asked = {},
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({
+      ...{
+        host: '127.0.0.1',
+        port,
+        method,
+        path,
+        localAddress: CLIENT,
+        rejectUnauthorized: false,
+        agent: false,
+      },
+      headers: {
+        Host: 'lanekeeper.test',
+        ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        ...headers,
+      },
+    });
+    outgoing.on('response', resolve);
+    outgoing.on('error', reject);
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+interface Answered {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+  readonly body: any;
+  readonly headers: IncomingMessage['headers'];
+}
+
+async function ask(method: string, path: string, asked: Asked = {}): Promise<Answered> {
+  const answer = await open(method, path, asked);
+  let text = '';
+  for await (const chunk of answer) text += String(chunk);
+  const isJson = /json/.test(answer.headers['content-type'] ?? '');
+  return {
+    status: answer.statusCode ?? 0,
+    body: isJson && text !== '' ? JSON.parse(text) : text,
+    headers: answer.headers,
+  };
+}
+
+test('the address in the audit log is the client’s, whatever it writes itself, and answers tell browsers to stay with TLS', async () => {
+  const forged = {
+    'X-Forwarded-For': '198.51.100.1',
+    Forwarded: 'for=198.51.100.2',
+    'X-Real-IP': '198.51.100.3',
+  };
+  const made = await ask('PUT', '/v1/boards/default/lanes/proxied', { body: {}, headers: forged });
+  expect(made.status).toBe(201);
+  expect(made.headers['strict-transport-security']).toMatch(/^max-age=/);
+  const { body } = await ask('GET', '/v1/audit?before=now&limit=1');
+  expect(body.entries[0]).toMatchObject({ action: 'lane.registered', subject: 'proxied', address: CLIENT });
+});
+
+test('metrics are not there, and not open behind the proxy', async () => {
+  expect((await ask('GET', '/metrics', { token: null })).status).toBe(404);
+  const direct = await fetch(`${server.url}/metrics`, { headers: { 'X-Forwarded-For': '127.0.0.1' } });
+  expect(direct.status).toBe(401);
+  expect((await fetch(`${server.url}/metrics`)).status).toBe(200);
+});
+
+test('guesses count for who guesses, not for the proxy', async () => {
+  for (let n = 0; n < 301; n += 1)
+    await fetch(`${server.url}/v1/whoami`, {
+      headers: { Authorization: 'Bearer lk_admin_x', 'X-Forwarded-For': '203.0.113.5' },
+    });
+  const guesser = await fetch(`${server.url}/v1/whoami`, {
+    headers: { Authorization: 'Bearer lk_admin_x', 'X-Forwarded-For': '203.0.113.5' },
+  });
+  expect(guesser.status).toBe(429);
+  expect((await ask('GET', '/v1/whoami', { token: 'lk_admin_x' })).status).toBe(401);
+});
+
+test('a long poll is answered when there is work, and a large batch gets through', async () => {
+  const waiting = ask('POST', '/v1/boards/default/lanes/proxied/claims', {
+    body: {},
+    headers: { Prefer: 'wait=30' },
+  });
+  await eventually('it waits', async () =>
+    /^lanekeeper_claim_waiters 1$/m.test(await (await fetch(`${server.url}/metrics`)).text()),
+  );
+  const tasks = Array.from({ length: 100 }, (_, n) => ({
+    title: `t${n}`,
+    ...(n === 0 ? { lane: 'proxied' } : {}),
+    body: 'x'.repeat(60_000),
+  }));
+  expect((await ask('POST', '/v1/boards/default/tasks/batch', { body: { tasks } })).status).toBe(201);
+  expect((await waiting).body.claims).toHaveLength(1);
+});
+
+test('events arrive as they are written, over a stream and over a socket of our own origin', async () => {
+  const stream = await open('GET', '/v1/boards/default/events?after=now&kinds=lane.paused', {
+    headers: { Accept: 'text/event-stream' },
+  });
+  const socket = new WebSocket(`wss://127.0.0.1:${port}/v1/boards/default/watch`, ['lanekeeper.v1'], {
+    ...{ rejectUnauthorized: false, localAddress: CLIENT },
+    headers: { Host: 'lanekeeper.test', Origin: 'https://lanekeeper.test', Authorization: `Bearer ${key}` },
+  });
+  const frames: { type: string }[] = [];
+  socket.on('message', (data) => void frames.push(JSON.parse(String(data))));
+  await once(socket, 'open');
+  socket.send(JSON.stringify({ type: 'watch', id: 'w', kinds: ['lane.paused'] }));
+  await eventually('it watches', () => Promise.resolve(frames.some(({ type }) => type === 'watching')));
+  expect((await ask('POST', '/v1/boards/default/lanes/proxied/pause', { body: {} })).status).toBe(200);
+  for await (const chunk of stream) if (String(chunk).includes('lane.paused')) break;
+  await eventually('the socket is told', () => Promise.resolve(frames.some(({ type }) => type === 'events')));
+  socket.close();
+  await once(socket, 'close');
+  const foreign = new WebSocket(`wss://127.0.0.1:${port}/v1/boards/default/watch`, ['lanekeeper.v1'], {
+    ...{ rejectUnauthorized: false, localAddress: CLIENT },
+    headers: { Host: 'lanekeeper.test', Origin: 'https://evil.example', Authorization: `Bearer ${key}` },
+  });
+  const [error] = await once(foreign, 'error').catch((thrown: unknown) => [thrown]);
+  expect(String(error)).toContain('403');
+});

@@ -1,0 +1,83 @@
+/** Settings that are wrong stop the start, with their name and without their value. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ConfigError, readConfig } from '../../src/server/config.ts';
+
+const KEY = 'a-key-of-at-least-24-characters';
+
+async function fileOf(content: string | Buffer): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'lanekeeper-secret-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const file = join(directory, 'secret');
+  await writeFile(file, content);
+  return file;
+}
+
+function faultOf(environment: Record<string, string>): string {
+  try {
+    readConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+  }
+  return 'none';
+}
+
+describe('a secret from a file', () => {
+  test('is what the file holds, without the line break at its end', async () => {
+    for (const ending of ['', '\n', '\r\n'])
+      expect(readConfig({ LANEKEEPER_ADMIN_KEY_FILE: await fileOf(KEY + ending) }).adminKey).toBe(KEY);
+    expect(readConfig({ LANEKEEPER_SECRET_FILE: await fileOf(' with spaces \n\n') }).secret).toBe(
+      ' with spaces \n',
+    );
+    const url = 'postgres://u:p@h/d';
+    expect(readConfig({ DATABASE_URL_FILE: await fileOf(`${url}\n`), DATABASE_URL: '' }).databaseUrl).toBe(
+      url,
+    );
+    expect(readConfig({ LANEKEEPER_SECRET_FILE: '' }).secret).toBe(null);
+  });
+
+  test('is not one of two', async () => {
+    const file = await fileOf(KEY);
+    expect(faultOf({ LANEKEEPER_ADMIN_KEY: KEY, LANEKEEPER_ADMIN_KEY_FILE: file })).toBe(
+      'LANEKEEPER_ADMIN_KEY and LANEKEEPER_ADMIN_KEY_FILE are both set: keep one of them',
+    );
+  });
+
+  test('that is none is said by the name of its variable, and never by its content', async () => {
+    const short = await fileOf('short-secret');
+    expect(faultOf({ LANEKEEPER_ADMIN_KEY_FILE: short })).toMatch(
+      /^LANEKEEPER_ADMIN_KEY_FILE must be at least 24/,
+    );
+    expect(faultOf({ DATABASE_URL_FILE: short })).toMatch(/^DATABASE_URL_FILE must begin with postgres/);
+    expect(faultOf({ LANEKEEPER_SECRET_FILE: '/no/such/file' })).toBe(
+      'LANEKEEPER_SECRET_FILE names a file that does not exist',
+    );
+    expect(faultOf({ LANEKEEPER_SECRET_FILE: tmpdir() })).toBe('LANEKEEPER_SECRET_FILE names a directory');
+    expect(faultOf({ LANEKEEPER_SECRET_FILE: await fileOf('\n') })).toBe(
+      'LANEKEEPER_SECRET_FILE names an empty file',
+    );
+    expect(faultOf({ LANEKEEPER_SECRET_FILE: await fileOf(Buffer.alloc(65_537, 'x')) })).toMatch(
+      /has at most 65536/,
+    );
+    for (const fault of [
+      faultOf({ LANEKEEPER_ADMIN_KEY_FILE: short }),
+      faultOf({ DATABASE_URL_FILE: short }),
+    ])
+      expect(fault).not.toContain('short-secret');
+  });
+});
+
+test('trusted proxies are addresses and ranges, and one header is heard', () => {
+  expect(readConfig({ LANEKEEPER_TRUSTED_PROXIES: '10.0.0.0/8, ::1' }).trustedProxies).toEqual([
+    '10.0.0.0/8',
+    '::1',
+  ]);
+  expect(readConfig({}).trustedProxies).toEqual([]);
+  expect(faultOf({ LANEKEEPER_TRUSTED_PROXIES: 'proxy.example' })).toMatch(
+    /^LANEKEEPER_TRUSTED_PROXIES must be/,
+  );
+  expect(readConfig({ LANEKEEPER_FORWARDED_HEADER: 'Forwarded' }).forwardedHeader).toBe('forwarded');
+  expect(faultOf({ LANEKEEPER_FORWARDED_HEADER: 'x-real-ip' })).toMatch(/^LANEKEEPER_FORWARDED_HEADER/);
+});
