@@ -1,23 +1,31 @@
-// Writes openapi.yaml from the contract; with --check only says whether the committed one is current.
-// The file is never edited by hand: a change starts in src/contract.
+// Writes openapi.yaml and asyncapi.yaml from the contract; with --check only says whether the committed ones are current.
+// The files are never edited by hand: a change starts in src/contract.
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { stringify } from 'yaml';
+import { buildAsyncApiDocument } from '../src/contract/asyncapi.ts';
 import { buildOpenApiDocument } from '../src/contract/openapi.ts';
 
-const TARGET = new URL('../openapi.yaml', import.meta.url);
 const BANNER = '# Generated from src/contract by `npm run openapi`. Do not edit.\n';
 
-/** The text of openapi.yaml. Long lines are not folded, so that a change of a word stays a change of one line. */
+const FILES = [
+  { name: 'openapi.yaml', render: renderOpenApiYaml },
+  { name: 'asyncapi.yaml', render: renderAsyncApiYaml },
+] as const;
+
+/** The text of openapi.yaml. */
 export function renderOpenApiYaml(version: string): string {
-  return (
-    BANNER +
-    stringify(buildOpenApiDocument(version), {
-      lineWidth: 0,
-      singleQuote: true,
-      aliasDuplicateObjects: false,
-    })
-  );
+  return asYaml(buildOpenApiDocument(version));
+}
+
+/** The text of asyncapi.yaml. */
+export function renderAsyncApiYaml(version: string): string {
+  return asYaml(buildAsyncApiDocument(version));
+}
+
+/** Long lines are not folded, so that a change of a word stays a change of one line. */
+function asYaml(document: unknown): string {
+  return BANNER + stringify(document, { lineWidth: 0, singleQuote: true, aliasDuplicateObjects: false });
 }
 
 async function packageVersion(): Promise<string> {
@@ -26,15 +34,19 @@ async function packageVersion(): Promise<string> {
 }
 
 async function main(flags: readonly string[]): Promise<void> {
-  const rendered = renderOpenApiYaml(await packageVersion());
-  if (!flags.includes('--check')) {
-    await writeFile(TARGET, rendered);
-    return;
+  const version = await packageVersion();
+  for (const { name, render } of FILES) {
+    const target = new URL(`../${name}`, import.meta.url);
+    const rendered = render(version);
+    if (!flags.includes('--check')) {
+      await writeFile(target, rendered);
+      continue;
+    }
+    const committed = await readFile(target, 'utf8').catch(() => '');
+    if (committed === rendered) continue;
+    console.error(`${name} is stale: run \`npm run openapi\` and commit the result.`);
+    process.exitCode = 1;
   }
-  const committed = await readFile(TARGET, 'utf8').catch(() => '');
-  if (committed === rendered) return;
-  console.error('openapi.yaml is stale: run `npm run openapi` and commit the result.');
-  process.exitCode = 1;
 }
 
 if (import.meta.filename === process.argv[1]) await main(process.argv.slice(2));

@@ -99,7 +99,7 @@ export const importTasks = defineRoute({
       z
         .array(z.strictObject({ external_ref: ExternalRef, satisfied: z.boolean() }))
         .max(LIMITS.batchTasksMax * LIMITS.parentsMax),
-    ).describe('Of a dry run: parents that an earlier request would have made.'),
+    ).describe('Of a dry run, and of no other: parents that an earlier request would have made.'),
   }),
   bodyBytesMax: LIMITS.batchBodyBytesMax,
   responses: {

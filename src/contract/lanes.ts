@@ -62,7 +62,16 @@ export const Lane = z
     epoch: z.int(),
     labels: z.record(z.string(), z.string()),
     description: z.string().nullable(),
-    spawn: z.looseObject({ argv: z.array(z.string()) }).nullable(),
+    spawn: z
+      .looseObject({
+        argv: z.array(z.string()),
+        cwd: z.string().nullish(),
+        env: z.record(z.string(), z.string()).nullish(),
+        concurrency: z.int().nullish(),
+        timeout_seconds: z.int().nullish(),
+      })
+      .nullable()
+      .describe('As it was given.'),
     version: z.int(),
     created_at: Timestamp,
     updated_at: Timestamp,

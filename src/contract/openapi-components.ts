@@ -6,10 +6,10 @@
  */
 import { z } from 'zod';
 import { HEADERS } from './constants.ts';
-import { TaskId, Timestamp } from './identifiers.ts';
+import { RunId, TaskId, Timestamp } from './identifiers.ts';
 import type { ProblemCode } from './problems.ts';
 import { PROBLEMS, ProblemBody } from './problems.ts';
-import { CLAIM_LOST_REASONS, Outcome } from './statuses.ts';
+import { CLAIM_LOST_REASONS, DELIVERY_STATUSES, Outcome } from './statuses.ts';
 
 /** A node of the document: plain JSON. */
 export type JsonObject = { [key: string]: unknown };
@@ -19,16 +19,47 @@ type Direction = 'input' | 'output';
 
 /** Members that a problem may carry beyond those every problem has. */
 const PROBLEM_MEMBERS: Partial<Record<ProblemCode, z.ZodObject>> = {
+  already_exists: z.object({
+    resource: z.string().optional().describe('What kind of resource has the name.'),
+  }),
   claim_lost: z.object({
     reason: z.enum(CLAIM_LOST_REASONS).optional(),
     at: Timestamp.nullish(),
     by: z.unknown().describe('Who or what ended the claim.'),
     outcome: Outcome.nullish(),
   }),
+  delegation_capacity: z.object({
+    capacity_key: z.string().optional(),
+    running: z.int().optional().describe('Delegations of that key.'),
+    limit: z.int().optional(),
+  }),
   dependency_cycle: z.object({
-    path: z.array(TaskId).describe('From the task over its parents back to itself.'),
+    path: z
+      .array(TaskId)
+      .optional()
+      .describe('From the task over its parents back to itself, as far as the caller may see them.'),
+    truncated: z.literal(true).optional().describe('Some of the path are left out.'),
+  }),
+  illegal_transition: z.object({
+    status_before: z.string().optional().describe('Of the task or delivery.'),
+    status_after: z.string().optional().describe('Where it was to go.'),
+    unmet_parents: z.int().optional().describe('How many tasks it still waits for, where that is why.'),
+  }),
+  lease_lost: z.object({
+    delivery_status: z.enum(DELIVERY_STATUSES).optional().describe('What the delivery is now.'),
   }),
   not_found: z.object({ resource: z.string().optional().describe('What kind of resource is missing.') }),
+  task_not_claimable: z.object({
+    reasons: z
+      .array(z.looseObject({ code: z.string(), detail: z.string(), since: Timestamp }))
+      .optional()
+      .describe("As the task's `why` has them, and besides: running, other_lane."),
+  }),
+  token_expired: z.object({
+    task_id: TaskId.optional().describe('Of the claim that the token spoke for.'),
+    run_id: RunId.optional(),
+  }),
+  version_mismatch: z.object({ version: z.int().optional().describe('What it is at by now.') }),
 };
 
 const PROBLEM_HEADERS: Readonly<Record<number, readonly string[]>> = {

@@ -29,6 +29,7 @@ export interface OpenApiDocument {
 const TAGS: Readonly<Record<string, string>> = {
   system: 'Health, metrics, published keys, and this document.',
   keys: 'API keys, and who the caller is.',
+  audit: 'Who did what to the installation and its boards, and who was refused.',
   boards: 'The unit of isolation and of event order.',
   lanes: 'Named, registered, long-lived consumers of work.',
   tasks: 'What there is to do, and what people and orchestrators do with it.',
@@ -105,6 +106,13 @@ const PARAMETERS: Record<string, JsonObject> = {
     schema: { type: 'string' },
     example: 'wait=30',
   },
+  Origin: {
+    name: HEADERS.origin,
+    in: 'header',
+    description:
+      'The base64url of a JSON object: what the member `origin` of the body says, and wins over it (docs/protocol.md).',
+    schema: { type: 'string' },
+  },
   LastEventId: {
     name: HEADERS.lastEventId,
     in: 'header',
@@ -122,18 +130,23 @@ const PARAMETERS: Record<string, JsonObject> = {
 };
 
 const RESPONSE_HEADERS: Record<string, JsonObject> = {
-  [HEADERS.requestId]: header('The id of this request, also in the log of the server.'),
-  ETag: header('The version of the resource, in quotes.'),
+  [HEADERS.requestId]: alwaysThere('The id of this request, also in the log of the server.'),
+  ETag: alwaysThere('The version of the resource, in quotes.'),
   [HEADERS.preferenceApplied]: header('The wait that was applied.'),
   [HEADERS.idempotentReplayed]: header('`true` when this is the first answer again.'),
-  'Retry-After': header('Seconds until another try makes sense.'),
+  'Retry-After': alwaysThere('Seconds until another try makes sense.'),
   RateLimit: header('What is left of the budget.'),
   'RateLimit-Policy': header('The budget and its window.'),
-  'WWW-Authenticate': header('The scheme that is expected.'),
+  'WWW-Authenticate': alwaysThere('The scheme that is expected.'),
 };
 
 function header(description: string): JsonObject {
   return { description, schema: { type: 'string' } };
+}
+
+/** Wherever it is declared. */
+function alwaysThere(description: string): JsonObject {
+  return { ...header(description), required: true };
 }
 
 function headers(...names: string[]): JsonObject {
@@ -185,6 +198,7 @@ function parameters(route: Route, components: OpenApiComponents): JsonObject[] {
     route.isWaitable && 'PreferWait',
     route.serverSentEvents && 'LastEventId',
     route.isConditional && 'IfMatch',
+    route.hasOrigin && 'Origin',
   ].filter((name) => typeof name === 'string');
   return [
     ...ofObject(route.params, 'path'),

@@ -1,5 +1,6 @@
 /** Every route there is: what the server must bind, the client can call and the OpenAPI document lists. */
 import { getAttention } from './attention.ts';
+import { listAudit } from './audit.ts';
 import { deleteBoard, getBoard, listBoards, patchBoard, putBoard } from './boards.ts';
 import { bulkTasks, cancelOperation, getOperation } from './bulk.ts';
 import { claimTasks, takeOverLane } from './claims.ts';
@@ -47,7 +48,7 @@ import { listSessionMessages } from './sessions.ts';
 import { createSignInCode, signIn, signOut } from './sign-in.ts';
 import { getStats } from './stats.ts';
 import { deleteSubscription, getSubscription, listSubscriptions, putSubscription } from './subscriptions.ts';
-import { docsPage, jwks, livez, metrics, openapiDocument, readyz } from './system.ts';
+import { asyncapiDocument, docsPage, jwks, livez, metrics, openapiDocument, readyz } from './system.ts';
 import {
   acceptTask,
   addComment,
@@ -77,6 +78,7 @@ export const ROUTES: readonly Route[] = [
   readyz,
   metrics,
   openapiDocument,
+  asyncapiDocument,
   docsPage,
   jwks,
   whoami,
@@ -84,6 +86,7 @@ export const ROUTES: readonly Route[] = [
   listKeys,
   deleteKey,
   rotateSigningKey,
+  listAudit,
   createSignInCode,
   signIn,
   signOut,

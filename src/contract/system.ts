@@ -43,6 +43,14 @@ export const openapiDocument = defineRoute({
   responses: { 200: z.looseObject({ openapi: z.string() }) },
 });
 
+export const asyncapiDocument = defineRoute({
+  ...open,
+  operationId: 'asyncapiDocument',
+  path: '/asyncapi.json',
+  summary: 'The AsyncAPI document of the watch socket, the worker socket and the event stream.',
+  responses: { 200: z.looseObject({ asyncapi: z.string() }) },
+});
+
 export const docsPage = defineRoute({
   ...open,
   operationId: 'docsPage',

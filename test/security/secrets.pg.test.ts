@@ -63,6 +63,8 @@ test('no secret is in the log at its most talkative, in an answer that does not 
     logLevel: 'trace',
     secret: OPERATOR_SECRET,
     webhookHosts: [NOBODY],
+    // Every statement is slow, and told of.
+    slowStatementMs: 0.001,
   });
   const said: string[] = [];
   const record = (answer: CallAnswer): CallAnswer => {
@@ -208,7 +210,15 @@ test('no secret is in the log at its most talkative, in an answer that does not 
   // What is kept and counted.
   const events = await ask('GET', `${board}/events?limit=1000`);
   const metrics = await ask('GET', '/metrics');
-  for (const path of ['/openapi.json', '/docs', '/.well-known/jwks.json', '/readyz', '/v1/keys'])
+  const audit = await ask('GET', '/v1/audit?limit=1000');
+  for (const path of [
+    '/openapi.json',
+    '/asyncapi.json',
+    '/docs',
+    '/.well-known/jwks.json',
+    '/readyz',
+    '/v1/keys',
+  ])
     await ask('GET', path);
   const kept = await dump(database.sql);
 
@@ -231,6 +241,12 @@ test('no secret is in the log at its most talkative, in an answer that does not 
   expect(kept).toContain(PAYLOAD); // It was looked at all of it.
   expect(events.body.events.length).toBeGreaterThan(3);
   expect(metrics.body).toContain('lanekeeper_problems_total');
+  expect(log).toContain('slow statement');
+  const deeds = audit.body.entries.map(({ action }: { action: string }) => action);
+  expect(deeds).toEqual(
+    expect.arrayContaining(['key.created', 'sign_in.succeeded', 'signing_key.rotated', 'key.revoked']),
+  );
+  expect(JSON.stringify(audit.body)).not.toContain(PAYLOAD);
   const secrets = {
     'admin key': ADMIN_KEY,
     'API key': key,

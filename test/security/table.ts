@@ -13,7 +13,7 @@ import { type Caller, maySee, type Place } from './world.ts';
 type Cell = 'yes' | '-' | 'every board' | 'own lane' | 'own task' | 'own run' | 'own delegation' | 'token';
 
 /** Nobody is asked who they are. */
-const OPEN = ['livez', 'readyz', 'openapiDocument', 'docsPage', 'jwks', 'signIn'];
+const OPEN = ['livez', 'readyz', 'openapiDocument', 'asyncapiDocument', 'docsPage', 'jwks', 'signIn'];
 
 /** Columns: admin, orchestrator, observer, lane key, claim token. */
 const TABLE = `
@@ -22,7 +22,7 @@ const TABLE = `
   createKey listKeys deleteKey createLaneKey createSignInCode                    | yes | -   | -   | -   | -
   signOut                                                                        | yes | yes | yes | yes | -
   rotateSigningKey                                                       | every board | -   | -   | -   | -
-  putBoard patchBoard deleteBoard importTasks deleteTask                         | yes | -   | -   | -   | -
+  putBoard patchBoard deleteBoard importTasks deleteTask listAudit               | yes | -   | -   | -   | -
   listBoards getBoard listLanes getLane listTasks getSnapshot                    | yes | yes | yes | yes | -
   getTask listComments listTaskRuns listTaskEvents listMessages listOutput       | yes | yes | yes | yes | own task
   listEvents                                                                     | yes | yes | yes | yes | yes

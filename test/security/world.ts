@@ -278,8 +278,8 @@ export function maySee(caller: Caller, place: Place): boolean {
   return caller.boards === null || caller.boards.includes(place.board);
 }
 
-/** These differ between any two answers, and say nothing. */
-const VOLATILE_HEADERS = ['x-request-id', 'date'];
+/** These differ between any two answers, and say nothing: an id, and seconds that go by between the two. */
+const VOLATILE_HEADERS = ['x-request-id', 'date', 'retry-after', 'ratelimit'];
 
 /** All that a caller can see of an answer, with the names it asked for taken out. */
 export function faceOf(answer: CallAnswer, place: Place): unknown {

@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'vitest';
+import { useBench } from '../fixtures/bench.ts';
+import { ADMIN_KEY } from '../fixtures/call.ts';
+import { AnswerCheck } from './answer-check.ts';
+import { readApiDocument } from './api-document.ts';
+import { type FuzzPlan, FuzzStream, type Tally } from './fuzz-stream.ts';
+import { Sender } from './sender.ts';
+
+/** LANEKEEPER_FUZZ_SEED and LANEKEEPER_FUZZ_STREAM repeat what a failure names; LANEKEEPER_FUZZ_REQUESTS asks for more. */
+const environment = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
+const SEED = environment('LANEKEEPER_FUZZ_SEED', 20_261_122);
+const REQUESTS = environment('LANEKEEPER_FUZZ_REQUESTS', 21_600);
+const ONLY_STREAM = environment('LANEKEEPER_FUZZ_STREAM', -1);
+
+/** Side by side, so that requests also meet each other: batches, locks, turns. */
+const STREAMS = 8;
+/** Of each operation, at least: else the fuzz has become one that is turned away at the door, or lets everything pass. */
+const ACCEPTED_MIN = 15;
+const REFUSED_MIN = 8;
+/** What nothing can be wrong with: no parameter, no body, no credential. */
+const NEVER_REFUSED = new Set(['livez', 'readyz', 'openapiDocument', 'asyncapiDocument', 'docsPage', 'jwks']);
+
+const bench = useBench();
+
+describe('whatever is made up from openapi.yaml', () => {
+  test('is answered as openapi.yaml says, and never with a 5xx', { timeout: 600_000 }, async ({
+    annotate,
+  }) => {
+    const document = readApiDocument();
+    const tallies = new Map<string, Tally>();
+    const plan: FuzzPlan = {
+      url: bench.server.url,
+      adminKey: ADMIN_KEY,
+      document,
+      check: new AnswerCheck(document),
+      sender: new Sender(bench.server.url),
+      seed: SEED,
+      reserved: new Set(),
+      tallies,
+      failures: new Map(),
+    };
+    const startedAt = performance.now();
+    const cpu = process.cpuUsage();
+    const streams = Array.from({ length: STREAMS }, (_, index) => new FuzzStream(plan, index));
+    for (const stream of streams) await stream.world.furnish();
+    const names = streams.map((stream) => stream.world.names.copy());
+    await Promise.all(
+      streams.map((stream, index) => {
+        const foreign = names[(index + 1) % STREAMS];
+        const isLeftOut = ONLY_STREAM >= 0 && index !== ONLY_STREAM;
+        return isLeftOut || foreign === undefined ? null : stream.run(REQUESTS / STREAMS, foreign);
+      }),
+    );
+    plan.sender.close();
+    const sums = [...tallies.values()];
+    const accepted = sums.reduce((sum, tally) => sum + tally.accepted, 0);
+    const refused = sums.reduce((sum, tally) => sum + tally.refused, 0);
+    const seconds = Math.round((performance.now() - startedAt) / 1000);
+    const { user, system } = process.cpuUsage(cpu);
+    const cpuSeconds = Math.round((user + system) / 1e6);
+    await annotate(
+      `${accepted} accepted, ${refused} refused, ${seconds} s, ${cpuSeconds} CPU-s here, seed ${SEED}`,
+    );
+
+    expect([...plan.failures.values()].join('\n\n')).toBe('');
+    if (ONLY_STREAM >= 0) return;
+    // Some were made to addresses that the document does not have, and some left before their answer.
+    expect(accepted + refused).toBeGreaterThanOrEqual(REQUESTS * 0.93);
+    const thin = document.operations.flatMap(({ id }) => {
+      const tally = tallies.get(id) ?? { accepted: 0, refused: 0 };
+      const isRefusedEnough = NEVER_REFUSED.has(id) ? tally.refused === 0 : tally.refused >= REFUSED_MIN;
+      return tally.accepted >= ACCEPTED_MIN && isRefusedEnough ? [] : [{ id, ...tally }];
+    });
+    expect(thin).toEqual([]);
+  });
+});
