@@ -1,10 +1,12 @@
 // One project per thing a test needs: nothing, a Postgres, whole processes, a browser. The suffix of a file name
-// says which. Projects run one after the other (groupOrder), so that processes and databases do not starve the
-// pure tests of a small machine, and vice versa.
+// says which. Groups of projects run one after the other (groupOrder), so that processes and databases do not starve the
+// pure tests of a small machine, and vice versa; `npm test` runs two of the groups beside each other, see scripts/test.mjs.
 
 import { configDefaults, defineConfig, type Plugin } from 'vitest/config';
 import { alikeOnEveryPostgres } from './scripts/alike-on-every-postgres.mjs';
 import { DRIVER_CONNECTION, fixDriver } from './scripts/driver-fix.mjs';
+import { testsWithoutProgram } from './scripts/needed-programs.mjs';
+import { LongestFirst } from './scripts/test/longest-first.mjs';
 
 const SECONDS = 1000;
 
@@ -25,6 +27,7 @@ export default defineConfig({
   plugins: [mendedDriver],
   test: {
     server: { deps: { inline: ['postgres'] } },
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -51,7 +54,8 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           // Two files already keep two cores busy: half of the work is done by Postgres.
           maxWorkers: 2,
-          testTimeout: 60 * SECONDS,
+          // Some move a thousand tasks, beside whatever else keeps the cores busy.
+          testTimeout: 120 * SECONDS,
           hookTimeout: 60 * SECONDS,
         },
       },
@@ -60,6 +64,9 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/**/*.e2e.test.ts'],
+          ...sharedModules,
+          globalSetup: ['test/fixtures/ready-cluster-global.ts'],
+          exclude: [...configDefaults.exclude, ...testsWithoutProgram().map(({ path }) => path)],
           sequence: { groupOrder: 2 },
           // Each file runs servers and databases of its own, and waits for them half of its time.
           maxWorkers: 3,
@@ -72,10 +79,11 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: ['test/**/*.browser.test.ts'],
+          ...sharedModules,
           globalSetup: ['test/fixtures/postgres-global.ts'],
-          sequence: { groupOrder: 3 },
-          // Half of the time a page waits for the server, or a test for the page.
-          maxWorkers: 2,
+          // With the processes: half of the time a page waits for the server, or a test for the page.
+          sequence: { groupOrder: 2 },
+          maxWorkers: 3,
           testTimeout: 120 * SECONDS,
           hookTimeout: 120 * SECONDS,
         },
