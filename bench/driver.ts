@@ -116,6 +116,8 @@ export interface ChurnInput {
   readonly leadInMs: number;
   readonly sliceMs: number;
   readonly slices: number;
+  /** Of the board: what is over goes after a while. Default: it stays. */
+  readonly retention?: Readonly<Record<string, number>>;
 }
 
 /** One contender, ready to work. A scenario calls what it needs; a driver throws where it lost or doubled work. */

@@ -24,6 +24,9 @@ import { why } from './scenarios/p12-why.ts';
 import { returning } from './scenarios/p13-return.ts';
 import { sdkWorker } from './scenarios/p14-sdk-worker.ts';
 import { dashboard } from './scenarios/p15-dashboard.ts';
+import { retention } from './scenarios/p16-retention.ts';
+import { backup } from './scenarios/p17-backup.ts';
+import { tenThousandBoards } from './scenarios/p18-ten-thousand-boards.ts';
 
 /** As every command of ours ends that was interrupted. */
 const EXIT_INTERRUPTED = 130;
@@ -45,6 +48,9 @@ const SCENARIOS: readonly Scenario[] = [
   returning,
   sdkWorker,
   dashboard,
+  retention,
+  backup,
+  tenThousandBoards,
 ];
 
 async function runBench(options: BenchOptions, signal: AbortSignal): Promise<RunRecord> {

@@ -7,8 +7,10 @@ export interface BenchOptions {
   readonly rounds: number;
   /** Length of a throughput window. */
   readonly seconds: number;
-  /** True: the length was given, and holds for what has another one by itself (P9). */
+  /** True: the length was given, and holds for what has another one by itself (P9, P16). */
   readonly areSecondsGiven: boolean;
+  /** Of P18; null: as many as the scenario has by itself. */
+  readonly boards: number | null;
   readonly jsonFile: string | null;
   readonly chartFile: string | null;
   /** Put the results into bench/README.md and bench/results.svg. */
@@ -19,10 +21,11 @@ export interface BenchOptions {
   readonly profileDir: string | null;
 }
 
-export const USAGE = `usage: npm run bench -- [--only P1,P4] [--rounds N] [--seconds N] [--json FILE] [--chart FILE] [--readme] [--from FILE] [--profile DIR]
-  --only     scenarios to run (default: all but P9, which takes ten minutes)
-  --rounds   rounds, each with every contender once (default 3; P9: always 1)
-  --seconds  length of a throughput window (default 5); of all of P9 (default 600)
+export const USAGE = `usage: npm run bench -- [--only P1,P4] [--rounds N] [--seconds N] [--boards N] [--json FILE] [--chart FILE] [--readme] [--from FILE] [--profile DIR]
+  --only     scenarios to run (default: all but P9 and P16, which take ten and twenty minutes)
+  --rounds   rounds, each with every contender once (default 3; P9, P16: always 1)
+  --seconds  length of a throughput window (default 5); of all of P9, and of each half of P16 (default 600)
+  --boards   boards of P18 (default 10,000)
   --json     also write every measurement to FILE
   --chart    also draw the bars that are met and missed: FILE is an SVG
   --readme   also put the results into bench/README.md, and the chart beside it
@@ -38,6 +41,8 @@ const ROUNDS_DEFAULT = 3;
 /** Steady after a second, and with three rounds all scenarios together stay under twenty minutes, each under five. */
 const SECONDS_DEFAULT = 5;
 const ROUNDS_MAX = 100;
+/** Ten times what is asked for. */
+const BOARDS_MAX = 100_000;
 /** The ten minutes of P9. */
 const SECONDS_MAX = 600;
 
@@ -48,6 +53,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       only: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
+      boards: { type: 'string' },
       json: { type: 'string' },
       chart: { type: 'string' },
       readme: { type: 'boolean' },
@@ -63,6 +69,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     rounds: readCount('--rounds', values.rounds, ROUNDS_DEFAULT, ROUNDS_MAX),
     seconds: readCount('--seconds', values.seconds, SECONDS_DEFAULT, SECONDS_MAX),
     areSecondsGiven: values.seconds !== undefined,
+    boards: values.boards === undefined ? null : readCount('--boards', values.boards, 1, BOARDS_MAX),
     jsonFile: values.json ?? null,
     chartFile: values.chart ?? null,
     isForReadme: values.readme ?? false,
@@ -72,11 +79,12 @@ export function readOptions(args: readonly string[]): BenchOptions {
 }
 
 /** What repeats the measurement, without where its results went. */
-export function commandOf({ only, rounds, seconds, areSecondsGiven }: BenchOptions): string {
+export function commandOf({ only, rounds, seconds, areSecondsGiven, boards }: BenchOptions): string {
   const flags = [
     ...(only.length === 0 ? [] : [`--only ${only.join(',')}`]),
     ...(rounds === ROUNDS_DEFAULT ? [] : [`--rounds ${rounds}`]),
     ...(areSecondsGiven ? [`--seconds ${seconds}`] : []),
+    ...(boards === null ? [] : [`--boards ${boards}`]),
   ];
   return flags.length === 0 ? 'npm run bench' : `npm run bench -- ${flags.join(' ')}`;
 }

@@ -1,4 +1,4 @@
-/** The parties by name, and how each is started for one measurement. Only one of them runs at any time. */
+/** The parties by name, and how each is started for one measurement. Only one of them works at any time. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -54,7 +54,7 @@ export async function openParty(
 ): Promise<Party> {
   switch (name) {
     case 'lanekeeper':
-      return openLanekeeper(await bench.databaseUrlFor(database), servers, bench);
+      return openLanekeeper(await bench.databaseUrlFor(database), { count: servers, name: database }, bench);
     case 'bullmq': {
       const redis = await startRedisServer(join(bench.scratchDir, 'redis'));
       return openWith([redis], { file: DRIVERS[name], execPath: findPeersNode() }, bench, {});
@@ -77,7 +77,11 @@ async function openOnDatabase(program: DriverProgram, database: string, bench: B
   };
 }
 
-async function openLanekeeper(databaseUrl: string, count: number, bench: Bench): Promise<Party> {
+async function openLanekeeper(
+  databaseUrl: string,
+  { count, name }: { readonly count: number; readonly name: string },
+  bench: Bench,
+): Promise<Party> {
   const { adminKey, options } = bench;
   const servers: Started[] = [];
   try {
@@ -86,7 +90,7 @@ async function openLanekeeper(databaseUrl: string, count: number, bench: Bench):
         await startServerProcess({
           databaseUrl,
           adminKey,
-          dataDir: join(bench.scratchDir, `server-${number}`),
+          dataDir: join(bench.scratchDir, `server-${name}-${number}`),
           nodeFlags:
             options.profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileDir}`],
         }),

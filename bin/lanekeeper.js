@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// The `lanekeeper` command. `serve` and `migrate` go to the server, everything else to the command line client.
+// The `lanekeeper` command. The server's own commands go to the server, everything else to the command line client.
 // In a checkout it first makes dist/ current; the published package has no src/ and is run as it is.
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-const SERVER_COMMANDS = ['serve', 'migrate'];
+const SERVER_COMMANDS = ['serve', 'migrate', 'backup', 'restore', 'restored'];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const isServerCommand = SERVER_COMMANDS.includes(process.argv[2] ?? '');

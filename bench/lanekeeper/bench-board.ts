@@ -76,6 +76,10 @@ export class BenchBoard {
     return answer.board.counts;
   }
 
+  change(body: Readonly<Record<string, unknown>>): Promise<unknown> {
+    return this.#access.callAsAdmin({ method: 'PATCH', path: this.path, body });
+  }
+
   async fill(pieces: number): Promise<void> {
     for (let missing = pieces - (await this.counts()).ready; missing > 0; missing -= TASKS_PER_BATCH) {
       const tasks = Array.from({ length: Math.min(missing, TASKS_PER_BATCH) }, () => this.#task());

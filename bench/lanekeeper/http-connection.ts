@@ -7,7 +7,7 @@
 import { connect, type Socket } from 'node:net';
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH';
   readonly path: string;
   readonly token: string;
   readonly headers?: string;

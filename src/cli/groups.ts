@@ -23,6 +23,21 @@ export const GROUPS: readonly Group[] = [
     load: async () => (await import('./groups/server.ts')).registerServerCommand,
   },
   {
+    name: 'backup',
+    summary: 'write the whole database to a file',
+    load: async () => (await import('./groups/server.ts')).registerServerCommand,
+  },
+  {
+    name: 'restore',
+    summary: 'put a backup in the place of the database',
+    load: async () => (await import('./groups/server.ts')).registerServerCommand,
+  },
+  {
+    name: 'restored',
+    summary: 'once, after the database was restored by other means',
+    load: async () => (await import('./groups/server.ts')).registerServerCommand,
+  },
+  {
     name: 'login',
     summary: 'store a server and its key as a profile',
     load: async () => (await import('./groups/account.ts')).registerLogin,
@@ -135,6 +150,11 @@ export const GROUPS: readonly Group[] = [
     load: async () => (await import('./groups/key.ts')).registerKey,
   },
   {
+    name: 'audit',
+    summary: 'who did what, from where, and who was refused: list, export',
+    load: async () => (await import('./groups/audit.ts')).registerAudit,
+  },
+  {
     name: 'operation',
     plural: 'operations',
     summary: 'one thing done to many tasks: get, cancel',
@@ -193,7 +213,7 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: 'server',
-    summary: 'what the server says of itself: health, metrics, openapi, jwks',
+    summary: 'what the server says of itself: health, metrics, openapi, asyncapi, jwks',
     load: async () => (await import('./groups/server-state.ts')).registerServerState,
   },
   {

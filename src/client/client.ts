@@ -6,6 +6,7 @@ import type { Delegation } from '../contract/delegations.ts';
 import type { Delegated, DelegateRequest, OnCapacity, Overflow } from './delegate.ts';
 import { delegate } from './delegate.ts';
 import type { ReplyOf } from './operation-types.ts';
+import { Audit } from './resources/audit.ts';
 import { Boards } from './resources/boards.ts';
 import { Claims } from './resources/claims.ts';
 import { Delegations } from './resources/delegations.ts';
@@ -44,6 +45,7 @@ export class Client {
   readonly deliveries: Deliveries;
   readonly runs: Runs;
   readonly keys: Keys;
+  readonly audit: Audit;
   readonly events: Events;
   readonly system: System;
   /** For operations that have no method of their own here. */
@@ -66,6 +68,7 @@ export class Client {
     this.events = new Events(transport, this.board);
     this.runs = new Runs(transport);
     this.keys = new Keys(transport);
+    this.audit = new Audit(transport);
     this.system = new System(transport);
   }
 

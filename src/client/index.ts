@@ -1,4 +1,5 @@
 /** What `lanekeeper/client` offers. */
+export type { AuditEntry } from '../contract/audit.ts';
 export type { Board } from '../contract/boards.ts';
 export type { Claim, Handoff } from '../contract/claims.ts';
 export type { Delegation, DelegationResult } from '../contract/delegations.ts';

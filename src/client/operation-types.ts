@@ -6,6 +6,7 @@
  */
 import type { z } from 'zod';
 import type * as attention from '../contract/attention.ts';
+import type * as audit from '../contract/audit.ts';
 import type * as boards from '../contract/boards.ts';
 import type * as bulk from '../contract/bulk.ts';
 import type * as claims from '../contract/claims.ts';
@@ -38,6 +39,7 @@ type DescriptorIn<Module> = Extract<Module[keyof Module], DescriptorShape>;
 
 type Descriptor =
   | DescriptorIn<typeof attention>
+  | DescriptorIn<typeof audit>
   | DescriptorIn<typeof boards>
   | DescriptorIn<typeof bulk>
   | DescriptorIn<typeof claims>

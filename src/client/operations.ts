@@ -25,6 +25,7 @@ export const OPERATIONS = {
   readyz: { method: 'get', path: '/readyz' },
   metrics: { method: 'get', path: '/metrics' },
   openapiDocument: { method: 'get', path: '/openapi.json' },
+  asyncapiDocument: { method: 'get', path: '/asyncapi.json' },
   docsPage: { method: 'get', path: '/docs' },
   jwks: { method: 'get', path: '/.well-known/jwks.json' },
 
@@ -36,6 +37,8 @@ export const OPERATIONS = {
   createSignInCode: { method: 'post', path: '/v1/sign-in-codes' },
   signIn: { method: 'post', path: '/v1/sign-in' },
   signOut: { method: 'post', path: '/v1/sign-out' },
+
+  listAudit: { method: 'get', path: '/v1/audit' },
 
   putBoard: { method: 'put', path: '/v1/boards/{board}' },
   listBoards: { method: 'get', path: '/v1/boards' },

@@ -3,7 +3,7 @@ import { ROUTES } from '../contract/routes.ts';
 import { createBase, createErrorReport, type ServerParts } from './compose/base.ts';
 import { openDoors } from './compose/doors.ts';
 import { bindRoutes } from './compose/routes.ts';
-import { createServices } from './compose/services.ts';
+import { createServices, type Services } from './compose/services.ts';
 import { startSweeps } from './compose/sweeps.ts';
 import { makeApiKey } from './features/auth/service.ts';
 import { mcpMessages } from './features/mcp/routes.ts';
@@ -12,6 +12,7 @@ import { DatabaseClock } from './kernel/clock.ts';
 import { IdSource } from './kernel/ids.ts';
 import { createLifecycle } from './kernel/lifecycle.ts';
 import { describeError } from './observability/logger.ts';
+import { createMetrics } from './observability/metrics.ts';
 
 export interface RunningServer {
   readonly url: string;
@@ -31,11 +32,15 @@ export function makeAdminKey(): string {
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { config, logger } = parts;
   const onError = createErrorReport(logger);
-  const lifecycle = createLifecycle((name, error) => onError(name)(error));
+  const metrics = createMetrics();
+  const lifecycle = createLifecycle(
+    (name, error) => onError(name)(error),
+    (sweep, seconds) => metrics.sweepSeconds.observe({ sweep }, seconds),
+  );
   try {
-    const base = await createBase(parts, lifecycle, onError);
+    const base = await createBase(parts, lifecycle, metrics, onError);
     const services = createServices(base);
-    await services.keys.ensureAdminKey(parts.adminKey, 'bootstrap');
+    await ensureAdminKey(services, parts.adminKey);
     await services.boards.ensureDefault({ type: 'system', id: 'bootstrap' });
     const app = createApp([...ROUTES, mcpMessages], (error, requestId) =>
       logger.error({ requestId, error: describeError(error) }, 'request failed'),
@@ -47,11 +52,35 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       url: config.publicUrl ?? url,
       port,
       databaseVersion: base.databaseVersion,
-      createSignInLink: () => services.signIn.createFirstLink(),
+      createSignInLink: async () => {
+        const link = await services.signIn.createFirstLink();
+        await recordOwn(services, { action: 'sign_in.code_created', subject: null, data: { role: 'admin' } });
+        return link;
+      },
       stop: () => lifecycle.stop(),
     };
   } catch (error) {
     await lifecycle.stop();
     throw error;
   }
+}
+
+/** As the key of the environment or of the data directory: whoever may set that may do everything. */
+async function ensureAdminKey(services: Services, secret: string): Promise<void> {
+  const key = await services.keys.ensureAdminKey(secret, 'bootstrap');
+  if (key === null) return;
+  const { role, name, boards } = key;
+  await recordOwn(services, { action: 'key.created', subject: key.id, data: { role, name, boards } });
+}
+
+/** What the server does by itself, when it starts. */
+function recordOwn(
+  { journal }: Services,
+  deed: Pick<Parameters<Services['journal']['record']>[0], 'action' | 'subject' | 'data'>,
+): Promise<void> {
+  return journal.record({
+    ...deed,
+    actor: { type: 'system', id: 'start', name: null },
+    ...{ boardId: null, board: null, outcome: 'done', code: null, count: 1, address: null, requestId: null },
+  });
 }

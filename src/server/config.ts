@@ -1,6 +1,9 @@
 /** The environment → one frozen configuration. The only reader of process.env in the server. */
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { readHosts } from './db/hosts.ts';
+import { type ForwardedHeader, parseRange } from './http/peers.ts';
+import { readSecretFiles } from './secret-files.ts';
 
 /** An empty variable counts as unset: that is how compose files pass on what nobody set. */
 const text = z.preprocess((value) => (value === '' ? undefined : value), z.string().optional());
@@ -10,6 +13,18 @@ const whole = (min: number, max: number) =>
     `must be a whole number from ${min} to ${max}`,
   );
 
+/** Settings that may be in a file, and the variables that name it. */
+const SECRET_FILES: Readonly<Record<string, string>> = {
+  DATABASE_URL: 'DATABASE_URL_FILE',
+  LANEKEEPER_ADMIN_KEY: 'LANEKEEPER_ADMIN_KEY_FILE',
+  LANEKEEPER_SECRET: 'LANEKEEPER_SECRET_FILE',
+};
+
+/** A statement of ours takes milliseconds; one of a second is worth a line. */
+const SLOW_STATEMENT_MS_DEFAULT = 1000;
+/** A year, and a month to look back at it. */
+const AUDIT_DAYS_DEFAULT = 400;
+
 /** Pinned by the wire contract. */
 const DEFAULT_PORT = 7420;
 const ADMIN_KEY_CHARACTERS_MIN = 24;
@@ -17,10 +32,14 @@ const ADMIN_KEY_CHARACTERS_MIN = 24;
 const Environment = z.object({
   PORT: whole(0, 65_535),
   HOST: text,
-  DATABASE_URL: text.refine(
-    (value) => value === undefined || /^postgres(ql)?:\/\//.test(value),
-    'must begin with postgres:// or postgresql://',
-  ),
+  DATABASE_URL: text.superRefine((value, context) => {
+    if (value === undefined) return;
+    try {
+      readHosts(value);
+    } catch (error) {
+      context.addIssue(error instanceof Error ? error.message : String(error));
+    }
+  }),
   LANEKEEPER_DATA_DIR: text,
   LANEKEEPER_ADMIN_KEY: text.refine(
     (value) =>
@@ -44,6 +63,16 @@ const Environment = z.object({
     (value) => (value === '' ? undefined : value),
     z.enum(['listen', 'poll']).optional(),
   ),
+  LANEKEEPER_TRUSTED_PROXIES: text.refine(
+    (value) => wordsOf(value).every((word) => parseRange(word) !== null),
+    'must be addresses or CIDR ranges, separated by commas',
+  ),
+  LANEKEEPER_FORWARDED_HEADER: z.preprocess(
+    (value) => (typeof value === 'string' && value !== '' ? value.toLowerCase() : undefined),
+    z.enum(['x-forwarded-for', 'forwarded']).optional(),
+  ),
+  LANEKEEPER_SLOW_STATEMENT_MS: whole(0, 3_600_000),
+  LANEKEEPER_AUDIT_DAYS: whole(1, 36_500),
 });
 
 export interface Config {
@@ -62,6 +91,14 @@ export interface Config {
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   readonly logFormat: 'json' | 'pretty';
   readonly notify: 'listen' | 'poll';
+  /** Addresses and CIDR ranges whose word about a client's address is taken. */
+  readonly trustedProxies: readonly string[];
+  /** The one header in which they say it. */
+  readonly forwardedHeader: ForwardedHeader;
+  /** 0: no statement is reported as slow. */
+  readonly slowStatementMs: number;
+  /** How long entries of the audit log are kept. */
+  readonly auditDays: number;
 }
 
 export class ConfigError extends Error {
@@ -69,11 +106,15 @@ export class ConfigError extends Error {
 }
 
 export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
-  const parsed = Environment.safeParse(environment);
+  const { values, faults } = readSecretFiles(environment, SECRET_FILES);
+  if (faults.length > 0) throw new ConfigError(faults.join('\n'));
+  const parsed = Environment.safeParse({ ...environment, ...values });
   if (!parsed.success) {
     // Values stay out of the message: some of these variables are secrets.
+    const sourceOf = (name: string): string =>
+      (Object.hasOwn(values, name) ? SECRET_FILES[name] : undefined) ?? name;
     throw new ConfigError(
-      parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('\n'),
+      parsed.error.issues.map((issue) => `${sourceOf(issue.path.join('.'))} ${issue.message}`).join('\n'),
     );
   }
   const env = parsed.data;
@@ -91,6 +132,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     logLevel: env.LANEKEEPER_LOG_LEVEL ?? 'info',
     logFormat: env.LANEKEEPER_LOG_FORMAT ?? 'json',
     notify: env.LANEKEEPER_NOTIFY ?? 'listen',
+    trustedProxies: wordsOf(env.LANEKEEPER_TRUSTED_PROXIES),
+    forwardedHeader: env.LANEKEEPER_FORWARDED_HEADER ?? 'x-forwarded-for',
+    slowStatementMs: Number(env.LANEKEEPER_SLOW_STATEMENT_MS ?? SLOW_STATEMENT_MS_DEFAULT),
+    auditDays: Number(env.LANEKEEPER_AUDIT_DAYS ?? AUDIT_DAYS_DEFAULT),
   });
 }
 

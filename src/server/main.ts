@@ -1,5 +1,5 @@
 /** The server's program: finds the command, and says by its exit code what became of it. A command's code is loaded when it is called. */
-import { type Command, UsageError } from './commands/command.ts';
+import { type Command, Interrupted, UsageError } from './commands/command.ts';
 import { complain, EXIT, say } from './commands/terminal.ts';
 import { ConfigError } from './config.ts';
 
@@ -7,6 +7,9 @@ import { ConfigError } from './config.ts';
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./commands/serve.ts')).command,
   migrate: async () => (await import('./commands/migrate.ts')).command,
+  backup: async () => (await import('./commands/backup.ts')).command,
+  restore: async () => (await import('./commands/restore.ts')).command,
+  restored: async () => (await import('./commands/restored.ts')).command,
 };
 
 const USAGE = `usage: lanekeeper ${Object.keys(COMMANDS).join(' | lanekeeper ')}   (settings come from the environment: see .env.example)`;
@@ -29,6 +32,7 @@ async function main(name: string | undefined, words: readonly string[]): Promise
   } catch (error) {
     complain(error instanceof Error ? error.message : String(error));
     if (error instanceof UsageError) complain(`usage: ${command.usage}`);
+    if (error instanceof Interrupted) return EXIT.interrupted;
     return error instanceof ConfigError || error instanceof UsageError ? EXIT.usage : EXIT.error;
   }
 }

@@ -21,8 +21,11 @@ export function givenDatabaseUrl(): string | undefined {
 /** What the server reads, and its start: a test holds them against both. */
 export const SERVER_SETTINGS: readonly string[] = [
   'LANEKEEPER_ADMIN_KEY',
+  'LANEKEEPER_ADMIN_KEY_FILE',
   'LANEKEEPER_ALLOWED_ORIGINS',
+  'LANEKEEPER_AUDIT_DAYS',
   'LANEKEEPER_DATA_DIR',
+  'LANEKEEPER_FORWARDED_HEADER',
   'LANEKEEPER_LOG_FORMAT',
   'LANEKEEPER_LOG_LEVEL',
   'LANEKEEPER_NOTIFY',
@@ -30,6 +33,9 @@ export const SERVER_SETTINGS: readonly string[] = [
   'LANEKEEPER_PUBLIC_URL',
   'LANEKEEPER_RATE_LIMIT',
   'LANEKEEPER_SECRET',
+  'LANEKEEPER_SECRET_FILE',
+  'LANEKEEPER_SLOW_STATEMENT_MS',
+  'LANEKEEPER_TRUSTED_PROXIES',
   'LANEKEEPER_WEBHOOK_HOSTS',
 ];
 

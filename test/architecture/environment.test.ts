@@ -50,7 +50,7 @@ describe('environment', () => {
     const example = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');
     const documented = [...example.matchAll(/^#?\s?([A-Z][A-Z0-9_]+)=/gm)].map((match) => match[1]);
     const config = readSourceFiles().find(({ path }) => path === 'src/server/config.ts')?.text ?? '';
-    const read = [...config.matchAll(/\b(PORT|HOST|DATABASE_URL|LANEKEEPER_[A-Z0-9_]+)\b/g)].map(
+    const read = [...config.matchAll(/\b(PORT|HOST|DATABASE_URL(?:_FILE)?|LANEKEEPER_[A-Z0-9_]+)\b/g)].map(
       (match) => match[1],
     );
     expect([...new Set(read)].filter((name) => !documented.includes(name))).toEqual([]);

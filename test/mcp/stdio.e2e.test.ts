@@ -8,20 +8,20 @@ import { buildCli, type Cli, runCli } from '../cli/fixtures/cli-process.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import {
   buildServer,
-  makeDataDir,
+  makeReadyDataDir,
   type ServerProcess,
   startServerProcess,
 } from '../fixtures/server-process.ts';
 import { type Agent, connectAgent, type Era } from './agent.ts';
 
 let cli: Cli;
-let directory: Awaited<ReturnType<typeof makeDataDir>>;
+let directory: Awaited<ReturnType<typeof makeReadyDataDir>>;
 let server: ServerProcess;
 let client: Client;
 beforeAll(async () => {
   buildServer();
   cli = await buildCli();
-  directory = await makeDataDir();
+  directory = await makeReadyDataDir();
   server = await startServerProcess(directory.path);
   client = connect({ url: server.url, token: await server.adminKey() });
 });

@@ -8,12 +8,13 @@ import { giveExamples, given, integerFrom, listFrom, withExamples } from '../opt
 import type { Output } from '../output.ts';
 import type { Register } from '../register.ts';
 import { writeFields, writeTable } from '../table.ts';
+import { type RetentionFlags, retentionOf, retentionText, withRetentionOptions } from './board-retention.ts';
 import { addStatsCommand } from './board-stats.ts';
 
 /** As the contract has it. */
 const DELEGATION_CAPACITY_MAX = 100;
 
-interface BoardFlags {
+interface BoardFlags extends RetentionFlags {
   readonly title?: string;
   readonly description?: string;
   readonly paused?: boolean;
@@ -67,13 +68,14 @@ export const registerBoard: Register = (board, contextOf) => {
   lanekeeper board stats --json | jq '.stats.totals.queue_wait'`,
     create: '  lanekeeper board create factory --title "The factory" --stranded-after-seconds 600',
     set: `  lanekeeper board set factory --paused
+  lanekeeper board set factory --keep-events 30d --keep-finished-tasks 90d
   lanekeeper board set factory --description ""`,
     delete: '  lanekeeper board delete factory --yes',
   });
 };
 
 function withBoardOptions(command: Command): Command {
-  return command
+  command
     .option('--title <text>', 'what people call it')
     .option('--description <text>', 'what it is for')
     .option('--paused', 'hand out no work')
@@ -91,6 +93,7 @@ function withBoardOptions(command: Command): Command {
     .option('--synthesizer-lane <name>', 'whose workers make replies of outcomes; empty: nobody')
     .option('--synthesize-platforms <names>', 'where outcomes are told as a reply; comma-separated', listFrom)
     .option('--default-owner <name>', 'whose gateway delivers what names none; empty: nobody');
+  return withRetentionOptions(command);
 }
 
 async function listBoards(context: Context, flags: ListFlags): Promise<void> {
@@ -136,6 +139,7 @@ async function saveBoard(context: Context, { name, flags, isNew }: SaveRequest):
     synthesizer_lane: text(flags.synthesizerLane),
     synthesize_platforms: flags.synthesizePlatforms,
     default_owner: text(flags.defaultOwner),
+    retention: retentionOf(flags),
   });
   const settings = Object.keys(named).length === 0 ? undefined : named;
   const body = given({ title: text(flags.title), description: text(flags.description), settings });
@@ -159,6 +163,7 @@ function writeBoard(output: Output, board: Board): void {
     ['description', board.description],
     ['state', board.settings.paused ? 'paused' : 'open'],
     ['stranded after', `${board.settings.stranded_after_seconds} s`],
+    ['keeps', retentionText(board.settings.retention)],
     ['tasks', counts.map(([status, tasks]) => `${tasks} ${status}`).join(', ') || 'none'],
     ['cursor', board.cursor],
   ]);

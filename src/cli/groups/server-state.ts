@@ -1,4 +1,4 @@
-/** server health | metrics | openapi | jwks: what a server says of itself. To find out what is wrong with one: doctor. */
+/** server health | metrics | openapi | asyncapi | jwks: what a server says of itself. To find out what is wrong with one: doctor. */
 import type { Readiness } from '../../client/resources/system.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ExitError } from '../exit-codes.ts';
@@ -40,6 +40,13 @@ export const registerServerState: Register = (server, contextOf) => {
       context.output.json(await (await context.client()).system.openapi());
     });
   server
+    .command('asyncapi')
+    .description('the AsyncAPI document of its sockets and event streams')
+    .action(async () => {
+      const context = contextOf();
+      context.output.json(await (await context.client()).system.asyncapi());
+    });
+  server
     .command('jwks')
     .description('the public keys of claim tokens, with which anybody can verify them')
     .action(async () => {
@@ -52,6 +59,7 @@ export const registerServerState: Register = (server, contextOf) => {
   lanekeeper server health --json | jq -r '.checks | to_entries[] | select(.value.ok | not) | .key'`,
     metrics: '  lanekeeper server metrics | grep lanekeeper_',
     openapi: '  lanekeeper server openapi > openapi.json',
+    asyncapi: '  lanekeeper server asyncapi > asyncapi.json',
     jwks: '  lanekeeper server jwks',
   });
 };

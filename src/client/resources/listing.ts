@@ -77,3 +77,28 @@ export function listByCursor<Query extends object, Page extends LogPage<unknown>
     nextOf: (page, asked) => (isOver(page, asked) ? null : page.cursor),
   });
 }
+
+/** Where the wire says whether there was more. */
+interface OpenPage {
+  readonly cursor: string;
+  readonly has_more: boolean;
+}
+
+/** As listByCursor, for lists that end where the wire says so. */
+export function listWhileMore<Query extends object, Page extends OpenPage, Row>(
+  query: Query,
+  read: (query: Query) => Promise<Page>,
+  {
+    rowsOf,
+    continuesWith,
+  }: {
+    readonly rowsOf: (page: Page) => readonly Row[];
+    readonly continuesWith: 'after' | 'before';
+  },
+): Listing<Page, Row> {
+  return listingOf<Page, Row>({
+    read: (cursor) => read(cursor === undefined ? query : { ...query, [continuesWith]: cursor }),
+    rowsOf,
+    nextOf: (page) => (page.has_more ? page.cursor : null),
+  });
+}

@@ -44,6 +44,11 @@ export class System {
     return this.#transport.request('openapiDocument', {}, options);
   }
 
+  /** The AsyncAPI 3 document of its sockets and streams. */
+  asyncapi(options?: CallOptions): Promise<ReplyOf<'asyncapiDocument'>> {
+    return this.#transport.request('asyncapiDocument', {}, options);
+  }
+
   /** The public keys of claim tokens (JWKS): with them anybody can verify who holds a claim, without asking. */
   jwks(options?: CallOptions): Promise<ReplyOf<'jwks'>> {
     return this.#transport.request('jwks', {}, options);

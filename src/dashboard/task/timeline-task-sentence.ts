@@ -203,7 +203,10 @@ export const TASK_SENTENCES: Readonly<Record<TaskKind, Sentence>> = {
   'task.cancelled': cancelled,
   'task.reopened': () => 'Reopened',
   'task.archived': () => 'Archived',
-  'task.deleted': ({ data }) => `Deleted for good${because(data['reason'])}`,
+  'task.deleted': ({ data }) =>
+    data['pruned'] === true
+      ? 'Gone, kept as long as the board says'
+      : `Deleted for good${because(data['reason'])}`,
   'task.commented': ({ data }) => `Commented${because(data['body'])}`,
   'task.linked': ({ data }) =>
     `Now waits for ${shortId(textOf(data['parent']) ?? '?')}${data['met'] === true ? ', which is done' : ''}`,

@@ -11,6 +11,11 @@ export interface Command {
   run(words: readonly string[]): Promise<void>;
 }
 
+/** A signal has ended it before it was done. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
 /** The words of a command are wrong: its usage is shown, and nothing was done. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';

@@ -4,7 +4,7 @@ import { makeAdminKey, type RunningServer, startServer } from '../compose.ts';
 import { readConfig } from '../config.ts';
 import { openDataSource, whileReachable } from '../db/data-source.ts';
 import { migrateDatabase } from '../db/migrate.ts';
-import { createLogger } from '../observability/logger.ts';
+import { createLogger, type Logger } from '../observability/logger.ts';
 import { type Command, UsageError } from './command.ts';
 import { dashboardDir, migrationsDir, packageVersion } from './package-files.ts';
 import { onStopSignal } from './stop-signal.ts';
@@ -26,7 +26,7 @@ async function serve(words: readonly string[]): Promise<void> {
   let withdraw = (): Promise<void> => Promise.resolve();
   try {
     const start = async (): Promise<RunningServer> => {
-      await migrateDatabase(source.url, migrationsDir);
+      await bringSchemaUpToDate(await source.writableUrl(), logger, stopping.signal);
       return startServer({
         config,
         databaseUrl: source.url,
@@ -62,6 +62,13 @@ async function serve(words: readonly string[]): Promise<void> {
   }
 }
 
+async function bringSchemaUpToDate(url: string, logger: Logger, signal: AbortSignal): Promise<void> {
+  const report = (line: string): void => logger.info(`schema: ${line}`);
+  const { newer } = await migrateDatabase(url, migrationsDir, { signal, report });
+  // What servers do in the middle of an upgrade, and after one that was taken back.
+  if (newer > 0) logger.warn({ newer }, 'the schema is of a later release: good for one release back');
+}
+
 interface ReadyFacts {
   readonly database: string;
   readonly adminKeyFile: string | null;
@@ -79,7 +86,7 @@ function readyBlock(
 ): string {
   const local =
     adminKeyFile === null
-      ? ['Admin key   as given in LANEKEEPER_ADMIN_KEY']
+      ? ['Admin key   as given in LANEKEEPER_ADMIN_KEY, or its file']
       : [`Admin key   in ${adminKeyFile} (readable by you only)`];
   return [
     '',

@@ -11,7 +11,7 @@ const DRAIN_TIMEOUT_MS = 3000;
 
 export async function openDoors(
   app: App,
-  { config, lifecycle, onError }: Base,
+  { config, lifecycle, peers, onError }: Base,
   { sessions, streams, pushing, signIn }: Services,
 ): Promise<{ url: string; port: number }> {
   const listening = await listen({
@@ -21,6 +21,7 @@ export async function openDoors(
     onUpgrade: createUpgrade({
       admit: sessions.admit,
       isOriginAllowed: isOriginAllowedBy(config),
+      peers,
       onError: onError('upgrade'),
     }),
   });

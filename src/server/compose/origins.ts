@@ -1,12 +1,14 @@
 /** From which pages a browser may come: those that the operator names, and our own. */
 import type { Config } from '../config.ts';
 
+/** @param ownOrigin That of a page of ours for this very client: the browser names the host that it asks. */
+export type IsOriginAllowed = (origin: string, ownOrigin: string | undefined) => boolean;
+
 export function isOriginAllowedBy({
   allowedOrigins,
   publicUrl,
-}: Pick<Config, 'allowedOrigins' | 'publicUrl'>): (origin: string, host: string | undefined) => boolean {
+}: Pick<Config, 'allowedOrigins' | 'publicUrl'>): IsOriginAllowed {
   const allowed = new Set(allowedOrigins);
   if (publicUrl !== null) allowed.add(new URL(publicUrl).origin);
-  // A page of our own: the browser names the very host it asks.
-  return (origin, host) => allowed.has(origin) || (host !== undefined && origin === `http://${host}`);
+  return (origin, ownOrigin) => allowed.has(origin) || origin === ownOrigin;
 }

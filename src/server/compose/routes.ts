@@ -1,7 +1,9 @@
 /** Every route, bound to the feature that answers it, behind the one gate. */
 import { BroadReads } from '../db/broad-reads.ts';
-import { knownMigrationCount } from '../db/migrate.ts';
+import { knownMigrationCount } from '../db/migration/files.ts';
 import { bindAttentionRoutes } from '../features/attention/routes.ts';
+import { bindAuditRoutes } from '../features/audit/routes.ts';
+import { bindAudited, refuse } from '../features/audit/service.ts';
 import { bindAuthRoutes } from '../features/auth/routes.ts';
 import { authorise } from '../features/auth/service.ts';
 import { bindBoardRoutes } from '../features/boards/routes.ts';
@@ -21,7 +23,7 @@ import { SystemService } from '../features/system/service.ts';
 import { bindTaskRoutes } from '../features/tasks/routes.ts';
 import { bindWatchRoutes } from '../features/watch/routes.ts';
 import type { App } from '../http/app.ts';
-import { createBind, type RouteObserver } from '../http/bind-route.ts';
+import { createBind, type Gate, type RouteObserver } from '../http/bind-route.ts';
 import { Idempotency } from '../http/idempotency.ts';
 import { RequestTurns } from '../http/request-turns.ts';
 import { RouteCalls } from '../http/route-calls.ts';
@@ -37,7 +39,7 @@ export async function bindRoutes(
   parts: ServerParts,
 ): Promise<void> {
   const { database, metrics, wake, logger, lifecycle, signingKeys } = base;
-  const { authenticator, keys, signIn, boards, lanes, feeds, tasks, waiters, sessions, streams } = services;
+  const { keys, signIn, boards, lanes, feeds, tasks, waiters, sessions, streams } = services;
   const onProblem: RouteObserver['onProblem'] = (problem, fields) => {
     metrics.problems.inc({ code: problem.code });
     const line = { ...fields, code: problem.code, error: describeError(problem.cause ?? problem) };
@@ -45,28 +47,17 @@ export async function bindRoutes(
     else logger.debug({ ...fields, code: problem.code }, 'request refused');
   };
   const turns = new RequestTurns();
-  const bindRoute = createBind({
-    app,
-    turns,
-    signal: lifecycle.signal,
-    gate: {
-      authenticate: (authorization, address) => authenticator.authenticate(authorization, address),
-      verify: (authorization) => authenticator.verify(authorization),
-      watchOver: (authorization, refuse) => services.waitingRequests.enter(authorization, refuse),
-      authorise: (caller, route, params) => authorise(caller, route.operationId, params),
-      limit: services.limit,
-    },
-    observer: {
-      observe: (route, status, seconds, traceparent) => {
-        const { operationId: operation, method, path } = route;
-        metrics.requests.observe({ operation, status: String(status) }, seconds);
-        base.tracing?.request({ operation, method, path, status, seconds, traceparent: traceparent ?? null });
-      },
-      onProblem,
-    },
-  });
-  const calls = new RouteCalls(bindRoute, { turns, authorise });
-  const { bind } = calls;
+  const gate = gateOf(services);
+  const observe: RouteObserver['observe'] = (route, status, seconds, traceparent) => {
+    const { operationId: operation, method, path } = route;
+    metrics.requests.observe({ operation, status: String(status) }, seconds);
+    base.tracing?.request({ operation, method, path, status, seconds, traceparent: traceparent ?? null });
+  };
+  const { signal } = lifecycle;
+  const observer = { observe, onProblem };
+  const bindRoute = createBind({ app, turns, signal, peers: base.peers, gate, observer });
+  const calls = new RouteCalls(bindRoute, { turns, authorise: gate.authorise });
+  const bind = bindAudited(calls.bind, { journal: services.journal, boards });
   const sql = database.cold;
   const reads = new BroadReads(database.broad);
   const idempotency = new Idempotency(sql);
@@ -84,6 +75,7 @@ export async function bindRoutes(
   bindSystemRoutes(bind, { app, system, version: parts.version });
   bindDashboardRoutes(app, parts.dashboardDir);
   bindAuthRoutes(bind, { keys, signIn, signingKeys, idempotency, clock: base.clock });
+  bindAuditRoutes(bind, { journal: services.journal, boards, reads });
   bindBoardRoutes(bind, boards);
   bindLaneRoutes(bind, { lanes, boards, keys, idempotency });
   bindAttentionRoutes(bind, { ...services, reads });
@@ -108,4 +100,21 @@ export async function bindRoutes(
     observe: (tool, outcome, seconds) => metrics.mcpTools.observe({ tool, outcome }, seconds),
     onProblem,
   });
+}
+
+function gateOf({ authenticator, waitingRequests, journal, limit }: Services) {
+  return {
+    authenticate: (authorization, address) => authenticator.authenticate(authorization, address),
+    verify: (authorization) => authenticator.verify(authorization),
+    watchOver: (authorization, onRefused) => waitingRequests.enter(authorization, onRefused),
+    authorise: (caller, operation, params, from) => {
+      try {
+        authorise(caller, operation, params);
+      } catch (error) {
+        refuse(journal, caller, { error, operation, from });
+        throw error;
+      }
+    },
+    limit,
+  } satisfies Gate;
 }

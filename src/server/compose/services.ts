@@ -1,5 +1,6 @@
 /** The features of one server, constructed and handed to each other. */
 import { Attention, StrandedSweep, Why } from '../features/attention/service.ts';
+import { AuditJournal } from '../features/audit/service.ts';
 import {
   Authenticator,
   ClaimTokens,
@@ -37,10 +38,16 @@ function createFeeds({ database, wake, clock, metrics, onError }: Base): BoardFe
   return new BoardFeeds({ sql: database.cold, wake, clock, onError: onError('feed'), onLag });
 }
 
-function createAuth({ config, database, clock, ids, signingKeys }: Base) {
+function createAuth({ config, database, clock, ids, signingKeys }: Base, journal: AuditJournal) {
   const { cold, lookups } = database;
   const tokens = new ClaimTokens(signingKeys, clock);
-  const authenticator = new Authenticator(lookups, tokens);
+  const authenticator = new Authenticator(lookups, tokens, (code, address) =>
+    journal.refuse({
+      action: 'credential.refused',
+      actor: { type: 'anonymous', id: null, name: null },
+      ...{ code, address, operation: null, requestId: null },
+    }),
+  );
   return {
     tokens,
     limit: createPrincipalLimit(config.rateLimitPerMinute),
@@ -53,7 +60,8 @@ function createAuth({ config, database, clock, ids, signingKeys }: Base) {
 export function createServices(base: Base) {
   const { config, database, clock, ids, metrics, wake, onError } = base;
   const { cold } = database;
-  const { limit, ...auth } = createAuth(base);
+  const journal = new AuditJournal(database.cold, config.auditDays);
+  const { limit, ...auth } = createAuth(base, journal);
   const { tokens, authenticator, keys } = auth;
   const boards = new BoardService(cold, wake);
   const presence = new PresenceTracker(cold);
@@ -97,6 +105,7 @@ export function createServices(base: Base) {
   });
   return {
     limit,
+    journal,
     ...auth,
     boards,
     presence,

@@ -1,7 +1,9 @@
 /** What runs by itself on every server, and what is waited for when it stops. */
 import { randomInt } from 'node:crypto';
+import { isReadOnlyServer } from '../db/failures.ts';
 import { forgetOldAnswers } from '../db/remembered-answers.ts';
 import { PresenceEdges } from '../features/lanes/service.ts';
+import { Pruner } from '../features/retention/service.ts';
 import { LogCounting } from '../features/stats/service.ts';
 import { readDatabaseMs } from '../features/system/service.ts';
 import { Scheduler } from '../features/tasks/service.ts';
@@ -38,13 +40,18 @@ const REVOCATION_INTERVAL_MS = 250;
 /** A chart that somebody watches is redrawn about as often. */
 const STATS_INTERVAL_MS = 5000;
 const OLD_MINUTES_INTERVAL_MS = 60_000;
+/** Refusals are summed up for as long: features/audit/refusals.ts. */
+const REFUSALS_INTERVAL_MS = 10_000;
+const OLD_AUDIT_INTERVAL_MS = 60_000;
+/** What is kept for a second is gone within two; with nothing due it is a look at an index. */
+const PRUNING_INTERVAL_MS = 250;
 const CLOCK_INTERVAL_MS = 30_000;
 const SIGNING_KEY_INTERVAL_MS = 60_000;
 const FORGET_INTERVAL_MS = 60_000;
 
 /** Everything that runs by itself, on every server: locks are skipped, so there is no leader to lose. */
 export function startSweeps(
-  { lifecycle, wake, clock, database, signingKeys }: Base,
+  { lifecycle, wake, clock, database, signingKeys, metrics }: Base,
   services: Services,
 ): void {
   const { creation, claiming, running, presence, reaper, outages, lanes, boards, sessions, pushing } =
@@ -61,10 +68,19 @@ export function startSweeps(
     await services.departures.drain();
     await services.webhooks.drain();
     await presence.flush();
+    await services.journal.drain();
   });
   const scheduler = new Scheduler({ sql: database.sweeps, wake });
   lifecycle.every('scheduler', SCHEDULER_INTERVAL_MS, (signal) => scheduler.sweep(signal));
-  lifecycle.every('pulse', PULSE_INTERVAL_MS, (signal) => outages.beat(signal));
+  lifecycle.every('pulse', PULSE_INTERVAL_MS, async (signal) => {
+    try {
+      await outages.beat(signal);
+    } catch (error) {
+      // It writes twice a second, so it is the first to know.
+      if (isReadOnlyServer(error)) database.leaveReadOnly();
+      throw error;
+    }
+  });
   lifecycle.every('reaper', REAPER_INTERVAL_MS, (signal) => reaper.sweep(signal));
   lifecycle.every('drained lanes', DRAIN_SWEEP_INTERVAL_MS, () =>
     lanes.pauseDrainedLanes((id) => boards.resolveId(id)),
@@ -94,6 +110,14 @@ export function startSweeps(
   const counting = new LogCounting(database.cold);
   lifecycle.every('statistics', STATS_INTERVAL_MS, (signal) => counting.sweep(signal));
   lifecycle.every('old minutes', OLD_MINUTES_INTERVAL_MS, () => counting.forgetOld());
+  lifecycle.every('refusals', REFUSALS_INTERVAL_MS, () => services.journal.writeRefusals());
+  lifecycle.every('old audit entries', OLD_AUDIT_INTERVAL_MS, (signal) => services.journal.prune(signal));
+  const pruner = new Pruner({
+    sql: database.cold,
+    wake,
+    onPruned: (kind, rows) => metrics.pruned.inc({ kind }, rows),
+  });
+  lifecycle.every('pruning', PRUNING_INTERVAL_MS, (signal) => pruner.sweep(signal));
   lifecycle.every('clock', CLOCK_INTERVAL_MS, () => clock.measure(() => readDatabaseMs(database.cold)));
   lifecycle.every('signing keys', SIGNING_KEY_INTERVAL_MS, () => signingKeys.maintain());
   const forgetIntervalMs = FORGET_INTERVAL_MS + randomInt(FORGET_INTERVAL_MS);

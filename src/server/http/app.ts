@@ -2,7 +2,6 @@
  * The HTTP application: finds who answers a request, and answers those that nobody takes. Handlers get Node's own request and
  * response: through the framework's Request and Response the claim cycle took twice the processor time, so only its router is used.
  */
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { RegExpRouter } from 'hono/router/reg-exp-router';
 import { SmartRouter } from 'hono/router/smart-router';
@@ -11,6 +10,7 @@ import { WATCH_SUBPROTOCOL } from '../../contract/constants.ts';
 import type { Route } from '../../contract/route.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
 import { asProblem, problemAnswer } from './on-error.ts';
+import { requestIdOf } from './request-headers.ts';
 import { WATCH_PATH } from './watch-path.ts';
 import { writeAnswer } from './write-answer.ts';
 
@@ -63,7 +63,7 @@ export class App {
     outgoing.on('error', ignore);
     this.#answer(incoming, outgoing)
       .catch((error: unknown) => {
-        const requestId = randomUUID();
+        const requestId = requestIdOf(incoming);
         this.#onBug(error, requestId);
         if (outgoing.headersSent) outgoing.destroy();
         else writeAnswer(outgoing, requestId, problemAnswer(asProblem(error), requestId));
@@ -80,7 +80,7 @@ export class App {
     const [matches, stash] = this.#router.match(method, path);
     const first = matches[0];
     if (first === undefined) {
-      const requestId = randomUUID();
+      const requestId = requestIdOf(incoming);
       writeAnswer(outgoing, requestId, problemAnswer(this.#untaken(method, path), requestId));
       return;
     }

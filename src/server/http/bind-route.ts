@@ -2,7 +2,6 @@
  * Binds a route's descriptor to its handler: authenticates, authorises, parses, calls, answers. Everything a handler could get
  * wrong about HTTP is decided here, once.
  */
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { HEADERS, LIMITS } from '../../contract/constants.ts';
 import type { Route } from '../../contract/route.ts';
@@ -14,17 +13,21 @@ import { BodyRoom, type HeldBody } from './body-room.ts';
 import type { Answer, EventStreamRequest, Exchange, Handler } from './exchange.ts';
 import { asProblem, problemAnswer } from './on-error.ts';
 import { onceClosed } from './once-closed.ts';
+import type { Peers } from './peers.ts';
 import {
   parseIdempotencyKey,
   parseIfMatch,
   parseOrigin,
-  parseRequestId,
   parseTraceparent,
   parseWaitSeconds,
   prefersEventStream,
+  requestIdOf,
 } from './request-headers.ts';
 import type { RequestPlace, RequestTurns } from './request-turns.ts';
 import { writeAnswer } from './write-answer.ts';
+
+/** Where a request comes from, for those who are told of it. */
+export type RequestOrigin = Pick<Exchange, 'remoteAddress' | 'requestId'>;
 
 export interface Gate {
   /** The caller behind an Authorization header; rejects with unauthenticated or token_expired. */
@@ -34,7 +37,12 @@ export interface Gate {
   /** Calls back when the credential of a request that waits no longer holds; returns the way to leave. */
   watchOver(authorization: string | undefined, refuse: (problem: ProblemError) => void): () => void;
   /** Rejects when the caller may not call this route for these path parameters. */
-  authorise(caller: Principal, route: Route, params: Readonly<Record<string, string>>): void;
+  authorise(
+    caller: Principal,
+    operationId: string,
+    params: Readonly<Record<string, string>>,
+    from: RequestOrigin,
+  ): void;
   /** Rejects when the caller has used up its share. Returns headers that tell it how much is left. */
   limit(caller: Principal): Promise<Readonly<Record<string, string>>>;
 }
@@ -50,6 +58,7 @@ interface Binder {
   readonly gate: Gate;
   readonly turns: RequestTurns;
   readonly observer: RouteObserver;
+  readonly peers: Peers;
   /** Aborted with the problem that newcomers are told when the server begins to stop. */
   readonly signal: AbortSignal;
 }
@@ -71,7 +80,7 @@ export function createBind(binder: Binder): Bind {
   return (route, handler, { isGathered = never, isLasting = false } = {}) => {
     binder.app.on(route.method.toUpperCase(), route.path, async (call) => {
       const startedAt = performance.now();
-      const requestId = parseRequestId(headerOf(call.incoming, HEADERS.requestId)) ?? randomUUID();
+      const requestId = requestIdOf(call.incoming);
       const arrival = { call, requestId, held: room.begin(), isGathered, isLasting, place: null };
       const answer = await respond(binder, route, handler as Handler<Route>, arrival);
       const seconds = (performance.now() - startedAt) / 1000;
@@ -155,10 +164,10 @@ async function admit(
   route: Route,
   arrival: Arrival,
 ): Promise<{ exchange: Exchange; headers: Readonly<Record<string, string>>; watched: Watched }> {
-  const { gate, turns } = binder;
+  const { gate, turns, peers } = binder;
   const { call, requestId, held } = arrival;
   const { incoming } = call;
-  const remoteAddress = incoming.socket.remoteAddress ?? '';
+  const remoteAddress = peers.addressOf(incoming);
   const { authorization } = incoming.headers;
   // An open route hears who asks only where that can matter: health must not fail with the look-up of a credential.
   const isHeard =
@@ -167,7 +176,8 @@ async function admit(
   const caller = isAnonymous ? null : await gate.authenticate(authorization, remoteAddress);
   const headers = caller === null ? {} : await gate.limit(caller);
   const params = route.params ? parseWith(route.params, storableParams(call), 'path') : {};
-  if (caller !== null) gate.authorise(caller, route, params as Record<string, string>);
+  if (caller !== null)
+    gate.authorise(caller, route.operationId, params as Record<string, string>, { remoteAddress, requestId });
   const eventStream = eventStreamOf(binder, route, incoming);
   const isWaiting = route.isWaitable && eventStream === null;
   const waitSeconds = isWaiting ? parseWaitSeconds(headerOf(incoming, HEADERS.prefer)) : null;
@@ -192,6 +202,8 @@ async function admit(
     traceparent: parseTraceparent(headerOf(incoming, HEADERS.traceparent)),
     origin: route.hasOrigin ? parseOrigin(headerOf(incoming, HEADERS.origin)) : null,
     remoteAddress,
+    isLocal: () => peers.isLocal(incoming),
+    ownOrigin: () => peers.ownOriginOf(incoming),
     header: (name: string) => headerOf(incoming, name),
     ...connectionOf(binder, call, waitSeconds !== null || arrival.isLasting, watched),
   };

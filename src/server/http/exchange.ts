@@ -28,7 +28,12 @@ export interface Exchange<R extends Route = Route> {
   readonly traceparent: string | null;
   /** What Lanekeeper-Origin says, on the routes that hear it. */
   readonly origin: OriginBody | null;
+  /** Of the client, as far as it is known: http/peers.ts. */
   readonly remoteAddress: string;
+  /** The client is on this machine, and nothing says that it asks for somebody else. */
+  isLocal(): boolean;
+  /** The origin that pages of this server have for the client. */
+  ownOrigin(): string | undefined;
   /** For routes whose protocol has headers of its own. Several lines of one are joined by commas. */
   header(name: string): string | undefined;
   /** Aborted when the client goes away or the server stops. */
@@ -56,6 +61,8 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as it is, with this media type, instead of JSON. */
   readonly raw?: { readonly body: string | Uint8Array; readonly contentType: string };
+  /** What the audit log tells beside what the answer says itself; not sent. */
+  readonly audited?: { readonly board?: string | null; readonly data?: Readonly<Record<string, unknown>> };
   /**
    * Text without an end, instead of JSON. `begin` is called once in any case: when the client has gone, or only wanted the head, with a
    * stream that has closed, so that what stands ready for it can be let go in its onClose.

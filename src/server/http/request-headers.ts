@@ -1,5 +1,7 @@
 /** The request headers that change what a route does. */
-import { LIMITS } from '../../contract/constants.ts';
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { HEADERS, LIMITS } from '../../contract/constants.ts';
 import { OriginBody } from '../../contract/origins.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
 import { isStorable } from './body.ts';
@@ -85,8 +87,9 @@ function decodedJson(text: string): unknown {
   }
 }
 
-/** The caller's own request id when it is a UUID (it becomes the problem's instance), else undefined. */
-export function parseRequestId(header: string | undefined): string | undefined {
-  const id = header?.toLowerCase();
-  return id !== undefined && UUID_PATTERN.test(id) ? id : undefined;
+/** The caller's own request id when it is a UUID (it becomes the problem's instance), else one of ours. */
+export function requestIdOf({ headers }: IncomingMessage): string {
+  const own = headers[HEADERS.requestId.toLowerCase()];
+  const id = typeof own === 'string' ? own.toLowerCase() : '';
+  return UUID_PATTERN.test(id) ? id : randomUUID();
 }

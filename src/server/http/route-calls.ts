@@ -7,7 +7,7 @@ import type { z } from 'zod';
 import type { Route } from '../../contract/route.ts';
 import { present } from '../kernel/assert.ts';
 import type { Principal } from '../kernel/principal.ts';
-import { type Bind, type BindOptions, handleInTurn, never } from './bind-route.ts';
+import { type Bind, type BindOptions, handleInTurn, never, type RequestOrigin } from './bind-route.ts';
 import { parseWith } from './body.ts';
 import type { Exchange, Handler } from './exchange.ts';
 import type { RequestTurns } from './request-turns.ts';
@@ -35,6 +35,7 @@ interface RouteCallsParts {
     caller: Principal,
     operationId: string,
     params: Readonly<Record<string, string>>,
+    from: RequestOrigin,
   ) => void;
 }
 
@@ -72,7 +73,7 @@ export class RouteCalls {
     const { handler, options } = present(this.#known.get(route.operationId), 'what is called is bound');
     const { waitSeconds = null, idempotencyKey = null } = manner;
     const parsed = route.params ? parseWith(route.params, params ?? {}, 'input') : {};
-    authorise(caller, route.operationId, parsed as Record<string, string>);
+    authorise(caller, route.operationId, parsed as Record<string, string>, carrier);
     const exchange = {
       ...carrier,
       route,

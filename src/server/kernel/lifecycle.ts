@@ -16,7 +16,11 @@ export interface Lifecycle {
   stop(): Promise<void>;
 }
 
-export function createLifecycle(reportError: (name: string, error: unknown) => void): Lifecycle {
+/** @param onTick Hears of every call of a loop: how long it took, whatever became of it. */
+export function createLifecycle(
+  reportError: (name: string, error: unknown) => void,
+  onTick: (name: string, seconds: number) => void = () => undefined,
+): Lifecycle {
   const controller = new AbortController();
   setMaxListeners(LOOPS_MAX, controller.signal);
   const stops: { readonly name: string; readonly stop: () => Promise<void> | void }[] = [];
@@ -42,7 +46,11 @@ export function createLifecycle(reportError: (name: string, error: unknown) => v
       stops.push({ name, stop });
     },
     every: (name, intervalMs, tick) => {
-      const loop = runEvery(intervalMs, controller.signal, () => guard(name, () => tick(controller.signal)));
+      const loop = runEvery(intervalMs, controller.signal, async () => {
+        const startedAtMs = performance.now();
+        await guard(name, () => tick(controller.signal));
+        onTick(name, (performance.now() - startedAtMs) / 1000);
+      });
       stops.push({ name, stop: () => loop });
     },
     stop: () => {

@@ -2,12 +2,13 @@
  * The upgrade to a WebSocket: path, Origin and credential are checked while it is still HTTP, so a refusal is a plain answer.
  * Credentials come in the Authorization header or, from browsers, in a second subprotocol; never in the URL.
  */
-import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { BEARER_SUBPROTOCOL_PREFIX, LIMITS, WATCH_SUBPROTOCOL } from '../../contract/constants.ts';
 import { asProblem, problemBody } from '../http/on-error.ts';
+import type { Peers } from '../http/peers.ts';
+import { requestIdOf } from '../http/request-headers.ts';
 import { WATCH_PATH } from '../http/watch-path.ts';
 import { CLOSE_MS_MAX } from '../kernel/peer-patience.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
@@ -32,7 +33,8 @@ export type Admit = (request: UpgradeRequest) => Promise<Admission>;
 
 interface UpgradeOptions {
   readonly admit: Admit;
-  readonly isOriginAllowed: (origin: string, host: string | undefined) => boolean;
+  readonly isOriginAllowed: (origin: string, ownOrigin: string | undefined) => boolean;
+  readonly peers: Peers;
   readonly onError: (error: unknown) => void;
 }
 
@@ -44,7 +46,7 @@ const BUFFERED_CHUNKS_MAX = 2048;
 /** Below the idle timeouts of common proxies (60 s), and far above what a busy event loop delays a pong. */
 const PING_INTERVAL_MS = 25_000;
 
-export function createUpgrade({ admit, isOriginAllowed, onError }: UpgradeOptions) {
+export function createUpgrade({ admit, isOriginAllowed, peers, onError }: UpgradeOptions) {
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -56,7 +58,9 @@ export function createUpgrade({ admit, isOriginAllowed, onError }: UpgradeOption
     handleProtocols: (offered: Set<string>) => (offered.has(WATCH_SUBPROTOCOL) ? WATCH_SUBPROTOCOL : false),
   } as ConstructorParameters<typeof WebSocketServer>[0]);
   // What the library finds wrong with a handshake is answered as everything else is.
-  server.on('wsClientError', (error, socket, incoming) => refuse(socket, handshakeProblem(error, incoming)));
+  server.on('wsClientError', (error, socket, incoming) =>
+    refuse(incoming, socket, handshakeProblem(error, incoming)),
+  );
   const pings = new Rounds<SocketConnection>({
     intervalMs: PING_INTERVAL_MS,
     visit: (connection) => connection.checkLife(),
@@ -73,7 +77,7 @@ export function createUpgrade({ admit, isOriginAllowed, onError }: UpgradeOption
     const onSocketError = (): void => void socket.destroy();
     socket.on('error', onSocketError);
     const upgrade = async (): Promise<void> => {
-      const request = readRequest(incoming, isOriginAllowed);
+      const request = readRequest(incoming, { isOriginAllowed, peers });
       const admission = await admit(request);
       let isOpen = false;
       if (!socket.destroyed) {
@@ -89,14 +93,14 @@ export function createUpgrade({ admit, isOriginAllowed, onError }: UpgradeOption
     upgrade().catch((error: unknown) => {
       const problem = asProblem(error);
       if (problem.code === 'internal') onError(error);
-      refuse(socket, problem);
+      refuse(incoming, socket, problem);
     });
   };
 }
 
 function readRequest(
   incoming: IncomingMessage,
-  isOriginAllowed: UpgradeOptions['isOriginAllowed'],
+  { isOriginAllowed, peers }: Pick<UpgradeOptions, 'isOriginAllowed' | 'peers'>,
 ): UpgradeRequest {
   const path = (incoming.url ?? '').split('?', 1)[0] ?? '';
   const board = WATCH_PATH.exec(path)?.[1];
@@ -104,8 +108,8 @@ function readRequest(
     throw new ProblemError('not_found', 'There is no WebSocket at this path.', {
       extensions: { resource: 'route' },
     });
-  const { origin, host } = incoming.headers;
-  if (origin !== undefined && !isOriginAllowed(origin, host)) {
+  const { origin } = incoming.headers;
+  if (origin !== undefined && !isOriginAllowed(origin, peers.ownOriginOf(incoming))) {
     throw new ProblemError(
       'origin_not_allowed',
       'This Origin may not open a WebSocket here. Add it to LANEKEEPER_ALLOWED_ORIGINS.',
@@ -123,7 +127,7 @@ function readRequest(
     bearer === undefined
       ? incoming.headers.authorization
       : `Bearer ${Buffer.from(bearer, 'base64url').toString('utf8')}`;
-  return { board, authorization, remoteAddress: incoming.socket.remoteAddress ?? '' };
+  return { board, authorization, remoteAddress: peers.addressOf(incoming) };
 }
 
 function handshakeProblem({ message }: Error, { method }: IncomingMessage): ProblemError {
@@ -136,8 +140,8 @@ function handshakeProblem({ message }: Error, { method }: IncomingMessage): Prob
   });
 }
 
-function refuse(socket: Duplex, problem: ProblemError): void {
-  const requestId = randomUUID();
+function refuse(incoming: IncomingMessage, socket: Duplex, problem: ProblemError): void {
+  const requestId = requestIdOf(incoming);
   const body = JSON.stringify(problemBody(problem, requestId));
   const headers = {
     ...problem.headers,

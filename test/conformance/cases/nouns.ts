@@ -9,6 +9,7 @@ export function nounCases(world: World): void {
     expect((await world.call('livez', {}, open)).status).toBe('ok');
     expect((await world.call('readyz', {}, open)).status).toBe('ready');
     expect((await world.call('openapiDocument', {}, open)).openapi).toMatch(/^3\.1\./);
+    expect((await world.call('asyncapiDocument', {}, open)).asyncapi).toMatch(/^3\./);
     expect((await world.call('jwks', {}, open)).keys.length).toBeGreaterThan(0);
     expect(await world.call('metrics', {})).toContain('# TYPE ');
     expect((await world.call('whoami', {})).principal).toMatchObject({ type: 'key', key: { role: 'admin' } });

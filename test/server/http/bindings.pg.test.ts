@@ -86,6 +86,11 @@ describe('every answer', () => {
     expect(echoed.headers.get('X-Request-Id')).toBe(id);
     const refused = await server.call('GET', '/v1/boards/missing', { headers: { 'X-Request-Id': id } });
     expect(refused.body.instance).toBe(`urn:uuid:${id}`);
+    // Also where no route is found, and where an upgrade or a file is asked for.
+    for (const path of ['/nowhere', '/v1/boards/default/watch', '/docs/nothing', '/v1/livez/']) {
+      const elsewhere = await server.call('GET', path, { headers: { 'X-Request-Id': id } });
+      expect([path, elsewhere.body.instance]).toEqual([path, `urn:uuid:${id}`]);
+    }
     for (const odd of ['not a uuid', 'x'.repeat(3000), '<script>']) {
       const made = await server.call('GET', '/v1/boards', { headers: { 'X-Request-Id': odd } });
       expect(made.headers.get('X-Request-Id')).toMatch(/^[0-9a-f-]{36}$/);

@@ -9,7 +9,7 @@ import { startProxy, useProxy } from '../../fixtures/proxy.ts';
 import { startTestServer } from '../../fixtures/server.ts';
 
 /** What needs no database. metrics leaves out the figures it would have to ask for. */
-const ALWAYS_THERE = ['livez', 'metrics', 'openapiDocument', 'docsPage', 'jwks'];
+const ALWAYS_THERE = ['livez', 'metrics', 'openapiDocument', 'asyncapiDocument', 'docsPage', 'jwks'];
 
 const BODIES: Readonly<Record<string, unknown>> = {
   createKey: { role: 'observer', name: 'x' },

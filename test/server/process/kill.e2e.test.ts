@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CallAnswer, type CallOptions, call } from '../../fixtures/server.ts';
 import {
   buildServer,
-  makeDataDir,
+  makeReadyDataDir,
   type ServerProcess,
   startServerProcess,
 } from '../../fixtures/server-process.ts';
@@ -20,7 +20,7 @@ let server: ServerProcess;
 
 beforeAll(async () => {
   buildServer();
-  const made = await makeDataDir();
+  const made = await makeReadyDataDir();
   dataDir = made.path;
   removeDataDir = made.remove;
   server = await startServerProcess(dataDir);

@@ -2,10 +2,10 @@
  * The dashboard at its own origin: the page under every address that it has, and its files. Open to anybody, because nothing of a board is
  * in them: the page asks the API, with the key of whoever signs in. Unknown addresses stay those of the API, with its answers.
  */
-import { randomUUID } from 'node:crypto';
 import type { App, Call } from '../../http/app.ts';
 import type { Answer } from '../../http/exchange.ts';
 import { problemAnswer } from '../../http/on-error.ts';
+import { requestIdOf } from '../../http/request-headers.ts';
 import { writeAnswer } from '../../http/write-answer.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { type Asset, DashboardAssets, TOP_FILES } from './assets.ts';
@@ -83,8 +83,8 @@ function isKnown(ifNoneMatch: string | undefined, etag: string): boolean {
 }
 
 /** null: there is no such file. */
-function write({ outgoing }: Call, answer: Answer | null): void {
-  const requestId = randomUUID();
+function write({ incoming, outgoing }: Call, answer: Answer | null): void {
+  const requestId = requestIdOf(incoming);
   const problem = new ProblemError('not_found', 'There is no such file.', {
     extensions: { resource: 'route' },
   });

@@ -173,7 +173,7 @@ async function withParentsLocked(
 async function planWithin(
   tx: Tx,
   board: BoardRef,
-  { tasks, assumed }: ImportBody,
+  { dry_run: isDryRun, tasks, assumed }: ImportBody,
   known: ReadonlyMap<string, KnownTask>,
 ): Promise<Plan> {
   const isNew = ({ external_ref }: ImportedTask): boolean => !known.has(external_ref);
@@ -185,7 +185,10 @@ async function planWithin(
   );
   const surroundings = {
     known,
-    assumed: new Map((assumed ?? []).map(({ external_ref, satisfied }) => [external_ref, satisfied])),
+    // What is written waits for what is there, whatever somebody assumes.
+    assumed: new Map(
+      (isDryRun ? (assumed ?? []) : []).map(({ external_ref, satisfied }) => [external_ref, satisfied]),
+    ),
     takenKeys: new Set(await listHeldKeys(tx, board.id, keys)),
     freePlaces: (id: Uuid) => LIMITS.childrenMax - (children.get(id) ?? 0),
   };

@@ -29,7 +29,7 @@ export const mcpMessages = defineRoute({
 
 interface McpRoutes extends Omit<McpServiceParts, 'lost' | 'waits'> {
   readonly returns: Returns;
-  readonly isOriginAllowed: (origin: string, host: string | undefined) => boolean;
+  readonly isOriginAllowed: (origin: string, ownOrigin: string | undefined) => boolean;
 }
 
 export function bindMcpRoutes(bind: Bind, parts: McpRoutes): void {
@@ -39,7 +39,7 @@ export function bindMcpRoutes(bind: Bind, parts: McpRoutes): void {
     (exchange) => {
       // A page that has been given a name of this machine (DNS rebinding) has no key either; the protocol asks for the check all the same.
       const origin = exchange.header('origin');
-      if (origin !== undefined && !parts.isOriginAllowed(origin, exchange.header('host')))
+      if (origin !== undefined && !parts.isOriginAllowed(origin, exchange.ownOrigin()))
         throw new ProblemError(
           'origin_not_allowed',
           'This Origin may not use MCP here. Add it to LANEKEEPER_ALLOWED_ORIGINS.',

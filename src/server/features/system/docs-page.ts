@@ -63,6 +63,7 @@ export function docsPage(): string {
 <script src="/docs/start.js" defer></script>
 </head>
 <body>
+<p>Sockets and event streams are described by <a href="/asyncapi.json">/asyncapi.json</a> (AsyncAPI 3).</p>
 <div id="swagger-ui"></div>
 <noscript>This page needs JavaScript. The same description is at <a href="/openapi.json">/openapi.json</a>.</noscript>
 </body>

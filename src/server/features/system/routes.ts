@@ -1,7 +1,8 @@
 /** Binds health, metrics, and the description of the API. */
-import { randomUUID } from 'node:crypto';
+import { buildAsyncApiDocument } from '../../../contract/asyncapi.ts';
 import { buildOpenApiDocument } from '../../../contract/openapi.ts';
 import {
+  asyncapiDocument,
   docsPage as docsPageRoute,
   livez,
   metrics as metricsRoute,
@@ -11,12 +12,11 @@ import {
 import type { App } from '../../http/app.ts';
 import type { Bind } from '../../http/bind-route.ts';
 import { problemAnswer } from '../../http/on-error.ts';
+import { requestIdOf } from '../../http/request-headers.ts';
 import { writeAnswer } from '../../http/write-answer.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { DOCS_CONTENT_SECURITY_POLICY, docsAsset, docsPage } from './docs-page.ts';
 import type { SystemService } from './service.ts';
-
-const LOOPBACK = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
 
 interface SystemRoutes {
   readonly app: App;
@@ -31,11 +31,11 @@ export function bindSystemRoutes(bind: Bind, { app, system, version }: SystemRou
     const isReady = Object.values(checks).every((check) => check.ok);
     return { status: isReady ? 200 : 503, body: { status: isReady ? 'ready' : 'unready', checks } };
   });
-  bind(metricsRoute, async ({ caller, remoteAddress }) => {
-    if (caller === null && !LOOPBACK.has(remoteAddress)) {
+  bind(metricsRoute, async ({ caller, isLocal }) => {
+    if (caller === null && !isLocal()) {
       throw new ProblemError(
         'unauthenticated',
-        'Metrics are open on loopback only; elsewhere use the key of an observer.',
+        'Metrics are open on loopback only, without a proxy and by a name of it; elsewhere use the key of an observer.',
         { headers: { 'WWW-Authenticate': 'Bearer realm="lanekeeper"' } },
       );
     }
@@ -44,14 +44,16 @@ export function bindSystemRoutes(bind: Bind, { app, system, version }: SystemRou
 
   const document = buildOpenApiDocument(version);
   bind(openapiDocument, () => ({ status: 200, body: document }));
+  const socketDocument = buildAsyncApiDocument(version);
+  bind(asyncapiDocument, () => ({ status: 200, body: socketDocument }));
   bind(docsPageRoute, () => ({
     status: 200,
     raw: { body: docsPage(), contentType: 'text/html; charset=utf-8' },
     headers: { 'Content-Security-Policy': DOCS_CONTENT_SECURITY_POLICY },
   }));
-  app.on('GET', '/docs/{asset}', async ({ outgoing, params }) => {
+  app.on('GET', '/docs/{asset}', async ({ incoming, outgoing, params }) => {
     const asset = await docsAsset(params['asset'] ?? '');
-    const requestId = randomUUID();
+    const requestId = requestIdOf(incoming);
     if (asset === null) {
       const problem = new ProblemError('not_found', 'There is no such file.', {
         extensions: { resource: 'route' },

@@ -1,9 +1,12 @@
 /** Whether the server can do its work, and the figures that only the database knows. */
+
+import { RETENTION_KINDS } from '../../../contract/retention.ts';
 import { DELEGATION_STATUSES, TASK_STATUSES } from '../../../contract/statuses.ts';
 import type { BroadReads } from '../../db/broad-reads.ts';
 import type { Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import { GROWING_TABLES, readRetentionGauges } from '../retention/service.ts';
 import { countAppliedMigrations, readGauges } from './store.ts';
 
 export { readDatabaseMs, readServerVersion } from './store.ts';
@@ -25,11 +28,14 @@ interface Check {
   readonly detail: string;
 }
 
+/** A look at every board, and what they say changes slowly. */
+const RETENTION_GAUGES_MS = 30_000;
 /** Several missed floor polls in a row: followers of this server would be late. */
 const POLL_AGE_MAX_MS = 5000;
 
 export class SystemService {
   readonly #parts: SystemParts;
+  #retentionReadAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: SystemParts) {
     this.#parts = parts;
@@ -49,7 +55,10 @@ export class SystemService {
       checks['database'] = { ok: true, detail: 'reachable' };
       checks['schema'] = {
         ok: applied >= knownMigrations,
-        detail: `${applied} of ${knownMigrations} migrations applied`,
+        detail:
+          applied > knownMigrations
+            ? `${applied} migrations applied, of which this release knows ${knownMigrations}`
+            : `${applied} of ${knownMigrations} migrations applied`,
       };
     } catch {
       // Why is in the log of the requests that failed; here it only matters that it did.
@@ -75,9 +84,22 @@ export class SystemService {
       metrics.oldestReadySeconds.set(gauges.oldestReadySeconds);
       metrics.oldestTransactionSeconds.set(gauges.oldestTransactionSeconds);
       metrics.uncountedEvents.set(gauges.uncountedEvents);
+      await this.#readRetention();
     } catch {
       // A scrape while the database is away, or slow, still shows the process's own figures.
     }
     return { body: await metrics.registry.metrics(), contentType: metrics.registry.contentType };
+  }
+
+  async #readRetention(): Promise<void> {
+    const { reads, metrics } = this.#parts;
+    if (performance.now() - this.#retentionReadAt < RETENTION_GAUGES_MS) return;
+    const { lagSeconds, oldestSeconds, tableBytes } = await reads.read('gauges', readRetentionGauges);
+    this.#retentionReadAt = performance.now();
+    for (const kind of RETENTION_KINDS) {
+      metrics.retentionLagSeconds.set({ kind }, lagSeconds[kind] ?? 0);
+      metrics.oldestRowSeconds.set({ kind }, oldestSeconds[kind] ?? 0);
+    }
+    for (const table of GROWING_TABLES) metrics.tableBytes.set({ table }, tableBytes[table] ?? 0);
   }
 }

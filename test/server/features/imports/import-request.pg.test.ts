@@ -34,6 +34,25 @@ test('a request that contradicts itself is refused whole', async () => {
   expect((await board.call('GET', '/tasks')).body.tasks).toEqual([]);
 });
 
+test('what is assumed counts in a dry run alone: nothing that is written waits for a task that is not there', async () => {
+  const [board] = await newBoard();
+  const task = {
+    external_ref: 'a',
+    title: 'a',
+    status: 'triage',
+    created_at: iso(MAY),
+    runs: [],
+    comments: [],
+    parents: ['a', 'elsewhere'],
+  };
+  const assumed = ['a', 'elsewhere'].map((external_ref) => ({ external_ref, satisfied: true }));
+  const answer = await board.call('POST', '/import', { body: { tasks: [task], assumed } });
+  expect(answer.status).toBe(200);
+  expect(answer.body.tasks).toMatchObject([
+    { created: true, links: 0, notes: ['parent_unknown', 'parent_unknown'] },
+  ]);
+});
+
 test('a board of 2,000 tasks with runs, comments and links takes seconds', async () => {
   const [board] = await newBoard();
   const path = await (await largeBoard(2000)).save();

@@ -82,6 +82,15 @@ describe('the description of the API', () => {
     });
   });
 
+  test('is joined by the committed asyncapi.yaml, for sockets and streams', async () => {
+    const { body } = await bench.api.get('/asyncapi.json', anonymous);
+    const committed = parse(await readFile(join(import.meta.dirname, '../../../../asyncapi.yaml'), 'utf8'));
+    expect({ ...body, info: { ...body.info, version: '' } }).toEqual({
+      ...committed,
+      info: { ...committed.info, version: '' },
+    });
+  });
+
   test('has a page from our own origin, whose every part is served', async () => {
     const page = await bench.api.get('/docs', anonymous);
     expect(page.headers.get('Content-Type')).toBe('text/html; charset=utf-8');
