@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { alikeOnEveryPostgres } from './alike-on-every-postgres.mjs';
+import { findChromium } from './chromium.mjs';
 import { ROOT } from './ensure-built.mjs';
 import { makeMemoryDirectory, removeMemoryDirectory } from './memory-directory.mjs';
 import { testsWithoutProgram } from './needed-programs.mjs';
@@ -90,7 +91,7 @@ async function runProjects(projects, leftOut, isPartitioned, place) {
 function planBrowserTests() {
   const names = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' });
   if (!names.some((name) => name.endsWith('.browser.test.ts'))) return 'none';
-  if (existsSync(process.env['CHROME_PATH'] ?? '/usr/bin/chromium')) return 'run';
+  if (findChromium() !== null) return 'run';
   return process.env['LANEKEEPER_REQUIRE_BROWSER'] === '1' ? 'missing' : 'left out';
 }
 
@@ -144,7 +145,9 @@ async function main() {
     counts.push(await runCheck('chaos', { options: chaosArguments(), showing: 'by line' }));
 
   if (browser === 'left out' || browser === 'missing') {
-    console.log('Browser tests left out: no Chromium. Install one (Debian: chromium) or set CHROME_PATH.');
+    console.log(
+      'Browser tests left out: no Chromium. Install one (Debian: chromium-headless-shell) or set CHROME_PATH.',
+    );
   }
   if (stopSignal() !== null) counts.push({ passed: 0, failed: 1, failures: [`stopped by ${stopSignal()}`] });
   if (parts.includes('e2e')) {

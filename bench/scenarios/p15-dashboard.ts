@@ -1,7 +1,7 @@
 /** P15: the dashboard in a real Chromium on the same cores: cards that move, a long column that is scrolled, many events, and a lost connection. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { TcpProxy } from '../../chaos/tcp-proxy.ts';
+import { findChromium } from '../../scripts/chromium.mjs';
 import { type Client, connect } from '../../src/client/index.ts';
 import type { Bench } from '../bench.ts';
 import { BoardPage } from '../dashboard/board-page.ts';
@@ -59,8 +59,9 @@ export const dashboard: Scenario = {
 };
 
 function missing(): string | null {
-  const chromium = process.env['CHROME_PATH'] ?? '/usr/bin/chromium';
-  return existsSync(chromium) ? null : 'no Chromium (Debian: apt-get install chromium, or set CHROME_PATH)';
+  return findChromium() === null
+    ? 'no Chromium (Debian: apt-get install chromium-headless-shell, or set CHROME_PATH)'
+    : null;
 }
 
 interface Setting {

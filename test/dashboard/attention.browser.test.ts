@@ -29,8 +29,12 @@ test('a question is answered where it stands: the entry goes, and the next attem
   const blocked = entry(page, 'Paint the lid');
   await blocked.getByText('Which colour?').waitFor();
   await page.getByText(/^1\s*waiting$/).waitFor();
+  // It is there as soon as the board is: before, "u" would ask in a dialog.
+  await blocked.getByLabel('Answer').waitFor();
   await page.keyboard.press('j');
+  await page.locator('.attention-entry.selected').waitFor();
   await page.keyboard.press('u');
+  await blocked.locator('textarea:focus').waitFor();
   await page.keyboard.type('green');
   await blocked.getByRole('button', { name: 'Answer and unblock' }).click();
   await blocked.waitFor({ state: 'detached' });
