@@ -3,7 +3,7 @@ import { NAME_PATTERN } from '../../../contract/identifiers.ts';
 import { TASK_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
-import type { TaskFilter } from './store/read.ts';
+import type { TaskFilter } from './store/search.ts';
 
 /** A filter with more words than this is a mistake. */
 const FILTER_WORDS_MAX = 50;

@@ -17,8 +17,10 @@ import { appendChange } from './join/append.ts';
 import { TaskOperation } from './operation.ts';
 import { findNamedTask, lockOwnClaim } from './reach.ts';
 import { markReviewerOf } from './reviewer-mark.ts';
+import { listComments } from './store/comment.ts';
 import { listMessages } from './store/message.ts';
-import { findIdByExternalRef, findTask, listComments, listTasks, type TaskPage } from './store/read.ts';
+import { findIdByExternalRef, findTask } from './store/read.ts';
+import { listTasks, type TaskPage } from './store/search.ts';
 import { patchOf } from './task-patch.ts';
 import { notErasedYet, taskNotFound, tooExpensive } from './task-problems.ts';
 import { commentOf, messageOf, taskOf } from './view.ts';
@@ -55,6 +57,7 @@ export {
   type TaskAfter,
   type TaskMove,
 } from './store/change.ts';
+export { listNewestComments, type ToldCommentRow } from './store/comment.ts';
 export { findDelegationDepth } from './store/create.ts';
 export { eraseReply } from './store/erase-returns.ts';
 export { type DelegationPlace, listRunningFrom } from './store/join.ts';
@@ -80,16 +83,11 @@ export {
   findByExternalRefs,
   findTasks,
   findTraceparents,
-  listNewestComments,
-  listTaskIds,
-  listUnfinishedTasks,
-  type PagePosition,
   type TaskDetailValues,
-  type TaskFilter,
   type TaskRow,
-  type ToldCommentRow,
   taskDetailColumns,
 } from './store/read.ts';
+export { listTaskIds, listUnfinishedTasks, type PagePosition, type TaskFilter } from './store/search.ts';
 export { illegalTransition, taskNotFound } from './task-problems.ts';
 export { eventTextOf } from './task-words.ts';
 export { commentOf, givenParts, originOf, taskOf } from './view.ts';

@@ -7,7 +7,7 @@ import type { NewEvent } from '../../db/event-log.ts';
 import { excerptOf } from '../../kernel/excerpt.ts';
 import { formatId, type Uuid } from '../../kernel/ids.ts';
 import type { HeldTask } from './held-task.ts';
-import { insertComment } from './store/change.ts';
+import { insertComment } from './store/comment.ts';
 import { countOpenMessages, insertMessage, markHolderAddressed } from './store/message.ts';
 import { tooManyMessages } from './task-problems.ts';
 

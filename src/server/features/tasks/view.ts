@@ -8,8 +8,9 @@ import type { Comment as CommentSchema, Task } from '../../../contract/tasks.ts'
 import { TASK_BACKOFF } from '../../kernel/backoff.ts';
 import { formatId } from '../../kernel/ids.ts';
 import type { BoardRef } from '../boards/service.ts';
+import type { CommentRow } from './store/comment.ts';
 import type { MessageRow } from './store/message.ts';
-import type { CommentRow, TaskRow } from './store/read.ts';
+import type { TaskRow } from './store/read.ts';
 
 /** What its last run left; a task that was just claimed has none of it yet. */
 type LastRunColumn = 'outcome' | 'summary' | 'result' | 'metadata' | 'ended_at';

@@ -1,7 +1,7 @@
 /** The children of a task are looked up, whatever else is on the board, and whatever Postgres knew when it made its plans. */
 import { afterEach, expect, test } from 'vitest';
 import { openDatabase } from '../../../../src/server/db/client.ts';
-import { listTasks, type TaskFilter } from '../../../../src/server/features/tasks/store/read.ts';
+import { listTasks, type TaskFilter } from '../../../../src/server/features/tasks/store/search.ts';
 import type { Uuid } from '../../../../src/server/kernel/ids.ts';
 import { createTestDatabase } from '../../../fixtures/database.ts';
 import { BOARD_ID, countReads, fillBoard, prepareBoards } from '../../db/claim-path.ts';

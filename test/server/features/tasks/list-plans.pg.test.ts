@@ -6,7 +6,7 @@ import {
   listTasks,
   listUnfinishedTasks,
   type TaskFilter,
-} from '../../../../src/server/features/tasks/store/read.ts';
+} from '../../../../src/server/features/tasks/store/search.ts';
 import { makeBoard } from '../../../fixtures/board.ts';
 import { useTestDatabase } from '../../../fixtures/database.ts';
 import { useTestServer } from '../../../fixtures/server.ts';

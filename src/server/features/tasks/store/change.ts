@@ -263,35 +263,6 @@ export async function releaseIdempotencyKeys(tx: Tx, boardId: number, ids: reado
     WHERE board_id = ${boardId} AND task_id = ANY(${ids as Uuid[]}::uuid[]) AND idempotency_key IS NOT NULL`;
 }
 
-export interface NewComment {
-  readonly id: Uuid;
-  readonly taskId: Uuid;
-  readonly body: string;
-  readonly author: ActorRef;
-}
-
-/**
- * Under the lock of its task, whose row is written anew as it was, for the same reason as with a message (message.ts): a claim that saw
- * the task before this was committed finds it changed and is decided again, and then knows of a comment to hand over. Unchanged, the
- * log would have the comment before the claim, and the claim's holder would not. A task that is running nobody claims before its end has
- * changed it, and its end need not be decided again for a comment.
- */
-export async function insertComment(tx: Tx, boardId: number, comment: NewComment): Promise<string> {
-  const [row] = await tx<{ at: string }[]>`
-    /* tasks.insert_comment */
-    WITH rewritten AS (
-      UPDATE tasks SET updated_at = updated_at WHERE board_id = ${boardId} AND id = ${comment.taskId} AND status <> 'running'
-    ),
-    counted AS (
-      UPDATE task_details SET comment_count = comment_count + 1 WHERE board_id = ${boardId} AND task_id = ${comment.taskId}
-    )
-    INSERT INTO comments (board_id, task_id, id, body, author_type, author_id, at)
-    VALUES (${boardId}, ${comment.taskId}, ${comment.id}, ${comment.body}, ${comment.author.type}, ${comment.author.id}, clock_timestamp())
-    RETURNING at`;
-  assert(row !== undefined, 'an insert returns its row');
-  return row.at;
-}
-
 /** Boards that have scheduled tasks whose time has come. Of more than there is room for any, not the same each time. */
 export async function listBoardsWithDueTasks(
   sql: Runner,
