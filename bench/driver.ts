@@ -96,6 +96,15 @@ export interface FanOutInput {
   readonly intervalMs: number;
 }
 
+export interface FloodInput {
+  /** One that has watchers. */
+  readonly board: string;
+  /** One after the other: the next when everybody has all events of the last. */
+  readonly batches: number;
+  /** Of one batch, each an event. */
+  readonly tasks: number;
+}
+
 export interface SlowWatchInput {
   readonly board: string;
   readonly pauseMs: number;
@@ -142,6 +151,8 @@ export interface Driver {
   openWatchers(input: WatchersInput): Promise<void>;
   /** Milliseconds from just before the call that makes an event until a watcher has it, for every event and watcher of the board. */
   sampleFanOut(input: FanOutInput): Promise<number[]>;
+  /** Events a second that arrived, of all watchers together. */
+  floodFanOut(input: FloodInput): Promise<number>;
   /** Treats one watcher badly while the log of its board grows. */
   watchSlowly(input: SlowWatchInput): Promise<SlowWatchResult>;
   /** Creates, claims and completes without a pause; cycles by slice of time. */

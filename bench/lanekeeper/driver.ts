@@ -8,6 +8,7 @@ import type {
   CycleResult,
   Driver,
   FanOutInput,
+  FloodInput,
   FleetInput,
   LatencyInput,
   Layout,
@@ -102,9 +103,17 @@ class LanekeeperDriver implements Driver {
   }
 
   sampleFanOut({ board, ...input }: FanOutInput): Promise<number[]> {
+    return this.#watchersOf(board).sampleFanOut(input);
+  }
+
+  floodFanOut({ board, ...input }: FloodInput): Promise<number> {
+    return this.#watchersOf(board).floodFanOut(input);
+  }
+
+  #watchersOf(board: string): Watchers {
     const watchers = this.#watchers.get(board);
     if (watchers === undefined) throw new Error(`nobody watches ${board}`);
-    return watchers.sampleFanOut(input);
+    return watchers;
   }
 
   watchSlowly(input: SlowWatchInput): Promise<SlowWatchResult> {

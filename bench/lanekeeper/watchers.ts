@@ -1,5 +1,5 @@
 /** Many sockets that watch one board, and the time until all of them have an event. */
-import type { FanOutInput } from '../driver.ts';
+import type { FanOutInput, FloodInput } from '../driver.ts';
 import { pauseMs } from '../window.ts';
 import type { ServerAccess } from './server-access.ts';
 import { WebSocketConnection } from './web-socket.ts';
@@ -43,10 +43,17 @@ export class Watchers {
   async sampleFanOut({ events, intervalMs }: Omit<FanOutInput, 'board'>): Promise<number[]> {
     const delaysMs: number[] = [];
     for (let sample = 0; sample < events; sample += 1) {
-      delaysMs.push(...(await this.#sample()));
+      delaysMs.push(...(await this.#sample(1)));
       await pauseMs(intervalMs);
     }
     return delaysMs;
+  }
+
+  /** Many events at a time, as fast as all have them: how many arrive in a second, at all sockets together. */
+  async floodFanOut({ batches, tasks }: Omit<FloodInput, 'board'>): Promise<number> {
+    const startedAt = performance.now();
+    for (let batch = 0; batch < batches; batch += 1) await this.#sample(tasks);
+    return (batches * tasks * this.#sockets.length * 1000) / (performance.now() - startedAt);
   }
 
   close(): void {
@@ -93,27 +100,28 @@ export class Watchers {
   /** By its beginning: to parse a thousand frames would be measured with what is measured. */
   #receive(text: string): void {
     if (text.startsWith('{"type":"watching"')) this.#watching += 1;
-    else if (text.startsWith('{"type":"events"')) this.#arrive();
+    else if (text.startsWith('{"type":"events"')) this.#arrive(countEvents(text));
     else if (!text.startsWith('{"type":"bookmark"')) this.#failure ??= new Error(`the server sent ${text}`);
   }
 
-  #arrive(): void {
+  #arrive(events: number): void {
     const arrivals = this.#arrivals;
     if (arrivals === undefined) {
       this.#failure ??= new Error('an event that nobody made');
       return;
     }
     arrivals.delaysMs.push(performance.now() - arrivals.startedAt);
-    arrivals.left -= 1;
+    arrivals.left -= events;
     if (arrivals.left === 0) arrivals.onAll();
   }
 
-  async #sample(): Promise<readonly number[]> {
+  /** Creates so many tasks and waits until each socket has an event of each; how long after their creation the frames came, in ms. */
+  async #sample(tasks: number): Promise<readonly number[]> {
     let timer: NodeJS.Timeout | undefined;
     let arrivals: Arrivals | undefined;
     const all = new Promise<void>((resolve, reject) => {
       arrivals = {
-        left: this.#sockets.length,
+        left: this.#sockets.length * tasks,
         delaysMs: [],
         startedAt: performance.now(),
         onAll: resolve,
@@ -123,7 +131,12 @@ export class Watchers {
     });
     try {
       const path = `/v1/boards/${this.#board}/tasks`;
-      await Promise.all([all, this.#access.callAsAdmin({ method: 'POST', path, body: { title: 'a task' } })]);
+      const task = { title: 'a task' };
+      const creation =
+        tasks === 1
+          ? { path, body: task }
+          : { path: `${path}/batch`, body: { tasks: Array.from({ length: tasks }, () => task) } };
+      await Promise.all([all, this.#access.callAsAdmin({ method: 'POST', ...creation })]);
     } finally {
       clearTimeout(timer);
       this.#arrivals = undefined;
@@ -131,4 +144,11 @@ export class Watchers {
     if (this.#failure !== undefined) throw this.#failure;
     return arrivals?.delaysMs ?? [];
   }
+}
+
+/** By a field that each has once; titles here hold no quotes. */
+function countEvents(frame: string): number {
+  let events = 0;
+  for (let at = frame.indexOf('"seq":'); at >= 0; at = frame.indexOf('"seq":', at + 1)) events += 1;
+  return events;
 }

@@ -1,4 +1,4 @@
-/** P7: what an idle watch socket costs, and how soon a thousand of them have an event. */
+/** P7: what an idle watch socket costs, how soon a thousand of them have an event, and how many events a server sends them in a second. */
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Bench } from '../bench.ts';
@@ -21,6 +21,10 @@ const WARM_UP_EVENTS = 5;
 /** Of a thousand watchers each: the slowest hundredth is 300 arrivals. */
 const EVENTS = 30;
 const INTERVAL_MS = 50;
+/** Some seconds; a socket has a frame of 20 events at a time, far below what it may have open. */
+const FLOOD = { batches: 100, tasks: 20 } as const;
+/** Unrecorded. */
+const WARM_UP_FLOOD = { batches: 5, tasks: 20 } as const;
 const KIB = 1024;
 
 const lanekeeper = { name: 'lanekeeper', missing: missingFiles, measure };
@@ -33,6 +37,8 @@ export const watchers: Scenario = {
     { key: 'p50_ms', unit: 'ms p50 create → watcher', digits: 1 },
     { key: 'p99_ms', unit: 'ms p99', digits: 1 },
     { key: 'max_ms', unit: 'ms max', digits: 1 },
+    { key: 'events_per_second', unit: 'events/s to them', digits: 0 },
+    { key: 'per_core', unit: 'events/s per server core', digits: 0 },
     { key: 'idle_percent', unit: '% of a core for the idle', digits: 1 },
     { key: 'other_cores', unit: 'cores of others', digits: 2 },
   ],
@@ -80,11 +86,15 @@ async function measure(bench: Bench): Promise<Measured> {
       events: EVENTS,
       intervalMs: INTERVAL_MS,
     });
+    await driver.call('floodFanOut', { board: 'fan-out', ...WARM_UP_FLOOD });
+    const flood = await measureCores(pids, () => driver.call('floodFanOut', { board: 'fan-out', ...FLOOD }));
     const figures = {
       kb_per_socket: (after - before) / IDLE_SOCKETS / KIB,
       p50_ms: percentile(delays, 0.5),
       p99_ms: percentile(delays, 0.99),
       max_ms: Math.max(...delays),
+      events_per_second: flood.value,
+      per_core: flood.value / (flood.cores['server'] ?? Number.NaN),
       idle_percent: (cores['server'] ?? Number.NaN) * 100,
       other_cores: cores['other'] ?? Number.NaN,
     };
