@@ -1,6 +1,6 @@
 // One project per thing a test needs: nothing, a Postgres, whole processes, a browser. The suffix of a file name
 // says which. Groups of projects run one after the other (groupOrder), so that processes and databases do not starve the
-// pure tests of a small machine, and vice versa; `npm test` runs two of the groups beside each other, see scripts/test.mjs.
+// pure tests of a small machine, and vice versa.
 
 import { configDefaults, defineConfig, type Plugin } from 'vitest/config';
 import { alikeOnEveryPostgres } from './scripts/alike-on-every-postgres.mjs';
