@@ -10,7 +10,9 @@ import { useTestDatabase } from '../../fixtures/database.ts';
 const ROOT = join(import.meta.dirname, '../../..');
 
 test('test/schema.sql is what the migrations make, on whichever Postgres', async () => {
-  const { sql } = await useTestDatabase();
+  const { sql } = await useTestDatabase({
+    plainBecause: 'it is the tables of the migrations that are compared',
+  });
   const committed = await readFile(join(ROOT, 'test/schema.sql'), 'utf8');
   const actual = await schemaText(sql);
   const lines = (text: string): string[] => text.split('\n');
@@ -36,7 +38,9 @@ test("drizzle's tables have the columns of the database, and no others", async (
   const described = tables.flatMap(({ name, columns }) =>
     columns.map((column) => `${name}.${column.name} ${column.notNull ? 'NOT NULL' : 'NULL'}`),
   );
-  const { sql } = await useTestDatabase();
+  const { sql } = await useTestDatabase({
+    plainBecause: 'it is the tables of the migrations that are compared',
+  });
   const rows = await sql<{ column: string }[]>`
     SELECT table_name || '.' || column_name || CASE is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE ' NULL' END AS column
     FROM information_schema.columns WHERE table_schema = 'public'`;
