@@ -8,86 +8,20 @@ import { LIMITS } from '../../../../contract/constants.ts';
 import { LaneName, TaskReference } from '../../../../contract/identifiers.ts';
 import { linkParent } from '../../../../contract/links.ts';
 import { BlockBody, CompleteBody } from '../../../../contract/runs.ts';
-import { addComment, getTask } from '../../../../contract/task-routes.ts';
-import { CommentBody, CreateTaskBody, type Task } from '../../../../contract/tasks.ts';
+import { addComment } from '../../../../contract/task-routes.ts';
+import { CommentBody, CreateTaskBody } from '../../../../contract/tasks.ts';
 import { absent, Metadata, Summary } from '../../../../contract/values.ts';
 import { excerptOf } from '../../../kernel/excerpt.ts';
-import type { ClaimPrincipal, Principal } from '../../../kernel/principal.ts';
 import { ProblemError } from '../../../kernel/problem-error.ts';
-import { boardNotFound, maySeeBoard } from '../../auth/service.ts';
 import { ask, boardOf } from '../asking.ts';
-import { holderOf, holderOfTask, ofRun, readerOf } from '../holding.ts';
+import { ofRun } from '../holding.ts';
 import { Board, Cursor, given } from '../inputs.ts';
-import { defineTool, type Tool, type ToolCall } from '../tool.ts';
+import { defineTool, type Tool } from '../tool.ts';
 import { pass } from './all.ts';
+import { assertOwnBoard, isWorker, ownRun, ownRunOrOnly, ownTask } from './kanban-own-task.ts';
 
 const HOLDERS = ['lane'] as const;
 const HOLDERS_AND_OPERATORS = [...HOLDERS, 'operator'] as const;
-
-interface OwnTask {
-  readonly task_id?: string | null | undefined;
-  readonly run_id?: string | null | undefined;
-  readonly worker?: string | null | undefined;
-  readonly board?: string | null | undefined;
-}
-
-/** The run that is meant. Hermes names the task; whoever names another than it holds is told so. */
-async function ownRun(call: ToolCall, { task_id: task, board, ...named }: OwnTask) {
-  assertOwn(call.caller, board);
-  const holder = task ? await holderOfNamed(call, task, named) : await holderOf(call, named);
-  return { run_id: holder.runId, worker: holder.worker };
-}
-
-/** The same where a mistake does no harm: who holds one task need name nothing. */
-async function ownRunOrOnly(call: ToolCall, own: OwnTask) {
-  if (own.task_id || own.run_id) return ownRun(call, own);
-  assertOwn(call.caller, own.board);
-  const holder = await readerOf(call, own);
-  return { run_id: holder.runId, worker: holder.worker };
-}
-
-/** The task decides which run it is; a task that came from Hermes also answers to the id that it had there (external_ref). */
-async function holderOfNamed(
-  call: ToolCall,
-  reference: string,
-  named: Pick<OwnTask, 'run_id' | 'worker'>,
-): Promise<ClaimPrincipal> {
-  const task = await readOrNone(call, reference);
-  if (named.run_id) {
-    const holder = await holderOf(call, named);
-    if (holder.taskId === task?.id) return holder;
-  } else if (task !== null) {
-    const holder = await holderOfTask(call, task, named.worker);
-    if (holder !== null) return holder;
-  }
-  throw new ProblemError('not_your_claim', `You do not hold ${reference} now.`, {
-    extensions: { next: 'Stop working on that task; or name the worker that you claimed it as.' },
-  });
-}
-
-async function readOrNone(call: ToolCall, task: string): Promise<Task | null> {
-  try {
-    return (await ask(call, getTask, { params: { board: boardOf(call.caller), task } })).task;
-  } catch (error) {
-    if (error instanceof ProblemError && error.code === 'not_found') return null;
-    throw error;
-  }
-}
-
-/** The tools behind these take no board: that of a lane or claim is its own. */
-function assertOwn(caller: Principal, board: string | null | undefined): void {
-  if (board && !maySeeBoard(caller, board)) throw boardNotFound(board);
-}
-
-function isWorker(caller: Principal): boolean {
-  return caller.kind === 'key' && caller.lane !== null;
-}
-
-const ownTask = {
-  task_id: absent(TaskReference).describe('The task that you hold; or its run_id.'),
-  ...ofRun,
-  board: Board,
-};
 
 const show = defineTool({
   name: 'kanban_show',
@@ -98,7 +32,7 @@ const show = defineTool({
   run: async (call, { board, run_id, worker, ...input }) => {
     const { caller } = call;
     if (isWorker(caller)) {
-      assertOwn(caller, board);
+      assertOwnBoard(caller, board);
       return pass(call, 'show_task', { ...input, run_id, worker });
     }
     return pass(call, 'get_task', { ...input, board, include: ['comments', 'context', 'runs'] });
