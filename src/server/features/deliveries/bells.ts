@@ -8,7 +8,7 @@ import { withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import { type DeliveryWish, findDueWishes } from './store/lease.ts';
+import { type DeliveryWish, findDueWishes } from './store/wishes.ts';
 
 interface BellParts {
   readonly sql: Sql;

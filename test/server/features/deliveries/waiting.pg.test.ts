@@ -5,7 +5,8 @@ import type { LeasedDelivery } from '../../../../src/contract/deliveries.ts';
 import { type Database, openDatabase, type Tx } from '../../../../src/server/db/client.ts';
 import type { Wake } from '../../../../src/server/db/wake.ts';
 import { DeliveryBells } from '../../../../src/server/features/deliveries/service.ts';
-import { findDueWishes, leaseDeliveries } from '../../../../src/server/features/deliveries/store/lease.ts';
+import { leaseDeliveries } from '../../../../src/server/features/deliveries/store/lease.ts';
+import { findDueWishes } from '../../../../src/server/features/deliveries/store/wishes.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
