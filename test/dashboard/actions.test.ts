@@ -9,7 +9,7 @@ import {
   TASK_ACTIONS,
   type TaskActionName,
 } from '../../src/dashboard/task/actions.ts';
-import { TRANSITIONS, type Verb } from '../../src/server/features/tasks/state.ts';
+import { TRANSITIONS, type Verb } from '../../src/server/features/tasks/state/transitions.ts';
 
 const ADMIN = rightsOf('admin');
 

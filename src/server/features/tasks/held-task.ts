@@ -18,7 +18,7 @@ import {
   promoteChildren,
 } from './family.ts';
 import { appendChange, type TaskChange } from './join/append.ts';
-import { mayMove, type StartStatus, startOf, type Verb } from './state.ts';
+import { mayMove, type StartStatus, startOf, type Verb } from './state/transitions.ts';
 import { moveTasks, reviewOf, type TaskAfter, type TaskMove } from './store/change.ts';
 import { type FamilyMember, lockTasks } from './store/link.ts';
 import { findTask } from './store/read.ts';

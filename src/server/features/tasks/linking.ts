@@ -15,7 +15,7 @@ import type { BoardRef } from '../boards/service.ts';
 import { appendChange } from './join/append.ts';
 import { tooManyChildren } from './parentage.ts';
 import { findNamedTask, lockOwnClaim, reachOf } from './reach.ts';
-import { isSatisfied, startOf } from './state.ts';
+import { isSatisfied, startOf } from './state/transitions.ts';
 import { type LockedTask, moveTasks, type TaskAfter } from './store/change.ts';
 import { findDown, findUp, findWayUp, readGraph } from './store/graph.ts';
 import {

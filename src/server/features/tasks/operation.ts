@@ -9,7 +9,8 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import { versionMismatch } from '../boards/service.ts';
 import { HeldTask, type OperationParts } from './held-task.ts';
 import type { ReviewerMark } from './reviewer-mark.ts';
-import { mayMove, NO_STREAK, type StartStatus, startOf } from './state.ts';
+import { mayMove, type StartStatus, startOf } from './state/transitions.ts';
+import { NO_STREAK } from './state/verdict.ts';
 import {
   insertOperatorRun,
   patchTask,

@@ -9,7 +9,7 @@ import type { Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { findNamed } from './reach.ts';
-import { isSatisfied } from './state.ts';
+import { isSatisfied } from './state/transitions.ts';
 import type { NewTask } from './store/create.ts';
 import { countChildren, insertLinks, lockTasks, type NewLink } from './store/link.ts';
 import { findIdsByIdempotencyKey } from './store/read.ts';

@@ -8,7 +8,7 @@ import { impatientTransaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { Turns } from '../../kernel/turns.ts';
 import { appendChange } from './join/append.ts';
-import { type StartStatus, startOf } from './state.ts';
+import { type StartStatus, startOf } from './state/transitions.ts';
 import { type LockedTask, listBoardsWithDueTasks, lockDueTasks, moveTasks } from './store/change.ts';
 
 interface SchedulerParts {

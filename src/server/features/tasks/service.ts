@@ -47,7 +47,8 @@ export { TaskOperation } from './operation.ts';
 export { lockOwnClaim } from './reach.ts';
 export { MARKED, markReviewerOf, type ReviewerMark } from './reviewer-mark.ts';
 export { Scheduler } from './scheduler.ts';
-export { decideEnd, type End, isSatisfied, mayMove, UNTYPED, type Verdict } from './state.ts';
+export { isSatisfied, mayMove } from './state/transitions.ts';
+export { decideEnd, type End, UNTYPED, type Verdict } from './state/verdict.ts';
 export {
   type LockedTask,
   lockedColumns,

@@ -3,7 +3,7 @@
 import { LIMITS } from '../../../contract/constants.ts';
 import type { TaskStatus } from '../../../contract/statuses.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
-import type { Verb } from './state.ts';
+import type { Verb } from './state/transitions.ts';
 import type { TaskPage } from './store/search.ts';
 
 /** Nobody knows when a holder will read; a worker that heartbeats hears of its messages within some seconds. */

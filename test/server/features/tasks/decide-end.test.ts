@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { FAIL_KINDS, OUTCOMES } from '../../../../src/contract/statuses.ts';
-import { decideEnd, type End, type Held, mayMove } from '../../../../src/server/features/tasks/state.ts';
+import { mayMove } from '../../../../src/server/features/tasks/state/transitions.ts';
+import { decideEnd, type End, type Held } from '../../../../src/server/features/tasks/state/verdict.ts';
 import { TASK_BACKOFF } from '../../../../src/server/kernel/backoff.ts';
 
 const HELD: Held = {

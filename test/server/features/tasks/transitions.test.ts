@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { TASK_STATUSES, type TaskStatus } from '../../../../src/contract/statuses.ts';
-import { mayMove, TRANSITIONS, VERBS, type Verb } from '../../../../src/server/features/tasks/state.ts';
+import {
+  mayMove,
+  TRANSITIONS,
+  VERBS,
+  type Verb,
+} from '../../../../src/server/features/tasks/state/transitions.ts';
 
 /** The whole table, written out: a new status or verb does not compile until its cell is decided here. '' is: never. */
 const TABLE: Readonly<Record<Verb, Readonly<Record<TaskStatus, string>>>> = {

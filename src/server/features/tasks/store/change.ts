@@ -4,7 +4,7 @@ import type { JsonParameter, Runner, Tx } from '../../../db/client.ts';
 import { assert } from '../../../kernel/assert.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { ActorRef } from '../../../kernel/principal.ts';
-import type { BlockStreak } from '../state.ts';
+import type { BlockStreak } from '../state/verdict.ts';
 
 /** What a transition is decided on. */
 export interface LockedTask {
