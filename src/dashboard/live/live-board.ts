@@ -4,10 +4,10 @@
  * contradicts: when the log cannot be followed any further, everything is read anew.
  */
 import type { Client, Event, Task } from '../../client/index.ts';
-import { type Card, cardOf, type TaskStatus, withTold } from './card.ts';
-import { Columns } from './columns.ts';
+import { type Card, cardOf, type TaskStatus } from './card.ts';
 import { FinishedPages } from './finished-pages.ts';
 import { foldEvent } from './fold.ts';
+import { LiveCards } from './live-cards.ts';
 import { type Counts, LiveCounts } from './live-counts.ts';
 import { type Lanes, LiveLanes } from './live-lanes.ts';
 import { type Connection, LogFollower } from './log-follower.ts';
@@ -32,8 +32,6 @@ export interface BoardView {
   readonly problem: Error | null;
 }
 
-/** Of done, cancelled and archived tasks each those that finished last stay, so many: those that were read, and what comes while the page is open. */
-const FINISHED_KEPT = 200;
 /** Everything was read anew while somebody asked for older tasks: asked for again, but not for ever. */
 const OLDER_TRIES = 3;
 
@@ -51,18 +49,17 @@ const INITIAL: BoardView = {
 
 export class LiveBoard {
   readonly #client: Client;
-  readonly #cards = new Map<string, Card>();
-  readonly #columns = new Columns();
   readonly #listeners = new Set<() => void>();
   readonly #eventListeners = new Set<(events: readonly Event[]) => void>();
   readonly #reads: TaskReads;
   readonly #lanes: LiveLanes;
   readonly #pages: FinishedPages;
-  /** Finished cards that stay: more once a person asked for older ones. */
-  readonly #kept = new Map<TaskStatus, number>();
   readonly #waiting: WaitingTasks;
   readonly #paint: Paint;
   readonly #counts = new LiveCounts();
+  readonly #cards = new LiveCards(() => {
+    this.#hasChangedCards = true;
+  });
   #view: BoardView = INITIAL;
   #next: Partial<BoardView> = {};
   #hasChangedCards = false;
@@ -95,7 +92,7 @@ export class LiveBoard {
   }
 
   column(status: TaskStatus): readonly Card[] {
-    return this.#columns.of(status);
+    return this.#cards.column(status);
   }
 
   card(id: string): Card | undefined {
@@ -104,7 +101,7 @@ export class LiveBoard {
 
   /** All that are known, in no order. */
   cards(): IterableIterator<Card> {
-    return this.#cards.values();
+    return this.#cards.all();
   }
 
   /** Whether the server has older tasks of the status than the board shows. */
@@ -129,8 +126,8 @@ export class LiveBoard {
     const page = await this.#pages.readOlder(status);
     if (generation !== this.#generation) return false;
     this.#pages.keep(page);
-    this.#kept.set(status, this.#columns.sizeOf(status) + page.tasks.length + FINISHED_KEPT);
-    for (const task of page.tasks) if (!this.#deleted.has(task.id)) this.#putNewer(cardOf(task));
+    this.#cards.keepOlder(status, page.tasks.length);
+    for (const task of page.tasks) if (!this.#deleted.has(task.id)) this.#cards.putNewer(cardOf(task));
     this.#paint.request();
     return true;
   }
@@ -186,18 +183,13 @@ export class LiveBoard {
       this.#client.boards.get(this.#client.board, { signal }),
       this.#pages.readFirst(signal),
     ]);
-    const before = new Map(this.#cards);
-    this.#cards.clear();
-    this.#columns.clear();
     this.#dropAnswers();
-    this.#kept.clear();
-    for (const task of snapshot.tasks) this.#put(undefined, withTold(before.get(task.id), cardOf(task)));
+    this.#cards.reset(snapshot.tasks.map(cardOf));
     for (const page of finished) {
       this.#pages.keep(page);
-      for (const task of page.tasks) this.#putNewer(cardOf(task));
+      for (const task of page.tasks) this.#cards.putNewer(cardOf(task));
     }
     this.#counts.reset(facts.counts, facts.cursor, snapshot.cursor);
-    this.#hasChangedCards = true;
     this.#lanes.reset(snapshot.lanes);
     this.#change({
       epoch: this.#view.epoch + 1,
@@ -221,12 +213,12 @@ export class LiveBoard {
     if (this.#counts.onEvent(event)) this.#hasChangedCards = true;
     const id = event.task_id ?? '';
     const before = this.#cards.get(id);
-    if (this.#columns.sizeOf('todo') > 0) this.#waiting.onEvent(event);
+    if (this.#cards.sizeOf('todo') > 0) this.#waiting.onEvent(event);
     if (event.kind === 'task.deleted') this.#onDeleted(id);
     const folded = foldEvent(before, event);
-    if (folded.type === 'gone') this.#put(before, undefined);
+    if (folded.type === 'gone') this.#cards.put(before, undefined);
     else if (folded.type === 'card') {
-      this.#put(before, folded.card);
+      this.#cards.put(before, folded.card);
       if (folded.needsRead) this.#read(id);
     } else if (before === undefined && !isFinished(event)) this.#read(id);
   }
@@ -246,35 +238,13 @@ export class LiveBoard {
     });
   }
 
-  #putNewer(card: Card): void {
-    const before = this.#cards.get(card.id);
-    // What has happened since was told by events that came in the meantime.
-    if (before === undefined || card.version >= before.version) this.#put(before, withTold(before, card));
-  }
-
-  #put(before: Card | undefined, after: Card | undefined): void {
-    if (after === undefined) {
-      if (before !== undefined) this.#cards.delete(before.id);
-    } else this.#cards.set(after.id, after);
-    this.#columns.put(before, after);
-    this.#hasChangedCards = true;
-    if (after !== undefined && isFinishedStatus(after.status)) this.#forgetOldest(after.status);
-  }
-
-  #forgetOldest(status: TaskStatus): void {
-    const kept = this.#kept.get(status) ?? FINISHED_KEPT;
-    // Twice the bound, so that it is seldom sorted for this.
-    if (this.#columns.sizeOf(status) <= 2 * kept) return;
-    for (const card of this.#columns.of(status).slice(kept)) this.#put(card, undefined);
-  }
-
   /** Reads a task itself, soon. */
   #read(id: string): void {
     if (!this.#reads.ask(id)) this.#follower.resync();
   }
 
   #onRead(task: Task): void {
-    this.#putNewer(cardOf(task));
+    this.#cards.putNewer(cardOf(task));
     this.#paint.request();
   }
 
