@@ -150,7 +150,7 @@ describe('whoever waits for work is woken when there is some', () => {
     const [claimed] = others.runs;
     expect(claimed?.worker).toBe('worker-2.1');
     const alone = waitFor(TOO_LONG_MS, (board) => board.fault('kill watcher', 'watcher-1'));
-    alone.watch('watcher-1.1', 1);
+    alone.history.watch('watcher-1.1', 1);
     expect(check(alone)).toEqual(LOST);
   });
 });

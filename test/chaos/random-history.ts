@@ -76,8 +76,8 @@ const ACTIONS = {
   assign: onTask((board, task, { kind }) => board.assign(task, kind % 2 === 0 ? LANE : 'other')),
   completeByHand: onTask((board, task) => board.completeByHand(task)),
   wake: (board) => board.wakeDue(),
-  watch: (board, _, { pick, kind }) => board.watch(watcherOf(pick), kind % FRAME_EVENTS),
-  reconnect: (board, _, { pick }) => board.reconnect(watcherOf(pick)),
+  watch: (board, _, { pick, kind }) => board.history.watch(watcherOf(pick), kind % FRAME_EVENTS),
+  reconnect: (board, _, { pick }) => board.history.reconnect(watcherOf(pick)),
   fault: (board, _, { kind }) => board.fault('kill server', 'server-1', kind),
 } as const satisfies Record<string, Action>;
 

@@ -24,7 +24,7 @@ function present<T>(value: T | null | undefined): T {
 export function recordDay(): Day {
   const board = new SmallBoard();
   const claim = (key: string, worker = 'worker-1.1'): Held => present(board.claimNew(worker, key));
-  board.watch('watcher-1.1', 0);
+  board.history.watch('watcher-1.1', 0);
 
   // Nobody hears that it was created, so it is asked for again; nobody hears that it ended, so that as well.
   board.create('repeated', { isLost: true });
@@ -35,8 +35,8 @@ export function recordDay(): Day {
   board.end(repeated, 'complete', { isLost: true });
   board.end(repeated, 'complete');
   board.end(repeated, 'complete');
-  board.watch('watcher-1.1', 3);
-  board.watch('watcher-2.1', 2);
+  board.history.watch('watcher-1.1', 3);
+  board.history.watch('watcher-2.1', 2);
   board.fault('kill worker', 'worker-9');
 
   const crashed = claim('crashed');
@@ -49,8 +49,8 @@ export function recordDay(): Day {
   board.write(second, 'ack');
   board.end(second, 'complete');
   board.end(second, 'release');
-  board.reconnect('watcher-1.1');
-  board.watch('watcher-1.1', 100);
+  board.history.reconnect('watcher-1.1');
+  board.history.watch('watcher-1.1', 100);
 
   board.cancel(board.create('dropped'));
   const stopped = claim('stopped');
@@ -67,7 +67,7 @@ export function recordDay(): Day {
   board.end(again, 'release');
   const live = present(board.claim('worker-2.1'));
   board.write(live, 'heartbeat');
-  board.killWatcher('watcher-2.1');
+  board.history.killWatcher('watcher-2.1');
   const waiting = board.create('waiting');
   board.assign(waiting, 'other');
   board.assign(waiting, 'press');

@@ -2,7 +2,7 @@
  * A board in a few lines, whose rules are plain enough to be right: it does what it is told in order, one thing at a time, and writes down
  * what its clients would see of it, its log and its tables. What it records must satisfy every checker; what is changed in it must not.
  */
-import type { FinalLink, FinalState, HistoryEntry, OperatorOperation } from '../../chaos/history.ts';
+import type { FinalLink, FinalState, OperatorOperation } from '../../chaos/history.ts';
 import type { Event } from '../../src/contract/events.ts';
 import type { Outcome, TaskStatus } from '../../src/contract/statuses.ts';
 import {
@@ -13,7 +13,6 @@ import {
   isAbove,
   isFinished,
   LANE,
-  type NewOperation,
   OUTCOMES,
   placeOf,
   type Recording,
@@ -21,27 +20,19 @@ import {
   STATUSES,
   summaryOf,
   type Task,
-  type Watcher,
   type Writable,
   wasDone,
-  withoutAnswer,
   writeOf,
 } from './small-board-words.ts';
+import { SmallHistory } from './small-history.ts';
 
-/** Between two things that happen. */
-const STEP_MS = 10;
 const LEASE_MS = 60_000;
 const BACKOFF_MS = 30_000;
-const EPOCH_MS = Date.parse('2026-01-01T00:00:00.000Z');
-
 export class SmallBoard {
   readonly tasks: Task[] = [];
   readonly runs: Run[] = [];
   readonly links: Writable<FinalLink>[] = [];
-  readonly #entries: HistoryEntry[] = [];
-  readonly #events: Event[] = [];
-  readonly #watchers = new Map<string, Watcher>();
-  #nowMs = 0;
+  readonly history = new SmallHistory();
 
   constructor() {
     this.changeLane('lane.registered', {
@@ -53,23 +44,23 @@ export class SmallBoard {
 
   /** Nothing happens for a while. */
   pass(durationMs: number): void {
-    this.#nowMs += durationMs;
+    this.history.pass(durationMs);
   }
 
   changeLane(
     kind: 'lane.registered' | 'lane.paused' | 'lane.resumed' | 'lane.updated',
     data: Event['data'],
   ): void {
-    this.#log({ kind, lane: LANE, data });
+    this.history.log({ kind, lane: LANE, data });
   }
 
   pauseBoard(): void {
-    this.#log({ kind: 'board.updated', data: { settings: { paused: true } } });
+    this.history.log({ kind: 'board.updated', data: { settings: { paused: true } } });
   }
 
   /** A key that is known answers with its task. */
   create(key: string, hearing: Hearing = {}, parents: readonly Task[] = []): Task {
-    this.#step();
+    this.history.step();
     const known = this.tasks.find((task) => task.key === key && task.status !== 'archived');
     const task = known ?? this.#insert(key, [...new Set(parents)]);
     const common = {
@@ -78,13 +69,13 @@ export class SmallBoard {
       idempotencyKey: key,
       lane: task.lane,
     } as const;
-    this.#record({ ...common, taskId: task.id, isReplay: known !== undefined }, 'ok', hearing);
+    this.history.record({ ...common, taskId: task.id, isReplay: known !== undefined }, 'ok', hearing);
     return task;
   }
 
   /** The oldest that is ready; null: none is, and the answer says so. */
   claim(worker: string, hearing: Hearing = {}): Held | null {
-    this.#step();
+    this.history.step();
     const task = this.tasks.find(({ status, lane, phase }) =>
       status === 'review'
         ? phase?.reviewer === LANE && phase.implementer !== worker
@@ -92,7 +83,7 @@ export class SmallBoard {
     );
     const common = { kind: 'claim', process: worker, worker, lane: LANE } as const;
     if (task === undefined) {
-      this.#record({ ...common, claims: [] }, 'ok', hearing);
+      this.history.record({ ...common, claims: [] }, 'ok', hearing);
       return null;
     }
     task.attempt += 1;
@@ -101,14 +92,14 @@ export class SmallBoard {
     this.runs.push({
       ...held,
       isReview,
-      startedAt: this.#time(),
+      startedAt: this.history.time(),
       outcome: null,
       endedAt: null,
       endedBy: null,
     });
     this.#move(task, 'running', 'task.claimed', held);
     const { worker: _, ...claim } = held;
-    this.#record({ ...common, claims: [claim] }, 'ok', hearing);
+    this.history.record({ ...common, claims: [claim] }, 'ok', hearing);
     return held;
   }
 
@@ -119,29 +110,30 @@ export class SmallBoard {
   }
 
   write(held: Held, kind: 'heartbeat' | 'output' | 'ack', hearing: Hearing = {}): boolean {
-    this.#step();
+    this.history.step();
     const isHeld = this.#isHeld(held);
-    if (isHeld && kind === 'heartbeat') this.#log({ kind: 'task.heartbeat', ...placeOf(held), data: {} });
-    this.#record(writeOf(held, kind), isHeld ? 'ok' : 'fail', hearing);
+    if (isHeld && kind === 'heartbeat')
+      this.history.log({ kind: 'task.heartbeat', ...placeOf(held), data: {} });
+    this.history.record(writeOf(held, kind), isHeld ? 'ok' : 'fail', hearing);
     return isHeld;
   }
 
   /** The same end again is answered again. */
   end(held: Held, kind: EndKind, hearing: Hearing = {}): boolean {
-    this.#step();
+    this.history.step();
     const run = this.#runOf(held);
     const isAgain = run.endedBy === kind;
     // Only who reviews may send back.
     const isAccepted = isAgain || (this.#isHeld(held) && (kind !== 'request_changes' || run.isReview));
     if (isAccepted && !isAgain) this.#close(run, OUTCOMES[kind], kind);
     const answer = isAccepted && run.outcome !== null ? { outcome: run.outcome } : {};
-    this.#record({ ...writeOf(held, kind), ...answer }, isAccepted ? 'ok' : 'fail', hearing);
+    this.history.record({ ...writeOf(held, kind), ...answer }, isAccepted ? 'ok' : 'fail', hearing);
     return isAccepted;
   }
 
   /** The work is done, and somebody is to look at it: the lane, or people. */
   handOver(held: Held, reviewer: string | null): void {
-    this.#step();
+    this.history.step();
     const run = this.#runOf(held);
     const isHeld = this.#isHeld(held);
     if (isHeld) {
@@ -154,12 +146,12 @@ export class SmallBoard {
       this.#move(task, 'review', 'task.review_requested', run, { outcome: 'completed', reviewer, ...change });
     }
     const answer = isHeld ? { outcome: 'completed' as const } : {};
-    this.#record({ ...writeOf(held, 'complete'), ...answer }, isHeld ? 'ok' : 'fail', {});
+    this.history.record({ ...writeOf(held, 'complete'), ...answer }, isHeld ? 'ok' : 'fail', {});
   }
 
   /** A person has looked. */
   decide(task: Task, kind: 'accept' | 'send_back'): void {
-    this.#step();
+    this.history.step();
     const isInReview = task.status === 'review';
     if (isInReview && kind === 'accept') this.#decided(task, 'done', 'task.completed', { accepted: true });
     else if (isInReview) {
@@ -170,13 +162,13 @@ export class SmallBoard {
   }
 
   link(child: Task, parent: Task): void {
-    this.#step();
+    this.history.step();
     const isRefused = isFinished(child) || isAbove(child, parent, this);
     const isThere = this.links.some((link) => link.childId === child.id && link.parentId === parent.id);
     if (!isRefused && !isThere) {
       const isMet = wasDone(parent);
       this.links.push({ childId: child.id, parentId: parent.id, isMet });
-      this.#log({
+      this.history.log({
         kind: 'task.linked',
         task_id: child.id,
         lane: child.lane,
@@ -188,11 +180,16 @@ export class SmallBoard {
   }
 
   unlink(child: Task, parent: Task): void {
-    this.#step();
+    this.history.step();
     const link = this.links.find(({ childId, parentId }) => childId === child.id && parentId === parent.id);
     if (link !== undefined) {
       this.links.splice(this.links.indexOf(link), 1);
-      this.#log({ kind: 'task.unlinked', task_id: child.id, lane: child.lane, data: { parent: parent.id } });
+      this.history.log({
+        kind: 'task.unlinked',
+        task_id: child.id,
+        lane: child.lane,
+        data: { parent: parent.id },
+      });
       this.#promote(child);
     }
     this.#verdict('unlink', child, link !== undefined, parent);
@@ -200,37 +197,37 @@ export class SmallBoard {
 
   /** The lease has lapsed. */
   reap(held: Held): void {
-    this.#step();
+    this.history.step();
     if (this.#isHeld(held)) this.#close(this.#runOf(held), 'crashed', null);
   }
 
   cancel(task: Task, hearing: Hearing = {}): void {
-    this.#step();
+    this.history.step();
     const common = { kind: 'cancel', process: 'orchestrator-1.1', taskId: task.id } as const;
     if (isFinished(task)) {
-      this.#record(common, 'fail', hearing);
+      this.history.record(common, 'fail', hearing);
       return;
     }
     if (task.status === 'running') {
       task.isCancelRequested = true;
       this.#move(task, 'running', 'task.cancel_requested');
     } else this.#move(task, 'cancelled', 'task.cancelled');
-    this.#record({ ...common, status: task.status }, 'ok', hearing);
+    this.history.record({ ...common, status: task.status }, 'ok', hearing);
   }
 
   wakeDue(): void {
-    this.#step();
+    this.history.step();
     for (const task of this.tasks.filter(({ status }) => status === 'scheduled'))
       this.#start(task, 'task.ready');
   }
 
   unblock(task: Task): void {
-    this.#step();
+    this.history.step();
     if (task.status === 'blocked') this.#start(task, 'task.unblocked');
   }
 
   reopen(task: Task): void {
-    this.#step();
+    this.history.step();
     const isMoved = isFinished(task);
     if (isMoved) {
       task.phase = null;
@@ -241,7 +238,7 @@ export class SmallBoard {
   }
 
   archive(task: Task): void {
-    this.#step();
+    this.history.step();
     const isMoved = task.status === 'done' || task.status === 'cancelled';
     if (isMoved) {
       task.archivedFrom = task.status;
@@ -251,7 +248,7 @@ export class SmallBoard {
   }
 
   assign(task: Task, lane: string): void {
-    this.#step();
+    this.history.step();
     if (task.status === 'running' || isFinished(task)) return;
     task.lane = lane;
     if (task.phase !== null) task.phase.reviewer = lane;
@@ -260,7 +257,7 @@ export class SmallBoard {
 
   /** A person does what nobody holds. */
   completeByHand(task: Task): void {
-    this.#step();
+    this.history.step();
     const isMoved = task.status !== 'running' && !isFinished(task);
     if (isMoved) {
       const held = this.#runByHand(task, 'completed');
@@ -270,49 +267,18 @@ export class SmallBoard {
     this.#verdict('finish', task, isMoved);
   }
 
-  /** Receives that many more events, in one frame with its cursor. */
-  watch(process: string, countMax: number): void {
-    const watcher = this.#watcherOf(process);
-    const common = { process, at: this.#nowMs, connection: watcher.connection };
-    for (const event of this.#events.slice(watcher.seq, watcher.seq + countMax)) {
-      this.#entries.push({
-        entry: 'watched',
-        ...common,
-        seq: event.seq,
-        kind: event.kind,
-        cursor: event.cursor,
-      });
-      watcher.seq = event.seq;
-    }
-    const cursor = this.#events[watcher.seq - 1]?.cursor ?? 'cursor 0';
-    this.#entries.push({ entry: 'bookmark', ...common, seq: watcher.seq, cursor });
-  }
-
-  reconnect(process: string): void {
-    this.#watcherOf(process).connection += 1;
-  }
-
-  killWatcher(process: string): void {
-    this.#watcherOf(process).isGone = true;
-  }
-
   fault(fault: string, target: string, durationMs = 0): void {
-    this.#entries.push({ entry: 'fault', at: this.#nowMs, fault, target, until: this.#nowMs + durationMs });
-    this.#nowMs += durationMs;
+    this.history.fault(fault, target, durationMs);
   }
 
   finish(): Recording {
-    this.#step();
-    for (const [process, watcher] of this.#watchers) {
-      if (watcher.isGone) continue;
-      this.watch(process, this.#events.length);
-      this.#entries.push({ entry: 'watch_end', process, at: this.#nowMs });
-    }
+    this.history.step();
+    this.history.endWatches();
     const final: FinalState = {
-      readAt: this.#time(),
-      readAtMs: this.#nowMs,
-      seq: this.#events.length,
-      events: this.#events,
+      readAt: this.history.time(),
+      readAtMs: this.history.nowMs,
+      seq: this.history.events.length,
+      events: this.history.events,
       tasks: this.tasks.map(({ key, isCancelRequested: _, phase, ...task }) => ({
         ...task,
         unmetParents: this.#unmetOf(task.id),
@@ -327,10 +293,10 @@ export class SmallBoard {
         id: runId,
       })),
       links: this.links,
-      claims: claimsOf(this, this.#time(LEASE_MS)),
+      claims: claimsOf(this, this.history.time(LEASE_MS)),
       ...summaryOf(this.tasks),
     };
-    return structuredClone({ entries: this.#entries, final }) as Recording;
+    return structuredClone({ entries: this.history.entries, final }) as Recording;
   }
 
   #insert(key: string, parents: readonly Task[]): Task {
@@ -374,7 +340,7 @@ export class SmallBoard {
 
   #closeRun(run: Run, outcome: Outcome, endedBy: EndKind | null): void {
     run.outcome = outcome;
-    run.endedAt = this.#time();
+    run.endedAt = this.history.time();
     run.endedBy = endedBy;
     this.#taskOf(run).isCancelRequested = false;
   }
@@ -391,7 +357,7 @@ export class SmallBoard {
     task.attempt += 1;
     const runId = `run_${this.runs.length + 1}`;
     const held = { taskId: task.id, runId, attempt: task.attempt, worker: 'nobody' };
-    const at = this.#time();
+    const at = this.history.time();
     this.runs.push({ ...held, isReview: false, startedAt: at, outcome, endedAt: at, endedBy: null });
     return held;
   }
@@ -399,7 +365,7 @@ export class SmallBoard {
   #verdict(kind: OperatorOperation['kind'], { id: taskId }: Task, isAccepted: boolean, parent?: Task): void {
     const parentId = parent === undefined ? {} : { parentId: parent.id };
     const operation = { kind, process: 'orchestrator-1.1', taskId, ...parentId } as const;
-    this.#record(operation, isAccepted ? 'ok' : 'fail', {});
+    this.history.record(operation, isAccepted ? 'ok' : 'fail', {});
   }
 
   #start(task: Task, kind: Event['kind']): void {
@@ -441,9 +407,9 @@ export class SmallBoard {
     const statuses = { status_before: isNew ? null : task.status, status_after: status };
     task.status = status;
     task.version += 1;
-    task.runAt = status === 'scheduled' ? this.#time(BACKOFF_MS) : null;
+    task.runAt = status === 'scheduled' ? this.history.time(BACKOFF_MS) : null;
     task.blockedReason = status === 'blocked' ? 'an answer is needed' : null;
-    this.#log({
+    this.history.log({
       kind,
       task_id: task.id,
       lane: task.lane,
@@ -454,25 +420,6 @@ export class SmallBoard {
     this.#tellChildren(task);
   }
 
-  #log(event: Pick<Event, 'kind' | 'data'> & Partial<Event>): void {
-    const seq = this.#events.length + 1;
-    const actor = { type: 'system', id: 'test' } as const;
-    this.#events.push({ ...event, seq, cursor: `cursor ${seq}`, board: 'default', at: this.#time(), actor });
-  }
-
-  #record(operation: NewOperation, ending: 'ok' | 'fail', { leadMs = 1, lagMs = 1, isLost }: Hearing): void {
-    const invokedAt = this.#nowMs - leadMs;
-    if (isLost === true) {
-      const asked = operation.kind === 'claim' ? { ...operation, claims: [] } : withoutAnswer(operation);
-      this.#entries.push({ ...asked, entry: 'operation', invokedAt, ending: 'unknown' });
-      return;
-    }
-    const refusal =
-      ending === 'fail' ? { code: operation.kind === 'cancel' ? 'illegal_transition' : 'claim_lost' } : {};
-    const endedAt = this.#nowMs + lagMs;
-    this.#entries.push({ ...operation, entry: 'operation', invokedAt, endedAt, ending, ...refusal });
-  }
-
   #isHeld(held: Held): boolean {
     return this.#runOf(held).outcome === null;
   }
@@ -481,19 +428,5 @@ export class SmallBoard {
     const run = this.runs.find(({ runId }) => runId === held.runId);
     if (run === undefined) throw new Error('a claim has a run');
     return run;
-  }
-
-  #watcherOf(process: string): Watcher {
-    const watcher = this.#watchers.get(process) ?? { seq: 0, connection: 1, isGone: false };
-    this.#watchers.set(process, watcher);
-    return watcher;
-  }
-
-  #step(): void {
-    this.#nowMs += STEP_MS;
-  }
-
-  #time(afterMs = 0): string {
-    return new Date(EPOCH_MS + this.#nowMs + afterMs).toISOString();
   }
 }
