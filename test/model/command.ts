@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Task } from '../../src/contract/tasks.ts';
-import type { BoardModel, ModelTask, Said } from './board-model.ts';
+import type { BoardModel } from './board-model.ts';
+import type { ModelTask, Said } from './board-model-words.ts';
 import type { Asked, RealBoard } from './real-board.ts';
 
 /**

@@ -6,8 +6,8 @@ import { expect, test } from 'vitest';
 import type { Event } from '../../src/contract/events.ts';
 import type { TaskStatus } from '../../src/contract/statuses.ts';
 import { auditBoard } from '../fixtures/audit.ts';
-import { CAPS } from './commands.ts';
 import { Draws } from './draws.ts';
+import { CAPS } from './lanes.ts';
 import { type Answer, RandomWorker } from './random-worker.ts';
 import { type RealBoard, useRealServers } from './real-board.ts';
 

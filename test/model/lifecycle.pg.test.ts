@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import { auditBoard } from '../fixtures/audit.ts';
 import { BoardModel } from './board-model.ts';
 import { compareAll, tally } from './command.ts';
-import { CAPS, COMMAND_NAMES, type Lifecycle, lifecycle } from './commands.ts';
+import { COMMAND_NAMES, type Lifecycle, lifecycle } from './commands.ts';
+import { CAPS } from './lanes.ts';
 import { useRealServers } from './real-board.ts';
 
 /** Pinned by the project: of one run of the tests. */

@@ -1,8 +1,8 @@
 /** One of many who do whatever comes to their mind, and who remember what they were answered. */
 import type { TaskStatus } from '../../src/contract/statuses.ts';
-import { MAY_BEGIN, type PersonVerb } from './board-model.ts';
-import { CAPS } from './commands.ts';
+import { MAY_BEGIN, type PersonVerb } from './board-model-words.ts';
 import type { Draws } from './draws.ts';
+import { CAPS } from './lanes.ts';
 import { type Asked, LATER_SECONDS, type RealBoard } from './real-board.ts';
 
 /** An answer, as far as the log must explain it. */

@@ -6,7 +6,8 @@ import { type Card, cardOf } from '../../../src/dashboard/live/card.ts';
 import { foldEvent } from '../../../src/dashboard/live/fold.ts';
 import { endClaim, expectStatus } from '../../fixtures/board.ts';
 import { BoardModel } from '../../model/board-model.ts';
-import { CAPS, type Lifecycle, lifecycle } from '../../model/commands.ts';
+import { type Lifecycle, lifecycle } from '../../model/commands.ts';
+import { CAPS } from '../../model/lanes.ts';
 import { type RealBoard, useRealServers } from '../../model/real-board.ts';
 
 /** Of one board, half as many on average: reviews and retries come when there are some tasks. */

@@ -6,7 +6,7 @@ import type { Task } from '../../../../src/contract/tasks.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { only } from '../../../fixtures/eventually.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
-import { MAY_BEGIN, type PersonVerb } from '../../../model/board-model.ts';
+import { MAY_BEGIN, type PersonVerb } from '../../../model/board-model-words.ts';
 
 const servers = useTwoServers();
 let board: TestBoard;
