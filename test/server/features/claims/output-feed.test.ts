@@ -1,113 +1,14 @@
 /** The one order of what is appended here and what is read from the rings; the database is a script. */
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { ServerFrame } from '../../../../src/contract/frames.ts';
-import { type Growth, OutputFeed } from '../../../../src/server/features/claims/output/output-feed.ts';
-import { OutputFeeds } from '../../../../src/server/features/claims/output/output-feeds.ts';
+import { OutputFeed } from '../../../../src/server/features/claims/output/output-feed.ts';
 import type { OutputWatch } from '../../../../src/server/features/watch/service.ts';
 import type { Uuid } from '../../../../src/server/kernel/ids.ts';
 import { eventually } from '../../../fixtures/eventually.ts';
-
-const TASK = '01900000-0000-7000-8000-000000000001' as Uuid;
-const RUN = '01900000-0000-7000-8000-000000000002' as Uuid;
-const AT = '2026-01-01T00:00:01.000Z';
-
-const neverEnded = (): void => expect.unreachable('the watch was ended');
-
-type OutputFrame = Extract<ServerFrame, { type: 'output' }>;
-
-class Scene {
-  /** The number of the newest line there is, by the header. */
-  newest = 0;
-  /** The oldest line that the ring still has. */
-  oldest = 1;
-  reads = 0;
-  hasRoom = true;
-  refusals = 0;
-  /** Of everything that is appended. */
-  at = AT;
-  /** Set: the next read of a ring waits for it, and has been asked for before. */
-  gate: Promise<void> | undefined;
-  readonly frames: OutputFrame[] = [];
-  readonly errors: unknown[] = [];
-  readonly feed: OutputFeed;
-
-  constructor() {
-    const sql = (strings: TemplateStringsArray): Promise<unknown[]> => this.#answer(strings[0] ?? '');
-    this.feed = new OutputFeed({ id: 1, name: 'board', incarnation: 'x' } as never, {
-      sql: sql as never,
-      onError: (error) => void this.errors.push(error),
-    });
-  }
-
-  /** One watch, as from the beginning of the test. */
-  async watch(): Promise<this> {
-    await this.feed.begin();
-    this.feed.add({
-      board: { id: 1 } as never,
-      filter: { kinds: null, lanes: null, tasks: null },
-      hasRoom: () => {
-        if (!this.hasRoom) this.refusals += 1;
-        return this.hasRoom;
-      },
-      send: (tail, dropped) => {
-        const { wire } = tail.frameAfter(`{"type":"output","dropped":${dropped},`);
-        this.frames.push(JSON.parse(wire.toString('utf8', wire.indexOf('{'))));
-        return true;
-      },
-      end: neverEnded,
-    });
-    return this;
-  }
-
-  /** Numbers of the lines sent, in order, and -n for n dropped. */
-  get seen(): number[] {
-    return this.frames.flatMap(({ dropped, lines }) => [
-      ...(dropped ? [-dropped] : []),
-      ...lines.map(Number),
-    ]);
-  }
-
-  async untilSeen(...numbers: number[]): Promise<void> {
-    await eventually(`${numbers.join()} after ${this.seen.join()}`, () => this.seen.length >= numbers.length);
-    expect(this.seen).toEqual(numbers);
-    expect(this.errors).toEqual([]);
-  }
-
-  publish(from: number, to: number): void {
-    const numbers = Array.from({ length: to - from + 1 }, (_, index) => from + index).slice(-200);
-    const lines = numbers.map((number) => ({ number, runId: RUN, text: String(number) }));
-    this.newest = Math.max(this.newest, to);
-    const growth: Growth = {
-      taskId: TASK,
-      lane: 'work',
-      at: this.at,
-      lines,
-      afterNumber: from - 1,
-      upToNumber: to,
-    };
-    this.feed.publish(growth);
-  }
-
-  async #answer(statement: string): Promise<unknown[]> {
-    if (statement.includes('outputs.read_clock')) return [{ at: AT }];
-    if (statement.includes('outputs.list_grown'))
-      return this.newest === 0
-        ? []
-        : [{ task_id: TASK, line_count: this.newest, updated_at: this.at, lane: 'work' }];
-    this.reads += 1;
-    const { newest, gate } = this;
-    this.gate = undefined;
-    await gate;
-    const rows: unknown[] = [];
-    for (let number = this.oldest; number <= newest; number += 1)
-      rows.push({ task_id: TASK, number, run_id: RUN, at: this.at, text: String(number) });
-    return rows;
-  }
-}
+import { AT, neverEnded, OutputScene, RUN } from './output-scene.ts';
 
 test('lines that are read while they are handed in are sent once, in order', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.publish(1, 2);
   await scene.untilSeen(1, 2);
   let open = (): void => undefined;
@@ -125,7 +26,7 @@ test('lines that are read while they are handed in are sent once, in order', asy
 });
 
 test('what does not follow on the last line is read, and what the ring has lost is counted', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.publish(1, 1);
   await scene.untilSeen(1);
   scene.oldest = 4;
@@ -134,7 +35,7 @@ test('what does not follow on the last line is read, and what the ring has lost 
 });
 
 test('what follows on the last line is sent without asking the database', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.publish(1, 1);
   await scene.untilSeen(1);
   const { reads } = scene;
@@ -144,7 +45,7 @@ test('what follows on the last line is sent without asking the database', async 
 });
 
 test('what a socket had no room for is said with the next line, or by itself when none follows', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.publish(1, 1);
   await scene.untilSeen(1);
   scene.hasRoom = false;
@@ -160,7 +61,7 @@ test('what a socket had no room for is said with the next line, or by itself whe
 });
 
 test('a task is followed from where it stands, not from its beginning', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.oldest = 90;
   scene.publish(100, 100);
   await eventually('the lines', () => scene.seen.length > 0);
@@ -169,14 +70,14 @@ test('a task is followed from where it stands, not from its beginning', async ()
 });
 
 test('a first burst of more lines than are kept says how many of them are missing', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.oldest = 911;
   scene.publish(111, 1110);
   await scene.untilSeen(-800, ...Array.from({ length: 200 }, (_, index) => 911 + index));
 });
 
 test('a later burst of more lines than are kept is sent without asking the database', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.publish(1, 1);
   await scene.untilSeen(1);
   const { reads } = scene;
@@ -186,7 +87,7 @@ test('a later burst of more lines than are kept is sent without asking the datab
 });
 
 test('of a ring that another server has filled anew no loss goes unsaid', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.oldest = 301;
   scene.newest = 500;
   scene.feed.look();
@@ -195,7 +96,7 @@ test('of a ring that another server has filled anew no loss goes unsaid', async 
 });
 
 test('lines whose numbers a crash of the database took back, and gave out again, are sent', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.publish(1, 9);
   await eventually('the lines', () => scene.seen.length === 9);
   scene.at = '2026-01-01T00:00:02.000Z';
@@ -211,7 +112,7 @@ test('lines whose numbers a crash of the database took back, and gave out again,
 });
 
 test('a header that was read before what came since takes nothing back', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.publish(1, 3);
   await scene.untilSeen(1, 2, 3);
   scene.at = '2026-01-01T00:00:02.000Z';
@@ -226,7 +127,7 @@ test('a header that was read before what came since takes nothing back', async (
 });
 
 test('what a ring lost all of, before it could be read, is said with the next line', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.publish(1, 1);
   await scene.untilSeen(1);
   // Another server has taken 2 to 4, and overwritten them by the time that they are read.
@@ -241,7 +142,7 @@ test('what a ring lost all of, before it could be read, is said with the next li
 });
 
 test('nothing is made for a socket without room', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.publish(1, 1);
   await scene.untilSeen(1);
   scene.hasRoom = false;
@@ -250,7 +151,7 @@ test('nothing is made for a socket without room', async () => {
 });
 
 test('what many watch is handed out in slices, each line once and in order, and who comes meanwhile begins behind it', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.publish(1, 1);
   await scene.untilSeen(1);
   const watchers = 20;
@@ -294,7 +195,7 @@ test('what many watch is handed out in slices, each line once and in order, and 
 });
 
 test('a watch that leaves while a line is handed out is not sent it any more, nor what it was still to be told', async () => {
-  const scene = await new Scene().watch();
+  const scene = await new OutputScene().watch();
   scene.publish(1, 1);
   await scene.untilSeen(1);
   let hasRoom = true;
@@ -414,39 +315,4 @@ test('of a socket that has no room for what a thousand tasks print all is told, 
   await new Promise((resolve) => setImmediate(resolve));
   expect([asked, told]).toEqual(before);
   expect([ends, errors]).toEqual([1, []]);
-});
-
-test('a watch stands when the database has said from when on, and is let go of when it cannot', async () => {
-  const asked: ((rows: unknown[]) => void)[] = [];
-  let isAway = true;
-  const sql = (strings: TemplateStringsArray): Promise<unknown[]> => {
-    if (!strings[0]?.includes('outputs.read_clock')) return Promise.resolve([]);
-    return isAway ? Promise.reject(new Error('away')) : new Promise((resolve) => asked.push(resolve));
-  };
-  let listeners = 0;
-  const wake = {
-    subscribeNudges: () => {
-      listeners += 1;
-      return () => {
-        listeners -= 1;
-      };
-    },
-  };
-  const feeds = new OutputFeeds({ sql: sql as never, wake: wake as never, onError: () => undefined });
-  const filter = { kinds: null, lanes: null, tasks: null };
-  const watch = { board: { id: 1 } as never, filter, hasRoom: () => true, send: () => true, end: neverEnded };
-  await expect(feeds.follow(watch)).rejects.toThrow('away');
-  expect(listeners).toBe(0);
-
-  isAway = false;
-  let isStanding = false;
-  const following = feeds.follow(watch).then((leave) => {
-    isStanding = true;
-    return leave;
-  });
-  await eventually('the clock is asked for', () => asked.length > 0);
-  expect([isStanding, listeners]).toEqual([false, 1]);
-  asked[0]?.([{ at: AT }]);
-  (await following)();
-  expect(listeners).toBe(0);
 });
