@@ -3,15 +3,12 @@ import type postgres from 'postgres';
 import type { Sql } from '../../../src/server/db/client.ts';
 import { appendEvents } from '../../../src/server/db/event-log.ts';
 import { readPasts } from '../../../src/server/features/claims/claiming/pasts.ts';
-import {
-  type ClaimedRow,
-  claimReady,
-  countLaneClaims,
-  lockLanes,
-} from '../../../src/server/features/claims/store/claim.ts';
+import { claimReady } from '../../../src/server/features/claims/store/claim.ts';
+import type { ClaimedRow } from '../../../src/server/features/claims/store/claimed-row.ts';
 import { completeRuns } from '../../../src/server/features/claims/store/complete.ts';
 import { closeRuns, deleteClaims, lockHolds } from '../../../src/server/features/claims/store/end.ts';
 import { extendLeases, recordBeats } from '../../../src/server/features/claims/store/heartbeat.ts';
+import { countLaneClaims, lockLanes } from '../../../src/server/features/claims/store/lane-room.ts';
 import { appendLines } from '../../../src/server/features/claims/store/output.ts';
 import { listReviewedLanes, lockReviews } from '../../../src/server/features/claims/store/review.ts';
 import { findRuns } from '../../../src/server/features/claims/store/run.ts';

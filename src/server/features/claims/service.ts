@@ -18,7 +18,7 @@ export { Running } from './run/running.ts';
 export { Inbox } from './steering/inbox.ts';
 export { LostClaims } from './steering/lost-claims.ts';
 export { Signals } from './steering/signals.ts';
-export type { ClaimedRow } from './store/claim.ts';
+export type { ClaimedRow } from './store/claimed-row.ts';
 export type { OverdueRow } from './store/end.ts';
 export { Takeovers } from './takeover/takeover.ts';
 export { TakeoverAllowance } from './takeover/takeover-allowance.ts';

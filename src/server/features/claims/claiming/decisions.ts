@@ -14,8 +14,8 @@ import { boardNotFound } from '../../auth/service.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import { type BoardConfig, type ConfigCache, markReviewers } from '../../lanes/service.ts';
 import { gateOf } from '../gate.ts';
-import type { Slot } from '../store/claim.ts';
 import { listReviewedLanes } from '../store/review.ts';
+import type { Slot } from '../store/slot.ts';
 import { type Filled, fillSlots, NOTHING_FILLED } from './filling.ts';
 import { type ClaimedTasks, type ClaimRequest, planSlots } from './slot-plan.ts';
 

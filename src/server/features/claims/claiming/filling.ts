@@ -8,8 +8,11 @@ import type { Tx } from '../../../db/client.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import type { BoardConfig } from '../../lanes/service.ts';
-import { type ClaimedRow, claimReady, countLaneClaims, lockLanes, type Slot } from '../store/claim.ts';
+import { claimReady } from '../store/claim.ts';
+import type { ClaimedRow } from '../store/claimed-row.ts';
+import { countLaneClaims, lockLanes } from '../store/lane-room.ts';
 import { lockReviews, type ReviewRow, type ReviewWant } from '../store/review.ts';
+import type { Slot } from '../store/slot.ts';
 
 export interface Filled {
   readonly rows: readonly ClaimedRow[];

@@ -7,7 +7,8 @@ import type { ClaimTokens } from '../../auth/service.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import { taskOf } from '../../tasks/service.ts';
 import type { Inbox } from '../steering/inbox.ts';
-import { type ClaimedRow, findLiveClaims } from '../store/claim.ts';
+import type { ClaimedRow } from '../store/claimed-row.ts';
+import { findLiveClaims } from '../store/live-claim.ts';
 import { EMPTY_HANDOFF, handoffCapsOf, handoffOf } from '../view.ts';
 import { readPasts } from './pasts.ts';
 

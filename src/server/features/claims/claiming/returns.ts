@@ -8,7 +8,7 @@ import { ProblemError } from '../../../kernel/problem-error.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import { undeliveredEnd } from '../run/run-operation.ts';
 import type { Running } from '../run/running.ts';
-import type { ClaimedRow } from '../store/claim.ts';
+import type { ClaimedRow } from '../store/claimed-row.ts';
 import type { HoldRef } from '../store/end.ts';
 
 /** A claim as it was handed out. */

@@ -8,7 +8,8 @@ import type { IdSource, Uuid } from '../../../kernel/ids.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import type { BoardConfig } from '../../lanes/service.ts';
 import { gateOf } from '../gate.ts';
-import type { ClaimedRow, Slot } from '../store/claim.ts';
+import type { ClaimedRow } from '../store/claimed-row.ts';
+import type { Slot } from '../store/slot.ts';
 import type { Filled } from './filling.ts';
 
 export interface ClaimRequest {

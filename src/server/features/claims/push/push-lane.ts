@@ -9,7 +9,7 @@ import type { EmptyClaimReason } from '../../../../contract/statuses.ts';
 import { ProblemError } from '../../../kernel/problem-error.ts';
 import { GATHERED_TASKS_MAX } from '../claiming/claiming.ts';
 import type { ClaimedTasks } from '../claiming/slot-plan.ts';
-import type { ClaimedRow } from '../store/claim.ts';
+import type { ClaimedRow } from '../store/claimed-row.ts';
 
 /** The credits of one worker, and how it takes what they bring. */
 export interface Offer {

@@ -24,7 +24,7 @@ import { type FindRun, HeldRuns, socketClaim } from '../run/held-runs.ts';
 import { isEnd, operateFrame } from '../run/run-frames.ts';
 import type { RunVerbParts } from '../run/run-verbs.ts';
 import type { LostClaims } from '../steering/lost-claims.ts';
-import type { ClaimedRow } from '../store/claim.ts';
+import type { ClaimedRow } from '../store/claimed-row.ts';
 import { type Offer, REST_MS } from './push-lane.ts';
 import { type TakenBack, UnacknowledgedClaims } from './unacknowledged-claims.ts';
 

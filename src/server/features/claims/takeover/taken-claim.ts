@@ -79,6 +79,6 @@ export function mayDecideJoin(held: TakenRow): boolean {
 export function isClaimableBy(held: TakenRow, worker: string): boolean {
   if (held.is_cancel_requested) return false;
   if (held.claimed_from === 'ready') return held.unmet_parents === 0;
-  // As store/claim.ts has it: a worker is one of a lane, the same name on another lane is another.
+  // As store/review.ts has it: a worker is one of a lane, the same name on another lane is another.
   return held.implementer_lane !== held.claim_lane || held.implementer_worker !== worker;
 }
