@@ -4,9 +4,10 @@
  * alike. The log is followed only while some lane has credits and nothing to do: with work at hand the answers themselves say
  * whether there is more, and reading every event of a busy board would cost as much as the claims.
  *
- * The nouns, from the socket inwards: a WorkerSocket is the worker behind one socket; its Offer is what it would take of one lane, its
- * credits; a PushLane asks for claims on the offers of one lane; a PushBoard is the push lanes of one board and its log; Pushing is all
- * boards of this server. HeldRuns says for which runs a socket may speak, and Returns gives back what no worker has taken on.
+ * The nouns, from the socket inwards: a WorkerSocket is the worker behind one socket; OutgoingClaims are on their way to it; its Offer is
+ * what it would take of one lane, its credits; a PushLane asks for claims on the offers of one lane; a PushBoard is the push lanes of one
+ * board and its log; Pushing is all boards of this server. HeldRuns says for which runs a socket may speak, and Returns gives back what no
+ * worker has taken on.
  */
 import type { Sql } from '../../../db/client.ts';
 import { withinDeadline } from '../../../db/tx.ts';

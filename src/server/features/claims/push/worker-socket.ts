@@ -1,13 +1,12 @@
 /**
- * The worker behind one socket: its credits, the claims pushed to it until it acknowledges them, and its verbs. A claim that nobody has
- * acknowledged goes back when its time is over, when the socket closes, or when the server stops: it is released, never failed. What could
- * not even be sent goes back too, and its credits with it.
+ * The worker behind one socket: as whom it said hello, its credits, what it can take, and its verbs. The claims pushed to it are
+ * OutgoingClaims until it acknowledges them: they go back when their time is over, when the socket closes, or when the server stops. For what
+ * could not even be sent it has its credits back.
  * Holds no timer of its own: the pusher sweeps all sockets.
  */
 import { CLOSE_CODES, LIMITS } from '../../../../contract/constants.ts';
-import type { PushedClaim, RunFrame } from '../../../../contract/frames.ts';
+import type { RunFrame } from '../../../../contract/frames.ts';
 import { PROBLEMS } from '../../../../contract/problems.ts';
-import { present } from '../../../kernel/assert.ts';
 import { actorOf, type ClaimPrincipal } from '../../../kernel/principal.ts';
 import { ProblemError } from '../../../kernel/problem-error.ts';
 import type { ClaimTokens } from '../../auth/service.ts';
@@ -19,14 +18,14 @@ import type {
   WorkerSocketListener,
 } from '../../watch/service.ts';
 import type { HandingOver } from '../claiming/handing-over.ts';
-import { type Undelivered, undeliveredOf } from '../claiming/returns.ts';
-import { type FindRun, HeldRuns, socketClaim } from '../run/held-runs.ts';
+import type { Undelivered } from '../claiming/returns.ts';
+import { type FindRun, HeldRuns } from '../run/held-runs.ts';
 import { isEnd, operateFrame } from '../run/run-frames.ts';
 import type { RunVerbParts } from '../run/run-verbs.ts';
 import type { LostClaims } from '../steering/lost-claims.ts';
 import type { ClaimedRow } from '../store/claimed-row.ts';
+import { OutgoingClaims } from './outgoing-claims.ts';
 import { type Offer, REST_MS } from './push-lane.ts';
-import { type TakenBack, UnacknowledgedClaims } from './unacknowledged-claims.ts';
 
 /** What a socket asks of the pusher; its board is known there. */
 export interface PushDesk {
@@ -62,8 +61,6 @@ const UNACKNOWLEDGED_MAX = LIMITS.creditsMax;
  */
 const UNDER_WAY_MAX = 2 * LIMITS.claimsMax;
 
-const GONE = 'The socket closed before the claim was sent.';
-
 export class WorkerSocket implements WorkerLink {
   readonly #port: WorkerPort;
   readonly #parts: WorkerSocketParts;
@@ -72,11 +69,7 @@ export class WorkerSocket implements WorkerLink {
   /** Of earlier hellos, while tasks are being claimed on them. */
   readonly #replaced = new Set<WorkerOffer>();
   readonly #runs: HeldRuns;
-  readonly #unacknowledged = new UnacknowledgedClaims();
-  /** Claims that are being turned into frames. */
-  #delivering: Promise<void> = Promise.resolve();
-  /** Rows that are being turned into frames. */
-  #presenting = 0;
+  readonly #outgoing: OutgoingClaims;
   /** An offer could not take because too much is under way: it is to be told when that changes. */
   #isHeldUp = false;
   /** It let a claim lapse, and has not been heard of since. */
@@ -93,6 +86,14 @@ export class WorkerSocket implements WorkerLink {
       tokens: parts.tokens,
       findRun: parts.desk.findRun,
       workerOf: (lane) => this.#offers.get(lane)?.worker ?? null,
+    });
+    this.#outgoing = new OutgoingClaims({
+      ...parts,
+      port,
+      runs: this.#runs,
+      giveBack: (claim, reason) => parts.desk.giveBack(claim, reason),
+      track: (work) => parts.desk.track(work),
+      onPresented: () => this.#onLessUnderWay(),
     });
   }
 
@@ -118,7 +119,7 @@ export class WorkerSocket implements WorkerLink {
       standing: earlier?.standing ?? 0,
       canTake: () => this.#canTake(),
       take: (rows) => this.#take(offer, rows),
-      giveBack: (rows) => this.#giveBack(rows, this.#isClosed ? GONE : 'The worker withdrew its credits.'),
+      giveBack: (rows) => this.#outgoing.withdraw(rows),
       onAnswered: () => {
         this.#replaced.delete(offer);
         this.#onLessUnderWay();
@@ -145,13 +146,13 @@ export class WorkerSocket implements WorkerLink {
       this.#updateOffers();
     } else this.#parts.desk.update(offer);
     // Whoever has the reply has every claim that was made before it.
-    await this.#delivering;
+    await this.#outgoing.presented();
     return granted;
   }
 
   acknowledge(runId: string): void {
     this.#hear(runId);
-    if (!this.#unacknowledged.hasLapsed(runId)) return;
+    if (!this.#outgoing.hasLapsed(runId)) return;
     this.#port.send({
       type: 'error',
       run_id: runId,
@@ -215,27 +216,25 @@ export class WorkerSocket implements WorkerLink {
   stop(reason: string): void {
     this.#isClosed = true;
     for (const offer of this.#offers.values()) this.#parts.desk.remove(offer);
-    for (const taken of this.#unacknowledged.takeAll()) this.#takeBack(taken, reason);
+    this.#outgoing.stop(reason);
   }
 
   releaseOverdue(now: number): void {
-    for (const taken of this.#unacknowledged.takeOverdue(now - this.#parts.claimAckMs)) {
-      // It would be given the same task again, and again not take it.
-      this.#isSilent = true;
-      this.#takeBack(taken, 'The claim was not acknowledged in time.');
-    }
+    // It would be given the same task again, and again not take it.
+    if (this.#outgoing.releaseOverdue(now)) this.#isSilent = true;
   }
 
   #canTake(): boolean {
     if (this.#isClosed || this.#isSilent) return false;
     const underWay = this.#underWay();
-    const isFull = underWay >= UNDER_WAY_MAX || this.#unacknowledged.size + underWay >= UNACKNOWLEDGED_MAX;
+    const isFull =
+      underWay >= UNDER_WAY_MAX || this.#outgoing.unacknowledgedCount + underWay >= UNACKNOWLEDGED_MAX;
     this.#isHeldUp ||= isFull;
     return !isFull && this.#port.hasRoom();
   }
 
   #underWay(): number {
-    let rows = this.#presenting;
+    let rows = this.#outgoing.presentingCount;
     for (const { asked } of this.#offers.values()) rows += asked;
     return rows;
   }
@@ -251,7 +250,7 @@ export class WorkerSocket implements WorkerLink {
     const couldNotTake = this.#isSilent || this.#isHeldUp;
     this.#isSilent = false;
     this.#isHeldUp = false;
-    this.#unacknowledged.hear(runId);
+    this.#outgoing.hear(runId);
     if (couldNotTake) this.#updateOffers();
   }
 
@@ -259,54 +258,11 @@ export class WorkerSocket implements WorkerLink {
     for (const offer of this.#offers.values()) if (offer.credits > 0) this.#parts.desk.update(offer);
   }
 
-  #takeBack({ runId, claim }: TakenBack, reason: string): void {
-    this.#parts.lostClaims.letGo(this.#port, runId);
-    this.#parts.desk.giveBack(claim, reason);
-  }
-
   #take(offer: WorkerOffer, rows: readonly ClaimedRow[]): void {
-    const { creditFrames } = offer;
-    const unsent = new Set(rows);
-    this.#presenting += rows.length;
-    const delivering = this.#deliver(offer, rows, unsent)
-      .catch((error: unknown) => {
-        this.#giveBack([...unsent], 'The claim could not be handed over.');
-        this.#restoreCredits(offer, creditFrames, unsent.size);
-        this.#parts.onError(error);
-      })
-      .finally(() => {
-        this.#presenting -= rows.length;
-        this.#onLessUnderWay();
-      });
-    this.#delivering = Promise.all([this.#delivering, delivering]).then(() => undefined);
-    this.#parts.desk.track(delivering);
-  }
-
-  /** @param unsent Loses the rows that have become the worker's. */
-  async #deliver(
-    { hasTokens }: WorkerGreeting,
-    rows: readonly ClaimedRow[],
-    unsent: Set<ClaimedRow>,
-  ): Promise<void> {
-    const { handingOver, tokens } = this.#parts;
-    const { board } = this.#port;
-    const claims: PushedClaim[] = hasTokens
-      ? await handingOver.present(board, rows)
-      : await handingOver.presentUnsigned(board, rows);
-    // Signed a moment ago, so known: who speaks for a run here has its token's life, and a heartbeat can renew it.
-    const signed = await Promise.all(claims.flatMap(({ token }) => (token ? [tokens.verify(token)] : [])));
-    if (this.#isClosed) {
-      this.#giveBack(rows, GONE);
-      return;
-    }
-    const sentAt = performance.now();
-    rows.forEach((row, index) => {
-      const claim = present(claims[index], 'every row is presented');
-      this.#runs.remember(signed[index] ?? socketClaim(board.name, claim));
-      this.#port.send({ type: 'claim', claim });
-      this.#parts.lostClaims.hold(this.#port, claim.run_id);
-      this.#unacknowledged.add(claim.run_id, undeliveredOf(row), sentAt);
-      unsent.delete(row);
+    const { hasTokens, creditFrames } = offer;
+    this.#outgoing.send(rows, {
+      hasTokens,
+      onUnsent: (count) => this.#restoreCredits(offer, creditFrames, count),
     });
   }
 
@@ -316,10 +272,6 @@ export class WorkerSocket implements WorkerLink {
     if (this.#isClosed || !isLatest) return;
     offer.credits += count;
     this.#parts.desk.retryLater(offer);
-  }
-
-  #giveBack(rows: readonly ClaimedRow[], reason: string): void {
-    for (const row of rows) this.#parts.desk.giveBack(undeliveredOf(row), reason);
   }
 
   #refuse(problem: ProblemError): void {
