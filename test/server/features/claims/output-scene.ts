@@ -1,7 +1,8 @@
 /** One board's output on this server, and one watch of it; the database is a script. */
 import { expect } from 'vitest';
 import type { ServerFrame } from '../../../../src/contract/frames.ts';
-import { type Growth, OutputFeed } from '../../../../src/server/features/claims/output/output-feed.ts';
+import type { Growth } from '../../../../src/server/features/claims/output/growth.ts';
+import { OutputFeed } from '../../../../src/server/features/claims/output/output-feed.ts';
 import type { Uuid } from '../../../../src/server/kernel/ids.ts';
 import { eventually } from '../../../fixtures/eventually.ts';
 

@@ -3,7 +3,8 @@ import type { Sql } from '../../../db/client.ts';
 import type { Wake } from '../../../db/wake.ts';
 import type { BoardRef } from '../../boards/service.ts';
 import type { FollowOutput } from '../../watch/service.ts';
-import { type Growth, OutputFeed } from './output-feed.ts';
+import type { Growth } from './growth.ts';
+import { OutputFeed } from './output-feed.ts';
 
 interface OutputFeedsParts {
   readonly sql: Sql;

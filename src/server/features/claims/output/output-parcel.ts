@@ -1,12 +1,7 @@
 /** New lines of one task on their way to all who watch it here. Their text is made once, however many watches there are. */
 import { formatId, type Uuid } from '../../../kernel/ids.ts';
 import { SharedTail } from '../../../ws/prepared-frame.ts';
-
-export interface NumberedLine {
-  readonly number: number;
-  readonly runId: Uuid;
-  readonly text: string;
-}
+import type { NumberedLine } from './growth.ts';
 
 /** In one frame: some 100 KiB, and half a megabyte at worst. */
 const FRAME_LINES_MAX = 200;

@@ -17,7 +17,7 @@ import { claimLost } from '../run/claim-lost.ts';
 import { holdOf } from '../run/run-operation.ts';
 import { type Append, type AppendedRow, appendLines, listLines } from '../store/output.ts';
 import { findRunEnds } from '../store/run.ts';
-import type { Growth } from './output-feed.ts';
+import type { Growth } from './growth.ts';
 import type { OutputFeeds } from './output-feeds.ts';
 
 interface OutputsParts {
