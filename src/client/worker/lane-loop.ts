@@ -1,30 +1,26 @@
 /**
- * A lane's worker: claims as long as it has free hands, begins the work on each task, and leaves in good order. On a drain it claims no
- * more, settles what it may have claimed without hearing of it, lets the running ones finish for a while, then stops them and
- * gives their claims back. Whoever was replaced, by a takeover of the lane or by a process of the same worker name, leaves in the same
- * way: going on, it would claim again what it was just relieved of. How a task is worked on is not its business.
+ * A lane's worker: claims as long as it has free hands, begins the work on each task, and on a drain leaves in good order (leaving.ts).
+ * Whoever was replaced, by a takeover of the lane or by a process of the same worker name, leaves in the same way: going on, it would
+ * claim again what it was just relieved of. How a task is worked on is not its business.
  */
 import type { PushedClaim } from '../../contract/frames.ts';
 import type { ClaimMode, Lane } from '../../contract/lanes.ts';
 import { onAbort } from '../abort-hub.ts';
-import { LanekeeperError, UnreachableError } from '../errors.ts';
+import { LanekeeperError } from '../errors.ts';
 import { Availability, isTransient } from './availability.ts';
 import { Bell } from './bell.ts';
 import type { ClaimRun, RunHost, StartRun } from './claim-run.ts';
 import { Claimer } from './claimer.ts';
 import { findLane } from './find-lane.ts';
+import { Hands, type HandsOptions } from './hands.ts';
 import { LaneSocket } from './lane-socket.ts';
-import { messageOf } from './plain-text.ts';
+import { type LeavingOptions, leaveInOrder } from './leaving.ts';
 import { RunningClaims } from './running-claims.ts';
-import { firstAborted, within } from './waiting.ts';
+import { modeFor, type WorkMode } from './work-mode.ts';
 import type { WorkerClient } from './worker-client.ts';
 import { type Replacement, UnreportedEndsError, WorkerReplacedError } from './worker-error.ts';
-import type { WorkerLog } from './worker-log.ts';
 
-/** How a lane's work is asked for where the lane leaves that open. */
-export type WorkMode = Exclude<ClaimMode, 'pull-or-watch'>;
-
-export interface LaneLoopOptions {
+export interface LaneLoopOptions extends HandsOptions, LeavingOptions {
   readonly client: WorkerClient;
   readonly lane: string;
   readonly worker: string;
@@ -33,39 +29,25 @@ export interface LaneLoopOptions {
   /** Default: as the lane has it. */
   readonly mode?: WorkMode | undefined;
   readonly start: StartRun;
-  /** How many tasks at once; may change, and be nothing for a while: see nudge(). */
-  readonly hands: () => number;
   readonly leaseSeconds: number;
-  readonly drainSeconds: number;
-  /** null: without end. */
-  readonly tasksMax: number | null;
   /** false: in push mode claims come without a token, which only their socket can speak for. */
   readonly tokens?: boolean | undefined;
   /** Ends when nothing is ready and nothing runs, instead of waiting for more. */
   readonly endsWhenIdle?: boolean | undefined;
-  /** Leaving for reasons of its own, it waits for what runs, however long; only a drain has a limit. */
-  readonly isPatient?: boolean | undefined;
   /** Runs that an earlier worker has left. */
   readonly adopted?: readonly ((host: RunHost) => ClaimRun)[];
   /** Whether fresh claims may be worked on at all; else they are given back, with the reason. null: they may. */
   readonly refusal?: (() => Promise<string | null>) | undefined;
   /** It serves the lane from now on, in this mode. */
   readonly onServing: (lane: Lane, mode: ClaimMode) => void;
-  /** It lets what runs finish, for a limited time. */
-  readonly onDraining: (runningCount: number) => void;
   /** It has begun to leave, because somebody else is to do its work. */
   readonly onReplaced?: ((how: Replacement) => void) | undefined;
   /** How long an unreachable server is waited for at the start; null: for ever. */
   readonly connectSeconds: number | null;
   /** Registers the lane when there is none of its name. */
   readonly mayRegister: boolean;
-  readonly log: WorkerLog;
   /** Where several workers of one server would all say the same. */
   readonly availability?: Availability | undefined;
-  /** Claim no more, finish or give back what runs. */
-  readonly drain: AbortSignal;
-  /** Now. */
-  readonly hardStop: AbortSignal;
 }
 
 /** Half of what the server allows: proxies like to cut idle connections after a minute. */
@@ -76,8 +58,6 @@ const HINT_FLOOR_MS = 30_000;
 const EMPTY_PAUSE_MS = 1_000;
 /** In push mode: what was ready when the credits came would have come long since. Less than a wait, whose timer may be early. */
 const QUIET_MS = EMPTY_PAUSE_MS / 2;
-/** After a hard stop: one round trip to give claims back. */
-const HARD_STOP_MS = 2_000;
 
 export class LaneLoop {
   readonly #options: LaneLoopOptions;
@@ -87,8 +67,7 @@ export class LaneLoop {
   readonly #socket: LaneSocket;
   /** There may be work. */
   readonly #work = new Bell();
-  /** There may be a free hand. */
-  readonly #hands = new Bell();
+  readonly #hands: Hands;
   /** Fires with the drain, and with everything else that ends claiming. */
   readonly #leave = new AbortController();
   #failure: unknown;
@@ -110,6 +89,7 @@ export class LaneLoop {
       },
       leave: this.#leave.signal,
     });
+    this.#hands = new Hands(options, this.#running);
     this.#socket = new LaneSocket(options, {
       running: this.#running,
       onWork: () => this.#work.ring(),
@@ -168,7 +148,12 @@ export class LaneLoop {
     leave();
     // Whoever leaves for long must not be taken for one who is there; cancels come with the heartbeats.
     if (isPatient && !drain.aborted) await this.#socket.close();
-    await this.#leaveInOrder();
+    await leaveInOrder(this.#options, {
+      running: this.#running,
+      socket: this.#socket,
+      claimer: this.#claimer,
+      isDone: () => this.#hands.isDone,
+    });
     await this.#socket.close();
     for (const stop of stopListening) stop();
     this.#conclude();
@@ -215,8 +200,8 @@ export class LaneLoop {
 
   async #claimLoop(mode: ClaimMode): Promise<void> {
     let failures = 0;
-    while (!this.isLeaving && !this.#isDone) {
-      const max = this.#freeHands();
+    while (!this.isLeaving && !this.#hands.isDone) {
+      const max = this.#hands.freeCount;
       try {
         const isIdle = max > 0 ? await this.#claimOnce(mode, max) : await this.#waitForHands();
         if (isIdle && this.#options.endsWhenIdle) return;
@@ -235,8 +220,8 @@ export class LaneLoop {
     const { endsWhenIdle = false } = this.#options;
     let idleSinceMs: number | null = null;
     let started = this.startedCount;
-    while (!this.isLeaving && !this.#isDone) {
-      this.#socket.setRoom(Math.max(0, this.#freeHands()));
+    while (!this.isLeaving && !this.#hands.isDone) {
+      this.#socket.setRoom(Math.max(0, this.#hands.freeCount));
       await this.#hands.wait(endsWhenIdle ? EMPTY_PAUSE_MS : HINT_FLOOR_MS, this.#leave.signal);
       this.#socket.throwIfEnded();
       const isIdle = this.#socket.isLive && this.runningCount === 0 && started === this.startedCount;
@@ -250,19 +235,7 @@ export class LaneLoop {
 
   #take(claim: PushedClaim): void {
     void this.#running.admit([claim]);
-    if (this.#isDone) this.#hands.ring();
-  }
-
-  /** As many tasks as it was to start. */
-  get #isDone(): boolean {
-    const { tasksMax } = this.#options;
-    return tasksMax !== null && this.#running.startedCount >= tasksMax;
-  }
-
-  #freeHands(): number {
-    const { hands, tasksMax } = this.#options;
-    const left = tasksMax === null ? Number.POSITIVE_INFINITY : tasksMax - this.#running.startedCount;
-    return Math.min(hands() - this.#running.count, left);
+    if (this.#hands.isDone) this.#hands.ring();
   }
 
   /** Resolves to true when none can come, because nothing runs. */
@@ -301,35 +274,6 @@ export class LaneLoop {
     this.#lastReason = reason;
   }
 
-  async #leaveInOrder(): Promise<void> {
-    const { drain, drainSeconds, hardStop, isPatient = false, onDraining } = this.#options;
-    const killed = firstAborted(hardStop);
-    await Promise.race([this.#socket.stopClaims(), killed]);
-    const settling = this.#settleClaims();
-    const hasTime = this.#isDone || (isPatient && !drain.aborted);
-    if (this.#running.count > 0 && !hasTime) onDraining(this.#running.count);
-    const finished = settling.then(() => this.#running.finished());
-    // After the last of as many tasks as it was to do, and for the patient, there is no hurry: the time starts with a signal.
-    if (hasTime) await Promise.race([finished, firstAborted(drain, hardStop)]);
-    await within(Promise.race([finished, killed]), drainSeconds * 1000);
-    this.#running.stopAll();
-    await Promise.race([finished, killed]);
-    if (hardStop.aborted) await within(finished, HARD_STOP_MS);
-  }
-
-  /** A claim request that was cut off may have claimed: ask, and give back. */
-  async #settleClaims(): Promise<void> {
-    try {
-      await this.#running.giveBack(await this.#claimer.settle());
-    } catch (error) {
-      if (error instanceof UnreachableError || (error instanceof LanekeeperError && error.retryable)) {
-        this.#options.log.warn(
-          `left without knowing whether a last claim was made: ${messageOf(error)}; its lease would run out`,
-        );
-      }
-    }
-  }
-
   #conclude(): void {
     for (const { claim } of this.#running.abandon()) {
       this.#options.log.warn(
@@ -340,15 +284,4 @@ export class LaneLoop {
     const { unreportedCount } = this.#running;
     if (unreportedCount > 0) throw new UnreportedEndsError(unreportedCount);
   }
-}
-
-function modeFor({ name, claim_mode }: Lane, wish: WorkMode | undefined): ClaimMode {
-  if (wish === undefined || wish === claim_mode) return claim_mode;
-  if (claim_mode === 'pull-or-watch' && wish !== 'push') return wish;
-  throw new LanekeeperError({
-    code: 'claim_mode_mismatch',
-    status: 409,
-    title: 'The lane is served in another way',
-    detail: `lane ${name} has claim mode "${claim_mode}", and the worker was to use "${wish}"`,
-  });
 }
