@@ -1,14 +1,16 @@
 /**
  * One socket of a worker in push mode: says hello, takes what is pushed, and carries the verbs of the holder, through drops, drains and restarts.
- * Drives the pure machine in push-machine.ts; which claims can come, push-credits.ts keeps, and what is asked of the server, push-requests.ts.
+ * Drives the pure machine in push-machine.ts; which claims can come, push-credits.ts keeps, what is asked of the server, push-requests.ts, and
+ * who is told what the server says, push-hearing.ts.
  * Never decides about a claim: what is held, kept alive and ended is the worker's.
  */
-import type { PushedClaim, ServerFrame } from '../../contract/frames.ts';
-import { errorOfProblem, type LanekeeperError, parseObject } from '../errors.ts';
+import type { PushedClaim } from '../../contract/frames.ts';
+import type { LanekeeperError } from '../errors.ts';
 import { type DialContext, Dialing } from '../watch/dialing.ts';
 import { asError, failureOf } from '../watch/failure.ts';
 import { PushArrivals } from './push-arrivals.ts';
 import { PushGrants } from './push-grants.ts';
+import { HELLO_ID, PushHearing } from './push-hearing.ts';
 import type { PushEffect, PushEnding, PushEvent, PushState, PushStateName } from './push-machine.ts';
 import { PUSH_INITIAL, pushTransition } from './push-machine.ts';
 import type { PushLimits, PushOptions } from './push-options.ts';
@@ -19,7 +21,6 @@ import { atEndOfTurn, PushSocket } from './push-socket.ts';
 import type { EndAnswer, RunEnd } from './run-end.ts';
 import type { HeartbeatAnswer, HeartbeatBody } from './run-line.ts';
 
-const HELLO_ID = 'hello';
 /** Of a watch that does not exist: to end it is refused, which is a sign of life and costs the server nothing. */
 const ALIVE_ID = 'alive';
 /** RFC 6455: normal closure. */
@@ -38,6 +39,7 @@ export class PushLink {
   readonly #grants: PushGrants;
   readonly #requests: PushRequests;
   readonly #arrivals: PushArrivals;
+  readonly #hearing: PushHearing;
   readonly #pulse: PushPulse;
   #state: PushState = PUSH_INITIAL;
   #socket: PushSocket | undefined;
@@ -73,6 +75,19 @@ export class PushLink {
     this.#arrivals = new PushArrivals({
       acknowledge: (claims) => this.#acknowledgeClaims(claims),
       handOn: (claim) => options.onClaim(claim),
+    });
+    this.#hearing = new PushHearing({
+      options,
+      arrivals: this.#arrivals,
+      grants: this.#grants,
+      requests: this.#requests,
+      onGreeted: () => {
+        this.#dialing.hello.onAnswered();
+        this.#dispatch({ type: 'greeted' });
+      },
+      onGranted: () => this.#endTurnSoon(),
+      onRefused: (error) => this.#refuse(error),
+      onDrain: (reconnectAfterMs) => this.#dispatch({ type: 'drain', reconnectAfterMs }),
     });
   }
 
@@ -232,66 +247,12 @@ export class PushLink {
 
   #receive(data: unknown): void {
     this.#pulse.hear();
-    const frame = typeof data === 'string' ? parseObject(data) : undefined;
-    // Frame types that this version does not know are left alone, as the contract asks.
-    if (frame !== undefined) this.#handle(frame as unknown as ServerFrame);
-  }
-
-  #handle(frame: ServerFrame): void {
-    switch (frame.type) {
-      case 'claim':
-        this.#take(frame.claim);
-        return;
-      case 'reply':
-        this.#takeReply(frame);
-        return;
-      case 'cancel':
-        this.#arrivals.pass();
-        this.#options.onCancel?.(frame);
-        return;
-      case 'steer':
-        this.#arrivals.pass();
-        this.#options.onSteer?.(frame);
-        return;
-      case 'error':
-        this.#takeError(frame);
-        return;
-      case 'taken_over':
-        this.#options.onTakenOver?.(frame.worker);
-        return;
-      case 'drain':
-        this.#dispatch({ type: 'drain', reconnectAfterMs: frame.reconnect_after_ms });
-        return;
-      default:
-        return;
-    }
-  }
-
-  #take(claim: PushedClaim): void {
-    this.#grants.onClaim();
-    this.#arrivals.add(claim);
+    this.#hearing.hear(data);
   }
 
   #acknowledgeClaims(claims: readonly PushedClaim[]): void {
     for (const { run_id } of claims) this.#socket?.send(JSON.stringify({ type: 'claim_ack', run_id }));
     this.#socket?.flush();
-  }
-
-  #takeReply(frame: Extract<ServerFrame, { type: 'reply' }>): void {
-    if (frame.id === HELLO_ID) {
-      this.#dialing.hello.onAnswered();
-      this.#dispatch({ type: 'greeted' });
-    } else if (this.#grants.onReply(frame.id)) this.#endTurnSoon();
-    else this.#requests.onReply(frame);
-  }
-
-  #takeError(frame: Extract<ServerFrame, { type: 'error' }>): void {
-    const error = errorOfProblem(frame);
-    if (frame.fatal || frame.id === HELLO_ID) this.#refuse(error);
-    else if (frame.run_id !== undefined) {
-      this.#arrivals.pass();
-      this.#options.onClaimLost?.(frame.run_id, error);
-    } else this.#grants.onError(frame.id, error);
   }
 
   #refuse(error: LanekeeperError): void {
