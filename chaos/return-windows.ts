@@ -94,7 +94,7 @@ const listLeases = (operations: readonly Operation[]): LeaseOperation[] =>
     (operation): operation is LeaseOperation => operation.kind === 'lease' && operation.ending === 'ok',
   );
 
-/** Deliveries that a gateway held when it was killed. */
+/** Deliveries that a gateway held when it was killed: leased, not lapsed, and what it had said of them, if anything, not answered. */
 function countKilledGateways(entries: readonly HistoryEntry[], operations: readonly Operation[]): number {
   const kills = entries.filter(
     (entry): entry is FaultEntry => entry.entry === 'fault' && entry.fault === 'kill gateway',
@@ -109,14 +109,14 @@ function countKilledGateways(entries: readonly HistoryEntry[], operations: reado
   return kills
     .flatMap((kill) =>
       leases
-        .filter(({ process, endedAt = 0 }) => process === kill.target && endedAt > kill.at - HELD_MS)
+        .filter(
+          ({ process, endedAt = 0, leaseSeconds }) =>
+            process === kill.target && endedAt + leaseSeconds * 1000 > kill.at,
+        )
         .flatMap((operation) => operation.leases),
     )
     .filter(({ leaseId }) => !said.has(leaseId)).length;
 }
-
-/** The longest that a gateway takes to send. */
-const HELD_MS = 600;
 
 /** Given out again because nobody had said anything. */
 function countLapsed(operations: readonly Operation[]): number {

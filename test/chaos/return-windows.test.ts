@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { HistoryEntry, Operation } from '../../chaos/history.ts';
+import type { HistoryEntry, LeaseOperation, Operation } from '../../chaos/history.ts';
 import { countReturnWindows } from '../../chaos/return-windows.ts';
 import { operationsOn, present, type Returns, recordReturns, rowOf } from './recorded-returns.ts';
 
@@ -54,6 +54,13 @@ test('a gateway that is killed counts for what it had been given and had said no
     { ...kill, at: 25_100, target: 'somebody-else' },
   ];
   expect(count(returns, kills).gatewaysKilledWhileHolding).toBe(1);
+  // It holds what it was given until the lease lapses, however long it takes to say so.
+  const { endedAt = 0, leaseSeconds } = present(
+    returns.operations.find((operation) => operation.kind === 'lease'),
+  ) as LeaseOperation;
+  const lapse = endedAt + leaseSeconds * 1000;
+  const killedAt = (at: number) => count(returns, [{ ...kill, at }]).gatewaysKilledWhileHolding;
+  expect([killedAt(lapse - 10), killedAt(lapse + 10)]).toEqual([1, 0]);
 });
 
 test('children of one delegation that end at once count once, and those of two do not', () => {
