@@ -15,7 +15,10 @@ import { describeError } from './observability/logger.ts';
 import { createMetrics } from './observability/metrics.ts';
 
 export interface RunningServer {
+  /** As others reach it. */
   readonly url: string;
+  /** As this machine reaches it: without a proxy. */
+  readonly ownUrl: string;
   readonly port: number;
   readonly databaseVersion: string;
   /** A link that signs one person in to the dashboard as admin of every board. */
@@ -50,6 +53,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     const { url, port } = await openDoors(app, base, services);
     return {
       url: config.publicUrl ?? url,
+      ownUrl: url,
       port,
       databaseVersion: base.databaseVersion,
       createSignInLink: async () => {

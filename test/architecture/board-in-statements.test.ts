@@ -36,6 +36,7 @@ const ACROSS_BOARDS: Readonly<Record<string, readonly string[]>> = {
   'figures of all boards, for /metrics': [
     'system.ages',
     'system.counts',
+    'system.oldest_ready',
     'system.delegations',
     'system.outbox',
     'system.statistics',

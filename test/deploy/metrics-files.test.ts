@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { PROBLEM_CODES } from '../../src/contract/problems.ts';
 import { ROUTES } from '../../src/contract/routes.ts';
 import { DELEGATION_STATUSES, OUTCOMES, TASK_STATUSES } from '../../src/contract/statuses.ts';
-import { createMetrics } from '../../src/server/observability/metrics.ts';
+import { createMetrics, DELIVERY_OUTCOMES, HOLD_LIMITS } from '../../src/server/observability/metrics.ts';
 import { ROOT } from '../fixtures/server-process.ts';
 
 interface Rule {
@@ -55,8 +55,8 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   'status of lanekeeper_tasks': TASK_STATUSES,
   'status of lanekeeper_delegations': DELEGATION_STATUSES,
   'outcome of lanekeeper_run_ends_total': OUTCOMES,
-  'outcome of lanekeeper_deliveries_total': ['acked', 'nacked', 'deferred', 'dead'],
-  limit: ['cancel_deadline', 'disconnect', 'lease', 'max_runtime', 'no_progress'],
+  'outcome of lanekeeper_deliveries_total': DELIVERY_OUTCOMES,
+  limit: HOLD_LIMITS,
 };
 
 /** Series as they are scraped → their labels. */
@@ -145,9 +145,7 @@ describe('the alerts', () => {
       expect(rule.for).toMatch(/^\d+[smh]$/);
       expect(rule.labels['severity']).toMatch(/^(critical|warning|info)$/);
       for (const name of ['summary', 'description']) expect(rule.annotations[name]).toMatch(/^\S.*\.$/s);
-      const [, page = '', anchor] =
-        /^https:\/\/lanekeeper\.dev\/(docs\/\w+\.md)#(\w+)$/.exec(rule.annotations['runbook_url'] ?? '') ??
-        [];
+      const [, page = '', anchor] = /^(docs\/\w+\.md)#(\w+)$/.exec(rule.annotations['runbook'] ?? '') ?? [];
       expect(anchor).toBe(rule.alert.toLowerCase());
       expect(read(page)).toMatch(new RegExp(`^### ${rule.alert}$`, 'm'));
     },
@@ -169,6 +167,33 @@ describe('the alerts', () => {
     expect(excluded.length).toBeGreaterThan(1);
     for (const [, list] of excluded) expect(list).toBe(WAITING);
   });
+});
+
+/** Of the process, named by their library: the dashboard shows those of them that say something. */
+const OF_PROCESS = /^lanekeeper_(process|nodejs)_/;
+
+test('what the server counts is looked at by a panel or an alert', () => {
+  const looked = read('deploy/prometheus/alerts.yaml') + read('deploy/grafana/dashboard.json');
+  const names = createMetrics()
+    .registry.getMetricsAsArray()
+    .map(({ name }) => name)
+    .filter((name) => !OF_PROCESS.test(name));
+  expect(names.filter((name) => !new RegExp(`\\b${name}(_bucket|_sum|_count)?\\b`).test(looked))).toEqual([]);
+});
+
+test('counters that an alert waits for are there before the first occurrence', async () => {
+  const text = await createMetrics().registry.metrics();
+  const waited = rules.flatMap(({ expr }) => [
+    ...expr.matchAll(/increase\((lanekeeper_\w+)(?:\{(\w+)="(\w+)"\})?/g),
+  ]);
+  expect(waited.length).toBeGreaterThan(3);
+  for (const [, name = '', label, value] of waited)
+    expect(text).toMatch(
+      new RegExp(
+        label === undefined ? `^${name}(\\{[^}]*\\})? 0$` : `^${name}\\{${label}="${value}"\\} 0$`,
+        'm',
+      ),
+    );
 });
 
 describe('the dashboard', () => {

@@ -1,9 +1,10 @@
 /** Settings that are wrong stop the start, with their name and without their value. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ConfigError, readConfig } from '../../src/server/config.ts';
+import { ConfigError, listUnknownSettings, readConfig } from '../../src/server/config.ts';
 
 const KEY = 'a-key-of-at-least-24-characters';
 
@@ -80,4 +81,29 @@ test('trusted proxies are addresses and ranges, and one header is heard', () => 
   );
   expect(readConfig({ LANEKEEPER_FORWARDED_HEADER: 'Forwarded' }).forwardedHeader).toBe('forwarded');
   expect(faultOf({ LANEKEEPER_FORWARDED_HEADER: 'x-real-ip' })).toMatch(/^LANEKEEPER_FORWARDED_HEADER/);
+});
+
+test('what is named like a setting and is none is told, and nothing of others', () => {
+  const environment = {
+    LANEKEEPER_TRUSTED_PROXY: '10.0.0.1',
+    LANEKEEPER_SECRETS: 'x',
+    LANEKEEPER_SECRET_FILE: '/run/secret',
+    LANEKEEPER_TOKEN: 'x',
+    LANEKEEPER_NOTIFY: 'poll',
+    DATABASE: 'x',
+  };
+  expect(listUnknownSettings(environment)).toEqual(['LANEKEEPER_SECRETS', 'LANEKEEPER_TRUSTED_PROXY']);
+});
+
+test('every name that the program, its scripts or its examples read is known to the server', () => {
+  const root = join(import.meta.dirname, '../..');
+  const names = ['src', 'scripts', 'examples'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((path) => /\.(ts|tsx|mjs)$/.test(path) && !path.endsWith('config.test.ts'))
+      .flatMap(
+        (path) => readFileSync(join(root, folder, path), 'utf8').match(/\bLANEKEEPER_[A-Z_]+\b/g) ?? [],
+      ),
+  );
+  expect(new Set(names).size).toBeGreaterThan(20);
+  expect(listUnknownSettings(Object.fromEntries(names.map((name) => [name, '1'])))).toEqual([]);
 });

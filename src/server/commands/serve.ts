@@ -1,7 +1,7 @@
 /** `lanekeeper serve`: one server from its start to its stop, and what a person sees at the start. */
 import { announceServer, loadAdminKey } from '../bootstrap.ts';
 import { makeAdminKey, type RunningServer, startServer } from '../compose.ts';
-import { readConfig } from '../config.ts';
+import { type Config, listUnknownSettings, readConfig } from '../config.ts';
 import { openDataSource, whileReachable } from '../db/data-source.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
@@ -12,12 +12,15 @@ import { complain, EXIT, say } from './terminal.ts';
 
 /** Pinned by the quality bars: a stop takes at most 5 s. */
 const STOP_TIMEOUT_MS = 4800;
+const LOOPBACK_HOSTS: readonly string[] = ['127.0.0.1', '::1', 'localhost'];
 
 async function serve(words: readonly string[]): Promise<void> {
   const startedAt = performance.now();
   if (words.length > 0) throw new UsageError(`unknown: ${words.join(' ')}`);
   const config = readConfig();
   const logger = createLogger(config.logLevel, config.logFormat);
+  for (const setting of listUnknownSettings())
+    logger.warn({ setting }, 'there is no such setting; it is ignored');
   const stopping = new AbortController();
   const stopped = onStopSignal(stopping);
   const adminKey = await loadAdminKey(config.dataDir, config.adminKey, makeAdminKey);
@@ -38,9 +41,9 @@ async function serve(words: readonly string[]): Promise<void> {
       });
     };
     server = await whileReachable(start, logger, stopping.signal);
-    withdraw = await announceServer(config.dataDir, server.url);
+    withdraw = await announceServer(config.dataDir, server.ownUrl);
     // The server is ready all the same when the database has just gone away.
-    const signInLink = await server.createSignInLink().catch(() => null);
+    const signInLink = isForWhoeverReads(config) ? await server.createSignInLink().catch(() => null) : null;
     say(
       readyBlock(server, {
         database: source.describe(server.databaseVersion),
@@ -67,6 +70,11 @@ async function bringSchemaUpToDate(url: string, logger: Logger, signal: AbortSig
   const { newer } = await migrateDatabase(url, migrationsDir, { signal, report });
   // What servers do in the middle of an upgrade, and after one that was taken back.
   if (newer > 0) logger.warn({ newer }, 'the schema is of a later release: good for one release back');
+}
+
+/** A link is for who started the server. Of a server for others, what it prints is collected, and read by people who are no admins. */
+function isForWhoeverReads({ publicUrl, host }: Config): boolean {
+  return process.stdout.isTTY === true || (publicUrl === null && LOOPBACK_HOSTS.includes(host));
 }
 
 interface ReadyFacts {

@@ -105,6 +105,7 @@ export async function bindRoutes(
 function gateOf({ authenticator, waitingRequests, journal, limit }: Services) {
   return {
     authenticate: (authorization, address) => authenticator.authenticate(authorization, address),
+    lastKnown: (authorization) => authenticator.lastKnown(authorization),
     verify: (authorization) => authenticator.verify(authorization),
     watchOver: (authorization, onRefused) => waitingRequests.enter(authorization, onRefused),
     authorise: (caller, operation, params, from) => {

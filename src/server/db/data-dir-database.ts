@@ -4,6 +4,8 @@ import { readRecord } from './embedded/data-dir-record.ts';
 import { startEmbeddedPostgres } from './embedded/embedded-postgres.ts';
 import { EmbeddedPostgresError } from './embedded/embedded-postgres-error.ts';
 import { LOOPBACK_ADDRESS } from './embedded/free-port.ts';
+import { readHosts } from './hosts.ts';
+import { WritableHost } from './writable-host.ts';
 
 export interface OpenedDatabase {
   readonly url: string;
@@ -43,9 +45,20 @@ export async function openExistingDatabase(options: DatabaseOptions): Promise<Op
 export async function openOwnDatabase(options: DatabaseOptions): Promise<OpenedDatabase> {
   const { databaseUrl, dataDir, log, signal } = options;
   if (databaseUrl !== null)
-    return { url: databaseUrl, clusterDir: null, isLocal: false, close: () => Promise.resolve() };
+    return {
+      url: await findHost(databaseUrl),
+      clusterDir: null,
+      isLocal: false,
+      close: () => Promise.resolve(),
+    };
   const { url, clusterDir, stop } = await startEmbeddedPostgres({ dataDir, log, signal });
   return { url, clusterDir, isLocal: true, close: stop };
+}
+
+/** Of several hosts the one that takes writes: a standby may be behind, and what is read there is not what was acknowledged. */
+async function findHost(databaseUrl: string): Promise<string> {
+  const { urls, isWritableSought } = readHosts(databaseUrl);
+  return isWritableSought ? new WritableHost(urls).find() : urls[0];
 }
 
 /** Where the server that has the lock of the data dir runs it; with the password in it. */

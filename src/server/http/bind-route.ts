@@ -32,6 +32,8 @@ export type RequestOrigin = Pick<Exchange, 'remoteAddress' | 'requestId'>;
 export interface Gate {
   /** The caller behind an Authorization header; rejects with unauthenticated or token_expired. */
   authenticate(authorization: string | undefined, remoteAddress: string): Promise<Principal>;
+  /** Whom a key was for when it was last looked up here, within an hour; null: it was not. For when it cannot be looked up. */
+  lastKnown(authorization: string | undefined): Principal | null;
   /** The same for a credential that was good a moment ago: a refusal is no sign of guessing. */
   verify(authorization: string | undefined): Promise<Principal>;
   /** Calls back when the credential of a request that waits no longer holds; returns the way to leave. */
@@ -158,6 +160,23 @@ export function handleInTurn(
   return turns.run(caller, () => handler(exchange));
 }
 
+/** Figures are wanted most while the database is away, where no key can be looked up. */
+async function authenticate(
+  gate: Gate,
+  { operationId }: Route,
+  authorization: string | undefined,
+  remoteAddress: string,
+): Promise<Principal> {
+  try {
+    return await gate.authenticate(authorization, remoteAddress);
+  } catch (error) {
+    const isRefused = error instanceof ProblemError && error.code !== 'database_unavailable';
+    const known = operationId === 'metrics' && !isRefused ? gate.lastKnown(authorization) : null;
+    if (known === null) throw error;
+    return known;
+  }
+}
+
 /** Who is calling comes first, then whether they may, and only then what they sent. */
 async function admit(
   binder: Binder,
@@ -173,7 +192,7 @@ async function admit(
   const isHeard =
     authorization !== undefined && route.problems.includes('unauthenticated') && !route.isCredentialInBody;
   const isAnonymous = route.access === 'open' && !isHeard;
-  const caller = isAnonymous ? null : await gate.authenticate(authorization, remoteAddress);
+  const caller = isAnonymous ? null : await authenticate(gate, route, authorization, remoteAddress);
   const headers = caller === null ? {} : await gate.limit(caller);
   const params = route.params ? parseWith(route.params, storableParams(call), 'path') : {};
   if (caller !== null)

@@ -1,11 +1,19 @@
 /** Metrics in one place. Labels come from closed lists only: never a task, a lane or a board, whose number nobody bounds. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { PROBLEM_CODES } from '../../contract/problems.ts';
+import { RETENTION_KINDS } from '../../contract/retention.ts';
+import { OUTCOMES } from '../../contract/statuses.ts';
+import { WHY_CODES } from '../../contract/why.ts';
 
 /** From a loopback round trip to a long poll. */
 const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 /** From a look at nothing to one that is too slow for its turn. */
 const SWEEP_BUCKETS = [0.001, 0.01, 0.05, 0.1, 0.5, 1, 5];
+
+/** What a hold runs out of. */
+export const HOLD_LIMITS = ['cancel_deadline', 'disconnect', 'lease', 'max_runtime', 'no_progress'] as const;
+export const DELIVERY_OUTCOMES = ['acked', 'nacked', 'deferred', 'dead'] as const;
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -29,12 +37,16 @@ function createRequestMetrics(registers: Registry[]) {
       buckets: SECONDS_BUCKETS,
       registers,
     }),
-    problems: new Counter({
-      name: 'lanekeeper_problems_total',
-      help: 'Problems answered, by code.',
-      labelNames: ['code'],
-      registers,
-    }),
+    problems: countedFromZero(
+      new Counter({
+        name: 'lanekeeper_problems_total',
+        help: 'Problems answered, by code.',
+        labelNames: ['code'],
+        registers,
+      }),
+      'code',
+      PROBLEM_CODES,
+    ),
     mcpTools: new Histogram({
       name: 'lanekeeper_mcp_tool_seconds',
       help: 'Duration of tool calls over MCP by tool and outcome (ok, refused, failed); waits included.',
@@ -71,10 +83,20 @@ function createRequestMetrics(registers: Registry[]) {
   };
 }
 
+/** A series that begins with its first occurrence has not increased by it, as Prometheus sees it: an alert would miss the first one. */
+function countedFromZero<L extends string>(
+  counter: Counter<L>,
+  label: L,
+  values: readonly string[],
+): Counter<L> {
+  for (const value of values) counter.inc({ [label]: value } as Record<L, string>, 0);
+  return counter;
+}
+
 function createWorkMetrics(registers: Registry[]) {
   const counter = (name: string, help: string) => new Counter({ name, help, registers });
-  const labelled = (name: string, help: string, label: string) =>
-    new Counter({ name, help, labelNames: [label], registers });
+  const labelled = (name: string, help: string, label: string, values: readonly string[] = []) =>
+    countedFromZero(new Counter({ name, help, labelNames: [label], registers }), label, values);
   return {
     claims: counter('lanekeeper_claims_total', 'Tasks claimed through this server.'),
     emptyClaims: labelled('lanekeeper_empty_claims_total', 'Claims that got nothing, by reason.', 'reason'),
@@ -84,26 +106,35 @@ function createWorkMetrics(registers: Registry[]) {
       buckets: [...SECONDS_BUCKETS, 300, 1800, 7200, 86_400],
       registers,
     }),
-    ends: labelled('lanekeeper_run_ends_total', 'Runs ended through this server, by outcome.', 'outcome'),
+    ends: labelled(
+      'lanekeeper_run_ends_total',
+      'Runs ended through this server, by outcome.',
+      'outcome',
+      OUTCOMES,
+    ),
     reaped: labelled(
       'lanekeeper_reaped_total',
       'Holds taken back by this server, by the limit that passed.',
       'limit',
+      HOLD_LIMITS,
     ),
     stranded: labelled(
       'lanekeeper_stranded_total',
       'Ready tasks that nobody had claimed for too long, as this server found them, by the first reason.',
       'reason',
+      WHY_CODES,
     ),
     deliveries: labelled(
       'lanekeeper_deliveries_total',
       'What was said of deliveries through this server: acked, nacked (to be tried again), deferred, dead.',
       'outcome',
+      DELIVERY_OUTCOMES,
     ),
     pruned: labelled(
       'lanekeeper_pruned_total',
       'Rows pruned by this server because they had been kept for as long as their board says, by kind; of tasks, one each.',
       'kind',
+      RETENTION_KINDS,
     ),
     heartbeats: counter('lanekeeper_heartbeats_total', 'Heartbeats accepted by this server.'),
     outages: counter(
@@ -139,7 +170,11 @@ function createGauges(registers: Registry[]) {
     liveClaims: gauge('lanekeeper_live_claims', 'Claims held in the database.'),
     oldestReadySeconds: gauge(
       'lanekeeper_oldest_ready_seconds',
-      'Age of the task that has been ready longest.',
+      'Age of the ready task that is first of its lane and priority for longest; paused boards and lanes, and those of people, left out.',
+    ),
+    gaugesAgeSeconds: gauge(
+      'lanekeeper_gauges_age_seconds',
+      'Time since the figures that only the database knows were last read.',
     ),
     uncountedEvents: gauge(
       'lanekeeper_uncounted_events',

@@ -2,6 +2,8 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ROUTES } from '../../../src/contract/routes.ts';
 import { openDatabase } from '../../../src/server/db/client.ts';
 import { isDatabaseAway } from '../../../src/server/db/failures.ts';
+import { makeApiKey } from '../../../src/server/features/auth/api-key.ts';
+import type { Uuid } from '../../../src/server/kernel/ids.ts';
 import { eventually } from '../../fixtures/bench.ts';
 import { checkedClient } from '../../fixtures/checked-client.ts';
 import { type TestDatabase, useTestDatabase } from '../../fixtures/database.ts';
@@ -123,6 +125,10 @@ describe('while the database is away', () => {
         'the key is looked up again',
         async () => (await api.get('/v1/whoami')).status === 503,
       );
+      // Whoever watches the servers by a key goes on; a key that was never seen here is not let in for it.
+      expect((await api.get('/metrics')).status).toBe(200);
+      const unseen = makeApiKey('observer', '0193a7c2-0000-7000-8000-000000000000' as Uuid);
+      expect((await checkedClient(server.url, unseen).get('/metrics')).code).toBe('database_unavailable');
     }
     expect(await database.sql`SELECT board_id, seq FROM board_seq`).toEqual(before);
 

@@ -56,6 +56,26 @@ test('a first start says where everything is, keeps the admin key to its owner, 
   expect(performance.now() - stoppedAt).toBeLessThan(5000);
 });
 
+test('a server for others prints no link that signs in, warns of what is no setting, and is found from its machine all the same', async () => {
+  const dataDir = await useDataDir();
+  const server = await useServer(dataDir, {
+    LANEKEEPER_PUBLIC_URL: 'https://lanes.example.org',
+    LANEKEEPER_TRUSTED_PROXY: '127.0.0.1',
+  });
+  await eventually('the ready block', () => server.output().includes('Try next'));
+  expect(server.output()).toContain('is ready at https://lanes.example.org');
+  expect(server.output()).not.toContain('#code=');
+  await eventually('the warning', () => server.output().includes('"setting":"LANEKEEPER_TRUSTED_PROXY"'));
+  const { stdout } = await run(
+    process.execPath,
+    [join(ROOT, 'bin/lanekeeper.js'), 'boards', 'list', '--json'],
+    {
+      env: { PATH: process.env['PATH'], LANEKEEPER_DATA_DIR: dataDir },
+    },
+  );
+  expect(stdout).toContain('"default"');
+});
+
 test('a second start on the same data finds the boards and the admin key of the first', async () => {
   const dataDir = await useDataDir();
   const first = await useServer(dataDir);

@@ -21,6 +21,8 @@ import { findLiveKey, findLiveKeys, type KeyRow, touchKey } from './store.ts';
 
 /** Below the second in which a revocation must hold everywhere, with room for the query itself. */
 const KEY_FRESH_MS = 500;
+/** For whom figures are still shown while no key can be looked up. */
+const KEY_KNOWN_MS = 3_600_000;
 /** A use is noted at most this often. */
 const TOUCH_INTERVAL_MS = 60_000;
 const CACHED_KEYS_MAX = 10_000;
@@ -100,6 +102,12 @@ export class Authenticator {
   /** As authenticate, for a credential that was admitted before: a refusal is no sign of guessing. */
   async verify(authorization: string | undefined): Promise<Principal> {
     return this.#principalOf(credentialOf(authorization), null);
+  }
+
+  /** Whom a key was for when it was last looked up here; null when it never was, or longer ago than an outage is to be watched by it. */
+  lastKnown(authorization: string | undefined): Principal | null {
+    const key = this.#keys.get(BEARER.exec(authorization ?? '')?.[1] ?? '');
+    return key !== undefined && performance.now() - key.checkedAt < KEY_KNOWN_MS ? key.principal : null;
   }
 
   /**

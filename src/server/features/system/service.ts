@@ -7,7 +7,7 @@ import type { Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { GROWING_TABLES, readRetentionGauges } from '../retention/service.ts';
-import { countAppliedMigrations, readGauges } from './store.ts';
+import { countAppliedMigrations, readGauges, readOldestReadySeconds } from './store.ts';
 
 export { readDatabaseMs, readServerVersion } from './store.ts';
 
@@ -29,13 +29,15 @@ interface Check {
 }
 
 /** A look at every board, and what they say changes slowly. */
-const RETENTION_GAUGES_MS = 30_000;
+const SLOW_GAUGES_MS = 30_000;
 /** Several missed floor polls in a row: followers of this server would be late. */
 const POLL_AGE_MAX_MS = 5000;
 
 export class SystemService {
   readonly #parts: SystemParts;
-  #retentionReadAt = Number.NEGATIVE_INFINITY;
+  #slowReadAt = Number.NEGATIVE_INFINITY;
+  /** When the figures of the database were last read; at first, when this began. */
+  #gaugesReadAt = performance.now();
 
   constructor(parts: SystemParts) {
     this.#parts = parts;
@@ -81,21 +83,23 @@ export class SystemService {
         metrics.delegations.set({ status }, gauges.delegations[status] ?? 0);
       metrics.oldestDueDeliverySeconds.set(gauges.oldestDueDeliverySeconds);
       metrics.liveClaims.set(gauges.liveClaims);
-      metrics.oldestReadySeconds.set(gauges.oldestReadySeconds);
+      metrics.oldestReadySeconds.set(await reads.read('gauges', readOldestReadySeconds));
       metrics.oldestTransactionSeconds.set(gauges.oldestTransactionSeconds);
       metrics.uncountedEvents.set(gauges.uncountedEvents);
-      await this.#readRetention();
+      await this.#readSlow();
+      this.#gaugesReadAt = performance.now();
     } catch {
-      // A scrape while the database is away, or slow, still shows the process's own figures.
+      // A scrape while the database is away, or slow, still shows the process's own figures; how old the others are, it says.
     }
+    metrics.gaugesAgeSeconds.set((performance.now() - this.#gaugesReadAt) / 1000);
     return { body: await metrics.registry.metrics(), contentType: metrics.registry.contentType };
   }
 
-  async #readRetention(): Promise<void> {
+  async #readSlow(): Promise<void> {
     const { reads, metrics } = this.#parts;
-    if (performance.now() - this.#retentionReadAt < RETENTION_GAUGES_MS) return;
+    if (performance.now() - this.#slowReadAt < SLOW_GAUGES_MS) return;
     const { lagSeconds, oldestSeconds, tableBytes } = await reads.read('gauges', readRetentionGauges);
-    this.#retentionReadAt = performance.now();
+    this.#slowReadAt = performance.now();
     for (const kind of RETENTION_KINDS) {
       metrics.retentionLagSeconds.set({ kind }, lagSeconds[kind] ?? 0);
       metrics.oldestRowSeconds.set({ kind }, oldestSeconds[kind] ?? 0);

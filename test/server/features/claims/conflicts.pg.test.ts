@@ -5,10 +5,11 @@ import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
 const servers = useTwoServers();
 
+const ATTEMPTS_MAX = 5;
+
 /** The next `count` changes of claims end as the victims of a deadlock. A sequence is not rolled back. */
 async function makeConflicts(count: number): Promise<void> {
-  const { sql } = servers.database;
-  await sql.unsafe(`
+  await change(`
     CREATE SEQUENCE conflicts;
     CREATE FUNCTION be_victim() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -16,9 +17,20 @@ async function makeConflicts(count: number): Promise<void> {
       RETURN coalesce(NEW, OLD);
     END $$;
     CREATE TRIGGER be_victim BEFORE UPDATE OR DELETE ON claims FOR EACH ROW EXECUTE FUNCTION be_victim();`);
-  onTestFinished(async () => {
-    await sql.unsafe('DROP TRIGGER be_victim ON claims; DROP FUNCTION be_victim; DROP SEQUENCE conflicts;');
-  });
+  onTestFinished(() =>
+    change('DROP TRIGGER be_victim ON claims; DROP FUNCTION be_victim; DROP SEQUENCE conflicts;'),
+  );
+}
+
+/** Where the table is in parts, its locks can be a deadlock with those of a sweep, and then Postgres chooses the victim. */
+async function change(statements: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1)
+    try {
+      await servers.database.sql.unsafe(statements);
+      return;
+    } catch (error) {
+      if (attempt === ATTEMPTS_MAX || !/deadlock detected/.test(String(error))) throw error;
+    }
 }
 
 test.each(['complete', 'heartbeat', 'release'])(

@@ -2,7 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import type { Runner } from '../../../../src/server/db/client.ts';
 import { DOCS_ASSETS } from '../../../../src/server/features/system/docs-page.ts';
+import { readOldestReadySeconds } from '../../../../src/server/features/system/store.ts';
+import { parseId } from '../../../../src/server/kernel/ids.ts';
 import { useBench } from '../../../fixtures/bench.ts';
 
 const bench = useBench();
@@ -70,6 +73,33 @@ describe('metrics', () => {
       expect(body).toContain(`# TYPE lanekeeper_${name} `);
     expect(body).not.toMatch(/board="|lane="|task="/);
   });
+});
+
+test('the oldest ready task is found behind thousands of others, and left out where it is meant to wait', async () => {
+  const { sql } = bench.database;
+  const oldest = async (): Promise<number> => (await readOldestReadySeconds(sql as unknown as Runner)) / 3600;
+  const age = (id: string, hours: number) =>
+    sql`UPDATE tasks SET status_since = now() - ${`${hours} hours`}::interval WHERE id = ${parseId('task', id)}`;
+  for (const lane of ['crowded', 'paused', 'people', 'quiet'])
+    await bench.makeLane('default', lane, lane === 'people' ? { kind: 'human' } : {});
+  const starving = await bench.makeTask('default', { lane: 'crowded', priority: -1 });
+  for (let made = 0; made < 2; made += 1)
+    await bench.api.post('/v1/boards/default/tasks/batch', {
+      tasks: Array.from({ length: 600 }, () => ({ title: 'x', lane: 'crowded' })),
+    });
+  await age(starving.id, 5);
+  expect(await oldest()).toBeCloseTo(5, 1);
+  for (const lane of ['paused', 'people']) await age((await bench.makeTask('default', { lane })).id, 9);
+  await bench.api.post('/v1/boards/default/lanes/paused/pause', {});
+  expect(await oldest()).toBeCloseTo(5, 1);
+  // Behind it in the order of the index: another lane, and another board.
+  await age((await bench.makeTask('default', { lane: 'quiet' })).id, 7);
+  expect(await oldest()).toBeCloseTo(7, 1);
+  await bench.api.put('/v1/boards/zz-later', {});
+  await age((await bench.makeTask('zz-later', { lane: 'nobody-registered' })).id, 8);
+  expect(await oldest()).toBeCloseTo(8, 1);
+  await bench.api.patch('/v1/boards/zz-later', { settings: { paused: true } });
+  expect(await oldest()).toBeCloseTo(7, 1);
 });
 
 describe('the description of the API', () => {
