@@ -212,6 +212,13 @@ describe('the unit of systemd', () => {
   });
 });
 
+test('no server behind nginx is taken out by a 503, also none that is added', () => {
+  const [upstream = ''] = /^upstream [\s\S]*?^\}/m.exec(read('deploy/nginx/lanekeeper.conf')) ?? [];
+  const servers = upstream.match(/^ *(?:# )?server \S+.*;$/gm) ?? [];
+  expect(servers.length).toBeGreaterThan(1);
+  expect(servers.filter((line) => !/ max_fails=0;$/.test(line))).toEqual([]);
+});
+
 describe.each(['deploy/nginx/lanekeeper.conf', 'deploy/caddy/Caddyfile'])('%s', (path) => {
   const text = read(path);
 

@@ -1,13 +1,16 @@
-/** What deploy/nginx says works: sockets, streams, long polls and large bodies, and the client's address is the client's. */
+/**
+ * What deploy/nginx says works: sockets, streams, long polls and large bodies, the client's address is the client's, and servers that all
+ * say 503 for a while are heard as they say it.
+ */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import type { IncomingMessage } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http';
 import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { findProgram } from '../../scripts/needed-programs.mjs';
 import { eventually } from '../fixtures/eventually.ts';
@@ -17,15 +20,26 @@ import { ROOT, useServerProcess } from '../fixtures/server-process.ts';
 const CLIENT = '127.0.0.77';
 
 const server = useServerProcess({ LANEKEEPER_TRUSTED_PROXIES: '127.0.0.1' });
-let directory: string;
-let nginx: ChildProcess | undefined;
+let nginx: RunningNginx | undefined;
 let port: number;
 let key: string;
 
-beforeAll(async () => {
+interface RunningNginx {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** What the file has is there, and once: a line that was changed there would otherwise stay as it is without a word. */
+function replaced(text: string, found: string, by: string): string {
+  expect(text.split(found), found).toHaveLength(2);
+  return text.replace(found, by);
+}
+
+/** The file as it is shipped, in front of these servers. */
+async function startNginx(servers: readonly string[]): Promise<RunningNginx> {
   const program = findProgram('nginx');
   if (program === null) throw new Error('there is no nginx');
-  directory = await mkdtemp(join(tmpdir(), 'lanekeeper-nginx-'));
+  const directory = await mkdtemp(join(tmpdir(), 'lanekeeper-nginx-'));
   const certificate = join(directory, 'certificate.pem');
   const privateKey = join(directory, 'key.pem');
   execFileSync(
@@ -45,10 +59,12 @@ beforeAll(async () => {
     ].concat('-keyout', privateKey, '-out', certificate),
     { stdio: 'pipe' },
   );
-  port = await freePort();
-  const site = (await readFile(join(ROOT, 'deploy/nginx/lanekeeper.conf'), 'utf8'))
-    .replace('server 127.0.0.1:7420;', `server ${new URL(server.url).host};`)
-    .replace('listen 443 ssl http2;', `listen 127.0.0.1:${port} ssl http2;`)
+  const ownPort = await freePort();
+  const shipped = await readFile(join(ROOT, 'deploy/nginx/lanekeeper.conf'), 'utf8');
+  const [, parameters = ''] = /^ *server 127\.0\.0\.1:7420(.*;)$/m.exec(shipped) ?? [];
+  const lines = servers.map((host) => `server ${host}${parameters}`).join('\n    ');
+  const upstream = replaced(shipped, `\n    server 127.0.0.1:7420${parameters}`, `\n    ${lines}`);
+  const site = replaced(upstream, 'listen 443 ssl http2;', `listen 127.0.0.1:${ownPort} ssl http2;`)
     .replace(/^ *listen \[::\].*$/gm, '')
     .replace('listen 80;', `listen 127.0.0.1:${await freePort()};`)
     .replaceAll('lanekeeper.example.org;', 'lanekeeper.test;')
@@ -62,24 +78,31 @@ beforeAll(async () => {
     events { worker_connections 256; }
     http { access_log off; ${paths.join(' ')} ${site} }`;
   await writeFile(join(directory, 'nginx.conf'), main);
-  nginx = spawn(program, ['-p', directory, '-c', join(directory, 'nginx.conf')], {
+  const child: ChildProcess = spawn(program, ['-p', directory, '-c', join(directory, 'nginx.conf')], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  key = await server.adminKey();
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+    }
+    await rm(directory, { recursive: true, force: true });
+  };
   await eventually('nginx answers', () =>
-    ask('GET', '/livez').then(
+    ask('GET', '/livez', { at: ownPort, token: null }).then(
       ({ status }) => status === 200,
       () => false,
     ),
   );
+  return { port: ownPort, stop };
+}
+
+beforeAll(async () => {
+  nginx = await startNginx([new URL(server.url).host]);
+  port = nginx.port;
+  key = await server.adminKey();
 });
-afterAll(async () => {
-  if (nginx !== undefined && nginx.exitCode === null) {
-    nginx.kill('SIGTERM');
-    await once(nginx, 'exit');
-  }
-  await rm(directory, { recursive: true, force: true });
-});
+afterAll(() => nginx?.stop());
 
 async function freePort(): Promise<number> {
   const probe = createServer();
@@ -95,18 +118,20 @@ interface Asked {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly token?: string | null;
+  /** Port of another nginx than that of all tests. */
+  readonly at?: number;
 }
 
 function open(
   method: string,
   path: string,
-  { body, headers = {}, token = key }: Asked = {},
+  { body, headers = {}, token = key, at = port }: Asked = {},
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const outgoing = request({
       ...{
         host: '127.0.0.1',
-        port,
+        port: at,
         method,
         path,
         localAddress: CLIENT,
@@ -218,4 +243,66 @@ test('events arrive as they are written, over a stream and over a socket of our 
   });
   const [error] = await once(foreign, 'error').catch((thrown: unknown) => [thrown]);
   expect(String(error)).toContain('403');
+});
+
+const AWAY = { code: 'database_unavailable', status: 503, title: 'The database cannot be reached' };
+
+/** Answers as a server does while Postgres is away, but for /livez. */
+async function startStandIn(state: { isAway: boolean; asked: number }): Promise<string> {
+  const standIn: Server = createHttpServer((incoming, answer) => {
+    incoming.resume();
+    if (incoming.url !== '/livez') state.asked += 1;
+    const isRefused = state.isAway && incoming.url !== '/livez';
+    answer.writeHead(isRefused ? 503 : 200, {
+      'Content-Type': isRefused ? 'application/problem+json' : 'application/json',
+      ...(isRefused ? { 'Retry-After': '2' } : {}),
+    });
+    answer.end(JSON.stringify(isRefused ? AWAY : { is: 'well' }));
+  });
+  standIn.listen(0, '127.0.0.1');
+  await once(standIn, 'listening');
+  onTestFinished(async () => {
+    standIn.closeAllConnections();
+    standIn.close();
+    await once(standIn, 'close');
+  });
+  const address = standIn.address();
+  return `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+}
+
+test('two servers that both say 503 are heard as they say it, and used again as soon as they are well', async () => {
+  const states = [
+    { isAway: true, asked: 0 },
+    { isAway: true, asked: 0 },
+  ];
+  const both = await startNginx(await Promise.all(states.map(startStandIn)));
+  onTestFinished(() => both.stop());
+  const asked = (): number => states.reduce((sum, state) => sum + state.asked, 0);
+  const refusal = { status: 503, body: AWAY, headers: { 'retry-after': '2' } };
+  for (let n = 1; n <= 6; n += 1) {
+    expect(await ask('GET', '/v1/whoami', { at: both.port })).toMatchObject(refusal);
+    // One after the other, each time: none of them is taken out.
+    expect(states.map((state) => state.asked)).toEqual([n, n]);
+  }
+  // What changes something is handed on once, and its answer is the client's.
+  for (let n = 1; n <= 4; n += 1) {
+    const before = asked();
+    expect(await ask('POST', '/v1/boards/default/tasks', { at: both.port, body: {} })).toMatchObject(refusal);
+    expect(asked()).toBe(before + 1);
+  }
+  for (const state of states) state.isAway = false;
+  for (let n = 1; n <= 4; n += 1)
+    expect((await ask('GET', '/v1/whoami', { at: both.port })).status).toBe(200);
+});
+
+test('a server that drains is passed over', async () => {
+  const states = [
+    { isAway: true, asked: 0 },
+    { isAway: false, asked: 0 },
+  ];
+  const both = await startNginx(await Promise.all(states.map(startStandIn)));
+  onTestFinished(() => both.stop());
+  for (let n = 1; n <= 6; n += 1)
+    expect((await ask('GET', '/v1/whoami', { at: both.port })).status).toBe(200);
+  expect(states[1]?.asked).toBe(6);
 });
