@@ -93,6 +93,22 @@ describe('docker-compose.yml', () => {
     expect(readConfig(Object.fromEntries(unset))).toEqual(readConfig({}));
   });
 
+  test('hands on every setting that is no secret, but what the image has settled', () => {
+    const code = read('src/server/config.ts');
+    const all = [...code.matchAll(/\b(PORT|HOST|DATABASE_URL|LANEKEEPER_[A-Z0-9_]+)\b/g)].map(
+      ([, name = '']) => name,
+    );
+    const settings = [...new Set(all)].filter((name) => !SECRET.test(name));
+    const ofImage = [...read('Dockerfile').matchAll(/^(?:ENV)? +([A-Z_]+)=\S+(?: \\)?$/gm)].map(
+      ([, name = '']) => name,
+    );
+    const wanted = settings.filter((name) => !ofImage.includes(name));
+    expect(wanted.length).toBeGreaterThan(10);
+    expect(ofImage).toEqual(expect.arrayContaining(['PORT', 'HOST', 'LANEKEEPER_DATA_DIR']));
+    const given = Object.keys(server.environment).filter((name) => !SECRET.test(name));
+    expect(given.toSorted()).toEqual(wanted.toSorted());
+  });
+
   test('finds every secret where make-secrets.sh puts it: random, good for the server, and made once', () => {
     const directory = temporaryDirectory();
     const make = (into: string): void =>
@@ -179,13 +195,14 @@ describe('Dockerfile', () => {
 });
 
 describe('the unit of systemd', () => {
-  const unit = read('deploy/systemd/lanekeeper.service');
+  const unit = read('deploy/systemd/lanekeeper@.service');
   const values = (name: string): string[] =>
     [...unit.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value = '']) => value);
 
   test('starts what the package has, as nobody, with nothing to write to and no way to gain rights', () => {
     const [command = ''] = values('ExecStart');
-    const [, path = ''] = /\/opt\/lanekeeper\/node_modules\/lanekeeper\/(\S+) serve$/.exec(command) ?? [];
+    const [, path = ''] =
+      / \/opt\/lanekeeper\/current\/node_modules\/lanekeeper\/(\S+) serve$/.exec(command) ?? [];
     expect(existsSync(join(ROOT, path))).toBe(true);
     for (const [name, value] of [
       ['DynamicUser', 'yes'],
@@ -198,6 +215,21 @@ describe('the unit of systemd', () => {
       expect([name, values(name)]).toEqual([name, [value]]);
     // The server leaves within 5 s; the unit waits for longer than that.
     expect(Number(values('TimeoutStopSec')[0])).toBeGreaterThan(5);
+  });
+
+  test('keeps servers of one machine apart: state, settings, and what counts when a setting is in both files', () => {
+    expect(values('StateDirectory')).toEqual(['lanekeeper/%i']);
+    expect(values('WorkingDirectory')).toEqual(['%S/lanekeeper/%i']);
+    expect(values('Environment')).toContain('LANEKEEPER_DATA_DIR=%S/lanekeeper/%i');
+    expect(values('EnvironmentFile')).toEqual(['-/etc/lanekeeper/environment', '-/etc/lanekeeper/%i.env']);
+  });
+
+  test('leads to documentation that the package has', () => {
+    const [page = ''] = values('Documentation');
+    const [, path = ''] =
+      /^file:\/opt\/lanekeeper\/current\/node_modules\/lanekeeper\/(\S+)$/.exec(page) ?? [];
+    expect(existsSync(join(ROOT, path))).toBe(true);
+    expect(path).toMatch(/^docs\//);
   });
 
   test('has its secrets as credentials', () => {
