@@ -78,10 +78,12 @@ export class DeadlineSockets {
     socket.on('data', () => {
       watched.receivedAt = performance.now();
     });
-    socket.once('close', () => {
-      this.#watched.delete(watched);
-      this.#options.onClose();
-    });
+    // No listener: for TLS the driver takes all of them away, and every end of a socket goes through here.
+    const destroy = socket.destroy.bind(socket);
+    socket.destroy = (error) => {
+      if (this.#watched.delete(watched)) this.#options.onClose();
+      return destroy(error);
+    };
     this.#watched.add(watched);
   }
 
