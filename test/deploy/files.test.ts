@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
+import { PROBLEMS, problemType } from '../../src/contract/problems.ts';
 import { readConfig } from '../../src/server/config.ts';
 import { SERVER_SETTINGS } from '../../src/testing/environment.ts';
 import { ROOT } from '../fixtures/server-process.ts';
@@ -260,5 +261,13 @@ describe.each(['deploy/nginx/lanekeeper.conf', 'deploy/caddy/Caddyfile'])('%s', 
     expect(text).toMatch(/proxy_buffering off|flush_interval -1/);
     expect(text).toMatch(/proxy_set_header Forwarded ""|header_up -Forwarded/);
     expect(text).toMatch(/Strict-Transport-Security/);
+  });
+
+  test('answers for servers that are away as they would', () => {
+    const [problem = '{}'] = /\{"type".*?\}/.exec(text) ?? [];
+    const { status, title } = PROBLEMS.database_unavailable;
+    const code = 'database_unavailable';
+    expect(JSON.parse(problem)).toMatchObject({ type: problemType(code), title, status, code });
+    expect(text).toMatch(/Retry-After 2/);
   });
 });

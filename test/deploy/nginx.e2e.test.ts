@@ -89,8 +89,9 @@ async function startNginx(servers: readonly string[]): Promise<RunningNginx> {
     await rm(directory, { recursive: true, force: true });
   };
   await eventually('nginx answers', () =>
-    ask('GET', '/livez', { at: ownPort, token: null }).then(
-      ({ status }) => status === 200,
+    ask('GET', '/metrics', { at: ownPort, token: null }).then(
+      // Its own answer: whether there is a server behind it is another matter.
+      ({ status }) => status === 404,
       () => false,
     ),
   );
@@ -293,6 +294,19 @@ test('two servers that both say 503 are heard as they say it, and used again as 
   for (const state of states) state.isAway = false;
   for (let n = 1; n <= 4; n += 1)
     expect((await ask('GET', '/v1/whoami', { at: both.port })).status).toBe(200);
+});
+
+test('while no server answers clients are told to come back, as by a server', async () => {
+  const alone = await startNginx([`127.0.0.1:${await freePort()}`]);
+  onTestFinished(() => alone.stop());
+  for (const method of ['GET', 'POST']) {
+    const answer = await ask(method, '/v1/boards/default/tasks', { at: alone.port });
+    expect(answer).toMatchObject({
+      status: 503,
+      headers: { 'retry-after': '2', 'content-type': 'application/problem+json' },
+      body: { code: 'database_unavailable' },
+    });
+  }
 });
 
 test('a server that drains is passed over', async () => {
