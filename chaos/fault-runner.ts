@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 import { waitUntil } from './deadline.ts';
 import type { FakeClock } from './fake-clock.ts';
-import type { PlannedFault } from './faults.ts';
+import { type Act, abandon, CHOICE_BITS, choose, killFor, proxyOf, stopFor } from './fault-acts.ts';
+import type { FaultKind, PlannedFault } from './faults.ts';
 import type { Party } from './party.ts';
 import { nowMs, type Recorder } from './recorder.ts';
 import type { ReplicaPair } from './replica-pair.ts';
@@ -20,37 +21,50 @@ export interface FaultTargets {
   readonly synthesizers: readonly Party[];
 }
 
-/** Between the death of a process and its next life. */
-const REVIVE_MS = 300;
 const SLOW_MS = [20, 250] as const;
 /** A gateway is hit while it holds something, if that is not too long in coming. */
 const HOLDING_WITHIN_MS = 20_000;
 const LOOK_MS = 100;
 /** Longer than any fault lasts: a server that is not free by then is not waited for. */
 const FREE_WITHIN_MS = 20_000;
-/** Of a half-open connection's time: the share in which new ones become it too. */
-const ABANDONING_MS = 2500;
 /** One worker in so many. */
 const JUMPING_EVERY = 3;
-/** The lowest bits of a target choose the process; the one above them between two ways to hit it. */
-const CHOICE_BITS = 4;
 /** So far a clock jumps, forward or back. */
 const JUMP_SECONDS = 3600;
 /** A process that waits this long for a processor is one of very many. */
 const STALL_MS = 700;
 
+type FaultBeneath = Extract<
+  FaultKind,
+  `${string}-${'postgres' | 'backend' | 'listener' | 'proxy'}` | 'failover'
+>;
+
 export class FaultRunner {
   readonly #targets: FaultTargets;
-  readonly #recorder: Recorder;
+  readonly #recorder: Pick<Recorder, 'write'>;
+  readonly #freeWithinMs: number;
   readonly #onTrouble: (detail: string) => void;
   /** What is being done to them excludes what else could be: a process that is stopped is not also killed. */
   readonly #busy = new Set<unknown>();
   readonly #underway = new Set<Promise<void>>();
+  readonly #skipped = new Map<string, number>();
 
-  constructor(targets: FaultTargets, recorder: Recorder, onTrouble: (detail: string) => void) {
+  /** @param freeWithinMs Only tests make it smaller. */
+  constructor(
+    targets: FaultTargets,
+    recorder: Pick<Recorder, 'write'>,
+    onTrouble: (detail: string) => void,
+    freeWithinMs = FREE_WITHIN_MS,
+  ) {
+    this.#freeWithinMs = freeWithinMs;
     this.#targets = targets;
     this.#recorder = recorder;
     this.#onTrouble = onTrouble;
+  }
+
+  /** What was planned and not carried out, by its name: its target was taken, or not there. */
+  get skipped(): ReadonlyMap<string, number> {
+    return this.#skipped;
   }
 
   /**
@@ -73,7 +87,7 @@ export class FaultRunner {
       const waitMs = Math.max(0, startedAt + fault.atMs - performance.now());
       await delay(waitMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) break;
-      const done = this.#inflict(fault).catch((error: unknown) => {
+      const done = this.inflict(fault).catch((error: unknown) => {
         this.#onTrouble(`${fault.kind}: ${error instanceof Error ? error.message : String(error)}`);
       });
       this.#underway.add(done);
@@ -82,49 +96,63 @@ export class FaultRunner {
     await Promise.all(this.#underway);
   }
 
-  #inflict({ kind, target, durationMs }: PlannedFault): Promise<void> {
-    const { cluster } = this.#targets;
+  /** Rejects when something went wrong on the way. Called by `run`, and by tests. */
+  async inflict(fault: PlannedFault): Promise<void> {
+    const { kind, target, durationMs } = fault;
     const worker = choose(this.#targets.workers, target);
     const gateway = choose(this.#targets.gateways, target);
     const synthesizer = choose(this.#targets.synthesizers, target);
     const server = choose(this.#targets.servers, target);
-    const [proxy, side] = proxyOf(server, target);
-    const through = `${side} of ${server.name}`;
     switch (kind) {
       case 'kill-worker':
-        return this.#during(worker, 'kill worker', worker.process, () => killFor(worker));
+        return this.#hit(worker, 'kill worker', worker.process, () => killFor(worker));
       case 'stop-worker':
-        return this.#during(worker, 'stop worker', worker.process, () => stopFor(worker, durationMs));
+        return this.#hit(worker, 'stop worker', worker.process, () => stopFor(worker, durationMs));
       case 'kill-gateway':
         return this.#whileHolding(gateway, 'kill gateway', killFor);
       case 'stop-gateway':
         return this.#whileHolding(gateway, 'stop gateway', (held) => stopFor(held, durationMs));
       case 'kill-synthesizer':
-        return this.#during(synthesizer, 'kill synthesizer', synthesizer.process, () => killFor(synthesizer));
+        return this.#hit(synthesizer, 'kill synthesizer', synthesizer.process, () => killFor(synthesizer));
       case 'kill-server':
       case 'restart-server':
-        return this.#during(server, kind.replace('-', ' '), server.name, async () => {
+        return this.#hit(server, kind.replace('-', ' '), server.name, async () => {
           await server.end(kind === 'kill-server' ? 'SIGKILL' : 'SIGTERM');
           await server.revive();
         });
       case 'stop-server':
-        return this.#during(server, 'stop server', server.name, () => stopFor(server, durationMs));
+        return this.#hit(server, 'stop server', server.name, () => stopFor(server, durationMs));
+      case 'jump-server-clock':
+        return this.#jump(server.clock, 'jump server clock', server.name, target, durationMs);
+      case 'jump-worker-clock':
+        return this.#jumpWorkers(target, durationMs);
+      case 'rolling-restart':
+        return this.#roll();
+      default:
+        return this.#inflictBeneath(kind, server, fault);
+    }
+  }
+
+  /** On the database, or on the connections of a server. */
+  #inflictBeneath(kind: FaultBeneath, server: Server, { target, durationMs }: PlannedFault): Promise<void> {
+    const { cluster } = this.#targets;
+    const [proxy, side] = proxyOf(server, target);
+    const through = `${side} of ${server.name}`;
+    switch (kind) {
       case 'kill-postgres':
-        return this.#during(cluster, 'kill postgres', 'postgres', () => cluster.crash('SIGKILL'));
+        return this.#hit(cluster, 'kill postgres', 'postgres', () => cluster.crash('SIGKILL'));
       case 'stop-postgres':
-        return this.#during(cluster, 'stop postgres', 'postgres', () => cluster.crash('SIGQUIT'));
+        return this.#hit(cluster, 'stop postgres', 'postgres', () => cluster.crash('SIGQUIT'));
       case 'kill-backend':
-        return this.#during(cluster, 'kill backend', 'postgres', async () => {
-          await cluster.killBackend(target);
-        });
+        return this.#strike(cluster, 'kill backend', () => cluster.killBackend(target));
       case 'terminate-backend':
-        return this.#during(cluster, 'terminate backend', 'postgres', async () => {
-          await cluster.terminateBackend(target);
-        });
+        return this.#strike(cluster, 'terminate backend', () => cluster.terminateBackend(target));
       case 'terminate-listener':
-        return this.#during(cluster, 'terminate listener', 'postgres', async () => {
-          await cluster.terminateListeners();
-        });
+        return this.#strike(
+          cluster,
+          'terminate listener',
+          async () => (await cluster.terminateListeners()) > 0,
+        );
       case 'cut-proxy':
         return this.#disturb(proxy, 'cut proxy', through, durationMs, () => proxy.cut());
       case 'delay-proxy': {
@@ -134,13 +162,7 @@ export class FaultRunner {
       case 'silence-proxy':
         return this.#disturb(proxy, 'silence proxy', through, durationMs, () => proxy.silence());
       case 'half-open-proxy':
-        return this.#during(proxy, 'half-open proxy', through, () => abandon(proxy, durationMs));
-      case 'jump-server-clock':
-        return this.#jump(server.clock, 'jump server clock', server.name, target, durationMs);
-      case 'jump-worker-clock':
-        return this.#jumpWorkers(target, durationMs);
-      case 'rolling-restart':
-        return this.#roll();
+        return this.#hit(proxy, 'half-open proxy', through, () => abandon(proxy, durationMs));
       case 'failover':
         return this.#failOver();
     }
@@ -155,7 +177,7 @@ export class FaultRunner {
     durationMs: number,
   ): Promise<void> {
     if (clock === null) throw new Error(`${fault}: there is no clock that can be put wrong`);
-    return this.#during(clock, fault, target, async () => {
+    return this.#hit(clock, fault, target, async () => {
       clock.set((choice >> CHOICE_BITS) % 2 === 0 ? JUMP_SECONDS : -JUMP_SECONDS);
       await delay(durationMs);
       clock.set(0);
@@ -177,20 +199,27 @@ export class FaultRunner {
   /** One server after the other, each when nothing else is being done to it. */
   async #roll(): Promise<void> {
     for (const server of this.#targets.servers) {
-      await waitUntil(() => !this.#busy.has(server), FREE_WITHIN_MS);
-      await this.#during(server, 'rolling restart', server.name, (begin) => server.replace(begin));
+      if (!(await this.#untilFree(server))) this.#skip('rolling restart');
+      else await this.#during(server, 'rolling restart', server.name, (begin) => server.replace(begin));
     }
   }
 
   async #failOver(): Promise<void> {
     const { cluster, pair, servers } = this.#targets;
     if (pair === null) throw new Error('there is no standby to fail over to');
-    await waitUntil(() => !this.#busy.has(cluster), FREE_WITHIN_MS);
+    if (!(await this.#untilFree(cluster))) {
+      this.#skip('failover');
+      return;
+    }
     await this.#during(cluster, 'failover', 'postgres', (begin) =>
       pair.failOver(begin, (port) => {
         for (const server of servers) server.back.target = port;
       }),
     );
+  }
+
+  #untilFree(subject: unknown): Promise<boolean> {
+    return waitUntil(() => !this.#busy.has(subject), this.#freeWithinMs);
   }
 
   /** The one that was chosen, or whichever holds something first. */
@@ -201,7 +230,7 @@ export class FaultRunner {
       gateway = holding ?? chosen;
       return holding !== undefined;
     }, HOLDING_WITHIN_MS);
-    await this.#during(gateway, fault, gateway.process, () => act(gateway));
+    await this.#hit(gateway, fault, gateway.process, () => act(gateway));
   }
 
   #disturb(
@@ -211,64 +240,48 @@ export class FaultRunner {
     durationMs: number,
     disturb: () => void,
   ): Promise<void> {
-    return this.#during(proxy, fault, target, async () => {
+    return this.#hit(proxy, fault, target, async () => {
       disturb();
       await delay(durationMs);
       proxy.pass();
     });
   }
 
-  /** It begins at once, unless `act` says when it does. */
-  async #during(
-    subject: unknown,
-    fault: string,
-    target: string,
-    act: (begin: () => void) => Promise<void>,
-  ): Promise<void> {
-    if (this.#busy.has(subject)) return;
+  /** It begins with its first step. */
+  #hit(subject: unknown, fault: string, target: string, act: () => Promise<void>): Promise<void> {
+    return this.#during(subject, fault, target, (begin) => {
+      begin();
+      return act();
+    });
+  }
+
+  /** At once or not at all: what answers false has found nothing to hit. */
+  #strike(cluster: Cluster, fault: string, strike: () => Promise<boolean>): Promise<void> {
+    return this.#during(cluster, fault, 'postgres', async (begin) => {
+      const at = nowMs();
+      if (await strike()) begin(at);
+    });
+  }
+
+  async #during(subject: unknown, fault: string, target: string, act: Act): Promise<void> {
+    if (this.#busy.has(subject)) {
+      this.#skip(fault);
+      return;
+    }
     this.#busy.add(subject);
-    let at = nowMs();
+    let begunAt: number | null = null;
     try {
-      await act(() => {
-        at = nowMs();
+      await act((at = nowMs()) => {
+        begunAt = at;
       });
     } finally {
       this.#busy.delete(subject);
-      this.#recorder.write({ entry: 'fault', at, fault, target, until: nowMs() });
+      if (begunAt === null) this.#skip(fault);
+      else this.#recorder.write({ entry: 'fault', at: begunAt, fault, target, until: nowMs() });
     }
   }
-}
 
-async function abandon(proxy: TcpProxy, durationMs: number): Promise<void> {
-  proxy.abandon();
-  await delay(ABANDONING_MS);
-  proxy.pass();
-  await delay(durationMs - ABANDONING_MS);
-  proxy.release();
-}
-
-async function killFor(party: Party): Promise<void> {
-  await party.kill();
-  await delay(REVIVE_MS);
-  party.start();
-}
-
-async function stopFor(process: Pick<Party | Server, 'signal'>, durationMs: number): Promise<void> {
-  process.signal('SIGSTOP');
-  try {
-    await delay(durationMs);
-  } finally {
-    process.signal('SIGCONT');
+  #skip(fault: string): void {
+    this.#skipped.set(fault, (this.#skipped.get(fault) ?? 0) + 1);
   }
-}
-
-function choose<T>(list: readonly T[], target: number): T {
-  const chosen = list[target % list.length];
-  if (chosen === undefined) throw new Error('there is nothing to hit');
-  return chosen;
-}
-
-/** Half of them before the server, half between it and its database. */
-function proxyOf(server: Server, target: number): readonly [TcpProxy, string] {
-  return (target >> CHOICE_BITS) % 2 === 0 ? [server.front, 'front'] : [server.back, 'back'];
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { findDebianPostgres } from './debian-postgres.ts';
 import { findMeans, MissingMeansError } from './means.ts';
 import { type ChaosOptions, readOptions, USAGE, UsageError } from './options.ts';
-import { PROOF_SEEDS, writeProof } from './proof.ts';
+import { PROOF_SEEDS, readOrigin, writeProof } from './proof.ts';
 import { ChaosRun } from './run.ts';
 import { judge, type Verdict } from './verdict.ts';
 
@@ -52,11 +52,12 @@ async function prove(
   onRun: (run: ChaosRun) => void,
 ): Promise<boolean> {
   const verdicts: Verdict[] = [];
+  const origin = readOrigin();
+  const directory = mkdtempSync(join(tmpdir(), 'lanekeeper-proof-'));
   for (const seed of PROOF_SEEDS) {
     const own = { ...options, seed, seconds: minutes * 60, hasStandby: findDebianPostgres() !== null };
     verdicts.push(await runChaos(own, signal, onRun));
-    // After each: a proof takes hours, and what it has shown so far is not to be lost with the rest.
-    writeProof(verdicts);
+    say(`written down: ${writeProof(verdicts, origin, directory)}`);
   }
   return verdicts.every(({ isClean }) => isClean);
 }

@@ -35,7 +35,8 @@ export const USAGE = `usage: npm run chaos -- [--seed N] [--seconds S] [--server
   --faults   only these: ${FAULT_KINDS.join(', ')}
   --failover on Debian's Postgres, a primary and a synchronous standby that takes its place when it is killed
   --plant    run against a server with a bug: ${PLANT_NAMES.join(', ')}
-  --proof    seeds 1, 2 and 3 with all faults, one after the other; writes chaos/proof.md and its table in docs/guarantees.md
+  --proof    seeds 1, 2 and 3 with all faults, one after the other; if all are clean and of 30 minutes or more, it writes chaos/proof.md and its table in
+             docs/guarantees.md, otherwise a file under the system's temporary directory
   --minutes  of a proof: for each seed (default 30)
   --keep     keep the recording also when nothing was found`;
 

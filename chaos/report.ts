@@ -45,8 +45,15 @@ export function renderLoad(operations: readonly OperationCount[]): string {
   return renderTable([['operation', 'ok', 'refused', 'unknown'], ...rows]);
 }
 
-export function renderFaults(faults: readonly FaultCount[]): string {
-  return renderTable([['fault', 'times'], ...faults.map(({ fault, times }) => [fault, String(times)])]);
+/** @param skipped What was planned and not carried out: its target was taken by another fault, or not there. */
+export function renderFaults(faults: readonly FaultCount[], skipped: readonly FaultCount[]): string {
+  const timesOf = (list: readonly FaultCount[], name: string): string =>
+    String(list.find(({ fault }) => fault === name)?.times ?? 0);
+  const names = [...new Set([...faults, ...skipped].map(({ fault }) => fault))].sort();
+  return renderTable([
+    ['fault', 'times', 'skipped'],
+    ...names.map((name) => [name, timesOf(faults, name), timesOf(skipped, name)]),
+  ]);
 }
 
 export function renderDeliveries({ deliveries, subscriptions }: FinalState): string {

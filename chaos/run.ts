@@ -21,6 +21,7 @@ import { bundlePrograms } from './programs.ts';
 import { Random } from './random.ts';
 import { Recorder } from './recorder.ts';
 import { ReplicaPair } from './replica-pair.ts';
+import type { FaultCount } from './report.ts';
 import { Server } from './server.ts';
 
 export interface RunOutcome {
@@ -29,6 +30,7 @@ export interface RunOutcome {
   readonly hasTakeover: boolean;
   /** Those that the plan of this run had: a short one has not all. */
   readonly plannedKinds: readonly FaultKind[];
+  readonly skipped: readonly FaultCount[];
   /** By name, as clients know them. */
   readonly serverUrls: ReadonlyMap<string, string>;
   readonly postgresVersion: string;
@@ -146,6 +148,7 @@ export class ChaosRun {
       final,
       hasTakeover: stage.hasTakeover,
       plannedKinds: plan.map(({ kind }) => kind),
+      skipped: [...runner.skipped].map(([fault, times]) => ({ fault, times })),
       postgresVersion: await cluster.version(),
       serverUrls: new Map(this.#servers.map(({ name, url }) => [name, url])),
       troubles: this.#troubles,

@@ -33,6 +33,8 @@ export interface Verdict {
   readonly isClean: boolean;
   readonly operations: readonly OperationCount[];
   readonly faults: readonly FaultCount[];
+  /** Planned, and not carried out. */
+  readonly skipped: readonly FaultCount[];
   readonly windows: readonly WindowCount[];
   readonly violations: readonly Violation[];
   readonly troubles: readonly string[];
@@ -50,7 +52,7 @@ export function judge(
   directory: string,
   say: (text: string) => void,
 ): Verdict {
-  const { final, hasTakeover, plannedKinds, serverUrls, troubles, postgresVersion } = outcome;
+  const { final, hasTakeover, plannedKinds, serverUrls, skipped, troubles, postgresVersion } = outcome;
   const recording = readRecording(outcome.historyDirectory);
   const stretches = listSlowStretches(recording.entries);
   const violations = checkHistory([...recording.entries, ...stretches], final);
@@ -59,7 +61,7 @@ export function judge(
   const windows = countWindows({ recording, final, faults: plannedKinds, hasTakeover, serverUrls });
   const operations = listLoad(recording.entries);
   const faults = listFaults(recording.entries);
-  say(`\n${renderLoad(operations)}\n\n${renderFaults(faults)}\n\n${renderWindows(windows)}\n`);
+  say(`\n${renderLoad(operations)}\n\n${renderFaults(faults, skipped)}\n\n${renderWindows(windows)}\n`);
   say(`  ${final.tasks.length} tasks, ${final.runs.length} runs, ${final.events.length} events`);
   say(`  ${final.delegations.length} delegations, ${renderDeliveries(final)}`);
   if (violations.length > 0) say(`\n${renderViolations(violations)}`);
@@ -69,7 +71,18 @@ export function judge(
       : !isPlantFound(options, violations, say);
   const { seed, seconds, servers, workers } = options;
   return {
-    ...{ seed, seconds, isClean, operations, faults, windows, violations, troubles, postgresVersion },
+    ...{
+      seed,
+      seconds,
+      isClean,
+      operations,
+      faults,
+      skipped,
+      windows,
+      violations,
+      troubles,
+      postgresVersion,
+    },
     omissions: means.omissions,
     counts: { ...countRows(final), servers, workers },
   };

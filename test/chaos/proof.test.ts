@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import { readOptions, UsageError } from '../../chaos/options.ts';
-import { type ProofOrigin, renderProof, renderSummary, replaceTable } from '../../chaos/proof.ts';
+import { type ProofOrigin, renderProof, renderSummary, replaceTable, writeProof } from '../../chaos/proof.ts';
 import type { Verdict } from '../../chaos/verdict.ts';
 
 const ORIGIN: ProofOrigin = {
@@ -28,6 +31,7 @@ const verdict = (seed: number, change: Partial<Verdict> = {}): Verdict => ({
     { window: 'two at once', count: 7, isExpected: true },
     { window: 'lane taken over', count: 0, isExpected: false },
   ],
+  skipped: [{ fault: 'stop worker', times: 3 }],
   violations: [],
   troubles: [],
   omissions: [],
@@ -60,6 +64,7 @@ test('the page has every operation, fault and window of every seed, and what the
   expect(page).toContain('| claim | 1000 / 20 / 3 | 1000 / 20 / 3 |');
   expect(page).toContain('| kill server | 0 | 6 |');
   expect(page).toContain('| two at once | 7 | 7 |');
+  expect(page).toContain('| stop worker | 3 | 3 |');
   expect(page).toContain('| Postgres | 15.3 |');
 });
 
@@ -82,4 +87,45 @@ test('a proof is what it says: nothing about it can be chosen but its length', (
   expect(() => readOptions(['--proof', '--seed', '7'])).toThrow(UsageError);
   expect(() => readOptions(['--minutes', '2'])).toThrow(UsageError);
   expect(() => readOptions(['--proof', '--minutes', '0'])).toThrow(UsageError);
+});
+
+/** Pages with an older proof, in a directory of their own. */
+function publishedBefore() {
+  const directory = mkdtempSync(join(tmpdir(), 'lanekeeper-proof-test-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const places = { page: join(directory, 'published.md'), guarantees: join(directory, 'guarantees.md') };
+  writeFileSync(places.page, 'the proof before');
+  writeFileSync(places.guarantees, `${BEGIN}\n\nthe table before\n\n${END}\n`);
+  const read = () => [readFileSync(places.page, 'utf8'), readFileSync(places.guarantees, 'utf8')];
+  return { directory, places, read };
+}
+
+test('a clean proof of all seeds takes the place of the one before', () => {
+  const { directory, places, read } = publishedBefore();
+  const where = writeProof([verdict(1), verdict(2), verdict(3)], ORIGIN, directory, places);
+  expect(where).toBe(places.page);
+  const [page, guarantees] = read();
+  expect(page).toContain('| | seed 1 | seed 2 | seed 3 |'.replace('| |', '|  |'));
+  expect(guarantees).toContain('commit abc1234');
+});
+
+test.each([
+  ['not all seeds yet', [verdict(1), verdict(2)]],
+  ['a run that was too short', [verdict(1), verdict(2), verdict(3, { seconds: 1740 })]],
+  ['a run that found something', [verdict(1), verdict(2, { isClean: false }), verdict(3)]],
+  [
+    'a window that was never hit',
+    [
+      verdict(1),
+      verdict(2),
+      verdict(3, { windows: [{ window: 'two at once', count: 0, isExpected: true }] }),
+    ],
+  ],
+])('with %s it stands in a file of its own, and the proof before stays', (_, verdicts) => {
+  const { directory, places, read } = publishedBefore();
+  const before = read();
+  const where = writeProof(verdicts, ORIGIN, directory, places);
+  expect(read()).toEqual(before);
+  expect(where).not.toBe(places.page);
+  expect(readFileSync(where, 'utf8')).toContain('| violations |');
 });
