@@ -5,7 +5,7 @@ import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../..
 import { BoardGoneError } from '../../db/failures.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 import { FIRST_ID, firstIdAt, type Pruned, type PruneTurn, type Walked, type WalkTurn } from './portion.ts';
-import { type DueTurn, goOn, lockDue, rest } from './store/due.ts';
+import { type DueTurn, goOn, lockDue, putOff, rest } from './store/due.ts';
 import { movePrunedSeq, pruneEvents } from './store/events.ts';
 import {
   eraseEmptyDelegations,
@@ -31,6 +31,8 @@ const WALK_PAUSE_SECONDS_MAX = 3600;
 const PAUSE_SECONDS_MIN = 1;
 /** Of rows that are not pruned: a million of them are gone through in a second of a connection, and at most every hundred seconds. */
 const LEFT_ROWS_PER_SECOND = 10_000;
+/** Operations take seconds, so this is soon enough, and a look is cheap. */
+const OPERATION_PAUSE_SECONDS = 5;
 /** However long something is kept. */
 const LOOK_SECONDS_MAX = 86_400;
 
@@ -45,7 +47,8 @@ export interface PortionEnd {
 type LastStep = ((tx: Tx) => Promise<void>) | null;
 
 interface Done {
-  readonly pruned: Pruned | Walked;
+  /** `hindered`: not now. Where it is on its way, and how far behind, is not forgotten. */
+  readonly pruned: Pruned | Walked | 'hindered';
   readonly lastStep: LastStep;
 }
 
@@ -62,6 +65,10 @@ export async function prunePortion(
   if (due === null) return null;
   const turn = { horizon: due.horizon, rowsMax: bounds.rowsMax };
   const { pruned, lastStep } = await pruneKind(tx, boardId, kind, turn, due);
+  if (pruned === 'hindered') {
+    await putOff(tx, boardId, kind, OPERATION_PAUSE_SECONDS);
+    return { pruned: 0, isCut: false, hasEvents: false };
+  }
   await noteProgress(tx, boardId, kind, due, pruned);
   await lastStep?.(tx);
   const hasEvents = kind === 'finished_tasks' && pruned.pruned > 0;
@@ -109,12 +116,7 @@ async function moveMark(tx: Tx, boardId: number, seq: number): Promise<void> {
 }
 
 async function pruneFinished(tx: Tx, boardId: number, turn: WalkTurn): Promise<Done> {
-  // It begins anew a moment later: operations take seconds.
-  if (await hasRunningOperation(tx, boardId)) {
-    const { place, placeAttempt } = turn;
-    const now = { pruned: 0, left: 1, isCut: false, place, placeAttempt, oldestAt: null };
-    return { pruned: now, lastStep: null };
-  }
+  if (await hasRunningOperation(tx, boardId)) return { pruned: 'hindered', lastStep: null };
   const page = await listFinished(tx, boardId, turn);
   const ids = page.ids.length === 0 ? [] : await lockFinished(tx, boardId, page.ids, turn.horizon);
   const gone = ids.length === 0 ? [] : await eraseFinished(tx, boardId, ids);

@@ -5,7 +5,7 @@ import { prunePortion } from '../../../../src/server/features/retention/pruning.
 import { KEEP_ALL, setRetention } from '../../../../src/server/features/retention/service.ts';
 import { eventually } from '../../../fixtures/eventually.ts';
 import { holdCounter, untilStanding, untilTestEnds } from '../../../fixtures/held-lock.ts';
-import { addDone, boardWithLog, countTasks, keep, logOf, NEVER, useSite } from './kept-boards.ts';
+import { addDone, boardWithLog, countTasks, keep, logOf, NEVER, type Site, useSite } from './kept-boards.ts';
 
 const HALF_HOUR = 1800;
 const PORTION = { rowsMax: 10, statementMsMax: 10_000 };
@@ -145,6 +145,38 @@ describe('portions', () => {
     await keep(sql, board, 'finished_tasks', HALF_HOUR);
     await one.sweep(NEVER);
     expect(await countTasks(sql, board)).toBe(0);
+  });
+});
+
+describe('while an operation on many tasks goes on', () => {
+  const stateOf = async (sql: Site['sql'], board: number) => {
+    const [row] = await sql<{ place: string | null; left_rows: number; behind: number; pause: number }[]>`
+      SELECT place, left_rows::int, extract(epoch FROM now() - behind_since)::int AS behind, extract(epoch FROM due_at - now())::int AS pause
+      FROM retention WHERE board_id = ${board}`;
+    return row;
+  };
+
+  test('no finished task goes, and soon after it the pruning goes on from where it was, as far behind as it was', async () => {
+    const { sql, pruner } = await useSite();
+    const board = await boardWithLog(sql, 'busy', {});
+    const ids = await addDone(sql, board, 30);
+    await keep(sql, board, 'finished_tasks', HALF_HOUR);
+    await sql`
+      UPDATE retention SET place = ${ids[9] ?? ''}, left_rows = 10, behind_since = now() - interval '1000 seconds' WHERE board_id = ${board}`;
+    await sql`
+      INSERT INTO operations (board_id, id, action, status, total, actor_type, actor_id)
+      VALUES (${board}, gen_random_uuid(), 'archive', 'running', 30, 'key', 'key_x')`;
+    const { pruner: one } = pruner();
+    await one.sweep(NEVER);
+    expect(await countTasks(sql, board)).toBe(30);
+    const state = await stateOf(sql, board);
+    expect(state).toMatchObject({ place: ids[9], left_rows: 10 });
+    expect(state?.behind).toBeGreaterThanOrEqual(1000);
+    expect(state?.pause).toBeLessThanOrEqual(5);
+    await sql`UPDATE operations SET status = 'done', finished_at = now()`;
+    await sql`UPDATE retention SET due_at = now()`;
+    await one.sweep(NEVER);
+    expect(await countTasks(sql, board)).toBe(10);
   });
 });
 

@@ -16,7 +16,10 @@ export interface ToldTaskRow {
 /** Of a document, as it stands in a text. */
 const RESULT_BYTES_MAX = 16 * 1024;
 
-/** Each task with the run that its event is about. */
+/**
+ * Each task with the run that its event is about. Where retention has pruned the event, which it does after some days although nobody has fetched the
+ * delivery, it is told of the latest run that has ended.
+ */
 export async function findToldTasks(
   sql: Runner,
   boardId: number,
@@ -28,11 +31,13 @@ export async function findToldTasks(
       CASE WHEN octet_length(r.result::text) <= ${RESULT_BYTES_MAX} THEN r.result END AS result, r.error, t.reviewer
     FROM unnest(${deliveryIds as Uuid[]}::uuid[]) AS wanted (id)
     CROSS JOIN LATERAL (SELECT id, seq, task_id FROM deliveries WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0) AS d
-    CROSS JOIN LATERAL (SELECT attempt FROM events WHERE board_id = ${boardId} AND seq = d.seq OFFSET 0) AS e
+    LEFT JOIN LATERAL (SELECT seq, attempt FROM events WHERE board_id = ${boardId} AND seq = d.seq OFFSET 0) AS e ON true
     LEFT JOIN LATERAL (SELECT title FROM task_details WHERE board_id = ${boardId} AND task_id = d.task_id OFFSET 0) AS detail ON true
     LEFT JOIN LATERAL (SELECT lane, reviewer FROM tasks WHERE board_id = ${boardId} AND id = d.task_id OFFSET 0) AS t ON true
     LEFT JOIN LATERAL (
-      SELECT summary, result, error FROM runs WHERE board_id = ${boardId} AND task_id = d.task_id AND attempt = e.attempt OFFSET 0
+      SELECT summary, result, error FROM runs
+      WHERE board_id = ${boardId} AND task_id = d.task_id AND CASE WHEN e.seq IS NULL THEN ended_at IS NOT NULL ELSE attempt = e.attempt END
+      ORDER BY attempt DESC LIMIT 1
     ) AS r ON true`;
   return new Map(rows.map((row) => [row.delivery_id, row]));
 }

@@ -98,6 +98,19 @@ export async function rest(
     WHERE board_id = ${boardId} AND kind = ${kind}`;
 }
 
+/** Nothing can be done now: everything stays as it is, also how long it has been behind, and it is due again soon. */
+export async function putOff(
+  tx: Tx,
+  boardId: number,
+  kind: RetentionKind,
+  pauseSeconds: number,
+): Promise<void> {
+  await tx`
+    /* retention.put_off */
+    UPDATE retention SET due_at = clock_timestamp() + make_interval(secs => ${pauseSeconds}), behind_since = coalesce(behind_since, due_at)
+    WHERE board_id = ${boardId} AND kind = ${kind}`;
+}
+
 export interface Rest {
   readonly pauseSeconds: number;
   /** Times may be in the past by their own account, as those of imported tasks are. */

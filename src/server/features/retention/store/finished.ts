@@ -73,8 +73,8 @@ const IS_AWAITED = (sql: Runner, boardId: number) => sql`
     WHERE NOT link.is_met OR child.status <> ALL (${FINISHED_STATUSES as TaskStatus[]}::text[])
   ))`;
 
-/** What was told of its end is still to be delivered, or its delegation is not over in every way. */
-const IS_TO_BE_TOLD = (sql: Runner, boardId: number) => sql`
+/** Of a task `t`: what was told of its end is still to be delivered, or its delegation is not over in every way. */
+export const IS_TO_BE_TOLD = (sql: Runner, boardId: number) => sql`
   (t.is_followed AND (
     EXISTS (SELECT FROM deliveries WHERE board_id = ${boardId} AND task_id = t.id AND finished_at IS NULL OFFSET 0)
     OR EXISTS (

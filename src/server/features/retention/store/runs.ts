@@ -2,8 +2,9 @@
 import type { Tx } from '../../../db/client.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { Walked, WalkTurn } from '../portion.ts';
+import { IS_TO_BE_TOLD } from './finished.ts';
 
-/** The latest run of a task says what has become of it, and the one under review is its result. */
+/** The latest run of a task says what has become of it, and the one under review is its result. What is still to be told of is told from them all. */
 export async function pruneRuns(tx: Tx, boardId: number, turn: WalkTurn): Promise<Walked> {
   const [row] = await tx<{ seen: number; pruned: number; last_id: Uuid | null; last_attempt: number }[]>`
     /* retention.prune_runs */
@@ -15,9 +16,10 @@ export async function pruneRuns(tx: Tx, boardId: number, turn: WalkTurn): Promis
     due AS MATERIALIZED (
       SELECT ${boardId}::int AS board_id, page.task_id, page.attempt FROM page
       CROSS JOIN LATERAL (
-        SELECT attempt, result_attempt FROM tasks WHERE board_id = ${boardId} AND id = page.task_id OFFSET 0
-      ) AS task
-      WHERE page.ended_at < ${turn.horizon}::timestamptz AND page.attempt < task.attempt AND page.attempt IS DISTINCT FROM task.result_attempt
+        SELECT id, attempt, result_attempt, is_followed FROM tasks WHERE board_id = ${boardId} AND id = page.task_id OFFSET 0
+      ) AS t
+      WHERE page.ended_at < ${turn.horizon}::timestamptz AND page.attempt < t.attempt AND page.attempt IS DISTINCT FROM t.result_attempt
+        AND NOT ${IS_TO_BE_TOLD(tx, boardId)}
     ),
     gone AS (
       DELETE FROM runs r USING due
