@@ -112,7 +112,7 @@ function gateOf({ authenticator, waitingRequests, journal, limit }: Services) {
       try {
         authorise(caller, operation, params);
       } catch (error) {
-        refuse(journal, caller, { error, operation, from });
+        refuse(journal, caller, { error, operation, board: params['board'], from });
         throw error;
       }
     },

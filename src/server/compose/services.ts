@@ -1,6 +1,6 @@
 /** The features of one server, constructed and handed to each other. */
 import { Attention, StrandedSweep, Why } from '../features/attention/service.ts';
-import { AuditJournal } from '../features/audit/service.ts';
+import { AuditJournal, refuseSocket } from '../features/audit/service.ts';
 import {
   Authenticator,
   ClaimTokens,
@@ -45,7 +45,7 @@ function createAuth({ config, database, clock, ids, signingKeys }: Base, journal
     journal.refuse({
       action: 'credential.refused',
       actor: { type: 'anonymous', id: null, name: null },
-      ...{ code, address, operation: null, requestId: null },
+      ...{ code, address, operation: null, board: null, requestId: null },
     }),
   );
   return {
@@ -100,6 +100,7 @@ export function createServices(base: Base) {
     verify: (authorization) => authenticator.verify(authorization),
     refresh: (authorizations) => authenticator.refresh(authorizations),
     limit: config.rateLimitPerMinute === null ? null : limit,
+    onRefused: (caller, refused) => refuseSocket(journal, caller, refused),
     onClosed: spans?.onSocketClosed,
     onError: onError('watch'),
   });

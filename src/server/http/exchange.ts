@@ -62,7 +62,11 @@ export interface Answer {
   /** Sent as it is, with this media type, instead of JSON. */
   readonly raw?: { readonly body: string | Uint8Array; readonly contentType: string };
   /** What the audit log tells beside what the answer says itself; not sent. */
-  readonly audited?: { readonly board?: string | null; readonly data?: Readonly<Record<string, unknown>> };
+  readonly audited?: {
+    readonly board?: string | null;
+    readonly subject?: string;
+    readonly data?: Readonly<Record<string, unknown>>;
+  };
   /**
    * Text without an end, instead of JSON. `begin` is called once in any case: when the client has gone, or only wanted the head, with a
    * stream that has closed, so that what stands ready for it can be let go in its onClose.

@@ -1,6 +1,6 @@
 /**
- * What is recorded, and what is told of it. Names of settings and not their values, ids and not contents: an entry is read by people who
- * need not be allowed to read the board, and kept longer than it.
+ * What is recorded, and what is told of it. Names of settings and not their values, but for how long history is kept; ids and not contents,
+ * nor what a caller called something: an entry is read by people who need not be allowed to read the board, and kept longer than it.
  */
 import type { AuditAction } from '../../../contract/audit.ts';
 import type { Exchange } from '../../http/exchange.ts';
@@ -28,6 +28,11 @@ const to =
   (action: AuditAction, parameter: string): Tell =>
   ({ params }) => ({ action, subject: params[parameter] ?? null });
 
+/** By its id, as the answer has it: what a path calls a task may be an external reference, which is a caller's text and may be another's by now. */
+const toTask =
+  (action: AuditAction): Tell =>
+  ({ answer }) => ({ action, subject: textOf(recordOf(answer['task'])['id']) });
+
 const changes =
   (parameter: string, made: AuditAction, changed: AuditAction): Tell =>
   ({ params, body, status }) => ({
@@ -35,6 +40,18 @@ const changes =
     subject: params[parameter] ?? null,
     data: { fields: Object.keys(body) },
   });
+
+/** Which settings, too, and of retention what it is now: whoever turns on that history goes is to be seen, and times are no contents. */
+const changesBoard =
+  (made: AuditAction): Tell =>
+  (deed) => {
+    const told = changes('board', made, 'board.changed')(deed);
+    const { settings } = deed.body;
+    if (settings === undefined) return told;
+    const { retention } = recordOf(settings);
+    const kept = retention === undefined ? {} : { retention: recordOf(retention) };
+    return { ...told, data: { ...told.data, settings: Object.keys(recordOf(settings)), ...kept } };
+  };
 
 /** What an answer that issues a key says of it, but for the secret. */
 const issued =
@@ -74,8 +91,8 @@ export const AUDITED: Readonly<Record<string, Tell>> = {
   signIn: issued('sign_in.succeeded'),
   signOut: () => ({ action: 'sign_in.ended' }),
 
-  putBoard: changes('board', 'board.created', 'board.changed'),
-  patchBoard: changes('board', 'board.changed', 'board.changed'),
+  putBoard: changesBoard('board.created'),
+  patchBoard: changesBoard('board.changed'),
   deleteBoard: to('board.deleted', 'board'),
 
   putLane: changes('lane', 'lane.registered', 'lane.changed'),
@@ -86,10 +103,17 @@ export const AUDITED: Readonly<Record<string, Tell>> = {
   drainLane: to('lane.drained', 'lane'),
   takeOverLane: withDetails(to('lane.taken_over', 'lane'), ['mode', 'worker']),
 
-  cancelTask: to('task.cancelled', 'task'),
-  completeTask: to('task.completed', 'task'),
-  deleteTask: to('task.deleted', 'task'),
-  reclaimTask: to('task.reclaimed', 'task'),
+  cancelTask: toTask('task.cancelled'),
+  completeTask: toTask('task.completed'),
+  // Its answer is empty: its handler says which.
+  deleteTask: () => ({ action: 'task.deleted' }),
+  reclaimTask: toTask('task.reclaimed'),
+  assignTask: toTask('task.assigned'),
+  unblockTask: toTask('task.unblocked'),
+  archiveTask: toTask('task.archived'),
+  reopenTask: toTask('task.reopened'),
+  acceptTask: toTask('task.accepted'),
+  requestTaskChanges: toTask('task.changes_requested'),
   importTasks: ({ body }) => ({
     action: 'tasks.imported',
     data: { tasks: Array.isArray(body['tasks']) ? body['tasks'].length : 0 },
@@ -100,6 +124,7 @@ export const AUDITED: Readonly<Record<string, Tell>> = {
     data: { action: body['action'], dry_run: body['dry_run'] ?? false },
   }),
   cancelOperation: to('operation.stopped', 'operation'),
+  cancelDelegation: to('delegation.cancelled', 'delegation'),
   cancelDelegations: withDetails(() => ({ action: 'delegations.cancelled' }), ['session_id']),
 
   putSubscription: ({ answer }) => ({
@@ -108,6 +133,37 @@ export const AUDITED: Readonly<Record<string, Tell>> = {
   }),
   deleteSubscription: to('subscription.deleted', 'subscription'),
   retryDelivery: to('delivery.retried', 'delivery'),
+};
+
+const IN_THE_LOG = 'the log of the board has it, with who did it';
+const OF_A_WORKER = 'what workers do with their claims is in the log of the board';
+
+/** Operations that change something and are not recorded here, with the reason. */
+export const NOT_AUDITED: Readonly<Record<string, string>> = {
+  createTask: IN_THE_LOG,
+  createTasks: IN_THE_LOG,
+  createDelegation: IN_THE_LOG,
+  patchTask: IN_THE_LOG,
+  promoteTask: IN_THE_LOG,
+  scheduleTask: IN_THE_LOG,
+  linkParent: IN_THE_LOG,
+  unlinkParent: IN_THE_LOG,
+  addComment: IN_THE_LOG,
+  steerTask: IN_THE_LOG,
+  steerDelegation: IN_THE_LOG,
+  claimTasks: OF_A_WORKER,
+  heartbeatRun: OF_A_WORKER,
+  appendOutput: OF_A_WORKER,
+  acknowledgeMessages: OF_A_WORKER,
+  completeRun: OF_A_WORKER,
+  requestRunChanges: OF_A_WORKER,
+  blockRun: OF_A_WORKER,
+  releaseRun: OF_A_WORKER,
+  failRun: OF_A_WORKER,
+  batchRuns: OF_A_WORKER,
+  claimDeliveries: 'what gateways do with their deliveries stands with these',
+  ackDelivery: IN_THE_LOG,
+  nackDelivery: 'what gateways do with their deliveries stands with these',
 };
 
 export function deedOf({ params, body }: Exchange, status: number, answer: unknown): Deed {

@@ -6,6 +6,7 @@
  */
 import type { AuditEntry } from '../../../contract/audit.ts';
 import { HEADERS } from '../../../contract/constants.ts';
+import { BoardName } from '../../../contract/identifiers.ts';
 import type { Route } from '../../../contract/route.ts';
 import type { Bind } from '../../http/bind-route.ts';
 import type { Answer, Exchange, Handler } from '../../http/exchange.ts';
@@ -21,16 +22,13 @@ interface AuditingParts {
 }
 
 export function bindAudited(bind: Bind, parts: AuditingParts): Bind {
-  return (route, handler, options) => {
-    const tell = AUDITED[route.operationId];
-    if (tell === undefined) bind(route, handler, options);
-    else bind(route, audited(route, handler as Handler<Route>, parts) as typeof handler, options);
-  };
+  return (route, handler, options) =>
+    bind(route, audited(route, handler as Handler<Route>, parts) as typeof handler, options);
 }
 
 function audited(route: Route, handler: Handler<Route>, { journal, boards }: AuditingParts): Handler<Route> {
   const tell = AUDITED[route.operationId];
-  if (tell === undefined) return handler;
+  if (tell === undefined) return (exchange) => doneOrRefused(exchange, handler, journal);
   return async (exchange) => {
     const { caller, requestId, remoteAddress } = exchange;
     const { board: named } = exchange.params as Readonly<Record<string, string>>;
@@ -46,7 +44,7 @@ function audited(route: Route, handler: Handler<Route>, { journal, boards }: Aud
       actor: caller === null ? issuedActor(deed) : auditActorOf(caller),
       boardId: before ?? (await numberOf(boards, about)),
       board: about,
-      subject,
+      subject: answer.audited?.subject ?? subject,
       outcome: 'done',
       code: null,
       count: 1,
@@ -63,7 +61,10 @@ function isReplay({ headers }: Answer): boolean {
   return headers?.[HEADERS.idempotentReplayed] === 'true';
 }
 
-/** What a service refuses, such as a grant of more than one has, is told as what the gate refuses. */
+/**
+ * What a service refuses, such as a grant of more than one has, or a token the task of another, is told as what the gate refuses. Only what says that
+ * it is a refusal: what may not be seen is answered as what there is not, and a wrong name is no attack.
+ */
 async function doneOrRefused(
   exchange: Exchange,
   handler: Handler<Route>,
@@ -74,8 +75,10 @@ async function doneOrRefused(
   } catch (error) {
     const { caller, route } = exchange;
     const isRefusal = error instanceof ProblemError && error.status === 403;
-    if (isRefusal && caller !== null)
-      refuse(journal, caller, { error, operation: route.operationId, from: exchange });
+    if (isRefusal && caller !== null) {
+      const { board } = exchange.params as Readonly<Record<string, string>>;
+      refuse(journal, caller, { error, operation: route.operationId, board, from: exchange });
+    }
     throw error;
   }
 }
@@ -109,7 +112,7 @@ async function numberOf(
 export function refuse(
   journal: AuditJournal,
   caller: Principal,
-  { error, operation, from }: { readonly error: unknown; readonly operation: string; readonly from: Origin },
+  { error, operation, board, from }: Refused,
 ): void {
   if (!(error instanceof ProblemError)) return;
   journal.refuse({
@@ -117,9 +120,32 @@ export function refuse(
     actor: auditActorOf(caller),
     code: error.code,
     operation,
+    board: isBoardName(board) ? board : null,
     address: from.remoteAddress,
     requestId: from.requestId,
   });
 }
 
-type Origin = Pick<Exchange, 'remoteAddress' | 'requestId'>;
+/** The same of a watch socket, at its upgrade or in a frame. */
+export function refuseSocket(
+  journal: AuditJournal,
+  caller: Principal,
+  { error, board, remoteAddress }: { error: unknown; board: string; remoteAddress: string },
+): void {
+  refuse(journal, caller, {
+    ...{ error, board, operation: 'watchBoard' },
+    from: { remoteAddress, requestId: null },
+  });
+}
+
+interface Refused {
+  readonly error: unknown;
+  readonly operation: string;
+  /** As the path has it: whatever somebody has typed. */
+  readonly board: string | undefined;
+  readonly from: { readonly remoteAddress: string; readonly requestId: string | null };
+}
+
+function isBoardName(text: string | undefined): text is string {
+  return text !== undefined && BoardName.safeParse(text).success;
+}

@@ -2,14 +2,17 @@
 import type { AuditEntry } from '../../../contract/audit.ts';
 import type { BroadReads } from '../../db/broad-reads.ts';
 import type { Sql } from '../../db/client.ts';
-import { retriedStatement, withinDeadline } from '../../db/tx.ts';
+import { retriedStatement, transaction, withinDeadline } from '../../db/tx.ts';
 import { Batcher } from '../../kernel/batcher.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
-import { type Refusal, Refusals } from './refusals.ts';
+import { stretchOf } from './page.ts';
+import { entryOf, type Refusal, type RefusalSum, Refusals } from './refusals.ts';
 import {
   type AuditFilter,
   appendEntries,
   deleteOldEntries,
+  findBoardIds,
+  findBounds,
   listEntries,
   type NewAuditEntry,
   readBounds,
@@ -65,8 +68,32 @@ export class AuditJournal {
     this.#refusals.add(refusal);
   }
 
+  /** What cannot be written now is kept for the next round. Of a failure that hides a commit it is then told twice, and never not at all. */
   async writeRefusals(): Promise<void> {
-    await Promise.all(this.#refusals.take().map((entry) => this.record(entry)));
+    const sums = this.#refusals.take();
+    if (sums.length === 0) return;
+    const failed: RefusalSum[] = [];
+    let failure: unknown;
+    const keep = (sum: RefusalSum, error: unknown): void => {
+      failed.push(sum);
+      failure = error;
+    };
+    try {
+      const boardIds = await this.#findBoards(sums);
+      await Promise.all(
+        sums.map((sum) => this.record(entryOf(sum, boardIds)).catch((error: unknown) => keep(sum, error))),
+      );
+    } catch (error) {
+      for (const sum of sums) keep(sum, error);
+    }
+    if (failed.length === 0) return;
+    this.#refusals.putBack(failed);
+    throw failure;
+  }
+
+  async #findBoards(sums: readonly RefusalSum[]): Promise<ReadonlyMap<string, number>> {
+    const names = sums.flatMap(({ first: { board } }) => (board === null ? [] : [board]));
+    return names.length === 0 ? new Map() : withinDeadline(findBoardIds(this.#sql, names));
   }
 
   async drain(): Promise<void> {
@@ -77,7 +104,9 @@ export class AuditJournal {
   /** Deletes what is older than it need be. */
   async prune(signal: AbortSignal): Promise<void> {
     for (let statements = 0; statements < PRUNE_STATEMENTS_MAX && !signal.aborted; statements += 1) {
-      const deleted = await withinDeadline(deleteOldEntries(this.#sql, this.#days, PRUNED_PER_STATEMENT));
+      const deleted = await transaction(this.#sql, (tx) =>
+        deleteOldEntries(tx, this.#days, PRUNED_PER_STATEMENT),
+      );
       if (deleted < PRUNED_PER_STATEMENT) return;
     }
   }
@@ -100,11 +129,21 @@ export class AuditJournal {
           'cursor_expired',
           `Entries up to ${oldest - 1} have been deleted by their age; "start" is the oldest that is kept.`,
         );
-      const found = await listEntries(tx, { seq, isBackwards }, filter, rows + 1);
+      const bounds = await findBounds(tx, filter);
+      const stretch = stretchOf(
+        { seq, isBackwards },
+        {
+          from: filter.since === null ? oldest : (bounds.since ?? newest + 1),
+          to: filter.until === null ? newest : (bounds.until ?? newest + 1) - 1,
+        },
+      );
+      const found = await listEntries(tx, { ...stretch, isBackwards }, filter, rows + 1);
       const entries = found.slice(0, rows);
-      const hasMore = found.length > rows;
-      const end = isBackwards ? oldest : newest;
-      return { entries, cursor: String(hasMore ? entries.at(-1)?.seq : end), has_more: hasMore };
+      const last = found.length > rows ? entries.at(-1)?.seq : undefined;
+      const end = isBackwards ? stretch.from : stretch.to;
+      const hasMore = last !== undefined || stretch.hasMore;
+      const over = isBackwards ? oldest : newest;
+      return { entries, cursor: String(last ?? (hasMore ? end : over)), has_more: hasMore };
     });
   }
 }

@@ -1,3 +1,3 @@
 /** The audit log, for the rest of the server. */
-export { bindAudited, refuse } from './auditing.ts';
+export { bindAudited, refuse, refuseSocket } from './auditing.ts';
 export { AuditJournal } from './journal.ts';

@@ -1,7 +1,8 @@
 /** The audit log in the database. */
 import type { AuditAction, AuditEntry } from '../../../contract/audit.ts';
-import type { Runner } from '../../db/client.ts';
+import type { Runner, Tx } from '../../db/client.ts';
 import { assert } from '../../kernel/assert.ts';
+import type { Stretch } from './page.ts';
 
 export interface NewAuditEntry {
   readonly action: AuditAction;
@@ -60,10 +61,10 @@ interface AuditRow extends Omit<AuditEntry, 'actor'> {
   readonly actor_name: string | null;
 }
 
-/** Up to `rowsMax` entries beyond `seq`: after it oldest first, or before it newest first. */
+/** Up to `rowsMax` of these entries, oldest or newest first. */
 export async function listEntries(
   sql: Runner,
-  { seq, isBackwards }: { readonly seq: number; readonly isBackwards: boolean },
+  { from, to, isBackwards }: Stretch & { readonly isBackwards: boolean },
   filter: AuditFilter,
   rowsMax: number,
 ): Promise<AuditEntry[]> {
@@ -72,7 +73,7 @@ export async function listEntries(
     /* audit.list */
     SELECT seq, at, action, actor_type, actor_id, actor_name, board, subject, outcome, code, count, address, request_id, data
     FROM audit_entries
-    WHERE ${isBackwards ? sql`seq < ${seq}` : sql`seq > ${seq}`}
+    WHERE seq BETWEEN ${from} AND ${to}
       AND (${boardIds as number[] | null}::int[] IS NULL OR about_board_id = ANY(${boardIds as number[] | null}::int[]))
       AND (${boards as string[] | null}::text[] IS NULL OR board = ANY(${boards as string[] | null}::text[]))
       AND (${actors as string[] | null}::text[] IS NULL OR actor_id = ANY(${actors as string[] | null}::text[]))
@@ -95,12 +96,41 @@ export async function readBounds(sql: Runner): Promise<{ readonly newest: number
   return row ?? { newest: 0, oldest: 1 };
 }
 
-/** Up to `rowsMax` entries that are older than `days`, from the old end. Returns how many; what another server deletes is left to it. */
-export async function deleteOldEntries(sql: Runner, days: number, rowsMax: number): Promise<number> {
-  const rows = await sql`
+/** The numbers from which on entries are of that time or later, and of that time or later again; null: none is. An index by time finds them. */
+export async function findBounds(
+  sql: Runner,
+  { since, until }: Pick<AuditFilter, 'since' | 'until'>,
+): Promise<{ readonly since: number | null; readonly until: number | null }> {
+  const firstAt = (time: string | null) => sql`(
+    SELECT min(seq) FROM audit_entries
+    WHERE at = (SELECT at FROM audit_entries WHERE at >= ${time}::timestamptz ORDER BY at LIMIT 1))`;
+  const [row] = await sql<{ since: number | null; until: number | null }[]>`
+    /* audit.find_bounds */ SELECT ${firstAt(since)} AS since, ${firstAt(until)} AS until`;
+  return row ?? { since: null, until: null };
+}
+
+/** The boards of these names that there are. */
+export async function findBoardIds(sql: Runner, names: readonly string[]): Promise<Map<string, number>> {
+  const rows = await sql<{ id: number; name: string }[]>`
+    /* audit.find_boards */ SELECT id, name FROM boards WHERE name = ANY (${names as string[]}::text[])`;
+  return new Map(rows.map(({ id, name }) => [name, id]));
+}
+
+/**
+ * Of the oldest `rowsMax` entries those that are older than `days`, up to the first that is not: at any time what is there has no hole. For the same
+ * reason one server prunes at a time. Returns how many; none where another one is at it.
+ */
+export async function deleteOldEntries(tx: Tx, days: number, rowsMax: number): Promise<number> {
+  const [lock] = await tx<{ is_free: boolean }[]>`
+    /* audit.lock_pruning */ SELECT pg_try_advisory_xact_lock(hashtextextended('audit pruning', 0)) AS is_free`;
+  if (lock?.is_free !== true) return 0;
+  const rows = await tx`
     /* audit.prune */
     DELETE FROM audit_entries WHERE seq IN (
-      SELECT seq FROM audit_entries WHERE at < clock_timestamp() - make_interval(days => ${days})
-      ORDER BY seq LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`;
+      SELECT seq FROM (
+        SELECT seq, bool_and(at < clock_timestamp() - make_interval(days => ${days})) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS is_old
+        FROM (SELECT seq, at FROM audit_entries ORDER BY seq LIMIT ${rowsMax}) AS oldest
+      ) AS entry
+      WHERE is_old)`;
   return rows.count;
 }

@@ -18,6 +18,7 @@ import {
 } from '../../../contract/task-routes.ts';
 import type { Bind } from '../../http/bind-route.ts';
 import { present } from '../../kernel/assert.ts';
+import { formatId } from '../../kernel/ids.ts';
 import { bindCreation } from './routes/creation.ts';
 import { CALLER, type TaskRoutes, withTag } from './routes/parts.ts';
 import { bindReading } from './routes/reading.ts';
@@ -67,8 +68,8 @@ function bindVerbs(bind: Bind, { tasks, boards }: TaskRoutes): void {
   );
   bind(deleteTask, async ({ caller, params }) => {
     const board = await boards.resolve(params.board);
-    await tasks.delete(present(caller, CALLER), board, params.task);
-    return { status: 204 };
+    const id = await tasks.delete(present(caller, CALLER), board, params.task);
+    return { status: 204, audited: { subject: formatId('task', id) } };
   });
   const operate = async (
     {

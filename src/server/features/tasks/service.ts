@@ -206,7 +206,7 @@ export class TaskService {
   }
 
   /** What was written about it is gone afterwards, in the log as well. */
-  async delete(caller: Principal, board: BoardRef, reference: string): Promise<void> {
+  async delete(caller: Principal, board: BoardRef, reference: string): Promise<Uuid> {
     const { sql, ids, erasure } = this.#parts;
     const actor = actorOf(caller);
     const id = await this.resolve(caller, board, reference);
@@ -223,6 +223,7 @@ export class TaskService {
       await deletion.finish();
     });
     this.#onCommitted(board, false);
+    return id;
   }
 
   #onCommitted({ id }: BoardRef, isHolderAddressed: boolean): void {

@@ -39,6 +39,8 @@ interface Peer {
   readonly board: BoardRef;
   readonly caller: Principal;
   readonly connection: Connection;
+  /** It has said what it may not. */
+  readonly onRefused: (error: unknown) => void;
 }
 
 /** Lanes that one socket says hello for; a worker of more opens another socket. */
@@ -49,6 +51,7 @@ export class WatchSession implements WatchPort {
   readonly caller: Principal;
   readonly connection: Connection;
   readonly #services: SessionServices;
+  readonly #onRefused: Peer['onRefused'];
   readonly #watches: SessionWatches;
   /** By lane. */
   #hellos: Map<string, HelloFrame> | undefined;
@@ -56,11 +59,12 @@ export class WatchSession implements WatchPort {
   #isClosed = false;
   #closeCause: CloseCause = 'lost';
 
-  constructor(services: SessionServices, { board, caller, connection }: Peer) {
+  constructor(services: SessionServices, { board, caller, connection, onRefused }: Peer) {
     this.board = board;
     this.caller = caller;
     this.connection = connection;
     this.#services = services;
+    this.#onRefused = onRefused;
     this.#watches = new SessionWatches(services, this);
     const intake = new FrameIntake(connection, (read) => this.#handle(read));
     connection.onWritable(() => {
@@ -111,8 +115,7 @@ export class WatchSession implements WatchPort {
       try {
         await this.#dispatch(read.frame, read.bytes);
       } catch (error) {
-        const problem = asProblem(error);
-        if (problem.code === 'internal') this.#services.onError(error);
+        const problem = this.#problemOf(error);
         this.sendError('id' in read.frame ? read.frame.id : undefined, problem);
       }
     }
@@ -147,10 +150,15 @@ export class WatchSession implements WatchPort {
       const said = await this.#workerLink().operate(frame, bytes);
       this.answer({ type: 'reply', id: frame.id, ok: true, ...said });
     } catch (error) {
-      const problem = asProblem(error);
-      if (problem.code === 'internal') this.#services.onError(error);
-      this.#refuse(frame.id, problem);
+      this.#refuse(frame.id, this.#problemOf(error));
     }
+  }
+
+  #problemOf(error: unknown): ProblemError {
+    const problem = asProblem(error);
+    if (problem.code === 'internal') this.#services.onError(error);
+    else if (problem.status === 403) this.#onRefused(problem);
+    return problem;
   }
 
   #refuse(id: string, problem: ProblemError): void {

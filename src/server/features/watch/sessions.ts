@@ -33,9 +33,18 @@ interface SessionsParts {
   readonly refresh: (authorizations: readonly Credential[]) => Promise<void>;
   /** Rejects when the principal has used up its share; null: there are no shares. */
   readonly limit: SessionServices['limit'];
+  /** Somebody may not open a socket, or not say on it what it said. */
+  readonly onRefused: (caller: Principal, refused: RefusedSocket) => void;
   /** A socket has closed; left out: nobody asks. */
   readonly onClosed?: ((board: string, seconds: number) => void) | undefined;
   readonly onError: (error: unknown) => void;
+}
+
+export interface RefusedSocket {
+  readonly error: unknown;
+  /** As the path has it. */
+  readonly board: string;
+  readonly remoteAddress: string;
 }
 
 type Credential = string | undefined;
@@ -93,7 +102,12 @@ export class WatchSessions {
     this.#assertNotDraining();
     const caller = await this.#parts.authenticate(authorization, remoteAddress);
     if (this.#parts.limit !== null) await this.#parts.limit(caller);
-    authorise(caller, 'watch', { board: name });
+    try {
+      authorise(caller, 'watch', { board: name });
+    } catch (error) {
+      this.#parts.onRefused(caller, { error, board: name, remoteAddress });
+      throw error;
+    }
     const board = await this.#parts.boards.resolve(name);
     // What came before a drain has waited for the database since; the drain has not seen it, and would wait for its socket for ever.
     this.#assertNotDraining();
@@ -102,7 +116,9 @@ export class WatchSessions {
     const admission: Admission = {
       withdraw: () => this.#leavePlace(id),
       open: (connection) => {
-        const session = new WatchSession(this.#services, { board, caller, connection });
+        const onRefused = (error: unknown): void =>
+          this.#parts.onRefused(caller, { error, board: board.name, remoteAddress });
+        const session = new WatchSession(this.#services, { board, caller, connection, onRefused });
         const openedAtMs = performance.now();
         const group = this.#open.get(authorization) ?? new Set();
         this.#open.set(authorization, group.add(session));

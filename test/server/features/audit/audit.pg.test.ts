@@ -75,7 +75,14 @@ describe('a deed', () => {
       reason: 'private-words',
     });
     await api.delete(`${at}/tasks/${(await three)?.id}`);
+    const handed = { tasks: [{ title: 'private-words', lane: 'l' }] };
+    const { body: made } = await api.post(`${at}/delegations`, handed);
+    await api.post(`${at}/delegations/${made.delegation.id}/cancel`, { reason: 'private-words' });
     await api.post(`${at}/delegations/cancel`, { session_id: 's' });
+    const verbs = bench.makeTask(board, { title: 'private-words' });
+    await api.post(`${at}/tasks/${(await verbs).id}/assign`, { lane: 'l', reason: 'private-words' });
+    await api.post(`${at}/tasks/${(await verbs).id}/archive`, {});
+    await api.post(`${at}/tasks/${(await verbs).id}/reopen`, {});
     await api.delete(at);
     const found = await entries(`&boards=${board}`);
     expect(found.map(({ action }) => action)).toEqual([
@@ -92,7 +99,11 @@ describe('a deed', () => {
       'task.completed',
       'operation.started',
       'task.deleted',
+      'delegation.cancelled',
       'delegations.cancelled',
+      'task.assigned',
+      'task.archived',
+      'task.reopened',
       'board.deleted',
     ]);
     expect(JSON.stringify(found)).not.toContain('private-words');
@@ -102,6 +113,45 @@ describe('a deed', () => {
       worker: 'w',
     });
     expect(found.find(({ action }) => action === 'key.created')?.subject).toBe(lane.key.id);
+    expect(found.find(({ action }) => action === 'delegation.cancelled')?.subject).toBe(made.delegation.id);
+  });
+
+  test('that sets how long history is kept says so, with the times; of other settings the names', async () => {
+    const board = uniqueName('audited');
+    const at = `/v1/boards/${board}`;
+    await bench.api.put(at, { settings: { retention: { events_seconds: 3600 } } });
+    await bench.api.patch(at, { settings: { default_owner: 'private-words' } });
+    await bench.api.patch(at, {
+      settings: { retention: { events_seconds: null, finished_tasks_seconds: 1 } },
+    });
+    const found = await entries(`&boards=${board}`);
+    expect(found.map(({ data }) => data)).toEqual([
+      { fields: ['settings'], settings: ['retention'], retention: { events_seconds: 3600 } },
+      { fields: ['settings'], settings: ['default_owner'] },
+      {
+        fields: ['settings'],
+        settings: ['retention'],
+        retention: { events_seconds: null, finished_tasks_seconds: 1 },
+      },
+    ]);
+  });
+
+  test('to a task is told by its id, whatever the caller called it', async () => {
+    const board = uniqueName('audited');
+    const at = `/v1/boards/${board}`;
+    await bench.api.put(at, {});
+    const first = await bench.makeTask(board, { external_ref: 'private-words' });
+    await bench.api.post(`${at}/tasks/private-words/complete`, {});
+    await bench.api.delete(`${at}/tasks/private-words`);
+    const second = await bench.makeTask(board, { external_ref: 'private-words' });
+    await bench.api.post(`${at}/tasks/private-words/cancel`, {});
+    const found = await entries(`&boards=${board}&actions=task.*`);
+    expect(found.map(({ action, subject }) => [action, subject])).toEqual([
+      ['task.completed', first.id],
+      ['task.deleted', first.id],
+      ['task.cancelled', second.id],
+    ]);
+    expect(JSON.stringify(found)).not.toContain('private-words');
   });
 
   test('that a tool does over MCP is told as the same over REST', async () => {
@@ -207,8 +257,8 @@ describe('refusals', () => {
       ]),
     ).toEqual([
       ['access.refused', 'curious', 'forbidden', 4, '127.0.0.1', { operation: 'listKeys' }],
-      ['credential.refused', null, 'unauthenticated', 3, '127.0.0.1', {}],
       ['access.refused', 'of one', 'forbidden', 1, '127.0.0.1', { operation: 'createKey' }],
+      ['credential.refused', null, 'unauthenticated', 3, '127.0.0.1', {}],
     ]);
   });
 });
@@ -277,6 +327,56 @@ describe('the log', () => {
     expect((await server.call('GET', '/v1/audit?after=2')).body.entries.length).toBe(2);
     const expired = await server.call('GET', '/v1/audit?after=1');
     expect([expired.status, expired.code]).toEqual([410, 'cursor_expired']);
+  });
+
+  test('is deleted by one server at a time, and never behind an entry that stays: it has no hole at any time', async () => {
+    const { url, sql } = await useTestDatabase();
+    const server = await useTestServer(url);
+    for (const n of [1, 2, 3]) await server.call('PUT', `/v1/boards/default/lanes/l${n}`, { body: {} });
+    await sql`UPDATE audit_entries SET at = at - interval '401 days' WHERE seq <> 3`;
+    const database = openDatabase({ url });
+    const prune = () => new AuditJournal(database.cold, 400).prune(new AbortController().signal);
+    const seqs = async () =>
+      (await sql`SELECT seq::int FROM audit_entries ORDER BY seq`).map(({ seq }) => seq);
+    await sql.begin(async (tx) => {
+      await tx`SELECT pg_advisory_xact_lock(hashtextextended('audit pruning', 0))`;
+      await prune();
+      expect(await seqs()).toEqual([1, 2, 3, 4]);
+    });
+    await prune();
+    await database.close();
+    expect(await seqs()).toEqual([3, 4]);
+  });
+
+  test('is looked at in stretches, however rare what is asked for is: a page says where to go on', async () => {
+    const { url, sql } = await useTestDatabase();
+    const server = await useTestServer(url);
+    await sql`
+      INSERT INTO audit_entries (seq, at, action, actor_type, outcome, data)
+      SELECT seq, now() + seq * interval '1 second', CASE WHEN seq IN (2, 60000) THEN 'board.deleted' ELSE 'lane.paused' END, 'system', 'done', '{}'
+      FROM generate_series(2, 60000) AS seq`;
+    await sql`UPDATE audit_seq SET seq = 60000`;
+    const read = async (query: string) =>
+      (await server.call('GET', `/v1/audit?actions=board.deleted&${query}`)).body;
+    const walk = async (way: 'after' | 'before', from: string) => {
+      const found: number[] = [];
+      let pages = 0;
+      for (let cursor = from, more = true; more; pages += 1) {
+        const page = await read(`${way}=${cursor}`);
+        found.push(...page.entries.map(({ seq }: Entry) => seq));
+        ({ cursor, has_more: more } = page);
+      }
+      return { found, pages };
+    };
+    expect(await walk('after', 'start')).toEqual({ found: [2, 60000], pages: 3 });
+    expect(await walk('before', 'now')).toEqual({ found: [60000, 2], pages: 3 });
+    const [last] = (await server.call('GET', '/v1/audit?before=now&limit=1')).body.entries;
+    // By time the beginning is found without going there.
+    expect(await read(`since=${last.at}`)).toMatchObject({ entries: [{ seq: 60000 }], has_more: false });
+    expect(await read(`before=now&until=${last.at}&since=${last.at}`)).toMatchObject({
+      entries: [],
+      has_more: false,
+    });
   });
 
   test('shows an admin of some boards what concerns them, and nothing of a board that had the name before', async () => {

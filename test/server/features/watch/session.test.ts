@@ -71,6 +71,7 @@ function setup({ limit = null as (() => Promise<unknown>) | null, greet = async 
     board: { id: 1, name: 'b', incarnation: 'aaaaaaaa' },
     caller: { kind: 'key', id: 'key', role: 'admin' } as never,
     connection,
+    onRefused: () => undefined,
   });
   return {
     session,
