@@ -56,8 +56,8 @@ export class Telling {
             summary: task?.summary ?? text('summary'),
             result:
               row.kind === 'task.completed' || row.kind === 'task.review_requested' ? task?.result : null,
-            reason: text('reason') ?? task?.error ?? text('error'),
-            blockKind: text('kind'),
+            reason: text('reason') ?? task?.blocked_reason ?? task?.error ?? text('error'),
+            blockKind: text('kind') ?? task?.blocked_kind ?? null,
             reviewer: row.kind === 'task.review_requested' ? (task?.reviewer ?? null) : null,
           }),
         ];

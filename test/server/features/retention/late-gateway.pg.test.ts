@@ -50,6 +50,26 @@ describe.concurrent('a late gateway', () => {
     expectStatus(await say(board, delivery, 'ack'), 200);
   });
 
+  test('hears of each outcome by what came of it, and what a task is blocked for', async () => {
+    const board = await newBoard();
+    const done = await board.task('work', { subscribe: CHAT });
+    await block(board, done.id);
+    expectStatus(await board.operate(done.id, 'unblock'), 200);
+    await complete(board, done.id);
+    const stuck = await board.task('work', { subscribe: { ...CHAT, chat_id: 'other' } });
+    await block(board, stuck.id);
+    await pruneLog(board);
+    const [first, other] = await take(board);
+    expect(first?.text).toContain('Blocked');
+    expect(first?.text).not.toContain('it was the cache');
+    expect(other?.text).toContain('Blocked (needs_input)');
+    expect(other?.text).toContain('which of the two?');
+    expectStatus(await say(board, first, 'ack'), 200);
+    const [second] = await take(board);
+    expect(second?.text).toContain('Completed');
+    expect(second?.text).toContain('it was the cache');
+  });
+
   test('finds the runs of what it has not been told of; they go once it has', async () => {
     const board = await newBoard();
     const retention = { runs_seconds: 1 };
