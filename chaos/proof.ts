@@ -30,7 +30,7 @@ export interface ProofOrigin {
   readonly day: string;
 }
 
-export interface ProofPlaces {
+interface ProofPlaces {
   readonly page: string;
   readonly guarantees: string;
 }
@@ -58,7 +58,7 @@ export function writeProof(
 }
 
 /** All seeds, each for long enough, each clean, with every window hit. */
-export function isProof(verdicts: readonly Verdict[]): boolean {
+function isProof(verdicts: readonly Verdict[]): boolean {
   return PROOF_SEEDS.every((wanted) => {
     const verdict = verdicts.find(({ seed }) => seed === wanted);
     return (

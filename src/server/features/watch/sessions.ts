@@ -40,7 +40,7 @@ interface SessionsParts {
   readonly onError: (error: unknown) => void;
 }
 
-export interface RefusedSocket {
+interface RefusedSocket {
   readonly error: unknown;
   /** As the path has it. */
   readonly board: string;

@@ -57,7 +57,7 @@ test('over requests and over sockets, at the upgrade and in a frame; and admins 
   ]);
 });
 
-test('a claim token is, where it reaches for the run of another', async () => {
+test('a claim token is, where it reaches for the run of another, and where what it asks for is not for it', async () => {
   const { url } = await useTestDatabase();
   const server = await useTestServer(url);
   const board = new TestBoard(server, 'default');
@@ -69,10 +69,14 @@ test('a claim token is, where it reaches for the run of another', async () => {
     body: {},
   });
   expect(answer.status).toBe(403);
+  const subscribe = { platform: 'discord', chat_id: 'c' };
+  const asked = { token: own.token, body: { title: 'a task', lane: 'work', subscribe } };
+  expect((await board.call('POST', '/tasks', asked)).status).toBe(403);
   await server.stop();
   const again = await useTestServer(url);
   expect(await refusedOf(again)).toMatchObject([
-    { actor: { type: 'claim' }, code: 'not_your_claim', data: { operation: 'completeRun' } },
+    { actor: { type: 'claim' }, board: null, code: 'not_your_claim', data: { operation: 'completeRun' } },
+    { actor: { type: 'claim' }, board: 'default', code: 'forbidden', data: { operation: 'createTask' } },
   ]);
 });
 
