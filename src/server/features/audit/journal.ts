@@ -130,19 +130,18 @@ export class AuditJournal {
           `Entries up to ${oldest - 1} have been deleted by their age; "start" is the oldest that is kept.`,
         );
       const bounds = await findBounds(tx, filter);
-      const stretch = stretchOf(
-        { seq, isBackwards },
-        {
-          from: filter.since === null ? oldest : (bounds.since ?? newest + 1),
-          to: filter.until === null ? newest : (bounds.until ?? newest + 1) - 1,
-        },
-      );
+      const all = {
+        from: filter.since === null ? oldest : (bounds.since ?? newest + 1),
+        to: filter.until === null ? newest : (bounds.until ?? newest + 1) - 1,
+      };
+      const stretch = stretchOf({ seq, isBackwards }, all);
       const found = await listEntries(tx, { ...stretch, isBackwards }, filter, rows + 1);
       const entries = found.slice(0, rows);
       const last = found.length > rows ? entries.at(-1)?.seq : undefined;
       const end = isBackwards ? stretch.from : stretch.to;
       const hasMore = last !== undefined || stretch.hasMore;
-      const over = isBackwards ? oldest : newest;
+      // Later entries are still to be read by whoever goes on without `until`.
+      const over = isBackwards ? oldest : Math.min(newest, Math.max(seq, all.to));
       return { entries, cursor: String(last ?? (hasMore ? end : over)), has_more: hasMore };
     });
   }

@@ -101,6 +101,7 @@ export async function findBounds(
   sql: Runner,
   { since, until }: Pick<AuditFilter, 'since' | 'until'>,
 ): Promise<{ readonly since: number | null; readonly until: number | null }> {
+  if (since === null && until === null) return { since: null, until: null };
   const firstAt = (time: string | null) => sql`(
     SELECT min(seq) FROM audit_entries
     WHERE at = (SELECT at FROM audit_entries WHERE at >= ${time}::timestamptz ORDER BY at LIMIT 1))`;

@@ -373,6 +373,11 @@ describe('the log', () => {
     const [last] = (await server.call('GET', '/v1/audit?before=now&limit=1')).body.entries;
     // By time the beginning is found without going there.
     expect(await read(`since=${last.at}`)).toMatchObject({ entries: [{ seq: 60000 }], has_more: false });
+    expect(await read(`after=50000&until=${last.at}`)).toEqual({
+      entries: [],
+      cursor: '59999',
+      has_more: false,
+    });
     expect(await read(`before=now&until=${last.at}&since=${last.at}`)).toMatchObject({
       entries: [],
       has_more: false,

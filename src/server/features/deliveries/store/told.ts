@@ -43,9 +43,12 @@ export async function findToldTasks(
     LEFT JOIN LATERAL (SELECT lane, reviewer, blocked_kind, blocked_reason FROM tasks WHERE board_id = ${boardId} AND id = d.task_id OFFSET 0) AS t ON true
     LEFT JOIN LATERAL (
       SELECT summary, result, error FROM runs
-      WHERE board_id = ${boardId} AND task_id = d.task_id AND CASE WHEN e.seq IS NULL THEN ended_at IS NOT NULL ELSE attempt = e.attempt END
-      ORDER BY outcome = CASE d.kind WHEN 'task.blocked' THEN 'blocked' WHEN 'task.cancelled' THEN 'cancelled' ELSE 'completed' END DESC, attempt DESC
-      LIMIT 1
+      WHERE board_id = ${boardId} AND task_id = d.task_id AND attempt = CASE WHEN e.seq IS NOT NULL THEN e.attempt ELSE (
+        SELECT ended.attempt FROM runs ended WHERE ended.board_id = ${boardId} AND ended.task_id = d.task_id AND ended.ended_at IS NOT NULL
+        ORDER BY ended.outcome = CASE d.kind WHEN 'task.blocked' THEN 'blocked' WHEN 'task.cancelled' THEN 'cancelled' ELSE 'completed' END DESC,
+          ended.attempt DESC
+        LIMIT 1
+      ) END OFFSET 0
     ) AS r ON true`;
   return new Map(rows.map((row) => [row.delivery_id, row]));
 }
