@@ -199,18 +199,15 @@ export class FaultRunner {
   /** One server after the other, each when nothing else is being done to it. */
   async #roll(): Promise<void> {
     for (const server of this.#targets.servers) {
-      if (!(await this.#untilFree(server))) this.#skip('rolling restart');
-      else await this.#during(server, 'rolling restart', server.name, (begin) => server.replace(begin));
+      await this.#untilFree(server);
+      await this.#during(server, 'rolling restart', server.name, (begin) => server.replace(begin));
     }
   }
 
   async #failOver(): Promise<void> {
     const { cluster, pair, servers } = this.#targets;
     if (pair === null) throw new Error('there is no standby to fail over to');
-    if (!(await this.#untilFree(cluster))) {
-      this.#skip('failover');
-      return;
-    }
+    await this.#untilFree(cluster);
     await this.#during(cluster, 'failover', 'postgres', (begin) =>
       pair.failOver(begin, (port) => {
         for (const server of servers) server.back.target = port;
@@ -218,8 +215,9 @@ export class FaultRunner {
     );
   }
 
-  #untilFree(subject: unknown): Promise<boolean> {
-    return waitUntil(() => !this.#busy.has(subject), this.#freeWithinMs);
+  /** Or for so long: what is not free by then is left out, by `#during`. */
+  async #untilFree(subject: unknown): Promise<void> {
+    await waitUntil(() => !this.#busy.has(subject), this.#freeWithinMs);
   }
 
   /** The one that was chosen, or whichever holds something first. */
