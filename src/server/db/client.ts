@@ -205,7 +205,11 @@ export function openDatabase(options: DatabaseOptions): Database {
     assert(address !== undefined, 'a host that was searched for is one of those that were given');
     return address;
   };
-  const writable = isWritableSought ? new WritableHost(urls) : null;
+  const writable = isWritableSought
+    ? new WritableHost(urls, {
+        onPromotion: () => sockets.cut('another database server was promoted in place of this one'),
+      })
+    : null;
   const sockets = new DeadlineSockets({
     findAddress: () => (writable === null ? findAddress(urls[0]) : writable.find().then(findAddress)),
     onClose: () => writable?.doubt(),

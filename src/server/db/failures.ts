@@ -37,7 +37,8 @@ const CONFLICT_CODES = new Set([SERIALIZATION_FAILURE, '40P01', LOCK_NOT_AVAILAB
 const UNIQUE_VIOLATION = '23505';
 const NOT_NULL_VIOLATION = '23502';
 
-function codeOf(error: unknown): string | undefined {
+/** A code of Postgres or of the driver. */
+export function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }

@@ -1,15 +1,18 @@
 /**
  * Which of several hosts takes writes. After a failover nobody tells us: every host is asked, at the same time, when a connection is to be
  * opened and the last answer is not fresh or is in doubt. One search serves all connections that want to be opened. Of two that take writes,
- * an old primary that has come back and the one that was promoted meanwhile, the later timeline is the one that was promoted.
+ * an old primary that has come back and the one that was promoted meanwhile, the later timeline is the one that was promoted. Once a
+ * timeline is known, an earlier one is never used again by this process, whoever answers first or alone. Only a restart forgets: a cluster
+ * that was made anew begins with 1 again, and cannot be told from an old primary.
  *
  * The alternative, to ask each new connection what it has reached and to close it again, leaves the choice of the next host to every
  * connection by itself, and cannot tell an old primary from a new one.
  */
 import postgres from 'postgres';
+import { codeOf } from './failures.ts';
 import { type DatabaseHosts, withoutCredentials } from './hosts.ts';
 
-/** What a host says of itself; a text: why it is of no use. */
+/** What a host says of itself, with timeline 0 where it keeps that to itself; a text: why it is of no use. */
 export type Probe = (url: string) => Promise<{ readonly timeline: number } | string>;
 
 /** No host takes writes at the moment: like a database that is away. */
@@ -38,13 +41,21 @@ type Found = { readonly url: string } | { readonly error: NoWritableHostError };
 export class WritableHost {
   readonly #urls: DatabaseHosts['urls'];
   readonly #probe: Probe;
+  readonly #onPromotion: () => void;
+  /** The latest that a host which takes writes has named. */
+  #timelineSeen = 0;
   #search: Promise<Found> | null = null;
   #found: Found | null = null;
   #foundAt = 0;
 
-  constructor(urls: DatabaseHosts['urls'], probe: Probe = probeHost) {
+  /** @param onPromotion A later timeline than the one in use was seen: what is connected to the host before is to be given up. */
+  constructor(
+    urls: DatabaseHosts['urls'],
+    { probe = probeHost, onPromotion = () => undefined }: { probe?: Probe; onPromotion?: () => void } = {},
+  ) {
     this.#urls = urls;
     this.#probe = probe;
+    this.#onPromotion = onPromotion;
   }
 
   /**
@@ -80,6 +91,7 @@ export class WritableHost {
     const best = answers
       .flatMap(({ url, answer }) => (typeof answer === 'string' ? [] : [{ url, timeline: answer.timeline }]))
       .sort((a, b) => b.timeline - a.timeline)[0];
+    this.#notice(best?.timeline ?? 0);
     const reasons = answers.map(({ url, answer }) => `${hostOf(url)}: ${String(answer)}`).join('; ');
     this.#found =
       best === undefined
@@ -89,23 +101,43 @@ export class WritableHost {
     return this.#found;
   }
 
+  #notice(timeline: number): void {
+    if (timeline <= this.#timelineSeen) return;
+    const isPromotion = this.#timelineSeen > 0;
+    this.#timelineSeen = timeline;
+    if (!isPromotion) return;
+    this.#found = null;
+    this.#onPromotion();
+  }
+
   /** Of all hosts, or of those that have answered shortly after the first that takes writes. */
   #answers(): Promise<readonly Answer[]> {
     const answers: Answer[] = [];
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;
+      let isOver = false;
+      const end = (): void => {
+        isOver = true;
+        clearTimeout(timer);
+        resolve([...answers]);
+      };
       for (const url of this.#urls) {
-        void this.#ask(url).then((answer) => {
+        void this.#ask(url).then((said) => {
+          const answer = this.#withoutOldPrimary(said);
           answers.push({ url, answer });
-          if (answers.length === this.#urls.length) {
-            clearTimeout(timer);
-            resolve(answers);
-          } else if (typeof answer !== 'string') {
-            timer ??= setTimeout(() => resolve([...answers]), SECOND_ANSWER_MS);
-          }
+          if (isOver) this.#notice(typeof answer === 'string' ? 0 : answer.timeline);
+          else if (answers.length === this.#urls.length) end();
+          else if (typeof answer !== 'string') timer ??= setTimeout(end, SECOND_ANSWER_MS);
         });
       }
     });
+  }
+
+  #withoutOldPrimary(answer: Answer['answer']): Answer['answer'] {
+    if (typeof answer === 'string' || answer.timeline === 0) return answer;
+    return answer.timeline < this.#timelineSeen
+      ? `an old primary (timeline ${answer.timeline}; ${this.#timelineSeen} was in use)`
+      : answer;
   }
 
   async #ask(url: string): ReturnType<Probe> {
@@ -147,13 +179,20 @@ async function probeHost(url: string): ReturnType<Probe> {
   }
 }
 
-/** The beginning of a log file's name, in hex. Some providers keep it to themselves: there, only one host ever says that it takes writes. */
+/** insufficient_privilege, feature_not_supported, undefined_function: a provider that keeps the timeline to itself. */
+const TIMELINE_WITHHELD = ['42501', '0A000', '42883'];
+
+/**
+ * The beginning of a log file's name, in hex. 0 where it is kept from us: there, only one host ever says that it takes writes. Every other
+ * failure is the host's: one that was cut off while it answered must not count as one that has no timeline, and lose against an old primary.
+ */
 async function readTimeline(sql: postgres.Sql): Promise<number> {
   try {
     const [row] = await sql`
       /* hosts.timeline */ SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int AS timeline`;
     return Number(row?.['timeline']);
-  } catch {
-    return 0;
+  } catch (error) {
+    if (TIMELINE_WITHHELD.includes(codeOf(error) ?? '')) return 0;
+    throw error;
   }
 }
