@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { readHosts } from './db/hosts.ts';
-import { type ForwardedHeader, parseRange } from './http/peers.ts';
+import { type ForwardedHeader, readRange } from './http/peers.ts';
 import { readSecretFiles } from './secret-files.ts';
 
 /** An empty variable counts as unset: that is how compose files pass on what nobody set. */
@@ -12,6 +12,16 @@ const whole = (min: number, max: number) =>
     (value) => value === undefined || (/^\d+$/.test(value) && Number(value) >= min && Number(value) <= max),
     `must be a whole number from ${min} to ${max}`,
   );
+/** What `read` throws says what is wrong, without secrets. */
+const textReadBy = (read: (value: string) => unknown) =>
+  text.superRefine((value, context) => {
+    if (value === undefined) return;
+    try {
+      read(value);
+    } catch (error) {
+      context.addIssue(error instanceof Error ? error.message : String(error));
+    }
+  });
 
 /** Settings that may be in a file, and the variables that name it. */
 const SECRET_FILES: Readonly<Record<string, string>> = {
@@ -32,14 +42,7 @@ const ADMIN_KEY_CHARACTERS_MIN = 24;
 const Environment = z.object({
   PORT: whole(0, 65_535),
   HOST: text,
-  DATABASE_URL: text.superRefine((value, context) => {
-    if (value === undefined) return;
-    try {
-      readHosts(value);
-    } catch (error) {
-      context.addIssue(error instanceof Error ? error.message : String(error));
-    }
-  }),
+  DATABASE_URL: textReadBy(readHosts),
   LANEKEEPER_DATA_DIR: text,
   LANEKEEPER_ADMIN_KEY: text.refine(
     (value) =>
@@ -63,10 +66,7 @@ const Environment = z.object({
     (value) => (value === '' ? undefined : value),
     z.enum(['listen', 'poll']).optional(),
   ),
-  LANEKEEPER_TRUSTED_PROXIES: text.refine(
-    (value) => wordsOf(value).every((word) => parseRange(word) !== null),
-    'must be addresses or CIDR ranges, separated by commas',
-  ),
+  LANEKEEPER_TRUSTED_PROXIES: textReadBy((value) => wordsOf(value).map(readRange)),
   LANEKEEPER_FORWARDED_HEADER: z.preprocess(
     (value) => (typeof value === 'string' && value !== '' ? value.toLowerCase() : undefined),
     z.enum(['x-forwarded-for', 'forwarded']).optional(),

@@ -77,7 +77,10 @@ test('trusted proxies are addresses and ranges, and one header is heard', () => 
   ]);
   expect(readConfig({}).trustedProxies).toEqual([]);
   expect(faultOf({ LANEKEEPER_TRUSTED_PROXIES: 'proxy.example' })).toMatch(
-    /^LANEKEEPER_TRUSTED_PROXIES must be/,
+    /^LANEKEEPER_TRUSTED_PROXIES must be addresses or CIDR ranges .*"proxy.example" is neither/,
+  );
+  expect(faultOf({ LANEKEEPER_TRUSTED_PROXIES: '127.0.0.1, 0.0.0.0/0' })).toMatch(
+    /^LANEKEEPER_TRUSTED_PROXIES must name the proxies: "0.0.0.0\/0" is everybody/,
   );
   expect(readConfig({ LANEKEEPER_FORWARDED_HEADER: 'Forwarded' }).forwardedHeader).toBe('forwarded');
   expect(faultOf({ LANEKEEPER_FORWARDED_HEADER: 'x-real-ip' })).toMatch(/^LANEKEEPER_FORWARDED_HEADER/);

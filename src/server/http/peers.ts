@@ -5,8 +5,9 @@
  * as the client wrote it.
  */
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { type ForwardedElement, readForwarded, readForwardedFor } from './forwarded.ts';
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Range = readonly [Address, number];
@@ -41,24 +42,34 @@ const ZONE = /%.*$/;
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 /** Of a name and a port; what is longer was not written by a proxy of ours. */
 const HOST_PATTERN = /^[a-z0-9._[\]:-]{1,261}$/i;
-/** Proxies one behind another. Nobody has as many; what is further left was written by who knows whom. */
-const HOPS_MAX = 32;
+const BITS = /^(?:0|[1-9]\d{0,2})$/;
+/** Before an IPv4 address that is written as IPv6. */
+const MAPPED_BITS = 96;
 
-/** null: it is neither an address nor a range. */
-export function parseRange(text: string): Range | null {
-  try {
-    if (text.includes('/')) return ipaddr.parseCIDR(text);
-    const address = parseAddress(text);
-    return address === null ? null : [address, address.kind() === 'ipv4' ? 32 : 128];
-  } catch {
-    return null;
-  }
+/**
+ * An address or a CIDR range. Of addresses that are written as IPv6 and are IPv4 it is one of IPv4, as these addresses are everywhere here.
+ * @throws Error that says what is wrong.
+ */
+export function readRange(text: string): Range {
+  const [written = '', bitsText, ...more] = text.split('/');
+  const address = written.includes('%') ? null : parseAddress(written);
+  const isIpv4 = address?.kind() === 'ipv4';
+  const bitsBefore = isIpv4 && isIP(written) === 6 ? MAPPED_BITS : 0;
+  const bitsMax = (isIpv4 ? 32 : 128) + bitsBefore;
+  const bits = Number(bitsText ?? bitsMax);
+  const isInForm = BITS.test(String(bitsText ?? bitsMax)) && more.length === 0;
+  if (address === null || !isInForm || bits > bitsMax)
+    throw new Error(
+      `must be addresses or CIDR ranges in full form, separated by commas; "${text}" is neither`,
+    );
+  if (bits <= bitsBefore)
+    throw new Error(`must name the proxies: "${text}" is everybody, and everybody could choose an address`);
+  return [address, bits - bitsBefore];
 }
 
 /** Addresses in full form alone: `127.1` and octal digits are read in several ways by several programs. */
 function parseAddress(text: string): Address | null {
-  if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) return null;
-  return ipaddr.process(text);
+  return isIP(text) !== 0 && ipaddr.isValid(text) ? ipaddr.process(text) : null;
 }
 
 export class Peers {
@@ -68,10 +79,7 @@ export class Peers {
   readonly #connections = new WeakMap<Socket, Connection>();
 
   constructor({ trustedProxies, forwardedHeader }: ProxyTrust) {
-    this.#ranges = trustedProxies.flatMap((text) => {
-      const range = parseRange(text);
-      return range === null ? [] : [range];
-    });
+    this.#ranges = trustedProxies.map(readRange);
     this.#header = forwardedHeader;
   }
 
@@ -79,7 +87,7 @@ export class Peers {
   addressOf({ headers, socket }: IncomingMessage): string {
     const { address, isTrusted } = this.#connectionOf(socket);
     if (!isTrusted) return address;
-    return this.#clientOf(this.#forwardedOf(headers).map((element) => element.for)) ?? address;
+    return this.#clientOf(this.#forwardedOf(headers)) ?? address;
   }
 
   /** It is on this machine, and nothing says that it asks for somebody else, or by a name that leads here by somebody else's doing. */
@@ -94,7 +102,7 @@ export class Peers {
   /** The origin that pages of this server have for the client; undefined without a Host. */
   ownOriginOf({ headers, socket }: IncomingMessage): string | undefined {
     if (!this.#connectionOf(socket).isTrusted) return originOf('http', headers.host);
-    const nearest = this.#forwardedOf(headers).at(-1);
+    const [nearest] = this.#forwardedOf(headers);
     const isSecure = this.#said(headers, 'x-forwarded-proto', nearest?.proto) === 'https';
     const host = this.#said(headers, 'x-forwarded-host', nearest?.host) ?? headers.host;
     return originOf(isSecure ? 'https' : 'http', host);
@@ -117,11 +125,11 @@ export class Peers {
     return this.#ranges.some(([base, bits]) => address.kind() === base.kind() && address.match([base, bits]));
   }
 
-  /** The rightmost address that is no trusted proxy; of those that all are, the leftmost. What cannot be read ends the walk. */
-  #clientOf(hops: readonly (string | undefined)[]): string | null {
+  /** The last address that is no trusted proxy; of those that all are, the first. What cannot be read ends the walk. */
+  #clientOf(elements: readonly ForwardedElement[]): string | null {
     let nearest: string | null = null;
-    for (const hop of hops.slice(-HOPS_MAX).reverse()) {
-      const address = parseAddress(withoutPort(hop ?? ''));
+    for (const element of elements) {
+      const address = parseAddress(withoutPort(element.for ?? ''));
       if (address === null) return nearest;
       nearest = address.toString();
       if (!this.#trusts(address)) return nearest;
@@ -129,11 +137,11 @@ export class Peers {
     return nearest;
   }
 
+  /** The last one first. */
   #forwardedOf(headers: IncomingMessage['headers']): readonly ForwardedElement[] {
     const text = textOf(headers[this.#header]);
     if (text === undefined) return [];
-    if (this.#header === 'forwarded') return forwardedElements(text);
-    return text.split(',').map((hop) => ({ for: hop.trim() }));
+    return this.#header === 'forwarded' ? readForwarded(text) : readForwardedFor(text);
   }
 
   /** Of several values the last one: what the nearest proxy has added. */
@@ -145,24 +153,6 @@ export class Peers {
     if (this.#header === 'forwarded') return element?.toLowerCase();
     return textOf(headers[name])?.split(',').at(-1)?.trim().toLowerCase();
   }
-}
-
-interface ForwardedElement {
-  readonly for?: string | undefined;
-  readonly proto?: string | undefined;
-  readonly host?: string | undefined;
-}
-
-/** RFC 7239. A comma inside of quotes is not between elements. */
-function forwardedElements(text: string): ForwardedElement[] {
-  return (text.match(/(?:"(?:[^"\\]|\\.)*"|[^,"])+/g) ?? []).map((element) => {
-    const pairs: Record<string, string> = Object.create(null);
-    for (const [, name = '', quoted, bare] of element.matchAll(
-      /([a-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;,"\s]+))/gi,
-    ))
-      pairs[name.toLowerCase()] ??= quoted?.replace(/\\(.)/g, '$1') ?? bare ?? '';
-    return { for: pairs['for'], proto: pairs['proto'], host: pairs['host'] };
-  });
 }
 
 function originOf(scheme: string, host: string | undefined): string | undefined {

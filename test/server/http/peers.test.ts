@@ -1,7 +1,9 @@
 /** Whose address it is, with and without proxies in between; what a client writes itself is never believed. */
 import type { IncomingMessage } from 'node:http';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type ForwardedHeader, Peers, parseRange } from '../../../src/server/http/peers.ts';
+import { FORWARDED_CHARACTERS_MAX } from '../../../src/server/http/forwarded.ts';
+import { type ForwardedHeader, Peers, readRange } from '../../../src/server/http/peers.ts';
 
 const requestFrom = (
   remoteAddress: string | undefined,
@@ -58,6 +60,13 @@ describe('the address', () => {
       ['for=198.51.100.7', '198.51.100.7'],
       ['for="[2001:db8::7]:47"; proto=https;by=203.0.113.43', '2001:db8::7'],
       ['for=1.1.1.1;by="a, for=2.2.2.2", For=198.51.100.7, for=10.3.3.3', '198.51.100.7'],
+      ['for="198.51.100.7";ext-1="a \\" b; for=2.2.2.2\\\\";', '198.51.100.7'],
+      ['for=198.51.100.7:47, for = 10.3.3.3', '198.51.100.7'],
+      ['for=198.51.100.7, for=10.3.3.3, not a pair, for=10.4.4.4', '10.4.4.4'],
+      ['for=198.51.100.7, x-for=10.3.3.3, for=10.4.4.4', '10.4.4.4'],
+      ['for=1.1.1.1;for=2.2.2.2', '10.1.2.3'],
+      ['for=6.6.6.6;a="', '10.1.2.3'],
+      ['for=6.6.6.6;a="b\\", for=10.4.4.4', '10.4.4.4'],
       ['for=_hidden', '10.1.2.3'],
       ['proto=https', '10.1.2.3'],
     ])
@@ -116,9 +125,123 @@ describe('the own origin', () => {
   });
 });
 
-test('ranges are read strictly', () => {
-  for (const text of ['10.0.0.0/8', '127.0.0.1', '::1', '2001:db8::/32'])
-    expect([text, parseRange(text) !== null]).toEqual([text, true]);
-  for (const text of ['10.0.0.0/33', '10.1', 'proxy.example', '', '0x7f000001', '10.0.0.0/', 'all'])
-    expect([text, parseRange(text)]).toEqual([text, null]);
+/** What a client may send ahead: anything, and rather often what means something in such a header. */
+const anyPrefix = fc
+  .array(
+    fc.oneof(
+      fc.string({ unit: 'binary-ascii', maxLength: 40 }),
+      fc.constantFrom(
+        '"',
+        '\\',
+        ',',
+        ';',
+        'for=',
+        'for=6.6.6.6',
+        'for="',
+        '6.6.6.6',
+        '[',
+        '10.1.1.1',
+        'a="',
+        '" ',
+      ),
+    ),
+    { maxLength: 12 },
+  )
+  .map((parts) => parts.join(''));
+const client = fc.constantFrom('198.51.100.7', '2001:db8:2::7');
+const proxies = fc.array(fc.constantFrom('10.3.3.3', '10.4.4.4', '2001:db8:1::9'), { maxLength: 3 });
+const rest = fc.constantFrom(
+  '',
+  ';proto=https',
+  ';by="a, \\"for=7.7.7.7\\" \\\\";host=board.example',
+  ' ; proto=http',
+);
+
+describe('whatever a client sends ahead', () => {
+  const elementOf = (address: string, isQuoted: boolean): string => {
+    if (address.includes(':')) return `for="[${address}]:4711"`;
+    return isQuoted ? `for="${address}:80"` : `for=${address}`;
+  };
+
+  test('the trusted proxies’ elements decide in Forwarded', () => {
+    const peers = peersOf(['10.0.0.0/8', '2001:db8:1::/48'], 'forwarded');
+    fc.assert(
+      fc.property(anyPrefix, client, proxies, rest, fc.boolean(), (prefix, address, hops, more, isQuoted) => {
+        const appended = [address, ...hops].map((hop) => `${elementOf(hop, isQuoted)}${more}`);
+        const forwarded = [prefix, ...appended].join(', ');
+        expect(peers.addressOf(requestFrom('10.1.2.3', { forwarded }))).toBe(address);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('they decide in X-Forwarded-For', () => {
+    fc.assert(
+      fc.property(anyPrefix, client, proxies, (prefix, address, hops) => {
+        const headers = { 'x-forwarded-for': [prefix, address, ...hops].join(', ') };
+        expect(OF_PROXIES.addressOf(requestFrom('10.1.2.3', headers))).toBe(address);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('no more than the end of it is looked at, and no proxy that is cut in two', () => {
+    for (const header of ['forwarded', 'x-forwarded-for'] as const) {
+      const peers = peersOf(['10.0.0.0/8'], header);
+      const name = header === 'forwarded' ? 'for=' : '';
+      const chain = (hops: number): string =>
+        [`${name}198.51.100.7`, ...Array.from({ length: hops }, () => `${name}10.3.3.3`)].join(', ');
+      const addressAt = (hops: number, padding: string): string =>
+        peers.addressOf(requestFrom('10.1.2.3', { [header]: padding + chain(hops) }));
+      expect(addressAt(31, '')).toBe('198.51.100.7');
+      expect(addressAt(32, '')).toBe('10.3.3.3');
+      for (const unit of ['a', '"', '\\', 'a=', '",', '="', '\\"', ',', ';'])
+        expect(addressAt(3, `${unit.repeat(15_000)}, `)).toBe('198.51.100.7');
+      const [last, own] = [`, ${name}10.3.3.3`, `${name}6.6.6.6`];
+      const cut = `1${own}${' '.repeat(FORWARDED_CHARACTERS_MAX - own.length - last.length)}${last}`;
+      expect(cut).toHaveLength(FORWARDED_CHARACTERS_MAX + 1);
+      expect(peers.addressOf(requestFrom('10.1.2.3', { [header]: cut }))).toBe('10.3.3.3');
+      expect(peers.addressOf(requestFrom('10.1.2.3', { [header]: cut.slice(1) }))).toBe('6.6.6.6');
+    }
+  });
 });
+
+test('ranges are read strictly, and those of IPv4 inside of IPv6 as the ranges of IPv4 that they are', () => {
+  for (const text of ['10.0.0.0/8', '127.0.0.1', '::1', '2001:db8::/32', '::ffff:10.0.0.0/104', '1.2.3.4/32'])
+    expect(() => readRange(text)).not.toThrow();
+  for (const text of [
+    '10.0.0.0/33',
+    '10.0.0.0/08',
+    '10.0.0.0/-1',
+    '10.0.0.0/8/8',
+    '010.0.0.0/8',
+    '10.1/8',
+    '10.1',
+    '0xa.0.0.0/8',
+    '::ffff:010.0.0.0/104',
+    'fe80::1%eth0/64',
+    '::1/129',
+    'proxy.example',
+    '',
+    '0x7f000001',
+    '10.0.0.0/',
+    '/8',
+    'all',
+  ])
+    expect([text, faultOfRange(text)]).toEqual([text, expect.stringContaining('is neither')]);
+  for (const text of ['0.0.0.0/0', '::/0', '::ffff:0.0.0.0/96'])
+    expect([text, faultOfRange(text)]).toEqual([text, expect.stringContaining('is everybody')]);
+  const mapped = peersOf(['::ffff:10.0.0.0/104']);
+  const headers = { 'x-forwarded-for': '198.51.100.7' };
+  expect(mapped.addressOf(requestFrom('10.1.2.3', headers))).toBe('198.51.100.7');
+  expect(mapped.addressOf(requestFrom('::ffff:10.1.2.3', headers))).toBe('198.51.100.7');
+  expect(mapped.addressOf(requestFrom('11.1.2.3', headers))).toBe('11.1.2.3');
+});
+
+function faultOfRange(text: string): string {
+  try {
+    return String(readRange(text));
+  } catch (error) {
+    return String(error);
+  }
+}
