@@ -3,7 +3,7 @@
  * memory, so a revoked key is refused everywhere within that window even if no notification ever arrives.
  *
  * Guessing must cost the database next to nothing: credentials that nobody has seen here are looked up a few at a time, and hardly any
- * for an address that has used up its failures. A key that was good when it was last looked at is neither refused nor made to
+ * for an address (of IPv6: a network of 64 bits, guesser.ts) that has used up its failures. A key that was good when it was last looked at is neither refused nor made to
  * wait, nor is a claim token, which is checked without the database: workers go on beside a guesser behind the same address.
  */
 import { LRUCache } from 'lru-cache';
@@ -17,6 +17,7 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import { Slots } from '../../kernel/slots.ts';
 import { hashApiKey, isWellFormedApiKey } from './api-key.ts';
 import type { ClaimTokens } from './claim-tokens.ts';
+import { guesserOf } from './guesser.ts';
 import { findLiveKey, findLiveKeys, type KeyRow, touchKey } from './store.ts';
 
 /** Below the second in which a revocation must hold everywhere, with room for the query itself. */
@@ -165,7 +166,7 @@ export class Authenticator {
   /** Whether it may is asked again when it is its turn: those before it may have failed meanwhile. */
   async #runUnknown<T>(remoteAddress: string, lookUp: () => Promise<T>): Promise<T> {
     const isAdmitted = await this.#admitUsedUp(remoteAddress);
-    return this.#unknown.run(remoteAddress, async () => {
+    return this.#unknown.run(guesserOf(remoteAddress), async () => {
       if (!isAdmitted) await this.#admitUsedUp(remoteAddress);
       return lookUp();
     });
@@ -173,10 +174,10 @@ export class Authenticator {
 
   /** False: the address has failures left. True: it has none, and is let through all the same. */
   async #admitUsedUp(remoteAddress: string): Promise<boolean> {
-    const used = await this.#failures.get(remoteAddress);
+    const used = await this.#failures.get(guesserOf(remoteAddress));
     if (used === null || used.consumedPoints < FAILED_AUTHENTICATIONS_PER_MINUTE) return false;
     try {
-      await this.#afterwards.consume(remoteAddress);
+      await this.#afterwards.consume(guesserOf(remoteAddress));
       return true;
     } catch {
       this.#onRefusal('rate_limited', remoteAddress);
@@ -216,7 +217,7 @@ export class Authenticator {
 
   async #countFailure(remoteAddress: string): Promise<void> {
     try {
-      await this.#failures.consume(remoteAddress);
+      await this.#failures.consume(guesserOf(remoteAddress));
       this.#onRefusal('unauthenticated', remoteAddress);
     } catch (rejection) {
       this.#onRefusal('rate_limited', remoteAddress);
