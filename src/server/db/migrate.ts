@@ -4,10 +4,13 @@
  * giving way, and holds its turn by a lock of the session, which a pooler in transaction mode cannot carry.
  */
 import postgres from 'postgres';
-import { pause } from '../kernel/lifecycle.ts';
 import type { Sql } from './client.ts';
-import { describeBlockage } from './migration/blockers.ts';
-import { readMigrations } from './migration/files.ts';
+import { RaceError } from './failures.ts';
+import { type Blockage, describeBlockage } from './migration/blockers.ts';
+import { type Migration, readMigrations } from './migration/files.ts';
+import { describeHolder, type LedgerHolder } from './migration/ledger.ts';
+import { ChangingLine, Patience } from './migration/patience.ts';
+import { readStatement } from './migration/statement.ts';
 import { BlockedError, type Step, takeStep } from './migration/step.ts';
 
 export interface MigrationResult {
@@ -28,9 +31,9 @@ export interface MigrateOptions {
 
 /** Since the last progress: a backup or a report of some minutes is over then, what holds its locks longer needs a person. */
 const PATIENCE_MS = 300_000;
-const BACKOFF_MS_MIN = 250;
-/** Often enough to find a gap between two long transactions, seldom enough that the traffic hardly notices. */
-const BACKOFF_MS_MAX = 10_000;
+/** A step that is kept from its locks has ended long before, so this one does something. */
+const AT_WORK_SECONDS = 5;
+const APPLICATION_NAME = 'lanekeeper migrate';
 /** The ledger's transaction, an index beside it, and a look at who stands in the way. */
 const CONNECTIONS = 3;
 
@@ -43,7 +46,7 @@ export function openMigrationSql(url: string): Sql {
     // Neither is understood by every pooler.
     prepare: false,
     fetch_types: false,
-    connection: { application_name: 'lanekeeper migrate' },
+    connection: { application_name: APPLICATION_NAME },
   }) as unknown as Sql;
 }
 
@@ -56,29 +59,34 @@ export async function migrateDatabase(
   migrationsDir: string,
   options: MigrateOptions = {},
 ): Promise<MigrationResult> {
-  const { signal = new AbortController().signal, report = () => undefined } = options;
+  const { signal = new AbortController().signal } = options;
+  const lines = new ChangingLine(options.report ?? (() => undefined));
   const migrations = await readMigrations(migrationsDir);
   const sql = openMigrationSql(url);
-  const patience = new Patience(options.patienceMs ?? PATIENCE_MS, signal);
+  const patience = new Patience(options.patienceMs ?? PATIENCE_MS, lines, signal);
+  const onWaiting = (migration: Migration, blockage: Blockage): void => {
+    const who = [blockage.relation, ...blockage.blockers.map(({ pid }) => pid)].join(' ');
+    lines.report(waitingText(migration, blockage), `${migration.tag} ${who}`);
+  };
+  const stepOptions = { signal, applicationName: APPLICATION_NAME, onWaiting };
   let applied = 0;
-  let seen = -1;
   try {
     for (;;) {
       const startedAt = performance.now();
-      const step = await takeStep(sql, migrations, signal).catch(asBlocked);
+      const step = await takeStep(sql, migrations, stepOptions).catch(asBlocked);
       if (step instanceof BlockedError) {
-        await patience.wait(blockedText(step), report);
+        if (step.cause instanceof RaceError) patience.extend();
+        await patience.wait(blockedText(step));
       } else if (step.kind === 'busy') {
-        if (step.applied !== seen) patience.renew();
-        seen = step.applied;
-        await patience.wait('another server is migrating this database', report);
+        patience.observeOthers(step.applied, isAtWork(step.holder));
+        await patience.wait(describeHolder(step.holder));
       } else if (step.kind === 'current') {
         return { applied, total: step.total, newer: step.newer };
       } else {
         patience.renew();
         if (step.kind !== 'applied') continue;
         applied += 1;
-        report(`applied ${step.migration.tag} in ${Math.round(performance.now() - startedAt)} ms`);
+        lines.report(`applied ${step.migration.tag} in ${Math.round(performance.now() - startedAt)} ms`);
       }
     }
   } finally {
@@ -91,41 +99,20 @@ function asBlocked(error: unknown): Step | BlockedError {
   throw error;
 }
 
-function blockedText({ migration, blockage }: BlockedError): string {
+/** An index that is being built, or a statement that has its locks. */
+function isAtWork(holder: LedgerHolder | null): boolean {
+  return holder !== null && (holder.builderPid !== null || (holder.seconds ?? 0) >= AT_WORK_SECONDS);
+}
+
+function blockedText({ migration, blockage, cause }: BlockedError): string {
+  if (cause instanceof RaceError) return `the migration ${migration.tag} waits: ${cause.message}`;
   const held = blockage === null ? 'a lock' : describeBlockage(blockage);
   return `the migration ${migration.tag} waits for ${held}`;
 }
 
-/** Waits that grow, and end: from the last progress on there is so much of it and no more. */
-class Patience {
-  readonly #ms: number;
-  readonly #signal: AbortSignal;
-  #since = performance.now();
-  #backoffMs = BACKOFF_MS_MIN;
-  #reported = '';
-
-  constructor(ms: number, signal: AbortSignal) {
-    this.#ms = ms;
-    this.#signal = signal;
-  }
-
-  renew(): void {
-    this.#since = performance.now();
-    this.#backoffMs = BACKOFF_MS_MIN;
-  }
-
-  async wait(reason: string, report: (line: string) => void): Promise<void> {
-    const waitedMs = performance.now() - this.#since;
-    if (waitedMs >= this.#ms)
-      throw new Error(
-        `Given up after ${Math.round(waitedMs / 1000)} s: ${reason}. ` +
-          'What was applied before stays, and this changed nothing. End what is in the way or wait for it, then start again.',
-      );
-    // At first, when it changes, and then as often as it is tried.
-    if (reason !== this.#reported || this.#backoffMs === BACKOFF_MS_MAX) report(`${reason}; trying again`);
-    this.#reported = reason;
-    await pause(this.#backoffMs * (0.5 + Math.random() / 2), this.#signal);
-    if (this.#signal.aborted) throw new Error('The migration was stopped.');
-    this.#backoffMs = Math.min(this.#backoffMs * 2, BACKOFF_MS_MAX);
-  }
+/** Of an index that is built beside the traffic, and stays where it is. */
+function waitingText({ tag, statements }: Migration, blockage: Blockage): string {
+  const built = readStatement(statements[0] ?? '');
+  const what = built.kind === 'create_index' ? ` with its index on "${built.table}"` : '';
+  return `the migration ${tag}${what} waits for ${describeBlockage(blockage)}`;
 }

@@ -4,12 +4,16 @@ import { drizzle } from 'drizzle-orm/postgres-js';
 import { migrate as migrateByDrizzle } from 'drizzle-orm/postgres-js/migrator';
 import type postgres from 'postgres';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { readAppliedMigrations } from '../../../src/server/db/backup/migration-level.ts';
+import type { Sql } from '../../../src/server/db/client.ts';
 import { migrateDatabase } from '../../../src/server/db/migrate.ts';
 import { knownMigrationCount } from '../../../src/server/db/migration/files.ts';
 import { describeLocks, previewMigrations, scriptOf } from '../../../src/server/db/migration/preview.ts';
+import { countAppliedMigrations } from '../../../src/server/features/system/store.ts';
 import { useEmptyDatabase, useTestDatabase } from '../../fixtures/database.ts';
 import { eventually } from '../../fixtures/eventually.ts';
 import { useFirstMigrations, useMigrations } from '../../fixtures/migrations-folder.ts';
+import { runPsql } from '../../fixtures/psql.ts';
 
 const OURS = join(import.meta.dirname, '../../../drizzle');
 const MAKE_TABLE = 'CREATE TABLE "things" ("id" integer PRIMARY KEY, "word" text);';
@@ -84,6 +88,17 @@ describe('the ledger', () => {
     expect(await migrateDatabase(url, mended)).toEqual({ applied: 1, total: 2, newer: 0 });
   });
 
+  test('in which a migration was noted down twice has it once', async () => {
+    const { url, sql } = await useEmptyDatabase();
+    const folder = await useMigrations({ '0000_table': MAKE_TABLE, '0001_column': ADD_COLUMN });
+    await migrateDatabase(url, folder);
+    await sql`INSERT INTO drizzle.__drizzle_migrations (hash, created_at) SELECT hash, created_at FROM drizzle.__drizzle_migrations`;
+    const runner = sql as unknown as Sql;
+    expect(await readAppliedMigrations(runner)).toEqual([1000, 1001]);
+    expect(await countAppliedMigrations(runner)).toBe(2);
+    expect(await migrateDatabase(url, folder)).toEqual({ applied: 0, total: 2, newer: 0 });
+  });
+
   test('of a later release is nothing to wait for, also while that release is migrating', async () => {
     const { url, sql } = await useEmptyDatabase();
     const earlier = await useMigrations({ '0000_table': MAKE_TABLE });
@@ -109,8 +124,9 @@ test('a migration in a transaction waits for a migrator of an earlier release', 
   const folder = await useMigrations({ '0000_table': MAKE_TABLE });
   const lines: string[] = [];
   const migrating = migrateDatabase(url, folder, { report: (line) => lines.push(line) });
-  await eventually('it waits', () =>
-    lines.includes('another server is migrating this database; trying again'),
+  const [holder] = await session<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
+  await eventually('it waits, and says for whom', () =>
+    lines.includes(`another server is migrating this database (process ${holder?.pid}); trying again`),
   );
   expect(await columnsOf(sql)).toEqual([]);
   await session`SELECT pg_advisory_unlock(${0x6c616e65}::bigint)`;
@@ -203,6 +219,77 @@ describe('a migration outside a transaction', () => {
     expect(await states(sql)).toEqual([{ valid: true }]);
   });
 
+  test('says at once whose transaction it waits for, and the servers that wait for their turn do so for as long as it takes', async () => {
+    const { url, sql } = await useEmptyDatabase();
+    await migrateDatabase(url, await useMigrations({ '0000_table': MAKE_TABLE }));
+    const { release } = await holdTable(sql, 'a report');
+    const folder = await useMigrations(FOLDER);
+    const patienceMs = 1000;
+    const starting = (): { lines: string[]; ended: Promise<unknown> } => {
+      const lines: string[] = [];
+      return {
+        lines,
+        ended: migrateDatabase(url, folder, { patienceMs, report: (line) => lines.push(line) }),
+      };
+    };
+    const builder = starting();
+    const ended = [builder.ended];
+    const wait =
+      /^the migration 0001_index with its index on "things" waits for the end of a transaction, held by process (\d+) \(a report, in/;
+    await eventually('the builder says so', () => builder.lines.some((line) => wait.test(line)));
+    const other = starting();
+    ended.push(other.ended);
+    const startedAt = performance.now();
+    await eventually('the other one says what is going on', () =>
+      other.lines.some((line) =>
+        /\(process \d+; process \d+ builds an index on "things", and waits for the transaction of process \d+ to end\)/.test(
+          line,
+        ),
+      ),
+    );
+    const gaveUp = Promise.race(ended).then(
+      () => 'ended',
+      (error: unknown) => String(error),
+    );
+    await eventually(
+      'its patience would be over twice',
+      () => performance.now() - startedAt > 2 * patienceMs,
+    );
+    expect(await Promise.race([gaveUp, Promise.resolve('waits')])).toBe('waits');
+    // Said once, although it was seen many times.
+    expect(builder.lines.filter((line) => wait.test(line))).toHaveLength(1);
+    await release();
+    await Promise.all(ended);
+    expect(await states(sql)).toEqual([{ valid: true }]);
+  });
+
+  test('whose index another session is still building waits for it, and names it', async () => {
+    const { url, sql } = await useEmptyDatabase();
+    await migrateDatabase(url, await useMigrations({ '0000_table': MAKE_TABLE }));
+    const { release } = await holdTable(sql, 'a report');
+    const session = await sql.reserve();
+    const [builder] = await session<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
+    const building = session
+      .unsafe('CREATE INDEX CONCURRENTLY "things_word_index" ON "things" ("word")')
+      .execute();
+    await eventually(
+      'it builds',
+      async () => (await sql`SELECT FROM pg_stat_progress_create_index`).length === 1,
+    );
+    const lines: string[] = [];
+    const upgrading = migrateDatabase(url, await useMigrations(FOLDER), {
+      report: (line) => lines.push(line),
+    });
+    const words = `process ${builder?.pid} is still building "things_word_index" for another server`;
+    await eventually('it says who', () =>
+      lines.includes(`the migration 0001_index waits: ${words}; trying again`),
+    );
+    await release();
+    await building;
+    session.release();
+    expect(await upgrading).toMatchObject({ applied: 1 });
+  });
+
   test('that was cut off is done again from the start', async () => {
     const { url, sql } = await useEmptyDatabase();
     await migrateDatabase(url, await useMigrations({ '0000_table': MAKE_TABLE }));
@@ -251,15 +338,67 @@ describe('a preview', () => {
       'SHARE UPDATE EXCLUSIVE on "things": nobody waits',
     ]);
   });
+});
 
-  test('as a script leaves a database that the migrator finds current', async () => {
+describe('the script', () => {
+  const SCRIPT = { '0000_table': MAKE_TABLE, '0001_index': ADD_INDEX, '0002_column': ADD_COLUMN };
+  const ledger = (sql: postgres.Sql) =>
+    sql`SELECT created_at::int AS at FROM drizzle.__drizzle_migrations ORDER BY id`;
+
+  test('leaves a database that the migrator finds current, however often it is run', async () => {
     const { url, sql } = await useEmptyDatabase();
-    const folder = await useMigrations({ '0000_table': MAKE_TABLE, '0001_column': ADD_COLUMN });
-    const session = await sql.reserve();
-    await session.unsafe(scriptOf(await previewMigrations(url, folder)));
-    session.release();
-    expect(await migrateDatabase(url, folder)).toEqual({ applied: 0, total: 2, newer: 0 });
+    const folder = await useMigrations(SCRIPT);
+    const script = scriptOf(await previewMigrations(url, folder));
+    expect(await runPsql(url, script)).toEqual({ code: 0, errors: [] });
+    expect(await runPsql(url, script)).toEqual({ code: 0, errors: [] });
+    expect(await ledger(sql)).toEqual([{ at: 1000 }, { at: 1001 }, { at: 1002 }]);
+    expect(await migrateDatabase(url, folder)).toEqual({ applied: 0, total: 3, newer: 0 });
     expect(await columnsOf(sql)).toEqual(['id', 'word', 'more']);
+  });
+
+  test('ends at a step that fails, notes down none from there on, and goes on when the cause is gone', async () => {
+    const { url, sql } = await useEmptyDatabase();
+    const folder = await useMigrations({
+      ...SCRIPT,
+      '0001_index': ADD_INDEX.replace('CREATE INDEX', 'CREATE UNIQUE INDEX'),
+      '0003_other': `ALTER TABLE "things" ADD COLUMN "last" text;--> statement-breakpoint\nALTER TABLE "nothing" ADD COLUMN "x" text;`,
+    });
+    await migrateDatabase(url, await useMigrations({ '0000_table': MAKE_TABLE }));
+    await sql`INSERT INTO things (id, word) VALUES (1, 'twice'), (2, 'twice')`;
+    const script = scriptOf(await previewMigrations(url, folder));
+    const failed = { code: 3, errors: [expect.stringContaining('could not create unique index')] };
+    expect(await runPsql(url, script)).toEqual(failed);
+    expect(await ledger(sql)).toEqual([{ at: 1000 }]);
+    // The index that is left behind is not valid: without it being dropped IF NOT EXISTS would be content with it.
+    expect(await runPsql(url, script)).toEqual(failed);
+    await sql`DELETE FROM things WHERE id = 2`;
+    expect(await runPsql(url, script)).toEqual({ code: 3, errors: [expect.stringContaining('"nothing"')] });
+    expect(
+      await sql`SELECT indisvalid FROM pg_index WHERE indexrelid = 'things_word_index'::regclass`,
+    ).toEqual([{ indisvalid: true }]);
+    expect(await ledger(sql)).toEqual([{ at: 1000 }, { at: 1001 }, { at: 1002 }]);
+    expect(await columnsOf(sql)).toEqual(['id', 'word', 'more']);
+  });
+
+  test('gives way to whoever holds a table, and builds an index however long somebody else takes', async () => {
+    const { url, sql } = await useEmptyDatabase();
+    await migrateDatabase(url, await useMigrations({ '0000_table': MAKE_TABLE }));
+    const { release } = await holdTable(sql, 'a report');
+    const column = await useMigrations({ '0000_table': MAKE_TABLE, '0002_column': ADD_COLUMN });
+    expect(await runPsql(url, scriptOf(await previewMigrations(url, column)))).toEqual({
+      code: 3,
+      errors: [expect.stringContaining('lock timeout')],
+    });
+    const startedAt = performance.now();
+    const index = await useMigrations({ '0000_table': MAKE_TABLE, '0001_index': ADD_INDEX });
+    const running = runPsql(url, scriptOf(await previewMigrations(url, index)));
+    await eventually('it waits for longer than for a lock', async () => {
+      const rows = await sql`SELECT FROM pg_stat_progress_create_index`;
+      return rows.length === 1 && performance.now() - startedAt > 1500;
+    });
+    await release();
+    expect(await running).toEqual({ code: 0, errors: [] });
+    expect(await ledger(sql)).toHaveLength(2);
   });
 });
 

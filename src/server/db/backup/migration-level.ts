@@ -17,14 +17,15 @@ async function readJournal(migrationsDir: string): Promise<Journal> {
   return Journal.parse(JSON.parse(await readFile(join(migrationsDir, JOURNAL_FILE), 'utf8')));
 }
 
-/** Empty for a database that was never migrated. */
+/** Each once, however often it was noted down. Empty for a database that was never migrated. */
 export async function readAppliedMigrations(sql: Runner): Promise<number[]> {
   const [ledger] = await sql<{ is_there: boolean }[]>`
     /* backup.find_ledger */ SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS is_there`;
   if (ledger?.is_there !== true) return [];
   const rows = await sql<{ created_at: string }[]>`
     /* backup.read_ledger */
-    SELECT created_at::text AS created_at FROM drizzle.__drizzle_migrations ORDER BY created_at`;
+    SELECT m.created_at::text AS created_at FROM drizzle.__drizzle_migrations m
+    GROUP BY m.created_at ORDER BY m.created_at`;
   return rows.map((row) => Number(row.created_at));
 }
 

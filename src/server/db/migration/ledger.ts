@@ -34,6 +34,49 @@ async function tryLock(tx: Tx, key: number): Promise<boolean> {
   return row?.isLocked === true;
 }
 
+/** Whoever has the turn, as far as Postgres tells. */
+export interface LedgerHolder {
+  readonly pid: number;
+  /** Since its transaction began; null: it is in none. */
+  readonly seconds: number | null;
+  /** Of the session beside it that builds an index; null: there is none. */
+  readonly builderPid: number | null;
+  readonly table: string | null;
+  /** Whose transaction the build waits for; null: it works. */
+  readonly lockerPid: number | null;
+}
+
+export async function readHolder(tx: Tx, applicationName: string): Promise<LedgerHolder | null> {
+  const [holder] = await tx<LedgerHolder[]>`
+    /* migrate.holder */
+    SELECT l.pid, extract(epoch FROM clock_timestamp() - a.xact_start)::int AS seconds, b.pid AS "builderPid",
+      b.relid::regclass::text AS "table", nullif(b.current_locker_pid, 0) AS "lockerPid"
+    FROM pg_catalog.pg_locks l
+    LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+    LEFT JOIN LATERAL (
+      SELECT p.pid, p.relid, p.current_locker_pid
+      FROM pg_catalog.pg_stat_progress_create_index p JOIN pg_catalog.pg_stat_activity s ON s.pid = p.pid
+      WHERE p.datid = l.database AND s.application_name = ${applicationName}
+      LIMIT 1
+    ) b ON true
+    WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid() AND l.classid = 0 AND l.objsubid = 1
+      AND l.objid::bigint IN (${LOCK}::bigint, ${EARLIER_LOCK}::bigint)
+      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+    ORDER BY seconds DESC NULLS LAST
+    LIMIT 1`;
+  return holder ?? null;
+}
+
+/** For people. */
+export function describeHolder(holder: LedgerHolder | null): string {
+  const words = 'another server is migrating this database';
+  if (holder === null) return words;
+  const { pid, builderPid, table, lockerPid } = holder;
+  if (builderPid === null) return `${words} (process ${pid})`;
+  const waits = lockerPid === null ? '' : `, and waits for the transaction of process ${lockerPid} to end`;
+  return `${words} (process ${pid}; process ${builderPid} builds an index on "${table ?? '?'}"${waits})`;
+}
+
 export async function readLedger(sql: Runner): Promise<Ledger> {
   const [found] = await sql`
     /* migrate.ledger_exists */

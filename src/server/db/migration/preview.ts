@@ -62,15 +62,67 @@ export function describeLocks(missing: readonly Migration[]): ReadonlyMap<string
   return lines;
 }
 
-/** SQL that somebody else may run by hand, ledger and all: what the database then is, is what `lanekeeper migrate` would have made of it. */
+/**
+ * A script for psql that somebody else may run: what the database then is, is what `lanekeeper migrate` would have made of it. It stops at the
+ * first failure, waits for a lock no longer than the migrator does, and may be run again: what was noted down is passed over.
+ */
 export function scriptOf({ missing, hasLedger }: MigrationPreview): string {
   const begin = hasLedger || missing.length === 0 ? [] : CREATE_LEDGER.map((statement) => `${statement};`);
-  return [...begin, ...missing.map(scriptOfOne)].join('\n');
+  return [...PREAMBLE, ...begin, ...missing.map(scriptOfOne)].join('\n');
 }
 
-function scriptOfOne({ tag, hash, createdAt, statements, isOutsideTransaction }: Migration): string {
-  const record = `INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES ('${hash}', ${createdAt});`;
-  const body = statements.map((statement) => (statement.endsWith(';') ? statement : `${statement};`));
-  const lines = isOutsideTransaction ? [...body, record] : ['BEGIN;', ...body, record, 'COMMIT;'];
-  return [`-- ${tag}`, ...lines, ''].join('\n');
+const PREAMBLE = [
+  '-- For psql. It stops at the first failure; run it again when the cause is gone.',
+  '\\set ON_ERROR_STOP on',
+  "SET lock_timeout = '1s';",
+  'SET statement_timeout = 0;',
+];
+
+const LEDGER = 'drizzle.__drizzle_migrations';
+
+function scriptOfOne(migration: Migration): string {
+  const { tag, createdAt } = migration;
+  return [
+    `-- ${tag}`,
+    `SELECT EXISTS (SELECT FROM ${LEDGER} WHERE created_at = ${createdAt}) AS is_applied \\gset`,
+    '\\if :is_applied',
+    `\\echo ${tag} is applied already`,
+    '\\else',
+    ...(migration.isOutsideTransaction ? linesOutside(migration) : linesInTransaction(migration)),
+    '\\endif',
+    '',
+  ].join('\n');
 }
+
+function linesInTransaction(migration: Migration): string[] {
+  return ['BEGIN;', ...terminated(migration), `${recordOf(migration)};`, 'COMMIT;'];
+}
+
+/**
+ * Nobody waits behind such a statement, and it waits for every transaction that is older: cut off by the timeout it would leave an index
+ * that is not valid, which IF NOT EXISTS would take for the index. So one that was left is dropped, and only a valid one is noted down.
+ */
+function linesOutside(migration: Migration): string[] {
+  const built = migration.statements
+    .map(readStatement)
+    .flatMap((statement) => (statement.kind === 'create_index' ? [statement.index] : []));
+  const unbounded = ['SET lock_timeout = 0;', ...built.map(dropOfInvalid), ...terminated(migration)];
+  const valid = built.map((index) => `EXISTS (SELECT ${indexNamed(index)} AND i.indisvalid)`);
+  return [...unbounded, "SET lock_timeout = '1s';", `${[recordOf(migration), ...valid].join(' AND ')};`];
+}
+
+const terminated = ({ statements }: Migration): string[] =>
+  statements.map((statement) => (statement.endsWith(';') ? statement : `${statement};`));
+
+const recordOf = ({ hash, createdAt }: Migration): string =>
+  `INSERT INTO ${LEDGER} (hash, created_at) SELECT '${hash}', ${createdAt} ` +
+  `WHERE NOT EXISTS (SELECT FROM ${LEDGER} WHERE created_at = ${createdAt})`;
+
+const indexNamed = (index: string): string =>
+  'FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid ' +
+  `WHERE c.relname = '${index}' AND c.relnamespace = current_schema()::regnamespace`;
+
+/** Not one that a server is building at the moment: the statement that follows waits for that. */
+const dropOfInvalid = (index: string): string =>
+  `SELECT 'DROP INDEX CONCURRENTLY "${index}"' ${indexNamed(index)} AND NOT i.indisvalid ` +
+  'AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid) \\gexec';

@@ -10,8 +10,10 @@ import { type Blockage, watchingBlockers } from './blockers.ts';
 import type { Migration } from './files.ts';
 import {
   createLedger,
+  type LedgerHolder,
   missingOf,
   newerCount,
+  readHolder,
   readLedger,
   recordMigration,
   tryLockEarlierMigrators,
@@ -30,7 +32,15 @@ export type Step =
   | { readonly kind: 'ledger_created' }
   | { readonly kind: 'applied'; readonly migration: Migration }
   /** Another server is migrating; `applied` so far. */
-  | { readonly kind: 'busy'; readonly applied: number };
+  | { readonly kind: 'busy'; readonly applied: number; readonly holder: LedgerHolder | null };
+
+export interface StepOptions {
+  readonly signal: AbortSignal;
+  /** Of this migrator's sessions: by it others are known to be of one. */
+  readonly applicationName: string;
+  /** A build beside the traffic waits for as long as it takes: told every time that somebody was seen in its way. */
+  readonly onWaiting: (migration: Migration, blockage: Blockage) => void;
+}
 
 /** It was rolled back for the sake of others, and may be tried again. */
 export class BlockedError extends Error {
@@ -48,7 +58,7 @@ export class BlockedError extends Error {
 export async function takeStep(
   sql: Sql,
   migrations: readonly Migration[],
-  signal: AbortSignal,
+  options: StepOptions,
 ): Promise<Step> {
   // Who misses nothing needs no lock: a server of the release before starts while a later one migrates for an hour.
   const seen = await readLedger(sql);
@@ -56,18 +66,21 @@ export async function takeStep(
     return { kind: 'current', total: seen.size, newer: newerCount(migrations, seen) };
   return begin(sql, '', async (tx): Promise<Step> => {
     await setBounds(tx);
-    const busy: Step = { kind: 'busy', applied: seen?.size ?? 0 };
-    if (!(await tryLockLedger(tx))) return busy;
+    const busy = async (): Promise<Step> => {
+      const holder = await readHolder(tx, options.applicationName);
+      return { kind: 'busy', applied: seen?.size ?? 0, holder };
+    };
+    if (!(await tryLockLedger(tx))) return busy();
     const ledger = await readLedger(tx);
     const [migration] = missingOf(migrations, ledger);
     if (ledger !== null && migration === undefined)
       return { kind: 'current', total: ledger.size, newer: newerCount(migrations, ledger) };
-    if (migration?.isOutsideTransaction !== true && !(await tryLockEarlierMigrators(tx))) return busy;
+    if (migration?.isOutsideTransaction !== true && !(await tryLockEarlierMigrators(tx))) return busy();
     if (ledger === null || migration === undefined) {
       await createLedger(tx);
       return { kind: 'ledger_created' };
     }
-    await apply(sql, tx, { migration, signal });
+    await apply(sql, tx, migration, options);
     await recordMigration(tx, migration);
     return { kind: 'applied', migration };
   });
@@ -93,7 +106,8 @@ async function letGoOfSnapshot(tx: Tx): Promise<void> {
 async function apply(
   sql: Sql,
   tx: Tx,
-  { migration, signal }: { migration: Migration; signal: AbortSignal },
+  migration: Migration,
+  { signal, onWaiting }: StepOptions,
 ): Promise<void> {
   let blockage: Blockage | null = null;
   const work = async (): Promise<void> => {
@@ -105,6 +119,7 @@ async function apply(
   };
   const onBlocked = (seen: Blockage): void => {
     blockage = seen;
+    if (migration.isOutsideTransaction) onWaiting(migration, seen);
   };
   try {
     await watchingBlockers(sql, tagOf(migration), { work, onBlocked });

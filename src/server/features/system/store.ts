@@ -19,7 +19,7 @@ export async function readServerVersion(sql: Runner): Promise<string> {
 export async function countAppliedMigrations(sql: Runner): Promise<number> {
   const [row] = await sql<
     { count: number }[]
-  >`/* system.migrations */ SELECT count(*)::int AS count FROM drizzle.__drizzle_migrations`;
+  >`/* system.migrations */ SELECT count(DISTINCT created_at)::int AS count FROM drizzle.__drizzle_migrations`;
   return row?.count ?? 0;
 }
 
