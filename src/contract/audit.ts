@@ -1,6 +1,7 @@
 /**
  * The audit log: who did what to the installation and its boards, from where, and who was refused. One log for all boards, with numbers
- * that have no gap, so that what is missing shows. What workers do with their claims is no part of it: that is in the boards' own logs.
+ * that have no gap, but where a restore says so: what is missing shows. What workers do with their claims is no part of it: that is in the
+ * boards' own logs.
  */
 import { z } from 'zod';
 import { LIMITS } from './constants.ts';
@@ -43,6 +44,7 @@ export const AUDIT_ACTIONS = [
   'subscription.put',
   'subscription.deleted',
   'delivery.retried',
+  'database.restored',
   'credential.refused',
   'access.refused',
 ] as const;
@@ -54,7 +56,12 @@ export const AUDIT_ACTOR_TYPES = ['key', 'claim', 'system', 'anonymous'] as cons
 
 export const AuditEntry = z
   .object({
-    seq: z.int().describe('Dense over all boards: 1, 2, 3, … in commit order.'),
+    seq: z
+      .int()
+      .describe(
+        'Dense over all boards: 1, 2, 3, … in commit order. After a restore of the database they go on far above all that were given out, with an entry ' +
+          '`database.restored` whose `data.last_seq` is the number before it.',
+      ),
     at: Timestamp,
     action: AuditAction,
     actor: z.object({

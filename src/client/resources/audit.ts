@@ -14,7 +14,8 @@ export class Audit {
 
   /**
    * After an entry's number, oldest first (`after` also takes "start", the default); with `before` instead ("now" or a number), newest
-   * first. Iterated: to where the log ends then. `cursor_expired`: what follows that number has been deleted by its age.
+   * first. Iterated: to where the log ends then. `cursor_expired`: what follows that number has been deleted by its age, or
+   * the number is of a time that a restore took back.
    */
   list(
     query: QueryOf<'listAudit'> = {},

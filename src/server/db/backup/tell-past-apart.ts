@@ -6,13 +6,18 @@
  *   of before go on, and later ones are `cursor_expired`, although their numbers will be given out again.
  * - Signing keys sign no more, and what they signed after the moment is refused; the next start makes a new one. What they signed
  *   before stays good: a worker that has worked on all the time may still hand in what it has.
+ * - The audit log goes on at a number beyond all that were given out in that time, with an entry that says so.
+ * - Sign-in codes are forgotten: one that was used in that time would be good again.
  *
  * The rest tells itself apart. The ids of runs, tasks and deliveries are random and never given out twice. The pulse lies as far back as
  * the database, so the first server gives live claims that time, and at most a lease from now. The alternative, a new number of the board,
  * would break every address and every cursor.
  */
+import type { AuditAction } from '../../../contract/audit.ts';
 import { begin } from '../begin.ts';
-import type { Sql } from '../client.ts';
+import type { Sql, Tx } from '../client.ts';
+
+const RESTORED: AuditAction = 'database.restored';
 
 export interface PastToldApart {
   readonly boards: number;
@@ -38,13 +43,34 @@ export function tellPastApart(sql: Sql, moment: string | null): Promise<PastTold
       /* restored.close_signing_keys */
       WITH closed AS (
         UPDATE signing_keys SET tokens_until = least(tokens_until,
-          coalesce(${moment}::timestamptz, (SELECT beat_at FROM pulse), '-infinity'))
+          coalesce(${moment}::timestamptz, (SELECT beat_at FROM pulse), 'epoch'))
         RETURNING tokens_until
       )
       SELECT to_char(max(tokens_until) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS tokens_until
-      FROM closed WHERE isfinite(tokens_until)`;
+      FROM closed WHERE tokens_until > 'epoch'`;
+    await tx`/* restored.forget_codes */ DELETE FROM sign_in_codes`;
+    await tellAudit(tx, moment);
     return { boards: boards.count, tokensUntil: keys?.tokens_until ?? null };
   });
+}
+
+/**
+ * Numbers go on from the milliseconds since 1970: no log gives out a thousand a second for long, so that is beyond all of the time that
+ * was taken back, and of every restore before, of the same backup too. Who has a number from between can be told so.
+ */
+async function tellAudit(tx: Tx, moment: string | null): Promise<void> {
+  await tx`
+    /* restored.audit */
+    WITH past AS (SELECT coalesce(max(seq), 0) AS seq FROM audit_seq),
+    next AS (
+      INSERT INTO audit_seq AS last (id, seq) VALUES (1, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+      ON CONFLICT (id) DO UPDATE SET seq = greatest(last.seq + 1, excluded.seq)
+      RETURNING seq, clock_timestamp() AS at
+    )
+    INSERT INTO audit_entries (seq, at, action, actor_type, actor_id, outcome, data)
+    SELECT next.seq, next.at, ${RESTORED}::text, 'system', 'restore', 'done', jsonb_build_object('last_seq', past.seq, 'moment',
+      to_char(coalesce(${moment}::timestamptz, (SELECT beat_at FROM pulse)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+    FROM next, past`;
 }
 
 /** Connections of servers to the database of this one: they would go on with what they remember of the time that was taken back. */

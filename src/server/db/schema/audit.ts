@@ -12,7 +12,7 @@ import {
   timestamp,
 } from 'drizzle-orm/pg-core';
 
-/** One row in all: the number of the newest entry. It is taken in the statement that writes entries, so numbers are dense and in commit order. */
+/** One row in all: the number of the newest entry. It is taken in the statement that writes entries, so numbers are dense and in commit order; only a restore jumps. */
 export const auditSeq = pgTable(
   'audit_seq',
   {

@@ -1,21 +1,17 @@
 /** Writes the audit log and reads it. Entries of requests at the same time share a statement; each request waits for its own to be committed. */
-import type { AuditEntry } from '../../../contract/audit.ts';
 import type { BroadReads } from '../../db/broad-reads.ts';
 import type { Sql } from '../../db/client.ts';
 import { retriedStatement, transaction, withinDeadline } from '../../db/tx.ts';
 import { Batcher } from '../../kernel/batcher.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
-import { stretchOf } from './page.ts';
+import { type AuditPage, type AuditRange, readPage } from './page.ts';
 import { entryOf, type Refusal, type RefusalSum, Refusals } from './refusals.ts';
 import {
   type AuditFilter,
   appendEntries,
   deleteOldEntries,
   findBoardIds,
-  findBounds,
-  listEntries,
   type NewAuditEntry,
-  readBounds,
 } from './store.ts';
 
 /** A statement of milliseconds. */
@@ -26,18 +22,6 @@ const WAITING_MAX = 5000;
 const PRUNED_PER_STATEMENT = 1000;
 /** In one sweep; the next one comes in a minute. */
 const PRUNE_STATEMENTS_MAX = 20;
-
-export interface AuditPage {
-  readonly entries: AuditEntry[];
-  readonly cursor: string;
-  readonly has_more: boolean;
-}
-
-interface AuditRange {
-  readonly after: string | undefined;
-  readonly before: string | undefined;
-  readonly rows: number;
-}
 
 export class AuditJournal {
   readonly #sql: Sql;
@@ -111,50 +95,11 @@ export class AuditJournal {
     }
   }
 
-  async list(
-    reads: BroadReads,
-    { after, before, rows }: AuditRange,
-    filter: AuditFilter,
-  ): Promise<AuditPage> {
-    if (after !== undefined && before !== undefined)
+  async list(reads: BroadReads, range: AuditRange, filter: AuditFilter): Promise<AuditPage> {
+    if (range.after !== undefined && range.before !== undefined)
       throw new ProblemError('invalid_request', 'Give one of "after" and "before".', {
         errors: [{ pointer: '/query/before', detail: 'goes the other way than "after"' }],
       });
-    return reads.snapshot('audit', async (tx) => {
-      const { newest, oldest } = await readBounds(tx);
-      const isBackwards = before !== undefined;
-      const seq = placeOf(before ?? after ?? 'start', { newest, oldest });
-      if (!isBackwards && seq < oldest - 1)
-        throw new ProblemError(
-          'cursor_expired',
-          `Entries up to ${oldest - 1} have been deleted by their age; "start" is the oldest that is kept.`,
-        );
-      const bounds = await findBounds(tx, filter);
-      const all = {
-        from: filter.since === null ? oldest : (bounds.since ?? newest + 1),
-        to: filter.until === null ? newest : (bounds.until ?? newest + 1) - 1,
-      };
-      const stretch = stretchOf({ seq, isBackwards }, all);
-      const found = await listEntries(tx, { ...stretch, isBackwards }, filter, rows + 1);
-      const entries = found.slice(0, rows);
-      const last = found.length > rows ? entries.at(-1)?.seq : undefined;
-      const end = isBackwards ? stretch.from : stretch.to;
-      const hasMore = last !== undefined || stretch.hasMore;
-      // Later entries are still to be read by whoever goes on without `until`.
-      const over = isBackwards ? oldest : Math.min(newest, Math.max(seq, all.to));
-      return { entries, cursor: String(last ?? (hasMore ? end : over)), has_more: hasMore };
-    });
+    return reads.snapshot('audit', (tx) => readPage(tx, range, filter));
   }
-}
-
-/** The number behind which, or before which, is read. */
-function placeOf(
-  text: string,
-  { newest, oldest }: { readonly newest: number; readonly oldest: number },
-): number {
-  if (text === 'start') return oldest - 1;
-  if (text === 'now') return newest + 1;
-  const seq = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-  if (seq <= newest) return seq;
-  throw new ProblemError('invalid_cursor', 'There is no entry of the audit log with this number.');
 }

@@ -96,6 +96,31 @@ export async function readBounds(sql: Runner): Promise<{ readonly newest: number
   return row ?? { newest: 0, oldest: 1 };
 }
 
+/** Where a restore has cut off the log that the number was of: the last number before it; null: there it has not. */
+export async function readCutBehind(sql: Runner, seq: number): Promise<number | null> {
+  const restored: AuditAction = 'database.restored';
+  const [row] = await sql<{ seq: number; last_seq: number | null }[]>`
+    /* audit.cut_behind */
+    SELECT seq, CASE WHEN action = ${restored} THEN (data ->> 'last_seq')::float8 END AS last_seq
+    FROM (SELECT seq, action, data FROM audit_entries WHERE seq > ${seq} ORDER BY seq LIMIT 1) AS next`;
+  // The one right before it ends a page that was read up to its time.
+  return row && row.last_seq !== null && seq > row.last_seq && seq < row.seq - 1 ? row.last_seq : null;
+}
+
+/** The number of the last of so many entries of the stretch, from its beginning or its end; null: there are fewer. Numbers may jump. */
+export async function findEdge(
+  sql: Runner,
+  { from, to }: Stretch,
+  isBackwards: boolean,
+  entries: number,
+): Promise<number | null> {
+  const [row] = await sql<{ seq: number }[]>`
+    /* audit.find_edge */
+    SELECT seq FROM audit_entries WHERE seq BETWEEN ${from} AND ${to}
+    ORDER BY seq ${isBackwards ? sql`DESC` : sql`ASC`} OFFSET ${entries - 1} LIMIT 1`;
+  return row?.seq ?? null;
+}
+
 /** The numbers from which on entries are of that time or later, and of that time or later again; null: none is. An index by time finds them. */
 export async function findBounds(
   sql: Runner,

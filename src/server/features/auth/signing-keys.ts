@@ -43,6 +43,12 @@ interface SigningKey {
  */
 const TAKEN_BACK_MARGIN_MS = 2000;
 
+/** `-infinity` of the database would be read as some year or other, and tokens judged by it. */
+function finiteMoment(text: string): number {
+  assert(/^\d{4}-/.test(text), 'the moment that a key signed until is finite');
+  return Date.parse(text);
+}
+
 export class SigningKeys {
   readonly #sql: Sql;
   readonly #box: SecretBox;
@@ -101,7 +107,7 @@ export class SigningKeys {
     const keys = await Promise.all(
       rows.map(async (row) => ({
         ...(this.#keys.get(row.kid) ?? (await this.#import(row))),
-        tokensUntilMs: row.tokens_until === null ? null : Date.parse(row.tokens_until),
+        tokensUntilMs: row.tokens_until === null ? null : finiteMoment(row.tokens_until),
       })),
     );
     const newestFirst = keys.sort((left, right) => right.signsFromMs - left.signsFromMs);

@@ -20,6 +20,9 @@ import {
   takeBackup,
 } from '../../../../src/server/db/backup/take-backup.ts';
 import { type VerifiedBackup, verifyBackup } from '../../../../src/server/db/backup/verify-backup.ts';
+import { migrateDatabase } from '../../../../src/server/db/migrate.ts';
+import { TestBoard } from '../../../fixtures/board.ts';
+import { startTestServer, type TestServer } from '../../../fixtures/server.ts';
 
 export const MIGRATIONS = join(import.meta.dirname, '../../../../drizzle');
 
@@ -108,3 +111,27 @@ export async function look<T>(url: string, work: (sql: postgres.Sql) => Promise<
     await sql.end({ timeout: 1 });
   }
 }
+
+export async function useMigratedDatabase() {
+  const database = await useEmptyDatabase();
+  await migrateDatabase(database.url, MIGRATIONS);
+  return database;
+}
+
+/** A server for as long as the work takes: a restore refuses while one is there. */
+export async function whileServed<T>(
+  url: string,
+  work: (board: TestBoard, server: TestServer) => Promise<T>,
+): Promise<T> {
+  const server = await startTestServer(url);
+  try {
+    return await work(new TestBoard(server, 'default'), server);
+  } finally {
+    await server.stop();
+  }
+}
+
+export const titlesOf = (url: string): Promise<string[]> =>
+  look(url, async (sql) =>
+    (await sql`SELECT title FROM task_details ORDER BY title`).map(({ title }) => title),
+  );

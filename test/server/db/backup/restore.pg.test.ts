@@ -6,45 +6,20 @@ import type { Header } from '../../../../src/server/db/backup/records.ts';
 import { dropFormerDatabase, undoRestore } from '../../../../src/server/db/backup/restore-backup.ts';
 import { tellPastApart } from '../../../../src/server/db/backup/tell-past-apart.ts';
 import type { Sql } from '../../../../src/server/db/client.ts';
-import { migrateDatabase } from '../../../../src/server/db/migrate.ts';
-import { TestBoard } from '../../../fixtures/board.ts';
 import { checkedClient } from '../../../fixtures/checked-client.ts';
 import { startTestServer, type TestServer, useTestServer } from '../../../fixtures/server.ts';
 import {
   companionsOf,
   look,
-  MIGRATIONS,
   restore,
   take,
+  titlesOf,
   useBackupFile,
   useDirectory,
-  useEmptyDatabase,
+  useMigratedDatabase,
   verify,
+  whileServed,
 } from './backed-up.ts';
-
-async function useMigratedDatabase() {
-  const database = await useEmptyDatabase();
-  await migrateDatabase(database.url, MIGRATIONS);
-  return database;
-}
-
-/** A server for as long as the work takes: a restore refuses while one is there. */
-async function whileServed<T>(
-  url: string,
-  work: (board: TestBoard, server: TestServer) => Promise<T>,
-): Promise<T> {
-  const server = await startTestServer(url);
-  try {
-    return await work(new TestBoard(server, 'default'), server);
-  } finally {
-    await server.stop();
-  }
-}
-
-const titlesOf = (url: string): Promise<string[]> =>
-  look(url, async (sql) =>
-    (await sql`SELECT title FROM task_details ORDER BY title`).map(({ title }) => title),
-  );
 
 describe('a restore', () => {
   test('refuses a database with boards, unless it may replace it; then what was there can be had back', async () => {
@@ -180,7 +155,86 @@ describe('a restore', () => {
   });
 });
 
+describe('the audit log of a restored database', () => {
+  test('says that it was, and goes on at numbers that were never given out: a number of the time that was taken back is told so, of whichever restore', async () => {
+    const database = await useMigratedDatabase();
+    const file = await useBackupFile();
+    let lanes = 0;
+    const deeds = async (server: TestServer, count: number): Promise<string> => {
+      for (let index = 0; index < count; index += 1, lanes += 1)
+        await server.call('PUT', `/v1/boards/default/lanes/l${lanes}`, { body: {} });
+      return (await server.call('GET', '/v1/audit')).body.cursor;
+    };
+    const read = (server: TestServer, query: string) => server.call('GET', `/v1/audit?${query}`);
+    const [before, lost] = await whileServed(database.url, async (_board, server) => {
+      const kept = await deeds(server, 2);
+      await take(database.url, file);
+      return [kept, await deeds(server, 3)] as const;
+    });
+    await restore(database.url, file, { mayReplace: true });
+
+    const lostAgain = await whileServed(database.url, async (_board, server) => {
+      const refused = await read(server, `after=${lost}`);
+      expect([refused.status, refused.body.code]).toEqual([410, 'cursor_expired']);
+      expect(refused.body.detail).toContain(`goes on after ${before}.`);
+      const last = await deeds(server, 4);
+      expect((await read(server, `after=${lost}`)).body.code).toBe('cursor_expired');
+      const { entries } = (await read(server, `after=${before}`)).body;
+      expect(entries[0]).toMatchObject({
+        action: 'database.restored',
+        actor: { type: 'system', id: 'restore' },
+        outcome: 'done',
+        data: { last_seq: Number(before) },
+      });
+      const seqs = entries.map(({ seq }: { seq: number }) => seq);
+      expect(seqs).toEqual(seqs.map((_: number, index: number) => Number(last) - seqs.length + 1 + index));
+      expect((await read(server, 'limit=1000')).body.entries).toHaveLength(Number(before) + seqs.length);
+      const { entries: back } = (await read(server, `before=${seqs[0]}&limit=1`)).body;
+      expect(back[0].seq).toBe(Number(before));
+      return last;
+    });
+    await dropFormerDatabase(database.url);
+    await restore(database.url, file, { mayReplace: true });
+    await whileServed(database.url, async (_board, server) => {
+      await deeds(server, 8);
+      for (const seq of [lost, lostAgain])
+        expect((await read(server, `after=${seq}`)).body.code, seq).toBe('cursor_expired');
+    });
+  });
+});
+
 describe('a database that was restored by other means', () => {
+  test('knows no sign-in code of that moment: one that was used since would be good again', async () => {
+    const database = await useMigratedDatabase();
+    const { code } = await whileServed(
+      database.url,
+      async (_board, server) =>
+        (await server.call('POST', '/v1/sign-in-codes', { body: { role: 'admin' } })).body,
+    );
+    await look(database.url, (sql) => tellPastApart(sql as unknown as Sql, null));
+    await whileServed(database.url, async (_board, server) => {
+      const { status } = await server.call('POST', '/v1/sign-in', { token: null, body: { code } });
+      expect(status).toBe(401);
+    });
+  });
+
+  test('in which no server has ever beaten has no good token, by a moment that every reader understands', async () => {
+    const database = await useMigratedDatabase();
+    await whileServed(database.url, (board) => board.lane('work'));
+    const until = () =>
+      look(
+        database.url,
+        async (sql) => (await sql`SELECT extract(epoch FROM tokens_until)::text AS s FROM signing_keys`)[0],
+      );
+    await look(database.url, async (sql) => {
+      await sql`DELETE FROM pulse`;
+      expect((await tellPastApart(sql as unknown as Sql, null)).tokensUntil).toBe(null);
+    });
+    expect(Number((await until())?.['s'])).toBe(0);
+    await look(database.url, (sql) => sql`UPDATE signing_keys SET tokens_until = '-infinity'`);
+    await expect(startTestServer(database.url)).rejects.toThrow(/is finite/);
+  });
+
   const issuedAt = (token: string): number =>
     JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).iat;
 

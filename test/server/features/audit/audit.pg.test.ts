@@ -382,6 +382,19 @@ describe('the log', () => {
       entries: [],
       has_more: false,
     });
+    // After a restore numbers go on far above: what is counted is entries, not numbers.
+    const restoredAs = 1_790_000_000_000;
+    await sql`
+      INSERT INTO audit_entries (seq, at, action, actor_type, outcome, data) VALUES
+        (${restoredAs}, now() + interval '1 day', 'database.restored', 'system', 'done', '{"last_seq": 60000}'),
+        (${restoredAs + 1}, now() + interval '2 days', 'board.deleted', 'system', 'done', '{}')`;
+    await sql`UPDATE audit_seq SET seq = ${restoredAs + 1}`;
+    const all = [2, 60000, restoredAs + 1];
+    expect(await walk('after', 'start')).toEqual({ found: all, pages: 4 });
+    expect(await walk('before', 'now')).toEqual({ found: all.toReversed(), pages: 4 });
+    expect(await walk('after', '60000')).toEqual({ found: [restoredAs + 1], pages: 1 });
+    const taken = await server.call('GET', '/v1/audit?after=60001');
+    expect([taken.status, taken.code]).toEqual([410, 'cursor_expired']);
   });
 
   test('shows an admin of some boards what concerns them, and nothing of a board that had the name before', async () => {
