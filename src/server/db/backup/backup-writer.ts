@@ -1,10 +1,10 @@
 /** Writes a backup file under a name of its own and gives it its real one when it is complete and on disk: there is never half a backup. */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { deflateRaw } from 'node:zlib';
-import { giveToOwnerOf, syncFile } from '../embedded/durable-file.ts';
+import { syncFile } from '../embedded/durable-file.ts';
 import { BackupError, isOutOfRoom } from './backup-error.ts';
 import {
   countRows,
@@ -25,7 +25,10 @@ const OWNER_ONLY = 0o600;
 const COMPRESSION_LEVEL = 1;
 /** A file that is synced all at once at its end makes the database's own syncs wait for all of it. */
 const SYNC_EVERY_BYTES = 8 * 1024 * 1024;
-const PARTIAL_SUFFIX = '.partial';
+/** What stands between the file's name and the end of a partial's: no two writers have the same, on whatever machine or in whatever container. */
+const PARTIAL_END = /^\.[0-9a-f]{1,12}\.partial$/;
+/** One that is being written grows by the second. */
+const LEFTOVER_AGE_MS = 86_400_000;
 
 export interface WrittenBackup {
   readonly bytes: number;
@@ -53,11 +56,10 @@ export class BackupWriter {
   static async create(path: string, mayReplace: boolean): Promise<BackupWriter> {
     await refuseTaken(path, mayReplace);
     await removeLeftovers(path);
-    const partialPath = `${path}.${process.pid}${PARTIAL_SUFFIX}`;
+    const partialPath = `${path}.${randomBytes(6).toString('hex')}.partial`;
     const handle = await open(partialPath, 'wx', OWNER_ONLY).catch((error: unknown) => {
       throw cannotWrite(path, error);
     });
-    await giveToOwnerOf(dirname(path), handle);
     return new BackupWriter(path, partialPath, handle);
   }
 
@@ -113,11 +115,24 @@ export class BackupWriter {
     await this.#handle.sync().catch((error: unknown) => {
       throw cannotWrite(this.#path, error);
     });
+    await this.#refuseReplaced();
     await this.#handle.close();
     await refuseTaken(this.#path, mayReplace);
     await rename(this.#partialPath, this.#path);
     await syncFile(dirname(this.#path));
     return { bytes: this.#bytes, sha256: sha256.toString('hex'), manifest };
+  }
+
+  /** What gets the backup's name must be what was written, not what somebody has put in its place meanwhile. */
+  async #refuseReplaced(): Promise<void> {
+    const [written, found] = await Promise.all([
+      this.#handle.stat({ bigint: true }),
+      stat(this.#partialPath, { bigint: true }).catch(() => null),
+    ]);
+    if (found?.ino === written.ino && found.dev === written.dev) return;
+    throw new BackupError(
+      `${this.#partialPath}, where the backup was being written, was removed or replaced. There is no backup. Take it again.`,
+    );
   }
 
   /** Leaves nothing behind. */
@@ -156,23 +171,14 @@ async function refuseTaken(path: string, mayReplace: boolean): Promise<void> {
   if (!mayReplace) throw new BackupError(`${path} exists. Name another file, or replace it with --force.`);
 }
 
-/** What backups to this file left behind that were killed. */
+/** What backups to this file left behind that were killed. By age: a process's number says nothing about another container's. */
 async function removeLeftovers(path: string): Promise<void> {
-  const prefix = `${basename(path)}.`;
   for (const name of await readdir(dirname(path)).catch(() => [])) {
-    if (!name.startsWith(prefix) || !name.endsWith(PARTIAL_SUFFIX)) continue;
-    const pid = Number(name.slice(prefix.length, -PARTIAL_SUFFIX.length));
-    if (Number.isSafeInteger(pid) && pid > 0 && (pid === process.pid || !isRunning(pid)))
-      await rm(join(dirname(path), name), { force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    // EPERM: it runs, as somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    if (!name.startsWith(basename(path)) || !PARTIAL_END.test(name.slice(basename(path).length))) continue;
+    const partialPath = join(dirname(path), name);
+    const found = await stat(partialPath).catch(() => null);
+    if (found !== null && Date.now() - found.mtimeMs > LEFTOVER_AGE_MS)
+      await rm(partialPath, { force: true });
   }
 }
 

@@ -45,11 +45,13 @@ const MIGRATIONS_MAX = 10_000;
 /** Every name of ours; nothing that needs care in a statement. */
 const Name = z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/);
 const Count = z.int().min(0);
+/** Shown to people as it is: nothing that a terminal takes for a command. */
+const Version = z.string().regex(/^[\x20-\x7e]{0,100}$/);
 
 export const Header = z.object({
   /** Of Lanekeeper, which made it. */
-  lanekeeper: z.string().max(100),
-  postgres: z.string().max(100),
+  lanekeeper: Version,
+  postgres: Version,
   /** The moment of the snapshot, or a little before; of the database's clock. */
   taken_at: z.iso.datetime(),
   boards: Count,

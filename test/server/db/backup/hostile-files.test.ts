@@ -1,5 +1,5 @@
 /** A backup file is believed in nothing: whatever was done to it, reading it ends in a refusal, and never in much memory. */
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
@@ -130,6 +130,14 @@ describe('a backup file', () => {
       expect(await verdictOfRecords(header(), table(name)), name).toContain('not in the form of a backup');
   });
 
+  test('whose words for people hold what a terminal would obey is refused', async () => {
+    for (const word of ['\u001b[2J', 'a\nb', '\u009b31m', '\u202e', 'x'.repeat(101)])
+      for (const key of ['lanekeeper', 'postgres']) {
+        const hostile = json(RECORD_TYPES.header, { ...HEADER, [key]: `1.0${word}` });
+        expect(await verdictOfRecords(hostile), `${key} ${word}`).toContain('not in the form of a backup');
+      }
+  });
+
   test('of a schema that this release does not know is refused by what it says first', async () => {
     const file = join(await useDirectory(), 'file');
     await writeFile(file, good);
@@ -145,29 +153,68 @@ describe('a backup file', () => {
 });
 
 describe('a backup that is being written', () => {
-  test('has its name only when it is complete, is its owner’s alone, and replaces nothing that it may not', async () => {
+  const partialsOf = async (directory: string): Promise<string[]> =>
+    (await readdir(directory)).filter((name) => name.endsWith('.partial'));
+
+  test('has its name only when it is complete, is its writer’s alone, and replaces nothing that it may not', async () => {
     const directory = await useDirectory();
     const file = join(directory, 'lanes.backup');
-    // Left by one that was killed, and one that is at work.
-    await writeFile(`${file}.999999999.partial`, 'x');
-    await writeFile(`${file}.1.partial`, 'x');
+    // As root the directory may be somebody else's: what is in the file is not his.
+    if (process.getuid?.() === 0) await chown(directory, 65_534, 65_534);
     const writer = await BackupWriter.create(file, false);
     await writer.writeHeader(HEADER);
-    expect((await readdir(directory)).sort()).toEqual([
-      'lanes.backup.1.partial',
-      `lanes.backup.${process.pid}.partial`,
+    expect(await readdir(directory)).toEqual([
+      expect.stringMatching(/^lanes\.backup\.[0-9a-f]{12}\.partial$/),
     ]);
     await writer.finish(false);
-    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const { mode, uid } = await stat(file);
+    expect([mode & 0o777, uid]).toEqual([0o600, process.getuid?.()]);
     await expect(BackupWriter.create(file, false)).rejects.toThrow(`${file} exists`);
 
     const second = await BackupWriter.create(file, true);
     await second.writeHeader({ ...HEADER, boards: 2 });
     await second.discard();
     expect(await readAll(file)).toEqual(['header', 'whole']);
-    expect((await readdir(directory)).sort()).toEqual(['lanes.backup', 'lanes.backup.1.partial']);
+    expect(await readdir(directory)).toEqual(['lanes.backup']);
     await expect(BackupWriter.create(join(directory, 'not/there'), false)).rejects.toThrow(
       'cannot be written',
     );
+  });
+
+  test('removes what one left that was killed a day ago, and nothing of one that is at work, wherever its process is', async () => {
+    const directory = await useDirectory();
+    const file = join(directory, 'lanes.backup');
+    const names = ['0123456789ab', '999999999', 'another', 'ab.cd'].map(
+      (middle) => `${file}.${middle}.partial`,
+    );
+    const old = new Date(Date.now() - 25 * 3_600_000);
+    for (const name of names) {
+      await writeFile(name, 'x');
+      await utimes(name, old, old);
+    }
+    await writeFile(`${file}.ba9876543210.partial`, 'x');
+    const [one, other] = [await BackupWriter.create(file, true), await BackupWriter.create(file, true)];
+    const left = (await partialsOf(directory)).filter((name) => /another|cd|ba9876543210/.test(name));
+    expect(left).toHaveLength(3);
+    expect(await partialsOf(directory)).toHaveLength(5);
+    for (const writer of [one, other]) {
+      await writer.writeHeader(HEADER);
+      await writer.finish(true);
+      expect(await readAll(file)).toEqual(['header', 'whole']);
+    }
+  });
+
+  test('is not published when something else stands where it was written', async () => {
+    const directory = await useDirectory();
+    const file = join(directory, 'lanes.backup');
+    for (const spoil of [rm, (path: string) => rm(path).then(() => writeFile(path, 'half of another'))]) {
+      const writer = await BackupWriter.create(file, false);
+      await writer.writeHeader(HEADER);
+      const [partial = ''] = await partialsOf(directory);
+      await spoil(join(directory, partial));
+      await expect(writer.finish(false)).rejects.toThrow(/was removed or replaced\. There is no backup/);
+      await writer.discard();
+      expect(await readdir(directory)).toEqual([]);
+    }
   });
 });
