@@ -14,7 +14,8 @@ import { type Command, UsageError } from './command.ts';
 import { interruptible } from './interruptible.ts';
 import { migrationsDir } from './package-files.ts';
 import { countOf, inMebibytes, inPercent, Progress, withCommas } from './progress.ts';
-import { say } from './terminal.ts';
+import { complain, say } from './terminal.ts';
+import { whileOpen } from './while-open.ts';
 import { readWords } from './words.ts';
 
 async function restore(words: readonly string[]): Promise<void> {
@@ -43,9 +44,14 @@ async function restore(words: readonly string[]): Promise<void> {
       const wanted = { file, verified, mayReplace: given.has('replace') };
       const restored = await putInPlace(config, wanted, { progress, signal });
       progress.clear();
+      for (const warning of restored.warnings) complain(warning);
       say(
         given.has('json')
-          ? JSON.stringify({ ...factsOf(file, verified), former_database: restored.formerDatabase })
+          ? JSON.stringify({
+              ...factsOf(file, verified),
+              former_database: restored.formerDatabase,
+              left_behind: restored.leftBehind,
+            })
           : describeRestored(file, verified, restored),
       );
     } finally {
@@ -59,9 +65,8 @@ async function putInPlace(
   wanted: { readonly file: string; readonly verified: VerifiedBackup; readonly mayReplace: boolean },
   { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
 ): Promise<Restored> {
-  const database = await open(config, signal);
-  try {
-    return await restoreBackup({
+  return whileOpen(await open(config, signal), (database) =>
+    restoreBackup({
       ...wanted,
       url: database.url,
       migrationsDir,
@@ -72,27 +77,22 @@ async function putInPlace(
             `restore ${inPercent(share)}: ${table}, ${withCommas(rows)} rows, ${inMebibytes(bytes)} of ${inMebibytes(wanted.verified.bytes)}`,
         ),
       signal,
-    });
-  } finally {
-    await database.close();
-  }
+    }),
+  );
 }
 
 async function changeFormer(config: Config, isUndo: boolean): Promise<void> {
-  const database = await open(config, new AbortController().signal);
-  try {
+  await whileOpen(await open(config, new AbortController().signal), async ({ url }) => {
     if (isUndo) {
-      await undoRestore(database.url);
+      await undoRestore(url);
       say('The database from before the last restore is back. What was restored is kept aside in its place.');
     } else
       say(
-        (await dropFormerDatabase(database.url))
+        (await dropFormerDatabase(url))
           ? 'The database from before the last restore is deleted.'
           : 'There was none from before a restore.',
       );
-  } finally {
-    await database.close();
-  }
+  });
 }
 
 function open(config: Config, signal: AbortSignal): Promise<OpenedDatabase> {
@@ -124,7 +124,7 @@ function describe(file: string, { header, fileBytes, sha256, rows }: VerifiedBac
 }
 
 function describeRestored(file: string, { header, rows }: VerifiedBackup, restored: Restored): string {
-  const { formerDatabase, boards, tokensUntil } = restored;
+  const { formerDatabase, boards, tokensUntil, leftBehind } = restored;
   return [
     `Restored ${file}: ${countOf(boards, 'board')}, ${countOf(rows, 'row')}. It is ${header.taken_at} again.`,
     `Cursors from after it are refused as expired${tokensUntil === null ? '' : ', and so are claim tokens issued later'}.`,
@@ -134,6 +134,9 @@ function describeRestored(file: string, { header, rows }: VerifiedBackup, restor
       : [
           `What was there before is kept as the database ${formerDatabase}. To go back to it: lanekeeper restore --undo. To be rid of it: lanekeeper restore --drop-former.`,
         ]),
+    ...(leftBehind.length === 0
+      ? []
+      : [`Of the database before it, this one has not: ${leftBehind.join(', ')}. Give it what it needs.`]),
     'Start the server when you are ready: lanekeeper serve',
   ].join('\n');
 }

@@ -4,8 +4,9 @@
  */
 import postgres from 'postgres';
 import { begin } from '../begin.ts';
-import type { Sql } from '../client.ts';
+import type { Runner, Sql } from '../client.ts';
 import { BackupError } from './backup-error.ts';
+import { createDatabaseLike } from './database-traits.ts';
 
 /** There in every cluster; nobody can rename the database that he is connected to. */
 const MAINTENANCE_DATABASE = 'postgres';
@@ -15,6 +16,8 @@ const FORMER_SUFFIX = '_before_restore';
 const NAME_CHARACTERS_MAX = 63;
 const INSUFFICIENT_PRIVILEGE = '42501';
 const OBJECT_IN_USE = '55006';
+/** Any number will do; the other half of the lock's is the name of the database. */
+const LOCK_CLASS = 1_818_979_940;
 
 export interface DatabaseNames {
   readonly current: string;
@@ -64,11 +67,55 @@ export async function databaseExists(sql: Sql, name: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** An empty one, whatever an earlier restore that was killed has left of it. */
-export async function remakeDatabase(sql: Sql, name: string): Promise<void> {
+/** The databases beside one are this session's to make, drop and rename. */
+export interface Held {
+  readonly sql: Sql;
+  /** Of the session that has the lock: the driver connects again by itself, and then has it no more. */
+  readonly pid: number;
+}
+
+/**
+ * One restore of a database at a time, and no undo or drop beside it: each drops and renames what the other one relies on. The lock ends
+ * with the session, so nobody who was killed has it.
+ */
+export async function whileHeld<T>(
+  url: string,
+  { current }: DatabaseNames,
+  work: (held: Held) => Promise<T>,
+): Promise<T> {
+  return withMaintenance(url, async (sql) => {
+    const [row] = await sql<{ is_held: boolean; pid: number }[]>`
+      /* restore.hold */
+      SELECT pg_try_advisory_lock(${LOCK_CLASS}::int, hashtext(${current}::text)) AS is_held, pg_backend_pid() AS pid,
+        set_config('idle_session_timeout', '0', false)`;
+    if (row?.is_held !== true)
+      throw new BackupError(
+        'Another restore of this database is under way, or its undo. Nothing was changed. Try again when it has ended.',
+      );
+    try {
+      return await work({ sql, pid: row.pid });
+    } finally {
+      // Postgres takes a moment to notice that a session has ended: whoever comes next need not wait for it.
+      await sql`/* restore.let_go */ SELECT pg_advisory_unlock(${LOCK_CLASS}::int, hashtext(${current}::text))`.catch(
+        () => undefined,
+      );
+    }
+  });
+}
+
+async function refuseLost(sql: Runner, pid: number): Promise<void> {
+  const [row] = await sql<{ pid: number }[]>`/* restore.still_held */ SELECT pg_backend_pid() AS pid`;
+  if (row?.pid !== pid)
+    throw new BackupError(
+      'The connection to the database was lost in the middle. Nothing was changed. Try again.',
+    );
+}
+
+/** An empty one like the model, whatever an earlier restore that was killed has left of it. */
+export async function remakeDatabase({ sql }: Held, name: string, model: string): Promise<void> {
   try {
     await dropDatabase(sql, name);
-    await sql`/* restore.create_database */ CREATE DATABASE ${sql(name)}`;
+    await createDatabaseLike(sql, name, model);
   } catch (error) {
     throw codeOf(error) === INSUFFICIENT_PRIVILEGE
       ? new BackupError(
@@ -81,14 +128,26 @@ export async function remakeDatabase(sql: Sql, name: string): Promise<void> {
   }
 }
 
+/** What was made for nothing; where this fails, the next restore does it. */
+export async function discardDatabase({ sql, pid }: Held, name: string): Promise<void> {
+  try {
+    // Somebody else's by now, perhaps.
+    await refuseLost(sql, pid);
+    await dropDatabase(sql, name);
+  } catch {
+    // Whatever has brought us here is what is told.
+  }
+}
+
 export async function dropDatabase(sql: Sql, name: string): Promise<void> {
   await sql`/* restore.drop_database */ DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`;
 }
 
-/** Each takes the name that follows it, all in one transaction; the first name must be free. */
-export async function shiftNames(sql: Sql, names: readonly string[]): Promise<void> {
+/** Each name is taken by what has the one that follows it, all in one transaction; the first name must be free. */
+export async function shiftNames({ sql, pid }: Held, names: readonly string[]): Promise<void> {
   try {
     await begin(sql, '', async (tx) => {
+      await refuseLost(tx, pid);
       for (let index = 1; index < names.length; index += 1) {
         const [to = '', from = ''] = names.slice(index - 1);
         await tx`/* restore.rename_database */ ALTER DATABASE ${tx(from)} RENAME TO ${tx(to)}`;
@@ -97,7 +156,7 @@ export async function shiftNames(sql: Sql, names: readonly string[]): Promise<vo
   } catch (error) {
     throw codeOf(error) === OBJECT_IN_USE
       ? new BackupError(
-          'Somebody is connected to the database. Stop all servers and tools that use it first.',
+          'Somebody is connected to the database. Nothing was changed. Stop all servers and tools that use it first.',
           {
             cause: error,
           },

@@ -9,15 +9,19 @@ import { migrateDatabase } from '../migrate.ts';
 import { BackupError } from './backup-error.ts';
 import { type BackupItem, readBackup } from './backup-reader.ts';
 import {
+  type DatabaseNames,
   databaseExists,
   databaseNamesOf,
+  discardDatabase,
   dropDatabase,
+  type Held,
   remakeDatabase,
   shiftNames,
   urlOfDatabase,
+  whileHeld,
   withConnection,
-  withMaintenance,
 } from './database-names.ts';
+import { copySettings, findLeftBehind } from './database-traits.ts';
 import { readAppliedMigrations, withMigrationsUpTo } from './migration-level.ts';
 import type { TableBegin } from './records.ts';
 import { clearTables, copyRowsIn, readTables } from './tables.ts';
@@ -53,62 +57,98 @@ export interface Restored {
   readonly boards: number;
   /** Claim tokens that were issued later are refused. */
   readonly tokensUntil: string | null;
+  /** What the database before it had, beside its rows, that this one has not. */
+  readonly leftBehind: readonly string[];
+  /** What went wrong when it was in its place already. */
+  readonly warnings: readonly string[];
 }
 
 /** Rows, their indexes and the WAL of both: some three times the text of the rows. */
 const ROOM_FACTOR = 3;
 const MEBIBYTE = 2 ** 20;
 
-export async function restoreBackup(options: RestoreOptions): Promise<Restored> {
+export function restoreBackup(options: RestoreOptions): Promise<Restored> {
+  const names = databaseNamesOf(options.url);
+  return whileHeld(options.url, names, (held) => putInPlace(held, names, options));
+}
+
+async function putInPlace(held: Held, names: DatabaseNames, options: RestoreOptions): Promise<Restored> {
   const { url, signal } = options;
-  const names = databaseNamesOf(url);
-  const isInUse = await checkTarget(options);
+  if (await databaseExists(held.sql, names.former))
+    throw new BackupError(
+      `There is a database already that was kept from an earlier restore (${names.former}), and this one would take its place. Nothing was changed. ` +
+        'Go back to it with --undo, or be rid of it with --drop-former, first.',
+    );
+  const { isInUse, leftBehind } = await checkTarget(options);
   await checkRoom(options);
-  const nextUrl = urlOfDatabase(url, names.next);
-  await withMaintenance(url, (sql) => remakeDatabase(sql, names.next));
+  await remakeDatabase(held, names.next, names.current);
   try {
-    const { boards, tokensUntil } = await fill(nextUrl, options);
+    const { boards, tokensUntil } = await fill(urlOfDatabase(url, names.next), options);
+    const refused = await copySettings(held.sql, names.current, names.next);
     signal.throwIfAborted();
-    await withMaintenance(url, async (sql) => {
-      await dropDatabase(sql, names.former);
-      await shiftNames(sql, [names.former, names.current, names.next]);
-      if (!isInUse) await dropDatabase(sql, names.former);
-    });
-    return { formerDatabase: isInUse ? names.former : null, boards, tokensUntil };
+    await shiftNames(held, [names.former, names.current, names.next]);
+    // From here on it is done: nothing that happens now takes it back.
+    return {
+      formerDatabase: isInUse ? names.former : null,
+      boards,
+      tokensUntil,
+      leftBehind: [...leftBehind, ...refused.map((name) => `the setting ${name}`)],
+      warnings: isInUse ? [] : await dropEmpty(held, names.former),
+    };
   } catch (error) {
-    // It had its name for nothing; where that cannot be undone either, the next restore does it.
-    await withMaintenance(url, (sql) => dropDatabase(sql, names.next)).catch(() => undefined);
+    await discardDatabase(held, names.next);
     throw error;
+  }
+}
+
+/** Returns what went wrong. */
+async function dropEmpty({ sql }: Held, name: string): Promise<string[]> {
+  try {
+    await dropDatabase(sql, name);
+    return [];
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return [
+      `The empty database that was there before is left as ${name} (${reason}). To be rid of it: lanekeeper restore --drop-former.`,
+    ];
   }
 }
 
 /** Puts the database back that the last restore replaced; what was there until now takes its place. */
 export async function undoRestore(url: string): Promise<void> {
-  const { current, next, former } = databaseNamesOf(url);
-  await withConnection(url, refuseServers);
-  await withMaintenance(url, async (sql) => {
-    if (!(await databaseExists(sql, former)))
+  const names = databaseNamesOf(url);
+  const { current, next, former } = names;
+  await whileHeld(url, names, async (held) => {
+    await withConnection(url, refuseServers);
+    if (!(await databaseExists(held.sql, former)))
       throw new BackupError('There is nothing to go back to: no restore has replaced anything here.');
-    await dropDatabase(sql, next);
-    await shiftNames(sql, [next, current, former, next]);
+    await dropDatabase(held.sql, next);
+    await shiftNames(held, [next, current, former, next]);
   });
 }
 
 /** Whether there was one. */
 export async function dropFormerDatabase(url: string): Promise<boolean> {
-  const { next, former } = databaseNamesOf(url);
-  return withMaintenance(url, async (sql) => {
-    const isThere = await databaseExists(sql, former);
-    await dropDatabase(sql, former);
-    await dropDatabase(sql, next);
+  const names = databaseNamesOf(url);
+  return whileHeld(url, names, async ({ sql }) => {
+    const isThere = await databaseExists(sql, names.former);
+    await dropDatabase(sql, names.former);
+    await dropDatabase(sql, names.next);
     return isThere;
   });
 }
 
-/** Whether there is anything in the database that would be replaced. */
-async function checkTarget({ url, mayReplace }: RestoreOptions): Promise<boolean> {
+interface Target {
+  /** There is something in it. */
+  readonly isInUse: boolean;
+  readonly leftBehind: readonly string[];
+}
+
+/** What there is in the database that would be replaced. */
+async function checkTarget({ url, mayReplace }: RestoreOptions): Promise<Target> {
   return withConnection(url, async (sql) => {
     await refuseServers(sql);
+    const leftBehind = await findLeftBehind(sql);
     const applied = await readAppliedMigrations(sql);
     if (applied.length === 0) {
       const tables = await readTables(sql);
@@ -116,7 +156,7 @@ async function checkTarget({ url, mayReplace }: RestoreOptions): Promise<boolean
         throw new BackupError(
           `The database has tables that are not Lanekeeper's (${tables[0]?.name}, …). Nothing was changed. Restore into a database of its own.`,
         );
-      return false;
+      return { isInUse: false, leftBehind };
     }
     const [row] = await sql<{ boards: number; tasks: boolean }[]>`
       /* restore.look */
@@ -127,7 +167,7 @@ async function checkTarget({ url, mayReplace }: RestoreOptions): Promise<boolean
         `There is a database already, with ${boards} ${boards === 1 ? 'board' : 'boards'} and ${row?.tasks ? 'tasks in it' : 'no tasks'}. ` +
           'Nothing was changed. Restore into a new data dir, or put the backup in its place with --replace; what is there is then kept aside.',
       );
-    return boards > 0;
+    return { isInUse: boards > 0, leftBehind };
   });
 }
 
