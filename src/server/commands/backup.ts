@@ -12,6 +12,7 @@ import { interruptible } from './interruptible.ts';
 import { migrationsDir, packageVersion } from './package-files.ts';
 import { countOf, inMebibytes, inPercent, Progress, withCommas } from './progress.ts';
 import { say } from './terminal.ts';
+import { whileOpen } from './while-open.ts';
 import { readWords } from './words.ts';
 
 async function backup(words: readonly string[]): Promise<void> {
@@ -45,24 +46,25 @@ async function take(config: Config, wanted: Wanted, signal: AbortSignal): Promis
   const progress = new Progress();
   if (!wanted.isFast) setPriority(constants.priority.PRIORITY_LOW);
   try {
-    return await takeBackup({
-      url: database.url,
-      file: wanted.file,
-      mayReplace: wanted.mayReplace,
-      migrationsDir,
-      version: packageVersion(),
-      bytesPerSecond: wanted.isFast ? null : PACE_BYTES_PER_SECOND,
-      isLocal: database.isLocal && !wanted.isFast,
-      onProgress: ({ table, rows, bytes, fileBytes, share }) =>
-        progress.show(
-          () =>
-            `backup ${inPercent(share)}: ${table}, ${withCommas(rows)} rows, ${inMebibytes(bytes)} read, ${inMebibytes(fileBytes)} written`,
-        ),
-      signal,
-    });
+    return await whileOpen(database, ({ url, isLocal }) =>
+      takeBackup({
+        url,
+        file: wanted.file,
+        mayReplace: wanted.mayReplace,
+        migrationsDir,
+        version: packageVersion(),
+        bytesPerSecond: wanted.isFast ? null : PACE_BYTES_PER_SECOND,
+        isLocal: isLocal && !wanted.isFast,
+        onProgress: ({ table, rows, bytes, fileBytes, share }) =>
+          progress.show(
+            () =>
+              `backup ${inPercent(share)}: ${table}, ${withCommas(rows)} rows, ${inMebibytes(bytes)} read, ${inMebibytes(fileBytes)} written`,
+          ),
+        signal,
+      }),
+    );
   } finally {
     progress.clear();
-    await database.close();
   }
 }
 
@@ -97,9 +99,10 @@ function asText(
     ...(header.left_out.length === 0
       ? []
       : [`Left out, because they are not Lanekeeper's: ${header.left_out.join(', ')}`]),
+    'Tasks, results and the audit log are in it as they are, and API keys as hashes: keep it as you keep the database.',
     config.secret === null
-      ? 'It holds the keys that claim tokens are signed with, and the secrets of webhooks: keep it like a password.'
-      : 'Keep LANEKEEPER_SECRET as well, and elsewhere: what the file holds is no use without it.',
+      ? 'It also holds the keys that claim tokens are signed with, and the secrets of webhooks: keep it like a password.'
+      : 'Keep LANEKEEPER_SECRET as well, and elsewhere: signing keys and the secrets of webhooks are sealed with it, but for those made before it was set.',
   ].join('\n');
 }
 

@@ -1,6 +1,6 @@
 /** `lanekeeper migrate`: brings the schema up to date, or says what that would take, and does nothing else. */
-import { existsSync } from 'node:fs';
-import { readConfig } from '../config.ts';
+import { type Config, readConfig } from '../config.ts';
+import { openExistingDatabase } from '../db/data-dir-database.ts';
 import { openDataSource } from '../db/data-source.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import {
@@ -9,11 +9,12 @@ import {
   previewMigrations,
   scriptOf,
 } from '../db/migration/preview.ts';
-import { createLogger } from '../observability/logger.ts';
+import { createLogger, type Logger } from '../observability/logger.ts';
 import { type Command, UsageError } from './command.ts';
 import { migrationsDir } from './package-files.ts';
 import { onStopSignal } from './stop-signal.ts';
 import { complain, say } from './terminal.ts';
+import { whileOpen } from './while-open.ts';
 
 const DRY_RUN = '--dry-run';
 const SHOW_SQL = '--show-sql';
@@ -25,16 +26,36 @@ async function migrate(words: readonly string[]): Promise<void> {
   const logger = createLogger(config.logLevel, config.logFormat);
   const stopping = new AbortController();
   void onStopSignal(stopping);
-  const isDryRun = words.length > 0;
-  // A database of its own that does not exist yet is not made for having a look at it.
-  if (isDryRun && config.databaseUrl === null && !existsSync(config.dataDir)) {
-    sayPreview(await previewMigrations(null, migrationsDir), words);
+  if (words.length > 0) {
+    await preview(config, words, logger, stopping.signal);
     return;
   }
   const source = await openDataSource(config, logger, stopping.signal);
   try {
-    if (isDryRun) sayPreview(await previewMigrations(await source.writableUrl(), migrationsDir), words);
-    else await apply(await source.writableUrl(), stopping.signal);
+    await apply(await source.writableUrl(), stopping.signal);
+  } finally {
+    await source.close();
+  }
+}
+
+/** A database of its own that does not exist yet is not made for having a look at it; one that a server has running is looked at beside it. */
+async function preview(
+  config: Config,
+  words: readonly string[],
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const look = async (url: string | null): Promise<void> =>
+    sayPreview(await previewMigrations(url, migrationsDir), words);
+  if (config.databaseUrl === null) {
+    const log = (line: string, fields?: Record<string, unknown>): void => logger.info({ ...fields }, line);
+    const database = await openExistingDatabase({ ...config, log, signal });
+    await (database === null ? look(null) : whileOpen(database, ({ url }) => look(url)));
+    return;
+  }
+  const source = await openDataSource(config, logger, signal);
+  try {
+    await look(await source.writableUrl());
   } finally {
     await source.close();
   }

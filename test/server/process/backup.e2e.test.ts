@@ -1,56 +1,17 @@
 /** The commands as an operator runs them, on the server's own Postgres: beside a server and without one, and killed in the middle. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { connect } from '../../../src/client/client.ts';
 import { eventually } from '../../fixtures/eventually.ts';
-import {
-  buildServer,
-  makeDataDir,
-  ROOT,
-  type ServerProcess,
-  startServerProcess,
-} from '../../fixtures/server-process.ts';
+import { runCommand, startCommand, useDataDir } from '../../fixtures/server-command.ts';
+import { buildServer, type ServerProcess, startServerProcess } from '../../fixtures/server-process.ts';
 
 beforeAll(buildServer);
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function start(dataDir: string, words: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, [join(ROOT, 'dist/server/main.js'), ...words], {
-    env: {
-      PATH: process.env['PATH'],
-      HOME: dataDir,
-      LANEKEEPER_DATA_DIR: dataDir,
-      LANEKEEPER_LOG_LEVEL: 'warn',
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const said = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'] as const)
-    child[stream]?.on('data', (chunk: Buffer) => {
-      said[stream] += chunk.toString('utf8');
-    });
-  return { child, ended: once(child, 'close').then(([code]) => ({ code: code as number | null, ...said })) };
-}
-
 /** What takes more than some seconds on a busy machine says how far it is. */
 const quiet = expect.stringMatching(/^((check|backup|restore) \d+ %.*\n)*$/);
-
-const run = (dataDir: string, ...words: string[]): Promise<Ended> => start(dataDir, words).ended;
-
-async function useDataDir(): Promise<string> {
-  const { path, remove } = await makeDataDir();
-  onTestFinished(remove);
-  return path;
-}
 
 async function useServer(dataDir: string): Promise<ServerProcess> {
   const server = await startServerProcess(dataDir);
@@ -84,26 +45,26 @@ test('a backup beside the running server is restored in its place with what was 
   const client = connect({ url: server.url, token: await server.adminKey() });
   await client.tasks.create({ title: 'before the backup' });
   const file = join(dataDir, 'lanes.backup');
-  const taken = await run(dataDir, 'backup', file, '--json');
+  const taken = await runCommand(dataDir, 'backup', file, '--json');
   expect(taken).toMatchObject({ code: 0, stderr: quiet });
   expect(JSON.parse(taken.stdout)).toMatchObject({ file, boards: 1, left_out: [], tables: { tasks: 1 } });
-  expect((await run(dataDir, 'backup', file)).stderr).toContain(`${file} exists`);
-  expect(await run(dataDir, 'restore', file, '--check')).toMatchObject({
+  expect((await runCommand(dataDir, 'backup', file)).stderr).toContain(`${file} exists`);
+  expect(await runCommand(dataDir, 'restore', file, '--check')).toMatchObject({
     code: 0,
     stderr: quiet,
     stdout: expect.stringContaining('is whole: 1 board,'),
   });
   await client.tasks.create({ title: 'after the backup' });
 
-  const refused = await run(dataDir, 'restore', file, '--replace');
+  const refused = await runCommand(dataDir, 'restore', file, '--replace');
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('already runs its database in') });
   await server.stop();
-  expect(await run(dataDir, 'restore', file)).toMatchObject({
+  expect(await runCommand(dataDir, 'restore', file)).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('Nothing was changed.'),
   });
 
-  const killed = start(dataDir, ['restore', file, '--replace']);
+  const killed = startCommand(dataDir, ['restore', file, '--replace']);
   await eventually('the new database is being filled', async () =>
     (await databasesOf(dataDir))?.includes('lanekeeper_restoring'),
   );
@@ -113,7 +74,7 @@ test('a backup beside the running server is restored in its place with what was 
   expect(await titlesOf(untouched)).toEqual(['after the backup', 'before the backup']);
   await untouched.stop();
 
-  const restored = await run(dataDir, 'restore', file, '--replace');
+  const restored = await runCommand(dataDir, 'restore', file, '--replace');
   expect(restored).toMatchObject({ code: 0, stderr: quiet });
   expect(restored.stdout).toContain('is kept as the database lanekeeper_before_restore');
   const past = await useServer(dataDir);
@@ -123,16 +84,19 @@ test('a backup beside the running server is restored in its place with what was 
     'lanekeeper_before_restore',
   ]);
   await past.stop();
-  expect(await run(dataDir, 'restore', '--undo')).toMatchObject({ code: 0, stderr: quiet });
+  expect(await runCommand(dataDir, 'restore', '--undo')).toMatchObject({ code: 0, stderr: quiet });
   const undone = await useServer(dataDir);
   expect(await titlesOf(undone)).toEqual(['after the backup', 'before the backup']);
   await undone.stop();
 
   // Without a server it is started for as long as it is read; and a data dir without a database needs no --replace.
   const second = join(dataDir, 'second.backup');
-  expect((await run(dataDir, 'backup', second)).code).toBe(0);
+  expect(await runCommand(dataDir, 'backup', second)).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/are in it as they are.*\n.*also holds the keys/),
+  });
   const elsewhere = await useDataDir();
-  expect(await run(elsewhere, 'restore', second)).toMatchObject({ code: 0, stderr: quiet });
+  expect(await runCommand(elsewhere, 'restore', second)).toMatchObject({ code: 0, stderr: quiet });
   expect(await titlesOf(await useServer(elsewhere))).toEqual(['after the backup', 'before the backup']);
 });
 
@@ -140,14 +104,16 @@ test('a damaged file, or no database, is refused before anything is made', async
   const dataDir = await useDataDir();
   const file = join(dataDir, 'lanes.backup');
   await writeFile(file, 'LANEKEEPER BACKUP 1\nh');
-  expect(await run(dataDir, 'restore', file)).toMatchObject({
+  expect(await runCommand(dataDir, 'restore', file)).toMatchObject({
     code: 1,
     stderr: expect.stringMatching(/is not whole/),
   });
-  expect((await run(dataDir, 'backup', join(dataDir, 'other'))).stderr).toContain('There is no database in');
-  expect((await run(dataDir, 'backup')).code).toBe(2);
-  expect((await run(dataDir, 'restore', file, '--undo')).code).toBe(2);
-  expect((await run(dataDir, 'backup', file, '--forced')).code).toBe(2);
+  expect((await runCommand(dataDir, 'backup', join(dataDir, 'other'))).stderr).toContain(
+    'There is no database in',
+  );
+  expect((await runCommand(dataDir, 'backup')).code).toBe(2);
+  expect((await runCommand(dataDir, 'restore', file, '--undo')).code).toBe(2);
+  expect((await runCommand(dataDir, 'backup', file, '--forced')).code).toBe(2);
   expect(await readdir(dataDir)).toEqual(['lanes.backup']);
 });
 
@@ -166,7 +132,7 @@ test('an interrupted backup ends with 130 and leaves nothing', async () => {
     );
   const directory = await useDataDir();
   const file = join(directory, 'lanes.backup');
-  const { child, ended } = start(dataDir, ['backup', file]);
+  const { child, ended } = startCommand(dataDir, ['backup', file]);
   await eventually('it is being written', async () => (await readdir(directory)).length > 0);
   child.kill('SIGINT');
   expect(await ended).toMatchObject({ code: 130, stderr: expect.stringContaining('interrupted') });
