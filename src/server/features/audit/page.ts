@@ -2,7 +2,15 @@
 import type { AuditEntry } from '../../../contract/audit.ts';
 import type { Tx } from '../../db/client.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
-import { type AuditFilter, findBounds, findEdge, listEntries, readBounds, readCutBehind } from './store.ts';
+import {
+  type AuditFilter,
+  findBounds,
+  findEdge,
+  listEntries,
+  readBounds,
+  readCutBehind,
+  type Stretch,
+} from './store.ts';
 
 /** Entries that one page looks at, some 10 ms. Behind them it ends, with a cursor to go on from, also when it has found nothing. */
 const LOOKED_AT_MAX = 20_000;
@@ -18,12 +26,6 @@ export interface AuditRange {
   readonly after: string | undefined;
   readonly before: string | undefined;
   readonly rows: number;
-}
-
-/** Numbers, both ends included; empty where `from` is above `to`. */
-export interface Stretch {
-  readonly from: number;
-  readonly to: number;
 }
 
 interface Log {

@@ -2,7 +2,6 @@
 import type { AuditAction, AuditEntry } from '../../../contract/audit.ts';
 import type { Runner, Tx } from '../../db/client.ts';
 import { assert } from '../../kernel/assert.ts';
-import type { Stretch } from './page.ts';
 
 export interface NewAuditEntry {
   readonly action: AuditAction;
@@ -43,6 +42,12 @@ export async function appendEntries(sql: Runner, entries: readonly NewAuditEntry
     ) WITH ORDINALITY AS item (action, actor_type, actor_id, actor_name, board_id, board, subject, outcome, code, count, address,
       request_id, data, ordinality)`;
   assert(written.count === entries.length, 'every entry is written');
+}
+
+/** Numbers, both ends included; empty where `from` is above `to`. */
+export interface Stretch {
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface AuditFilter {
