@@ -102,7 +102,10 @@ test('tasks are created, claimed, watched, ended and changed by the hundred thro
   );
 
   const { events, fold } = await auditBoard(processes.sql, board.name);
-  expect(fold.counts).toMatchObject({ done: done.size, ready: 0, running: 0, cancelled: TASKS - done.size });
+  // What was answered 503 may have been done all the same: a pooler keeps what it was given until there is a database.
+  const made = events.filter(({ kind }) => kind === 'task.created').length;
+  expect([TASKS, TASKS + 1]).toContain(made);
+  expect(fold.counts).toMatchObject({ done: done.size, ready: 0, running: 0, cancelled: made - done.size });
   await socket.event('log', ({ seq }) => seq === events.length);
   expect(socket.events('log').map(({ seq }) => seq)).toEqual(events.map(({ seq }) => seq));
 });
