@@ -23,7 +23,7 @@ export interface FaultTargets {
 
 const SLOW_MS = [20, 250] as const;
 /** A gateway is hit while it holds something, if that is not too long in coming. */
-const HOLDING_WITHIN_MS = 20_000;
+const HOLDING_WITHIN_MS = 6000;
 const LOOK_MS = 100;
 /** Longer than any fault lasts: a server that is not free by then is not waited for. */
 const FREE_WITHIN_MS = 20_000;

@@ -4,10 +4,9 @@
  * boards' own logs.
  */
 import { z } from 'zod';
-import { LIMITS } from './constants.ts';
 import { BoardName, Timestamp } from './identifiers.ts';
 import { defineRoute } from './route.ts';
-import { WordsParameter } from './values.ts';
+import { LogLimitParameter, WordsParameter } from './values.ts';
 
 export const AUDIT_ACTIONS = [
   'key.created',
@@ -84,15 +83,6 @@ export const AuditEntry = z
   .meta({ id: 'AuditEntry' });
 export type AuditEntry = z.infer<typeof AuditEntry>;
 
-const AuditLimit = z
-  .string()
-  .regex(/^\d{1,4}$/)
-  .refine(
-    (text) => Number(text) >= 1 && Number(text) <= LIMITS.eventPageRowsMax,
-    `must be from 1 to ${LIMITS.eventPageRowsMax}`,
-  )
-  .optional();
-
 /** A number of an entry, which is its place. */
 const Place = z.string().min(1).max(16);
 
@@ -109,7 +99,7 @@ export const listAudit = defineRoute({
       'The number of an entry, or "start" (the default): the oldest that is kept.',
     ),
     before: Place.optional().describe('Instead: back from an entry, newest first; "now" is the end.'),
-    limit: AuditLimit,
+    limit: LogLimitParameter,
     since: Timestamp.optional(),
     until: Timestamp.optional(),
     actors: WordsParameter.optional().describe('Comma-separated ids of keys and runs.'),

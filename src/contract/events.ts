@@ -1,13 +1,12 @@
 /** The gap-free log of a board: read, long-polled, and the snapshot to start watching from. */
 import { z } from 'zod';
 import { BoardParams } from './boards.ts';
-import { LIMITS } from './constants.ts';
 import { BoardName, Cursor, DelegationId, LaneName, RunId, TaskId, Timestamp } from './identifiers.ts';
 import { Lane } from './lanes.ts';
 import { defineRoute } from './route.ts';
 import { EventKind } from './statuses.ts';
 import { Task, TaskParams } from './tasks.ts';
-import { Actor, WordsParameter } from './values.ts';
+import { Actor, LogLimitParameter, WordsParameter } from './values.ts';
 
 export const Event = z
   .object({
@@ -29,15 +28,6 @@ export const Event = z
   .meta({ id: 'Event' });
 export type Event = z.infer<typeof Event>;
 
-const LogLimit = z
-  .string()
-  .regex(/^\d{1,4}$/)
-  .refine(
-    (text) => Number(text) >= 1 && Number(text) <= LIMITS.eventPageRowsMax,
-    `must be from 1 to ${LIMITS.eventPageRowsMax}`,
-  )
-  .optional();
-
 /** "start" is the oldest retained event, "now" the end. */
 const After = Cursor.optional().describe('A cursor, "start" (the default), or "now".');
 
@@ -55,7 +45,7 @@ export const listEvents = defineRoute({
     before: Cursor.optional().describe(
       'Instead of "after": back from a cursor, the newest event first; "now" is the end. The answer has the cursor to go further back from. Does not wait.',
     ),
-    limit: LogLimit,
+    limit: LogLimitParameter,
     kinds: WordsParameter.optional().describe(
       'Comma-separated event kinds; "task.*" stands for all of tasks.',
     ),
@@ -78,7 +68,7 @@ export const listTaskEvents = defineRoute({
   tag: 'events',
   access: 'authenticated',
   params: TaskParams,
-  query: z.strictObject({ after: After, limit: LogLimit }),
+  query: z.strictObject({ after: After, limit: LogLimitParameter }),
   responses: { 200: z.object({ events: z.array(Event), cursor: Cursor }) },
   problems: ['not_found', 'invalid_cursor', 'cursor_expired'],
 });

@@ -51,15 +51,18 @@ export const Actor = z
   .meta({ id: 'Actor' });
 export type Actor = z.infer<typeof Actor>;
 
-/** Query parameters arrive as text. */
-export const LimitParameter = z
-  .string()
-  .regex(/^\d{1,4}$/, `must be a whole number from 1 to ${LIMITS.pageRowsMax}`)
-  .refine(
-    (text) => Number(text) >= 1 && Number(text) <= LIMITS.pageRowsMax,
-    `must be from 1 to ${LIMITS.pageRowsMax}`,
-  )
-  .optional();
+/** How many rows of a page. Query parameters arrive as text. */
+const rowsParameter = (max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,4}$/, `must be a whole number from 1 to ${max}`)
+    .refine((text) => Number(text) >= 1 && Number(text) <= max, `must be from 1 to ${max}`)
+    .optional();
+
+export const LimitParameter = rowsParameter(LIMITS.pageRowsMax);
+
+/** Of a log. */
+export const LogLimitParameter = rowsParameter(LIMITS.eventPageRowsMax);
 
 export const PageQuery = z.strictObject({ limit: LimitParameter, page_token: PageToken.optional() });
 

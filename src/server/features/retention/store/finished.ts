@@ -7,6 +7,7 @@
  */
 import { FINISHED_STATUSES, type TaskStatus } from '../../../../contract/statuses.ts';
 import type { Runner, Tx } from '../../../db/client.ts';
+import { erasedParts } from '../../../db/erased-parts.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { WalkTurn } from '../portion.ts';
 
@@ -114,13 +115,7 @@ export async function eraseFinished(tx: Tx, boardId: number, ids: readonly Uuid[
       ) AS t
       WHERE NOT ${IS_AWAITED(tx, boardId)} AND NOT ${IS_TO_BE_TOLD(tx, boardId)} AND NOT ${IS_REPLY(tx, boardId)}
     ),
-    details AS (DELETE FROM task_details d USING gone WHERE d.board_id = ANY (ARRAY[gone.board_id]) AND d.task_id = gone.id),
-    records AS (DELETE FROM runs r USING gone WHERE r.board_id = ANY (ARRAY[gone.board_id]) AND r.task_id = gone.id),
-    remarks AS (DELETE FROM comments c USING gone WHERE c.board_id = ANY (ARRAY[gone.board_id]) AND c.task_id = gone.id),
-    steering AS (DELETE FROM messages m USING gone WHERE m.board_id = ANY (ARRAY[gone.board_id]) AND m.task_id = gone.id),
-    heads AS (DELETE FROM outputs o USING gone WHERE o.board_id = ANY (ARRAY[gone.board_id]) AND o.task_id = gone.id),
-    printed AS (DELETE FROM output_lines p USING gone WHERE p.board_id = ANY (ARRAY[gone.board_id]) AND p.task_id = gone.id),
-    upward AS (DELETE FROM links l USING gone WHERE l.board_id = ANY (ARRAY[gone.board_id]) AND l.child_id = gone.id),
+    ${erasedParts(tx)},
     unsubscribed AS (DELETE FROM subscriptions s USING gone WHERE s.board_id = ANY (ARRAY[gone.board_id]) AND s.subject_id = gone.id)
     DELETE FROM tasks t USING gone WHERE t.board_id = ANY (ARRAY[gone.board_id]) AND t.id = gone.id
     RETURNING t.id, t.lane, t.attempt, t.version, t.status, t.is_followed`;

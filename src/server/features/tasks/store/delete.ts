@@ -3,6 +3,7 @@
  * needs: the one place where rows of the log are changed.
  */
 import type { Runner, Tx } from '../../../db/client.ts';
+import { erasedParts } from '../../../db/erased-parts.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 
 /**
@@ -53,13 +54,7 @@ export async function eraseTasks(tx: Tx, boardId: number, ids: readonly Uuid[]):
   await tx`
     /* tasks.erase */
     WITH gone AS MATERIALIZED (SELECT ${boardId}::int AS board_id, id FROM unnest(${ids as Uuid[]}::uuid[]) AS id),
-    details AS (DELETE FROM task_details d USING gone WHERE d.board_id = ANY (ARRAY[gone.board_id]) AND d.task_id = gone.id),
-    records AS (DELETE FROM runs r USING gone WHERE r.board_id = ANY (ARRAY[gone.board_id]) AND r.task_id = gone.id),
-    remarks AS (DELETE FROM comments c USING gone WHERE c.board_id = ANY (ARRAY[gone.board_id]) AND c.task_id = gone.id),
-    steering AS (DELETE FROM messages m USING gone WHERE m.board_id = ANY (ARRAY[gone.board_id]) AND m.task_id = gone.id),
-    heads AS (DELETE FROM outputs o USING gone WHERE o.board_id = ANY (ARRAY[gone.board_id]) AND o.task_id = gone.id),
-    printed AS (DELETE FROM output_lines p USING gone WHERE p.board_id = ANY (ARRAY[gone.board_id]) AND p.task_id = gone.id),
-    upward AS (DELETE FROM links l USING gone WHERE l.board_id = ANY (ARRAY[gone.board_id]) AND l.child_id = gone.id)
+    ${erasedParts(tx)}
     DELETE FROM tasks t USING gone WHERE t.board_id = ANY (ARRAY[gone.board_id]) AND t.id = gone.id`;
 }
 
