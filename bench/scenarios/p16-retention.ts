@@ -2,6 +2,7 @@
  * P16: ten minutes of create, claim, complete on a board that keeps what is over for seconds, in turns with the same on a board that keeps it all,
  * each with a database and a server of its own: does the disk use stay where it is, and what does it cost?
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench } from '../bench.ts';
 import { openParty, type Party } from '../parties.ts';
 import type { Measured, Scenario, Series } from '../scenario.ts';
@@ -10,8 +11,10 @@ import type { Measured, Scenario, Series } from '../scenario.ts';
 const SECONDS_DEFAULT = 600;
 /** Half a minute each by default: what else the machine does falls on both. */
 const SEGMENTS = 20;
-/** From here on the disk use is held against itself: by then there is as much as is ever kept, and room for what is dead. */
-const SETTLED_SEGMENTS = 4;
+/** The disk use of the last minute is held against that of the second: by then there is as much as is ever kept, and room for what is dead. */
+const SEGMENTS_PER_MINUTE = 2;
+/** What is dead comes and goes with the rounds of autovacuum, so one look says little: a minute is the mean of its looks. */
+const LOOK_MS = 1000;
 const CONNECTIONS = 64;
 /** The connections are new in each segment. */
 const LEAD_IN_MS = 1000;
@@ -37,9 +40,9 @@ export const retention: Scenario = {
     { key: 'pruned_per_second', unit: 'cycles/s, pruned', digits: 0 },
     { key: 'kept_per_second', unit: 'cycles/s, kept', digits: 0 },
     { key: 'pruned_to_kept', unit: 'pruned / kept', digits: 2 },
-    { key: 'settled_mebibytes', unit: 'MiB when settled', digits: 0 },
-    { key: 'end_mebibytes', unit: 'MiB at the end', digits: 0 },
-    { key: 'end_to_settled', unit: 'end / settled', digits: 2 },
+    { key: 'settled_mebibytes', unit: 'MiB, second minute', digits: 0 },
+    { key: 'end_mebibytes', unit: 'MiB, last minute', digits: 0 },
+    { key: 'end_to_settled', unit: 'last / second', digits: 2 },
   ],
   contenders: [{ name: NAME, measure }],
   comparisons: [
@@ -51,8 +54,9 @@ export const retention: Scenario = {
 interface Segment {
   readonly prunedPerSecond: number;
   readonly keptPerSecond: number;
-  /** Of the board that is pruned. */
+  /** Of the board that is pruned: mean and most of the looks. */
   readonly bytes: number;
+  readonly bytesMax: number;
   readonly tasks: number;
 }
 
@@ -77,21 +81,53 @@ async function measure(bench: Bench): Promise<Measured> {
 
 async function measureSegment(bench: Bench, pruned: Party, kept: Party, sliceMs: number): Promise<Segment> {
   const input = { connections: CONNECTIONS, leadInMs: LEAD_IN_MS, sliceMs, slices: 1 };
-  const [prunedPerSecond = Number.NaN] = await pruned.driver.call(
-    'churn',
-    { ...input, retention: KEPT },
-    sliceMs,
-  );
-  const size = await readSize(bench);
+  const sizes = new Sizes(bench);
+  const [prunedPerSecond = Number.NaN] = await pruned.driver
+    .call('churn', { ...input, retention: KEPT }, sliceMs)
+    .finally(() => sizes.stop());
+  const bytes = await sizes.read();
+  const tasks = await countTasks(bench);
   const [keptPerSecond = Number.NaN] = await kept.driver.call('churn', input, sliceMs);
-  return { prunedPerSecond, keptPerSecond, ...size };
+  return { prunedPerSecond, keptPerSecond, bytes: mean(bytes), bytesMax: Math.max(...bytes), tasks };
 }
 
-async function readSize(bench: Bench): Promise<Pick<Segment, 'bytes' | 'tasks'>> {
+/** Looks at the disk use of the pruned database, from now on until it is stopped. */
+class Sizes {
+  readonly #stopped = new AbortController();
+  readonly #looks: Promise<readonly number[]>;
+
+  constructor(bench: Bench) {
+    this.#looks = this.#look(bench);
+    // Reported where they are read.
+    this.#looks.catch(() => undefined);
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  /** Bytes. */
+  read(): Promise<readonly number[]> {
+    return this.#looks;
+  }
+
+  async #look(bench: Bench): Promise<readonly number[]> {
+    const sql = await bench.sqlFor('pruned');
+    const found: number[] = [];
+    do {
+      await delay(LOOK_MS, undefined, { signal: this.#stopped.signal }).catch(() => undefined);
+      const [row] = await sql<{ bytes: number }[]>`
+        SELECT sum(pg_total_relation_size(relid))::float8 AS bytes FROM pg_stat_user_tables`;
+      found.push(row?.bytes ?? Number.NaN);
+    } while (!this.#stopped.signal.aborted);
+    return found;
+  }
+}
+
+async function countTasks(bench: Bench): Promise<number> {
   const sql = await bench.sqlFor('pruned');
-  const [row] = await sql<{ bytes: number; tasks: number }[]>`
-    SELECT (SELECT sum(pg_total_relation_size(relid))::float8 FROM pg_stat_user_tables) AS bytes, (SELECT count(*)::int FROM tasks) AS tasks`;
-  return row ?? { bytes: Number.NaN, tasks: Number.NaN };
+  const [row] = await sql<{ count: number }[]>`SELECT count(*)::int AS count FROM tasks`;
+  return row?.count ?? Number.NaN;
 }
 
 const mean = (values: readonly number[]): number =>
@@ -100,8 +136,10 @@ const mean = (values: readonly number[]): number =>
 function figuresOf(segments: readonly Segment[]): Record<string, number> {
   const pruned = mean(segments.map(({ prunedPerSecond }) => prunedPerSecond));
   const kept = mean(segments.map(({ keptPerSecond }) => keptPerSecond));
-  const settled = segments[SETTLED_SEGMENTS - 1]?.bytes ?? Number.NaN;
-  const end = segments.at(-1)?.bytes ?? Number.NaN;
+  const minute = (from: number): number =>
+    mean(segments.slice(from).slice(0, SEGMENTS_PER_MINUTE).map(({ bytes }) => bytes));
+  const settled = minute(SEGMENTS_PER_MINUTE);
+  const end = minute(-SEGMENTS_PER_MINUTE);
   return {
     pruned_per_second: pruned,
     kept_per_second: kept,
@@ -114,12 +152,13 @@ function figuresOf(segments: readonly Segment[]): Record<string, number> {
 
 function seriesOf(segments: readonly Segment[], sliceMs: number): Series {
   return {
-    header: ['seconds', 'cycles/s, pruned', 'cycles/s, kept', 'MiB, pruned', 'tasks, pruned'],
-    rows: segments.map(({ prunedPerSecond, keptPerSecond, bytes, tasks }, number) => [
+    header: ['seconds', 'cycles/s, pruned', 'cycles/s, kept', 'MiB, pruned', 'at most', 'tasks, pruned'],
+    rows: segments.map(({ prunedPerSecond, keptPerSecond, bytes, bytesMax, tasks }, number) => [
       ((number + 1) * (sliceMs / 1000)).toFixed(0),
       prunedPerSecond.toFixed(0),
       keptPerSecond.toFixed(0),
       (bytes / MEBIBYTE).toFixed(0),
+      (bytesMax / MEBIBYTE).toFixed(0),
       String(tasks),
     ]),
   };

@@ -39,6 +39,9 @@ export const tenThousandBoards: Scenario = {
     { key: 'cycles_per_second', unit: 'cycles/s', digits: 0 },
     { key: 'claim_p50_ms', unit: 'claim, ms p50', digits: 1 },
     { key: 'claim_p99_ms', unit: 'claim, ms p99', digits: 1 },
+    { key: 'server_cores', unit: 'server cores', digits: 2 },
+    { key: 'postgres_cores', unit: 'Postgres cores', digits: 2 },
+    { key: 'other_cores', unit: 'cores of client and others', digits: 2 },
     { key: 'server_mb', unit: 'MB server', digits: 0 },
     { key: 'postgres_mb', unit: 'MB Postgres', digits: 0 },
     { key: 'idle_percent', unit: '% of a core at rest, server + Postgres', digits: 1 },
@@ -71,7 +74,7 @@ async function measure(bench: Bench): Promise<Measured> {
     // Not before: a server closes what nobody uses.
     for (let opened = 0; opened < CONNECTIONS; opened += 1)
       connections.push(await HttpConnection.open(server.url));
-    const load = await runLoad(bench, connections, boards);
+    const { value: load, cores: used } = await measureCores(pids, () => runLoad(bench, connections, boards));
     const busySeconds = sweeps.reduce((sum, sweep) => sum + sweep.seconds, 0);
     return {
       figures: {
@@ -79,6 +82,9 @@ async function measure(bench: Bench): Promise<Measured> {
         cycles_per_second: (load.claimMs.length / load.elapsedMs) * 1000,
         claim_p50_ms: percentile(load.claimMs, 0.5),
         claim_p99_ms: percentile(load.claimMs, 0.99),
+        server_cores: used['server'] ?? Number.NaN,
+        postgres_cores: used['postgres'] ?? Number.NaN,
+        other_cores: used['other'] ?? Number.NaN,
         server_mb: (await ownBytes(server.pid)) / MIB,
         postgres_mb: (await familyBytes(bench.postmasterPid)) / MIB,
         idle_percent: ((cores['server'] ?? Number.NaN) + (cores['postgres'] ?? Number.NaN)) * 100,
