@@ -137,6 +137,19 @@ export function operations(): Operation[] {
     ],
     ['claim', claim],
     [
+      'claim from a place on',
+      async (hot) => {
+        const made = newTasks(BATCH + 1);
+        await insertTasks(hot, BOARD_ID, made);
+        const [place] = made;
+        if (place === undefined) throw new Error('there are as many as were made');
+        const heads = new Map([['lane-0', { priority: place.priority, id: place.id }]]);
+        const claimed = await claimReady(hot, BOARD_ID, 1, slots(BATCH), { heads });
+        if (claimed.length !== BATCH) throw new Error(`claimed ${claimed.length}`);
+        await completeRuns(hot, BOARD_ID, completionsOf(holdsOf(claimed)));
+      },
+    ],
+    [
       'count under a cap',
       (hot) =>
         hot.begin(async (tx) => {

@@ -19,6 +19,7 @@ import { listReviewedLanes } from '../store/review.ts';
 import type { Slot } from '../store/slot.ts';
 import { Decisions, type Fill, reviewLanesOf } from './decisions.ts';
 import { type Filled, fillSlots, type Look, NONE_FULL } from './filling.ts';
+import { QueueHeads } from './queue-heads.ts';
 import { type Undelivered, undeliveredOf } from './returns.ts';
 import type { ClaimedTasks, ClaimRequest } from './slot-plan.ts';
 
@@ -44,6 +45,7 @@ const WAITING_REQUESTS_MAX = 20_000;
 export class Claiming {
   readonly #parts: ClaimingParts;
   readonly #decisions: Decisions;
+  readonly #heads = new QueueHeads();
   readonly #batcher: Batcher<BoardRef, ClaimRequest, ClaimedTasks>;
 
   constructor(parts: ClaimingParts) {
@@ -156,14 +158,22 @@ export class Claiming {
     const lanes = isLookedFor ? await withinDeadline(listReviewedLanes(hot, board.id, known)) : known;
     if (isCapped || lanes.length > 0)
       return this.#fillAlone(board, config, slots, { reviewLanes: new Set(lanes) });
-    const claimed = claimReady(hot, board.id, config.version, slots);
-    return { rows: await withinDeadline(claimed, (rows) => this.#giveBack(board, rows)), full: NONE_FULL };
+    const rows = await this.#heads.fill(
+      board.id,
+      slots,
+      (wanted, heads) =>
+        withinDeadline(claimReady(hot, board.id, config.version, wanted, { heads }), (late) =>
+          this.#giveBack(board, late),
+        ),
+      { isAtomic: false },
+    );
+    return { rows, full: NONE_FULL };
   }
 
   #fillAlone(board: BoardRef, config: BoardConfig, slots: readonly Slot[], look: Look): Promise<Filled> {
     return transaction(
       this.#parts.hot,
-      (tx) => fillSlots(tx, board, config, slots, look),
+      (tx) => fillSlots(tx, board, config, slots, { heads: this.#heads, ...look }),
       ({ rows }) => this.#giveBack(board, rows),
     );
   }

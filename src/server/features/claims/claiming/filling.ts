@@ -11,8 +11,10 @@ import type { BoardConfig } from '../../lanes/service.ts';
 import { claimReady } from '../store/claim.ts';
 import type { ClaimedRow } from '../store/claimed-row.ts';
 import { countLaneClaims, lockLanes } from '../store/lane-room.ts';
+import type { Heads } from '../store/ready-line.ts';
 import { lockReviews, type ReviewRow, type ReviewWant } from '../store/review.ts';
 import type { Slot } from '../store/slot.ts';
+import type { QueueHeads } from './queue-heads.ts';
 
 export interface Filled {
   readonly rows: readonly ClaimedRow[];
@@ -28,6 +30,8 @@ export interface Look {
   readonly namedTaskId?: Uuid | null;
   /** Lanes in which there may be work to review. */
   readonly reviewLanes: ReadonlySet<string>;
+  /** Default: every look is from the start. */
+  readonly heads?: QueueHeads;
 }
 
 /** The lanes' rows are locked, then counted in a statement that sees every earlier claim. */
@@ -36,7 +40,7 @@ export async function fillSlots(
   board: BoardRef,
   config: BoardConfig,
   slots: readonly Slot[],
-  { namedTaskId = null, reviewLanes }: Look,
+  { namedTaskId = null, reviewLanes, heads }: Look,
 ): Promise<Filled> {
   const capOf = (lane: string): number | null => config.lanes.get(lane)?.max_concurrent_claims ?? null;
   const capped = [...new Set(slots.map((slot) => slot.lane))].filter((lane) => capOf(lane) !== null);
@@ -56,7 +60,11 @@ export async function fillSlots(
   });
   const filled = await withReviews(tx, board.id, allowed, { namedTaskId, reviewLanes });
   if (filled.length === 0) return { rows: [], full };
-  return { rows: await claimReady(tx, board.id, config.version, filled, { namedTaskId }), full };
+  if (heads === undefined || namedTaskId !== null)
+    return { rows: await claimReady(tx, board.id, config.version, filled, { namedTaskId }), full };
+  const claim = (wanted: readonly Slot[], from: Heads) =>
+    claimReady(tx, board.id, config.version, wanted, { heads: from });
+  return { rows: await heads.fill(board.id, filled, claim, { isAtomic: true }), full };
 }
 
 /**

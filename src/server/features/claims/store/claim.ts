@@ -4,6 +4,7 @@ import { columnOf } from '../../../db/column.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import { taskDetailColumns } from '../../tasks/service.ts';
 import { type ClaimedRow, claimedRowOf, type FilledRow } from './claimed-row.ts';
+import { FROM_THE_START, type Heads, headArrays, headNames, lineOf } from './ready-line.ts';
 import type { Slot } from './slot.ts';
 
 /** Of a row with the moment of its claim and its lease, and where it waited. */
@@ -15,6 +16,8 @@ const EVENT_DATA = (sql: Runner, waited: PendingQuery) => sql`
 export interface ClaimFilter {
   /** This task and no other. */
   readonly namedTaskId?: Uuid | null;
+  /** Lanes in which what stands before this place is passed over. */
+  readonly heads?: Heads;
 }
 
 /**
@@ -34,7 +37,7 @@ export async function claimReady(
   boardId: number,
   configVersion: number,
   given: readonly Slot[],
-  { namedTaskId = null }: ClaimFilter = {},
+  { namedTaskId = null, heads = FROM_THE_START }: ClaimFilter = {},
 ): Promise<ClaimedRow[]> {
   const reviewing = given.filter((slot) => slot.review !== undefined);
   const open = reviewing.length === 0 ? given : given.filter((slot) => slot.review === undefined);
@@ -52,8 +55,7 @@ export async function claimReady(
   // A named task is compared with want.status: said as a constant, its look-up could be planned on the index of the whole backlog.
   const ready =
     namedTaskId === null
-      ? sql`SELECT ${columns} FROM tasks t WHERE t.board_id = ${boardId} AND t.lane = want.lane AND t.status = 'ready'
-          ORDER BY t.priority DESC, t.id LIMIT want.count FOR NO KEY UPDATE SKIP LOCKED`
+      ? lineOf(sql, boardId, columns, heads)
       : sql`SELECT ${columns} FROM tasks t
           WHERE t.board_id = ${boardId} AND t.id = ${namedTaskId} AND t.lane = want.lane AND t.status = want.status FOR NO KEY UPDATE`;
   const taken = sql`want CROSS JOIN LATERAL (SELECT want.first + row_number() OVER () AS slot, ready.* FROM (${ready}) AS ready) AS task`;
@@ -62,10 +64,10 @@ export async function claimReady(
   const rows = await sql`
     /* claims.claim */
     WITH want AS MATERIALIZED (
-      SELECT want.lane, want.first, want.count, 'ready' AS status FROM unnest(
+      SELECT want.*, 'ready' AS status FROM unnest(
         ${lanes}::text[], ${lanes.map((lane) => reviewing.length + open.findIndex((slot) => slot.lane === lane))}::int[],
-        ${lanes.map((lane) => open.filter((slot) => slot.lane === lane).length)}::int[]
-      ) AS want (lane, first, count)
+        ${lanes.map((lane) => open.filter((slot) => slot.lane === lane).length)}::int[]${headArrays(sql, lanes, heads)}
+      ) AS want (lane, first, count${headNames(sql, heads)})
     ),
     held AS MATERIALIZED (
       SELECT ${picked.columns},
@@ -122,7 +124,8 @@ export async function claimReady(
       (SELECT at FROM moment) + make_interval(secs => held.lease_seconds) AS lease_expires_at,
       date_part('epoch', (SELECT at FROM moment) - held.status_since) AS waited_seconds, held.claim_runtime_seconds, held.priority,
       held.consecutive_failures, held.max_failures, held.max_runtime_seconds, held.no_progress_seconds, held.run_at, held.created_at,
-      (SELECT review FROM bumped) AS board_reviews, detail.*
+      (SELECT review FROM bumped) AS board_reviews,
+      date_part('epoch', (SELECT at FROM moment) - statement_timestamp()) * 1000 AS look_ms, detail.*
     FROM held
     CROSS JOIN LATERAL (
       SELECT ${taskDetailColumns(sql)} FROM task_details d WHERE d.board_id = ${boardId} AND d.task_id = held.id OFFSET 0

@@ -16,6 +16,8 @@ export type ClaimedRow = Omit<TaskRow, 'outcome' | 'summary' | 'result' | 'metad
   readonly waited_seconds: number;
   /** Tasks of the board that waited for review after it; 0 when the claim is read again. */
   readonly board_reviews: number;
+  /** How long it took to find it and all that was claimed with it; 0 when the claim is read again. */
+  readonly look_ms: number;
 };
 
 /**
@@ -41,6 +43,7 @@ export type FilledRow = readonly [
   run_at: string | null,
   created_at: string,
   board_reviews: number,
+  look_ms: number,
   ...detail: TaskDetailValues,
 ];
 
@@ -68,22 +71,22 @@ export function claimedRowOf(row: FilledRow, slots: readonly Slot[]): ClaimedRow
     status_since: claimedAt,
     created_at: row[15],
     updated_at: claimedAt,
-    title: row[17],
-    body: row[18],
-    payload: row[19],
-    labels: row[20],
-    backoff: row[21],
-    tenant: row[22],
-    external_ref: row[23],
-    idempotency_key: row[24],
-    traceparent: row[25],
-    comment_count: row[26],
-    created_by_type: row[27],
-    created_by_id: row[28],
-    message_count: row[29],
-    parent_count: row[30],
-    delegation_id: row[31],
-    origin: row[32],
+    title: row[18],
+    body: row[19],
+    payload: row[20],
+    labels: row[21],
+    backoff: row[22],
+    tenant: row[23],
+    external_ref: row[24],
+    idempotency_key: row[25],
+    traceparent: row[26],
+    comment_count: row[27],
+    created_by_type: row[28],
+    created_by_id: row[29],
+    message_count: row[30],
+    parent_count: row[31],
+    delegation_id: row[32],
+    origin: row[33],
     unmet_parents: slot.review?.unmet_parents ?? 0, // Or it would not be ready.
     reviewer: slot.review === undefined ? null : slot.lane,
     claim_lane: slot.lane,
@@ -94,5 +97,6 @@ export function claimedRowOf(row: FilledRow, slots: readonly Slot[]): ClaimedRow
     claim_runtime_seconds: row[8],
     waited_seconds: row[7],
     board_reviews: row[16],
+    look_ms: row[17],
   };
 }
