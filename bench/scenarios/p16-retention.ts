@@ -137,7 +137,12 @@ function figuresOf(segments: readonly Segment[]): Record<string, number> {
   const pruned = mean(segments.map(({ prunedPerSecond }) => prunedPerSecond));
   const kept = mean(segments.map(({ keptPerSecond }) => keptPerSecond));
   const minute = (from: number): number =>
-    mean(segments.slice(from).slice(0, SEGMENTS_PER_MINUTE).map(({ bytes }) => bytes));
+    mean(
+      segments
+        .slice(from)
+        .slice(0, SEGMENTS_PER_MINUTE)
+        .map(({ bytes }) => bytes),
+    );
   const settled = minute(SEGMENTS_PER_MINUTE);
   const end = minute(-SEGMENTS_PER_MINUTE);
   return {
