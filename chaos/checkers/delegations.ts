@@ -138,7 +138,8 @@ function checkVerdict(
 ): Violation[] {
   const ends = resultsIn(completed).map((result) => endOf(result, completed.seq, statuses));
   const isLate = row.join === 'any' ? ends.includes('done') : ends.every((end) => FINISHED.includes(end));
-  if (completed.data['reason'] === 'deadline' && isLate)
+  // One that was cancelled as a whole says why, which may be the deadline of the one that it was handed on for.
+  if (completed.data['reason'] === 'deadline' && isLate && !isCancelled)
     return [violation('a delegation waited for its deadline though it was decided', { row, completed })];
   const wanted = verdictOf(row, ends, isCancelled);
   return wanted === row.status

@@ -155,6 +155,15 @@ describe('each delegation comes back once', () => {
     expect(checkDelegations(operations, final)).toEqual([]);
   });
 
+  it('holds for one that is cancelled because the deadline of the one above it is over', () => {
+    const { operations, final } = forgeReturns((returns) => {
+      const ends = returns.final.events.filter((event) => event.delegation_id === 'd2');
+      for (const { kind, data } of ends) if (kind !== 'delegation.created') data['reason'] = 'deadline';
+    });
+    expect(final.events.filter(({ data }) => data['reason'] === 'deadline')).toHaveLength(2);
+    expect(checkDelegations(operations, final)).toEqual([]);
+  });
+
   it.each(FORGERIES)('finds %s', (_, detail, change) => {
     const { operations, final } = forgeReturns(change);
     expect(detailsOf(checkDelegations(operations, final))).toContain(detail);
