@@ -1,4 +1,5 @@
 /** The board of the run: its lanes, and the keys of all who take part. */
+import { BoardMaker } from './board-maker.ts';
 import { call } from './workload/call.ts';
 import type { LanePlan } from './workload/party-channel.ts';
 
@@ -22,55 +23,36 @@ const REVIEW_LANE = 'reviews';
  * unacknowledged claim is given back.
  */
 const LANES = [
-  { name: 'pull', claimMode: 'pull', leaseSeconds: 2, claimsMax: null },
+  { name: 'pull', claimMode: 'pull', leaseSeconds: 2 },
   { name: 'open', claimMode: 'pull-or-watch', leaseSeconds: 3, claimsMax: 10 },
-  { name: 'hinted', claimMode: 'watch', leaseSeconds: 2, claimsMax: null },
-  { name: REVIEW_LANE, claimMode: 'pull-or-watch', leaseSeconds: 2, claimsMax: null },
-  { name: 'pushed', claimMode: 'push', leaseSeconds: 7, claimsMax: null },
+  { name: 'hinted', claimMode: 'watch', leaseSeconds: 2 },
+  { name: REVIEW_LANE, claimMode: 'pull-or-watch', leaseSeconds: 2 },
+  { name: 'pushed', claimMode: 'push', leaseSeconds: 7 },
 ] as const;
 const PROBE_LEASE_SECONDS = 10;
 const SYNTHESIZER_LANE = 'replies';
 const SYNTHESIZER_LEASE_SECONDS = 3;
 
 export async function openBoard(url: string, adminKey: string): Promise<BoardPlan> {
-  const ask = async (method: 'PUT' | 'POST', path: string, body: unknown) => {
-    const answer = await call({ url, method, path, key: adminKey, body });
-    if (answer.ending !== 'ok') throw new Error(`${method} ${path}: ${JSON.stringify(answer.body)}`);
-    return answer.body;
-  };
-  const path = `/v1/boards/${BOARD}`;
-  const lane = async (
-    name: string,
-    claimMode: LanePlan['claimMode'],
-    leaseSeconds: number,
-    claimsMax: number | null,
-  ): Promise<LanePlan> => {
-    await ask('PUT', `${path}/lanes/${name}`, {
-      claim_mode: claimMode,
-      lease_seconds: leaseSeconds,
-      ...(claimsMax === null ? {} : { max_concurrent_claims: claimsMax }),
-    });
-    const { secret } = await ask('POST', `${path}/lanes/${name}/keys`, { name });
-    return { name, claimMode, leaseSeconds, key: String(secret) };
-  };
-  const key = async (role: string): Promise<string> =>
-    String((await ask('POST', '/v1/keys', { role, name: role, boards: [BOARD] }))['secret']);
-
-  await ask('PUT', path, { settings: { synthesizer_lane: SYNTHESIZER_LANE } });
+  const maker = new BoardMaker(url, adminKey, BOARD);
+  await maker.make({ synthesizer_lane: SYNTHESIZER_LANE });
   const lanes: LanePlan[] = [];
-  for (const plan of LANES)
-    lanes.push(await lane(plan.name, plan.claimMode, plan.leaseSeconds, plan.claimsMax));
-  const observerKey = await key('observer');
+  for (const wish of LANES) lanes.push(await maker.lane(wish));
+  const observerKey = await maker.key('observer');
   return {
     board: BOARD,
     lanes,
     reviewLane: REVIEW_LANE,
-    probeLane: await lane('probe', 'pull', PROBE_LEASE_SECONDS, null),
-    synthesizerLane: await lane(SYNTHESIZER_LANE, 'pull-or-watch', SYNTHESIZER_LEASE_SECONDS, null),
-    orchestratorKey: await key('orchestrator'),
+    probeLane: await maker.lane({ name: 'probe', claimMode: 'pull', leaseSeconds: PROBE_LEASE_SECONDS }),
+    synthesizerLane: await maker.lane({
+      name: SYNTHESIZER_LANE,
+      claimMode: 'pull-or-watch',
+      leaseSeconds: SYNTHESIZER_LEASE_SECONDS,
+    }),
+    orchestratorKey: await maker.key('orchestrator'),
     observerKey,
-    hasTakeover: await offersTakeover(url, path, adminKey),
-    hasStreams: await offersStreams(`${url}${path}/events`, observerKey),
+    hasTakeover: await offersTakeover(url, maker.path, adminKey),
+    hasStreams: await offersStreams(`${url}${maker.path}/events`, observerKey),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { Random } from '../random.ts';
 import type { Recorder } from '../recorder.ts';
-import { type Body, endOf } from './call.ts';
+import { type BatchEntry, createBatch } from './create-batch.ts';
 import { Operator } from './operator.ts';
 import type { PartyChannel, PartyConfig } from './party-channel.ts';
 import { pause } from './pause.ts';
@@ -19,7 +19,6 @@ const SHAPES: Readonly<Record<'chain' | 'gather' | 'spread' | 'diamond', readonl
 const SHARES = { chain: 1, gather: 3, spread: 1, diamond: 3 } as const;
 /** With two orchestrators some four tasks a second: with the others what the workers can do. */
 const CREATE_MS = [1200, 2800] as const;
-const CREATE_ATTEMPTS_MAX = 8;
 const RETRY_MS = [100, 900] as const;
 const RELINK_MS = [250, 900] as const;
 const TEND_MS = [700, 1800] as const;
@@ -77,35 +76,12 @@ export class Families {
     }
   }
 
-  /** All or none, under keys, until there is an answer. Answers their ids. */
-  async #createBatch(random: Random, entries: readonly (Body & { lane?: string })[]): Promise<string[]> {
+  async #createBatch(random: Random, entries: readonly BatchEntry[]): Promise<string[]> {
     this.#batches += 1;
-    const tasks = entries.map((entry, place) => {
-      const key = `${this.#config.process}-family-${this.#batches}-${place}`;
-      return { title: key, idempotency_key: key, max_failures: 1000, ...entry };
-    });
-    for (let attempt = 1; attempt <= CREATE_ATTEMPTS_MAX; attempt += 1) {
-      const ends = tasks.map(({ idempotency_key: idempotencyKey, lane = '' }) =>
-        this.#recorder.begin({ kind: 'create', idempotencyKey, lane }),
-      );
-      const answer = await this.#operator.ask('POST', '/tasks/batch', { tasks });
-      const made = (answer.body as { tasks?: { id: string }[] }).tasks ?? [];
-      const isReplay = attempt > 1;
-      for (const [place, end] of ends.entries()) {
-        const taskId = made[place]?.id;
-        end({
-          ...endOf(answer),
-          ...(answer.ending !== 'ok' || taskId === undefined ? {} : { taskId, isReplay }),
-        });
-      }
-      if (answer.ending !== 'unknown') {
-        for (const { id } of made) this.#remember(id);
-        return made.map(({ id }) => id);
-      }
-      await pause(random.between(...RETRY_MS), this.#quiet);
-      if (this.#quiet.aborted) break;
-    }
-    return [];
+    const parts = { operator: this.#operator, recorder: this.#recorder, random, quiet: this.#quiet };
+    const ids = await createBatch(parts, `${this.#config.process}-family-${this.#batches}`, entries);
+    for (const id of ids) this.#remember(id);
+    return ids;
   }
 
   #remember(taskId: string): void {

@@ -36,8 +36,11 @@ export function work({ leaving }: LifeParts, ms: number): Promise<void> {
 }
 
 /** Until it is known how it ended, with the same body each time. */
-export async function end(parts: LifeParts, kind: EndKind, body: Body): Promise<void> {
-  const { random, write, leaving } = parts;
+export async function end(
+  { random, write, leaving }: Pick<LifeParts, 'random' | 'write' | 'leaving'>,
+  kind: EndKind,
+  body: Body,
+): Promise<void> {
   for (let attempt = 1; attempt <= END_ATTEMPTS_MAX; attempt += 1) {
     const { ending } = await write(kind, body);
     if (ending !== 'unknown' || leaving.aborted) return;
