@@ -5,7 +5,7 @@ import { type BlockKind, type Outcome, TASK_STATUSES, type TaskStatus } from '..
 import { formatCursor } from '../src/server/kernel/cursor.ts';
 import { formatId } from '../src/server/kernel/ids.ts';
 import { readFinalReturns } from './final-returns.ts';
-import type { FinalClaim, FinalLink, FinalRun, FinalState, FinalTask } from './history.ts';
+import type { FinalClaim, FinalLink, FinalRun, FinalState, FinalTask, PrunedState } from './history.ts';
 import { nowMs } from './recorder.ts';
 
 interface EventRow {
@@ -70,45 +70,68 @@ interface ClaimRow {
 
 type CounterRow = Readonly<Record<TaskStatus | 'seq', number>>;
 
-export async function readFinalState(sql: postgres.Sql, boardName: string): Promise<FinalState> {
-  return (await sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (tx) => {
-    const [board] = await tx<BoardRow[]>`SELECT id, log_incarnation FROM boards WHERE name = ${boardName}`;
-    if (board === undefined) throw new Error(`there is no board ${boardName}`);
-    const [clock] = await tx<{ at: Date }[]>`SELECT clock_timestamp() AS at`;
-    const readAtMs = nowMs();
-    const events = await tx<EventRow[]>`
-      SELECT seq::int, kind, at, task_id, run_id, delegation_id, lane, worker, attempt, task_version, actor_type, actor_id, data
-      FROM events WHERE board_id = ${board.id} ORDER BY seq`;
-    const tasks = await tx<TaskRow[]>`
-      SELECT t.id, t.status, t.lane, t.attempt, t.version, d.idempotency_key, t.run_at, t.blocked_kind, t.blocked_reason,
-        t.unmet_parents, t.archived_from, t.reviewer, t.implementer_lane, t.implementer_worker
-      FROM tasks t JOIN task_details d ON d.board_id = t.board_id AND d.task_id = t.id WHERE t.board_id = ${board.id}`;
-    const runs = await tx<RunRow[]>`
-      SELECT id, task_id, attempt, outcome, started_at, ended_at FROM runs WHERE board_id = ${board.id}`;
-    const claims = await tx<ClaimRow[]>`
-      SELECT task_id, run_id, attempt, lease_expires_at FROM claims WHERE board_id = ${board.id}`;
-    const links = await tx<
-      LinkRow[]
-    >`SELECT child_id, parent_id, is_met FROM links WHERE board_id = ${board.id}`;
-    const [counter] = await tx<CounterRow[]>`
-      SELECT seq::int, ${tx.unsafe(TASK_STATUSES.map((status) => `${status}::int`).join(', '))}
-      FROM board_seq WHERE board_id = ${board.id}`;
-    if (counter === undefined || clock === undefined) throw new Error('the board has no counter row');
-    const returns = await readFinalReturns(tx, board.id);
-    const counts = Object.fromEntries(TASK_STATUSES.map((status) => [status, counter[status]]));
-    return {
-      readAt: clock.at.toISOString(),
-      readAtMs,
-      seq: counter.seq,
-      events: events.map((row) => eventOf(board, boardName, row)),
-      tasks: tasks.map(taskOf),
-      runs: runs.map(runOf),
-      claims: claims.map(claimOf),
-      links: links.map(linkOf),
-      counts,
-      ...returns,
-    } satisfies FinalState;
-  })) as FinalState;
+export function readFinalState(sql: postgres.Sql, boardName: string): Promise<FinalState> {
+  return atOneInstant(sql, (tx) => readBoard(tx, boardName));
+}
+
+export function readPrunedState(
+  sql: postgres.Sql,
+  boardName: string,
+  keptSeconds: PrunedState['keptSeconds'],
+): Promise<PrunedState> {
+  return atOneInstant(sql, async (tx) => {
+    const final = await readBoard(tx, boardName);
+    const [row] = await tx<{ pruned_seq: number }[]>`
+      SELECT s.pruned_seq::int FROM board_seq s JOIN boards b ON b.id = s.board_id WHERE b.name = ${boardName}`;
+    if (row === undefined) throw new Error('the board has no counter row');
+    return { ...final, prunedSeq: row.pruned_seq, keptSeconds };
+  });
+}
+
+async function atOneInstant<T>(
+  sql: postgres.Sql,
+  read: (tx: postgres.TransactionSql) => Promise<T>,
+): Promise<T> {
+  return (await sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', read)) as T;
+}
+
+async function readBoard(tx: postgres.TransactionSql, boardName: string): Promise<FinalState> {
+  const [board] = await tx<BoardRow[]>`SELECT id, log_incarnation FROM boards WHERE name = ${boardName}`;
+  if (board === undefined) throw new Error(`there is no board ${boardName}`);
+  const [clock] = await tx<{ at: Date }[]>`SELECT clock_timestamp() AS at`;
+  const readAtMs = nowMs();
+  const events = await tx<EventRow[]>`
+    SELECT seq::int, kind, at, task_id, run_id, delegation_id, lane, worker, attempt, task_version, actor_type, actor_id, data
+    FROM events WHERE board_id = ${board.id} ORDER BY seq`;
+  const tasks = await tx<TaskRow[]>`
+    SELECT t.id, t.status, t.lane, t.attempt, t.version, d.idempotency_key, t.run_at, t.blocked_kind, t.blocked_reason,
+      t.unmet_parents, t.archived_from, t.reviewer, t.implementer_lane, t.implementer_worker
+    FROM tasks t JOIN task_details d ON d.board_id = t.board_id AND d.task_id = t.id WHERE t.board_id = ${board.id}`;
+  const runs = await tx<RunRow[]>`
+    SELECT id, task_id, attempt, outcome, started_at, ended_at FROM runs WHERE board_id = ${board.id}`;
+  const claims = await tx<ClaimRow[]>`
+    SELECT task_id, run_id, attempt, lease_expires_at FROM claims WHERE board_id = ${board.id}`;
+  const links = await tx<
+    LinkRow[]
+  >`SELECT child_id, parent_id, is_met FROM links WHERE board_id = ${board.id}`;
+  const [counter] = await tx<CounterRow[]>`
+    SELECT seq::int, ${tx.unsafe(TASK_STATUSES.map((status) => `${status}::int`).join(', '))}
+    FROM board_seq WHERE board_id = ${board.id}`;
+  if (counter === undefined || clock === undefined) throw new Error('the board has no counter row');
+  const returns = await readFinalReturns(tx, board.id);
+  const counts = Object.fromEntries(TASK_STATUSES.map((status) => [status, counter[status]]));
+  return {
+    readAt: clock.at.toISOString(),
+    readAtMs,
+    seq: counter.seq,
+    events: events.map((row) => eventOf(board, boardName, row)),
+    tasks: tasks.map(taskOf),
+    runs: runs.map(runOf),
+    claims: claims.map(claimOf),
+    links: links.map(linkOf),
+    counts,
+    ...returns,
+  };
 }
 
 /** As the wire has it: absent instead of null. */

@@ -6,6 +6,7 @@
 import type { Event } from '../src/contract/events.ts';
 import type { DelegationStatus, Outcome, TaskStatus } from '../src/contract/statuses.ts';
 import type { FinalReturns } from './final-returns.ts';
+import type { ResumingEntry, WatcherEntry } from './watch-entries.ts';
 
 /** Milliseconds of the one clock of the recording machine that only rises, the same for all its processes. */
 export type AtMs = number;
@@ -75,6 +76,8 @@ export interface RunOperation extends OperationBase {
   readonly attempt: number;
   /** Of an accepted end: the run's outcome. */
   readonly outcome?: Outcome;
+  /** Of an accepted end: when, by the database. */
+  readonly runEndedAt?: string;
   /** Of a heartbeat that was answered: until when it holds, by the database. */
   readonly leaseExpiresAt?: string;
 }
@@ -188,36 +191,6 @@ export function isWait({ kind }: Pick<Operation, 'kind'>): boolean {
   return kind === 'claim' || kind === 'collect' || kind === 'lease';
 }
 
-/** What a watcher of the whole board, without a filter, received, in the order in which it did, through all its reconnects. */
-export interface WatchedEntry {
-  readonly entry: 'watched';
-  readonly process: string;
-  readonly at: AtMs;
-  /** Which connection of this watcher it came over: 1, 2, 3, … */
-  readonly connection: number;
-  readonly seq: number;
-  readonly kind: string;
-  readonly cursor: string;
-}
-
-/** A bookmark or the cursor of an events frame: the watcher may believe that it has everything up to it. */
-export interface BookmarkEntry {
-  readonly entry: 'bookmark';
-  readonly process: string;
-  readonly at: AtMs;
-  readonly connection: number;
-  /** The newest sequence number received by then; 0: none. */
-  readonly seq: number;
-  readonly cursor: string;
-}
-
-/** A watcher that was still there at the end, written after the final state was read and it had time to receive all of it. */
-export interface WatchEndEntry {
-  readonly entry: 'watch_end';
-  readonly process: string;
-  readonly at: AtMs;
-}
-
 export interface FaultEntry {
   readonly entry: 'fault';
   readonly at: AtMs;
@@ -229,7 +202,7 @@ export interface FaultEntry {
   readonly until?: AtMs;
 }
 
-export type HistoryEntry = Operation | WatchedEntry | BookmarkEntry | WatchEndEntry | FaultEntry;
+export type HistoryEntry = Operation | WatcherEntry | ResumingEntry | FaultEntry;
 
 /** The board at the end, read from the database itself after the last fault, when everything that was under way had ended. */
 export interface FinalState extends FinalReturns {
@@ -245,6 +218,14 @@ export interface FinalState extends FinalReturns {
   readonly links: readonly FinalLink[];
   /** Counts by status as the board's counter row has them. */
   readonly counts: Readonly<Partial<Record<TaskStatus, number>>>;
+}
+
+/** Of a board that prunes: read while it goes on. */
+export interface PrunedState extends FinalState {
+  /** The newest event that is gone; 0: none is. */
+  readonly prunedSeq: number;
+  /** What is over is kept for so long, and not much longer. */
+  readonly keptSeconds: Readonly<Record<'events' | 'finishedTasks', number>>;
 }
 
 export interface FinalTask {

@@ -13,7 +13,6 @@ export interface PartyOptions {
   readonly niceness?: number;
   /** Default: its clock is the machine's. */
   readonly clock?: FakeClock;
-  readonly onSeq?: (seq: number) => void;
   readonly onTrouble: (detail: string) => void;
 }
 
@@ -26,6 +25,7 @@ export class Party {
   #isEndExpected = false;
   #hasJoined = false;
   #held = 0;
+  #seq = 0;
   #isClosed = false;
 
   constructor(options: PartyOptions) {
@@ -53,9 +53,14 @@ export class Party {
     return this.#held > 0;
   }
 
+  /** Of a watcher: how far it had come when it was last asked. */
+  get seq(): number {
+    return this.#seq;
+  }
+
   start(): void {
     if (this.#isClosed) return;
-    const { program, config, niceness, onSeq, onTrouble } = this.#options;
+    const { program, config, niceness, onTrouble } = this.#options;
     this.#life += 1;
     this.#held = 0;
     this.#isEndExpected = false;
@@ -79,7 +84,7 @@ export class Party {
     child.on('message', (message: PartyMessage) => {
       if (message.told === 'joined') this.#hasJoined = true;
       else if (message.told === 'holding') this.#held = message.count;
-      else onSeq?.(message.seq);
+      else this.#seq = message.seq;
     });
     if (niceness !== undefined && child.pid !== undefined) setPriority(child.pid, niceness);
     child.send({ ...config, process: this.process } satisfies PartyConfig);

@@ -7,7 +7,16 @@ import { fileURLToPath } from 'node:url';
 import { build, stop } from 'esbuild';
 
 const WORKLOAD = fileURLToPath(new URL('./workload/', import.meta.url));
-const NAMES = ['worker', 'orchestrator', 'prober', 'watcher', 'gateway', 'synthesizer'] as const;
+const NAMES = [
+  'worker',
+  'orchestrator',
+  'prober',
+  'watcher',
+  'gateway',
+  'synthesizer',
+  'churn',
+  'resuming-watcher',
+] as const;
 
 export type ProgramName = (typeof NAMES)[number];
 

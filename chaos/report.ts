@@ -1,5 +1,5 @@
 /** What is printed of a run. */
-import type { FaultEntry, FinalState, HistoryEntry, Violation } from './history.ts';
+import type { FaultEntry, FinalState, HistoryEntry, PrunedState, Violation } from './history.ts';
 import type { WindowCount } from './windows.ts';
 
 /** Of each property: one instance shows what is wrong, and the others are in the file beside the recording. */
@@ -62,6 +62,10 @@ export function renderDeliveries({ deliveries, subscriptions }: FinalState): str
     (wanted) => `${deliveries.filter(({ status }) => status === wanted).length} ${wanted}`,
   );
   return `${subscriptions.length} subscriptions, ${deliveries.length} deliveries (${counts.join(', ')})`;
+}
+
+export function renderPruned({ tasks, events, seq }: PrunedState): string {
+  return `on the board that prunes ${tasks.length} tasks are left, and ${events.length} of ${seq} events`;
 }
 
 export function renderWindows(windows: readonly WindowCount[]): string {

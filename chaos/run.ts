@@ -12,7 +12,7 @@ import { FakeClock } from './fake-clock.ts';
 import { FaultRunner } from './fault-runner.ts';
 import { type FaultKind, planFaults } from './faults.ts';
 import { readFinalState } from './final-state.ts';
-import type { FinalState } from './history.ts';
+import type { FinalState, PrunedState } from './history.ts';
 import type { Means } from './means.ts';
 import type { ChaosOptions } from './options.ts';
 import { Party, type PartyOptions } from './party.ts';
@@ -23,10 +23,14 @@ import { Recorder } from './recorder.ts';
 import { ReplicaPair } from './replica-pair.ts';
 import type { FaultCount } from './report.ts';
 import { Server } from './server.ts';
+import { openShortMemory, ShortMemory } from './short-memory.ts';
+import { countReturning, countTasks } from './under-way.ts';
 
 export interface RunOutcome {
   readonly historyDirectory: string;
   readonly final: FinalState;
+  /** Of the board that prunes. */
+  readonly shortMemory: { readonly historyDirectory: string; readonly final: PrunedState };
   readonly hasTakeover: boolean;
   /** Those that the plan of this run had: a short one has not all. */
   readonly plannedKinds: readonly FaultKind[];
@@ -71,7 +75,6 @@ export class ChaosRun {
   readonly #servers: Server[] = [];
   readonly #parties: Party[] = [];
   readonly #over = new AbortController();
-  readonly #watchedSeq = new Map<string, number>();
 
   constructor(options: ChaosOptions, means: Means, directory: string, say: (line: string) => void) {
     this.#options = options;
@@ -101,7 +104,7 @@ export class ChaosRun {
     mkdirSync(historyDirectory);
     const programs = await bundlePrograms(join(this.#directory, 'programs'));
     const { cluster, pair } = await this.#startPostgres();
-    const stage = await this.#setStage(cluster);
+    const { stage, shortPlan } = await this.#setStage(cluster);
     const config = {
       ...stage,
       seed,
@@ -115,6 +118,9 @@ export class ChaosRun {
         ...config,
         way: way === 'stream' && !stage.hasStreams ? 'poll' : way,
       }),
+    );
+    const shortMemory = new ShortMemory(shortPlan, config, programs, (...party) =>
+      this.#startParty(...party),
     );
     const start = (name: string, count: number, program: string): Party[] =>
       Array.from({ length: count }, (_, index) => this.#startParty(`${name}-${index + 1}`, program, config));
@@ -138,14 +144,15 @@ export class ChaosRun {
     await Promise.all([load, runner.run(plan, signal)]);
 
     this.#say('draining');
-    const final = await this.#settle(
+    const tellers = [...gateways, ...synthesizers];
+    const finals = await this.#settle(
       cluster,
-      { creators, probers, workers, watchers, tellers: [...gateways, ...synthesizers], board: stage.board },
+      { creators, probers, workers, watchers, tellers, shortMemory, board: stage.board },
       signal,
     );
     return {
       historyDirectory,
-      final,
+      ...finals,
       hasTakeover: stage.hasTakeover,
       plannedKinds: plan.map(({ kind }) => kind),
       skipped: [...runner.skipped].map(([fault, times]) => ({ fault, times })),
@@ -193,13 +200,14 @@ export class ChaosRun {
     };
     const first = await startServer();
     const stage = await openBoard(first.url, ADMIN_KEY);
+    const shortPlan = await openShortMemory(first.url, ADMIN_KEY);
     if (plant?.sql != null) {
       await first.end('SIGTERM');
       await cluster.sql.unsafe(plant.sql);
       await first.revive();
     }
     while (this.#servers.length < this.#options.servers) await startServer();
-    return stage;
+    return { stage, shortPlan };
   }
 
   #startParty(name: string, program: string, config: PartyOptions['config']): Party {
@@ -211,7 +219,6 @@ export class ChaosRun {
       config,
       ...(isWorker ? { niceness: WORKER_NICENESS } : {}),
       ...(clock === null ? {} : { clock }),
-      onSeq: (seq) => this.#watchedSeq.set(name, seq),
       onTrouble: (detail) => this.#trouble(detail),
     });
     this.#parties.push(party);
@@ -223,28 +230,30 @@ export class ChaosRun {
     parties: Readonly<
       Record<'creators' | 'probers' | 'workers' | 'watchers' | 'tellers', readonly Party[]>
     > & {
+      readonly shortMemory: ShortMemory;
       readonly board: string;
     },
     signal: AbortSignal,
-  ): Promise<FinalState> {
-    const { creators, probers, workers, watchers, tellers, board } = parties;
-    const countOf = async (...statuses: string[]): Promise<number> => {
+  ): Promise<Pick<RunOutcome, 'final' | 'shortMemory'>> {
+    const { creators, probers, workers, watchers, tellers, shortMemory, board } = parties;
+    const hasNone = async (...statuses: string[]): Promise<boolean> => {
       signal.throwIfAborted();
-      const [row] = await cluster.sql<{ count: number }[]>`
-        SELECT count(*)::int FROM tasks t JOIN boards b ON b.id = t.board_id WHERE b.name = ${board} AND t.status = ANY(${statuses})
-          AND t.lane IS NOT NULL`;
-      return row?.count ?? 0;
+      return (await countTasks(cluster.sql, board, statuses)) === 0;
     };
     for (const party of creators) party.order({ order: 'leave' });
     for (const party of tellers) party.order({ order: 'quiet' });
     // Long enough to ask some more times, now that all is well, whether who waits is woken.
     await delay(LAST_CALM_MS, undefined, { signal });
+    const shortFinal = await shortMemory.settle(cluster.sql);
     for (const party of probers) party.order({ order: 'leave' });
-    await waitUntil(async () => (await countOf('ready', 'running', 'scheduled')) === 0, DRAIN_MS);
+    await waitUntil(() => hasNone('ready', 'running', 'scheduled'), DRAIN_MS);
     for (const party of workers) party.order({ order: 'leave' });
-    await this.#left([...creators, ...probers, ...workers]);
-    await waitUntil(async () => (await countOf('running', 'scheduled')) === 0, SETTLE_MS);
-    await waitUntil(async () => (await this.#countReturning(cluster, board, signal)) === 0, RETURN_MS);
+    await this.#left([...creators, ...probers, ...workers, ...shortMemory.parties]);
+    await waitUntil(() => hasNone('running', 'scheduled'), SETTLE_MS);
+    await waitUntil(async () => {
+      signal.throwIfAborted();
+      return (await countReturning(cluster.sql, board)) === 0;
+    }, RETURN_MS);
     for (const party of tellers) party.order({ order: 'leave' });
     await this.#left(tellers);
     signal.throwIfAborted();
@@ -252,11 +261,12 @@ export class ChaosRun {
     for (const party of watchers) party.order({ order: 'quiet' });
     await waitUntil(() => {
       for (const party of watchers) party.order({ order: 'report' });
-      return watchers.every(({ name }) => (this.#watchedSeq.get(name) ?? 0) >= final.seq);
+      return watchers.every(({ seq }) => seq >= final.seq);
     }, CATCH_UP_MS);
     for (const party of watchers) party.order({ order: 'leave' });
     for (const party of watchers) await party.ended(LEAVE_MS);
-    return final;
+    const { historyDirectory } = shortMemory;
+    return { final, shortMemory: { historyDirectory, final: shortFinal } };
   }
 
   async #left(parties: readonly Party[]): Promise<void> {
@@ -264,23 +274,6 @@ export class ChaosRun {
       const isByItself = await party.ended(LEAVE_MS);
       if (!isByItself) this.#trouble(`${party.process} did not leave by itself`);
     }
-  }
-
-  /** What is still to be decided or told without anybody asking; what pauses after a failure is not. */
-  async #countReturning(cluster: Cluster, boardName: string, signal: AbortSignal): Promise<number> {
-    signal.throwIfAborted();
-    const [row] = await cluster.sql<{ count: number }[]>`
-      WITH board AS (SELECT id FROM boards WHERE name = ${boardName})
-      SELECT ((
-        SELECT count(*) FROM delegations
-        WHERE board_id = (TABLE board) AND ((status = 'running' AND deadline_at IS NOT NULL) OR has_leftovers)
-      ) + (
-        SELECT count(*) FROM deliveries d
-        WHERE board_id = (TABLE board) AND (status IN ('synthesizing', 'leased') OR (status = 'pending' AND due_at <= clock_timestamp() AND NOT EXISTS (
-          SELECT FROM deliveries before WHERE before.board_id = d.board_id AND before.subscription_id = d.subscription_id
-            AND before.seq < d.seq AND before.status = 'pending')))
-      ))::int AS count`;
-    return row?.count ?? 0;
   }
 
   #trouble(detail: string): void {

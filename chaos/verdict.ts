@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkHistory } from './checkers/check.ts';
+import { checkRetention } from './checkers/retention.ts';
 import type { FinalState, HistoryEntry, Violation } from './history.ts';
 import type { Means } from './means.ts';
 import type { ChaosOptions } from './options.ts';
@@ -15,6 +16,7 @@ import {
   renderDeliveries,
   renderFaults,
   renderLoad,
+  renderPruned,
   renderViolations,
   renderWindows,
 } from './report.ts';
@@ -55,15 +57,29 @@ export function judge(
   const { final, hasTakeover, plannedKinds, serverUrls, skipped, troubles, postgresVersion } = outcome;
   const recording = readRecording(outcome.historyDirectory);
   const stretches = listSlowStretches(recording.entries);
-  const violations = checkHistory([...recording.entries, ...stretches], final);
+  const { entries } = readRecording(outcome.shortMemory.historyDirectory);
+  const shortMemory = { entries, final: outcome.shortMemory.final };
+  const violations = [
+    ...checkHistory([...recording.entries, ...stretches], final),
+    ...checkRetention(shortMemory.entries, shortMemory.final),
+  ];
   writeFileSync(join(directory, 'final.json'), JSON.stringify(final));
+  writeFileSync(join(directory, 'short-memory.json'), JSON.stringify(shortMemory.final));
   writeFileSync(join(directory, 'violations.json'), JSON.stringify(violations, null, 2));
-  const windows = countWindows({ recording, final, faults: plannedKinds, hasTakeover, serverUrls });
-  const operations = listLoad(recording.entries);
+  const windows = countWindows({
+    recording,
+    final,
+    shortMemory,
+    faults: plannedKinds,
+    hasTakeover,
+    serverUrls,
+  });
+  const operations = listLoad([...recording.entries, ...shortMemory.entries]);
   const faults = listFaults(recording.entries);
   say(`\n${renderLoad(operations)}\n\n${renderFaults(faults, skipped)}\n\n${renderWindows(windows)}\n`);
   say(`  ${final.tasks.length} tasks, ${final.runs.length} runs, ${final.events.length} events`);
   say(`  ${final.delegations.length} delegations, ${renderDeliveries(final)}`);
+  say(`  ${renderPruned(shortMemory.final)}`);
   if (violations.length > 0) say(`\n${renderViolations(violations)}`);
   const isClean =
     options.plant === null

@@ -10,12 +10,14 @@ import type {
   FinalState,
   HistoryEntry,
   Operation,
+  PrunedState,
   RunOperation,
-  WatchedEntry,
 } from './history.ts';
 import type { Recording } from './recorder.ts';
+import { countRetentionWindows } from './retention-windows.ts';
 import { countReturnWindows } from './return-windows.ts';
 import { countServerWindows } from './server-windows.ts';
+import type { WatchedEntry } from './watch-entries.ts';
 
 export interface WindowCount {
   readonly window: string;
@@ -27,6 +29,8 @@ export interface WindowCount {
 export interface WindowInput {
   readonly recording: Recording;
   readonly final: FinalState;
+  /** Of the board that prunes. */
+  readonly shortMemory: { readonly entries: readonly HistoryEntry[]; readonly final: PrunedState };
   /** Those that were planned. */
   readonly faults: readonly FaultKind[];
   readonly hasTakeover: boolean;
@@ -45,7 +49,7 @@ const OUTCOME_BY_END: Readonly<Record<string, string>> = {
 const MID_STREAM_MS = 2000;
 
 export function countWindows(input: WindowInput): WindowCount[] {
-  const { recording, final, faults, hasTakeover, serverUrls } = input;
+  const { recording, final, shortMemory, faults, hasTakeover, serverUrls } = input;
   const run = new Run(recording, final);
   const families = countFamilyWindows(
     recording.entries.filter((entry) => entry.entry === 'operation'),
@@ -53,6 +57,7 @@ export function countWindows(input: WindowInput): WindowCount[] {
   );
   const returns = countReturnWindows(recording.entries, final);
   const servers = countServerWindows(recording.entries, serverUrls);
+  const retention = countRetentionWindows(shortMemory.entries, shortMemory.final);
   const under = (kind: FaultKind, window: string, count: number): WindowCount => ({
     window,
     count,
@@ -79,6 +84,9 @@ export function countWindows(input: WindowInput): WindowCount[] {
     always('delegation cancelled as its last child ends', returns.cancelledAsTheyEnded),
     always('delivery given out again', returns.lapsedDeliveries),
     always('reply failed, told directly', returns.repliesThatFailed),
+    always('what a watcher would resume from was pruned', retention.toldExpired),
+    always('watch resumed from the edge of a pruned log', retention.resumedAtEdge),
+    always('parent kept beyond its time for a child', retention.parentsOutlivingTheirTime),
     under('kill-gateway', 'gateway killed between claim and ack', returns.gatewaysKilledWhileHolding),
     under('kill-server', 'server killed with operations under way', run.countKillsUnderWay('kill server')),
     {

@@ -2,8 +2,8 @@
  * Holds a recorded run against what the system promises. Pure: reads the history and the final state, and nothing else. The properties have
  * the numbers of docs/guarantees.md; each checker says in its own file what it proves and what it cannot.
  *
- * What a run must keep to: it deletes no tasks and prunes no log, its watchers watch the whole board, and its final state is read in one
- * snapshot after the board was left alone long enough for reaper and scheduler to do their work.
+ * What the board of a run must keep to: it deletes no tasks and prunes no log, which is for retention.ts, its watchers watch the whole board,
+ * and its final state is read in one snapshot after the board was left alone long enough for reaper and scheduler to do their work.
  */
 import type { FinalState, HistoryEntry, Violation } from '../history.ts';
 import { checkClocks } from './clocks.ts';

@@ -128,7 +128,7 @@ class LogFold {
   }
 }
 
-function statusIn(event: Event, name: 'status_before' | 'status_after'): TaskStatus | null {
+export function statusIn(event: Event, name: 'status_before' | 'status_after'): TaskStatus | null {
   const value = event.data[name];
   return TASK_STATUSES.find((status) => status === value) ?? null;
 }
@@ -202,7 +202,7 @@ export function checkLogFold(final: FinalState): Violation[] {
       : [violation('the counter is not at the end of the log', { last, seq: final.seq })]),
     ...compareTasks(fold, final.tasks),
     ...compareRuns(fold, final.runs),
-    ...compareCounts(final),
+    ...checkCounts(final),
   ];
 }
 
@@ -241,7 +241,7 @@ function compareRuns(fold: LogFold, rows: readonly FinalRun[]): Violation[] {
   return [...found, ...missing.map((run) => violation('a run of the log is not in the tables', { run }))];
 }
 
-function compareCounts(final: FinalState): Violation[] {
+export function checkCounts(final: FinalState): Violation[] {
   const byStatus = groupBy(final.tasks, (task) => task.status);
   return TASK_STATUSES.flatMap((status) => {
     const tasks = byStatus.get(status)?.length ?? 0;

@@ -9,17 +9,9 @@
  * (the start, or the moment it was opened) is the watcher's choice, and the first event or bookmark shows it.
  */
 import type { Event } from '../../src/contract/events.ts';
-import type {
-  BookmarkEntry,
-  FinalState,
-  HistoryEntry,
-  Violation,
-  WatchEndEntry,
-  WatchedEntry,
-} from '../history.ts';
+import type { FinalState, HistoryEntry, Violation } from '../history.ts';
+import type { WatchedEntry, WatcherEntry } from '../watch-entries.ts';
 import { groupBy } from './group-by.ts';
-
-type WatcherEntry = WatchedEntry | BookmarkEntry | WatchEndEntry;
 
 const violation = (detail: string, evidence: Violation['evidence']): Violation => ({
   property: 5,

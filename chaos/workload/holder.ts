@@ -84,18 +84,21 @@ export function recorded(recorder: Recorder, claim: HeldClaim, write: Write): Wr
     const { taskId, runId, attempt } = claim;
     const end = recorder.begin({ kind, taskId, runId, attempt });
     const answer = await write(kind, body, signal);
-    const outcome = answer.ending === 'ok' ? outcomeOf(answer.body) : undefined;
+    const run = answer.ending === 'ok' ? endedRunOf(answer.body) : {};
     const { lease_expires_at: leaseExpiresAt } = answer.body;
     end({
       ...endOf(answer),
-      ...(outcome === undefined ? {} : { outcome }),
+      ...run,
       ...(typeof leaseExpiresAt === 'string' ? { leaseExpiresAt } : {}),
     });
     return answer;
   };
 }
 
-function outcomeOf(body: Body): Outcome | undefined {
-  const { run } = body as { run?: { outcome?: Outcome | null } };
-  return run?.outcome ?? undefined;
+function endedRunOf(body: Body): { outcome?: Outcome; runEndedAt?: string } {
+  const { run } = body as { run?: { outcome?: Outcome | null; ended_at?: string | null } };
+  return {
+    ...(run?.outcome == null ? {} : { outcome: run.outcome }),
+    ...(run?.ended_at == null ? {} : { runEndedAt: run.ended_at }),
+  };
 }

@@ -31,6 +31,8 @@ export interface PartyConfig {
   readonly delegations: number;
   /** Of watchers: how they watch. */
   readonly way?: 'socket' | 'stream' | 'poll';
+  /** Of those that watch a board which prunes: how long they may be away; absent: they are there all the time. */
+  readonly pauseSecondsMax?: number;
 }
 
 /** quiet: begin nothing new. leave: end as soon as what is held is over. report: say how far you have come. */

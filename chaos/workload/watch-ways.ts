@@ -17,8 +17,11 @@ export interface WatchConnection {
   readonly after: string;
   readonly signal: AbortSignal;
   readonly onSighting: (sighting: Sighting) => void;
+  /** It cannot go on from there. Not told by a stream. */
+  readonly onExpired?: () => void;
 }
 
+const EXPIRED = 'cursor_expired';
 const POLL_WAIT_SECONDS = 3;
 const POLL_EVENTS_MAX = 200;
 const POLL_TIMEOUT_MS = 8000;
@@ -26,12 +29,17 @@ const POLL_TIMEOUT_MS = 8000;
 const STREAM_SILENT_MS = 20_000;
 
 export async function watchBySocket(connection: WatchConnection): Promise<void> {
-  const { url, board, key, after, signal, onSighting } = connection;
-  const socket = await Socket.open({ url, board, key }, (frame: Frame) => {
+  const { url, board, key, after, signal, onSighting, onExpired } = connection;
+  const socket: Socket | null = await Socket.open({ url, board, key }, (frame: Frame) => {
     if (signal.aborted || frame['id'] !== 'log') return;
     if (frame.type === 'events')
       onSighting({ events: frame['events'] as Event[], cursor: String(frame['cursor']) });
     else if (frame.type === 'bookmark') onSighting({ events: [], cursor: String(frame['cursor']) });
+    else if (frame.type === 'error') {
+      if (frame['code'] === EXPIRED) onExpired?.();
+      // The watch is over, whatever it was.
+      socket?.terminate();
+    }
   });
   if (socket === null) return;
   socket.send({ type: 'watch', id: 'log', after });
@@ -41,12 +49,12 @@ export async function watchBySocket(connection: WatchConnection): Promise<void> 
   await socket.closed;
 }
 
-export async function pollOnce(connection: WatchConnection): Promise<void> {
-  const { url, board, key, after, signal, onSighting } = connection;
+export async function pollOnce(connection: WatchConnection, eventsMax = POLL_EVENTS_MAX): Promise<void> {
+  const { url, board, key, after, signal, onSighting, onExpired } = connection;
   const answer = await call({
     url,
     method: 'GET',
-    path: `/v1/boards/${board}/events?after=${encodeURIComponent(after)}&limit=${POLL_EVENTS_MAX}`,
+    path: `/v1/boards/${board}/events?after=${encodeURIComponent(after)}&limit=${eventsMax}`,
     key,
     headers: { Prefer: `wait=${POLL_WAIT_SECONDS}` },
     timeoutMs: POLL_TIMEOUT_MS,
@@ -54,6 +62,7 @@ export async function pollOnce(connection: WatchConnection): Promise<void> {
   });
   const { events, cursor } = answer.body as { events?: Event[]; cursor?: string };
   if (answer.ending === 'ok' && events !== undefined && cursor !== undefined) onSighting({ events, cursor });
+  else if (answer.code === EXPIRED) onExpired?.();
 }
 
 export async function watchByStream(connection: WatchConnection): Promise<void> {

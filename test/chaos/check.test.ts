@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkHistory } from '../../chaos/checkers/check.ts';
-import type { WatchedEntry } from '../../chaos/history.ts';
+import type { WatchedEntry } from '../../chaos/watch-entries.ts';
 import { RANDOM_HISTORY } from './random-history.ts';
 import { recordDay, remove, renumber } from './recorded-day.ts';
 import type { RecordedOperation, Recording, Writable } from './small-board-words.ts';
