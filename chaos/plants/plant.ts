@@ -10,6 +10,7 @@ import { crowdedSession } from './crowded-session.ts';
 import { lostWake } from './lost-wake.ts';
 import { ownClock } from './own-clock.ts';
 import { sequence } from './sequence.ts';
+import { silentGap } from './silent-gap.ts';
 import { unlockedJoin } from './unlocked-join.ts';
 
 export interface TextPatch {
@@ -33,6 +34,7 @@ export const PLANT_NAMES = [
   'unlocked-join',
   'crowded-session',
   'own-clock',
+  'silent-gap',
 ] as const;
 export type PlantName = (typeof PLANT_NAMES)[number];
 
@@ -43,6 +45,7 @@ export const PLANTS: Readonly<Record<PlantName, Plant>> = {
   'unlocked-join': unlockedJoin,
   'crowded-session': crowdedSession,
   'own-clock': ownClock,
+  'silent-gap': silentGap,
 };
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
