@@ -63,6 +63,13 @@ const TOLD: readonly ForgedReturn[] = [
     (returns) => dropEvent(returns, ({ kind }) => kind === 'delivery.acked'),
   ],
   [
+    'one that became silent before anybody had it, and was acked',
+    'a delivery is not what the log says',
+    (returns) => {
+      rowOf(returns, 'deliveries', 'v1').mode = 'silent';
+    },
+  ],
+  [
     'an acknowledged one that is out again',
     'an acknowledged delivery was lost',
     (returns) => {
@@ -206,6 +213,13 @@ describe('what is subscribed to is told', () => {
       seq: 20,
       data: { ...dead.data, attempt: 2 },
     });
+    expect(checkDeliveries(returns.operations, returns.final)).toEqual([]);
+  });
+
+  it('lets one be acked that became silent while a gateway had it', () => {
+    const returns = recordReturns();
+    const row = rowOf(returns, 'deliveries', 'v1');
+    Object.assign(row, { mode: 'silent', leaseExpiresAt: row.finishedAt });
     expect(checkDeliveries(returns.operations, returns.final)).toEqual([]);
   });
 
