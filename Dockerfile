@@ -23,7 +23,7 @@ ENV NODE_ENV=production \
     PORT=7420 \
     LANEKEEPER_DATA_DIR=/data
 WORKDIR /app
-COPY --from=build /app/package.json /app/openapi.yaml /app/LICENSE ./
+COPY --from=build /app/package.json /app/openapi.yaml /app/LICENSE /app/THIRD_PARTY_LICENSES.txt ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/drizzle drizzle
 COPY --from=build /app/bin bin

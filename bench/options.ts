@@ -22,7 +22,7 @@ export interface BenchOptions {
 }
 
 export const USAGE = `usage: npm run bench -- [--only P1,P4] [--rounds N] [--seconds N] [--boards N] [--json FILE] [--chart FILE] [--readme] [--from FILE] [--profile DIR]
-  --only     scenarios to run (default: all but P9 and P16, which take ten and twenty minutes)
+  --only     scenarios to run (default: P1 to P8, P10 and P11; the others are measured by themselves)
   --rounds   rounds, each with every contender once (default 3; P9, P16: always 1)
   --seconds  length of a throughput window (default 5); of all of P9, and of each half of P16 (default 600)
   --boards   boards of P18 (default 10,000)

@@ -37,6 +37,7 @@ const TOP_FILES: ReadonlySet<string> = new Set([
   'THIRD_PARTY_LICENSES.txt',
   'openapi.yaml',
   'asyncapi.yaml',
+  '.env.example',
 ]);
 const REQUIRED = [
   'package.json',
@@ -58,7 +59,7 @@ const UNWANTED: readonly (readonly [RegExp, string])[] = [
     'is in a directory that is not published',
   ],
   [/\.(?:test|spec|bench)\.[cm]?[jt]sx?$/, 'is a test'],
-  [/(?:^|\/)\.(?!well-known\/)/, 'is a hidden file'],
+  [/(?:^|\/)\.(?!well-known\/|env\.example$)/, 'is a hidden file'],
   [/\.(?:pem|key|p12|pfx|crt|jks|kdbx)$/, 'may be a key'],
   [/(?:^|\/)(?:id_rsa|id_ed25519|admin-key|credentials)(?:\.|$)/, 'may be a key'],
   [/\.(?:tmp|orig|rej|log|bak|swp|tgz|tsbuildinfo)$/, 'is left over'],

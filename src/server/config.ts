@@ -141,7 +141,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
 
 /** Variables of our name that others read: the command line, what workers start, the tests of this repository. */
 const OF_OTHERS =
-  /^LANEKEEPER_(TOKEN|TOKEN_FILE|URL|BOARD|PROFILE|LANE|TASK_ID|RUN_ID|ATTEMPT|STEERING_FILE|SUPERVISOR|SYNTHESIZE_KEY|ORIGIN|NO_BUILD|OTHER_POSTGRES|PARTITIONED|REQUIRE_\w+|FUZZ_\w+|MODEL_\w+)$/;
+  /^LANEKEEPER_(TOKEN|TOKEN_FILE|URL|BOARD|PROFILE|LANE|TASK_ID|RUN_ID|ATTEMPT|STEERING_FILE|SUPERVISOR|SYNTHESIZE_KEY|ORIGIN|NO_BUILD|OTHER_POSTGRES|PARTITIONED|UPGRADE_FROM|REQUIRE_\w+|FUZZ_\w+|MODEL_\w+)$/;
 
 /** Names that begin like a setting of ours and are none, mistyped perhaps: without a word they would leave something unset. */
 export function listUnknownSettings(

@@ -46,6 +46,7 @@ test('a package with all that it promises and nothing else has no fault', () => 
     [],
   );
   expect(findFaults(withFile(file('dist/dashboard/favicon.ico', null)))).toEqual([]);
+  expect(findFaults(withFile(file('.env.example')))).toEqual([]);
 });
 
 test.each([
