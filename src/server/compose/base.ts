@@ -6,7 +6,7 @@ import { missingRoleBounds } from '../db/role-bounds.ts';
 import type { StatementWatch } from '../db/statement-watch.ts';
 import { createWake, type Wake } from '../db/wake.ts';
 import { SecretBox, SigningKeys } from '../features/auth/service.ts';
-import { CLAIM_ACK_MS } from '../features/claims/service.ts';
+import { CLAIM_ACK_MS, QueueHeads } from '../features/claims/service.ts';
 import { readDatabaseMs, readServerVersion } from '../features/system/service.ts';
 import { Peers } from '../http/peers.ts';
 import { DatabaseClock } from '../kernel/clock.ts';
@@ -29,6 +29,8 @@ export interface ServerParts {
   readonly logger: Logger;
   /** Only tests shorten it. */
   readonly claimAckMs?: number;
+  /** Only tests say which looks are slow. */
+  readonly queueHeads?: QueueHeads;
 }
 
 /** How late the summary of a minute may be. */
@@ -66,6 +68,7 @@ export interface Base {
   readonly signingKeys: SigningKeys;
   readonly peers: Peers;
   readonly claimAckMs: number;
+  readonly queueHeads: QueueHeads;
 }
 
 /** What every feature stands on. */
@@ -108,6 +111,7 @@ export async function createBase(
     signingKeys,
     peers: new Peers(config),
     claimAckMs: parts.claimAckMs ?? CLAIM_ACK_MS,
+    queueHeads: parts.queueHeads ?? new QueueHeads(),
   };
 }
 

@@ -44,7 +44,7 @@ export function createClaims(
   base: Base,
   { tokens, presence, configs, feeds, tasks, why, spans }: ClaimParts,
 ) {
-  const { database, ids, metrics, wake, claimAckMs, onError } = base;
+  const { database, ids, metrics, wake, claimAckMs, queueHeads, onError } = base;
   const { hot, cold } = database;
   const work = createRunning(base, tokens, presence, spans);
   const { inbox, returns } = work;
@@ -52,6 +52,7 @@ export function createClaims(
     hot,
     wake,
     ids,
+    heads: queueHeads,
     configs,
     presence,
     tasks,

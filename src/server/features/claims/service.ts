@@ -3,6 +3,7 @@ export { Attendance } from './attendance/attendance.ts';
 export { Departures } from './attendance/departures.ts';
 export { Claiming } from './claiming/claiming.ts';
 export { HandingOver } from './claiming/handing-over.ts';
+export { QueueHeads } from './claiming/queue-heads.ts';
 export { Returns } from './claiming/returns.ts';
 export { TaskContext } from './claiming/task-context.ts';
 export { ClaimWaiters } from './claiming/waiters.ts';

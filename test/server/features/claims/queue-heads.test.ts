@@ -1,169 +1,179 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { QueueHeads } from '../../../../src/server/features/claims/claiming/queue-heads.ts';
 import type { ClaimedRow } from '../../../../src/server/features/claims/store/claimed-row.ts';
-import type { Heads } from '../../../../src/server/features/claims/store/ready-line.ts';
-import type { Slot } from '../../../../src/server/features/claims/store/slot.ts';
 import type { Uuid } from '../../../../src/server/kernel/ids.ts';
 
 const BOARD_ID = 1;
-const FAST_MS = 0.5;
+const OTHER_BOARD_ID = 2;
 const SLOW_MS = 20;
+const FAST_MS = 0.1;
 /** Enough to believe that slow looks are slow for what was claimed. */
 const MANY = 2000;
 
 let now: number;
 let heads: QueueHeads;
-let lines: Map<string, string[]>;
-/** What each look was told to pass over, and how long one from the start takes. */
-let looks: { lanes: string[]; heads: Record<string, string> }[];
-let lookMs: number;
-let failing: number | null;
 
 beforeEach(() => {
   now = 10_000;
   heads = new QueueHeads(() => now);
-  lines = new Map();
-  looks = [];
-  lookMs = SLOW_MS;
-  failing = null;
 });
 
-const idOf = (number: number): string => `task-${String(number).padStart(6, '0')}`;
-const ready = (lane: string, from: number, count: number): void => {
-  const line = lines.get(lane) ?? [];
-  lines.set(lane, [...line, ...Array.from({ length: count }, (_, index) => idOf(from + index))].sort());
-};
+const idOf = (number: number): Uuid => `task-${String(number).padStart(6, '0')}` as Uuid;
 
-function slotsOf(lane: string, count: number): Slot[] {
-  return Array.from({ length: count }, (_, index) => ({ lane, runId: `run-${lane}-${index}` })) as Slot[];
+/** Of one lane, in a look: each task, and how long the look had gone on in its line when it was found. */
+type FoundLine = readonly [
+  lane: string,
+  count: number,
+  tasks: readonly (readonly [task: number, foundMs: number])[],
+];
+
+const rowsOf = (lines: readonly FoundLine[]): ClaimedRow[] =>
+  lines.flatMap(([lane, , tasks]) =>
+    tasks.map(
+      ([task, look_ms]) => ({ claim_lane: lane, id: idOf(task), priority: 0, look_ms }) as ClaimedRow,
+    ),
+  );
+
+const wantedOf = (lines: readonly FoundLine[]) =>
+  lines.flatMap(([lane, count]) => Array.from({ length: count }, () => ({ lane })));
+
+/** One look from begin to end: where it was told to begin, and the lanes that were passed over. */
+function look(lines: readonly FoundLine[], { boardId = BOARD_ID, isFromStart = false } = {}) {
+  const looking = heads.begin(boardId, wantedOf(lines), { isFromStart });
+  const passedOver = looking.ended(rowsOf(lines));
+  return { from: placesOf(looking.heads), passedOver: [...passedOver] };
 }
 
-/** As the statement does it: of each lane the first that stand behind the place. */
-async function claim(slots: readonly Slot[], passed: Heads): Promise<ClaimedRow[]> {
-  looks.push({
-    lanes: [...new Set(slots.map(({ lane }) => lane))],
-    heads: Object.fromEntries([...passed].map(([lane, { id }]) => [lane, id])),
-  });
-  if (looks.length === failing) throw new Error('the database is away');
-  const isFromStart = slots.some(({ lane }) => !passed.has(lane));
-  return slots.flatMap((slot) => {
-    const line = lines.get(slot.lane) ?? [];
-    const index = line.findIndex((id) => id > (passed.get(slot.lane)?.id ?? ''));
-    const [id] = index < 0 ? [] : line.splice(index, 1);
-    if (id === undefined) return [];
-    const row = { id: id as Uuid, run_id: slot.runId, claim_lane: slot.lane, priority: 0, reviewer: null };
-    return [{ ...row, look_ms: isFromStart ? lookMs : FAST_MS } as ClaimedRow];
-  });
+const placesOf = (places: ReadonlyMap<string, { readonly id: string }>): Record<string, string> =>
+  Object.fromEntries([...places].map(([lane, { id }]) => [lane, id]));
+
+/** Where a look of these lanes would begin. */
+const begunAt = (...lanes: string[]): Record<string, string> =>
+  placesOf(
+    heads.begin(
+      BOARD_ID,
+      lanes.map((lane) => ({ lane })),
+      { isFromStart: false },
+    ).heads,
+  );
+
+/** Until the lane is looked at from task 3 on. */
+function becomeSlow(lane: string, boardId = BOARD_ID): void {
+  const many = Array.from({ length: MANY }, () => [1, SLOW_MS] as const);
+  look([[lane, MANY, many]], { boardId });
+  look([[lane, 1, [[2, SLOW_MS]]]], { boardId });
+  look([[lane, 1, [[3, SLOW_MS]]]], { boardId });
 }
 
-const fill = async (slots: readonly Slot[], isAtomic = false): Promise<string[]> =>
-  (await heads.fill(BOARD_ID, slots, claim, { isAtomic })).map(({ id }) => id);
-
-/** Until the line of the lane is looked at from a place on: its first 2,003 tasks are claimed by then. */
-async function untilSlow(lane = 'a'): Promise<void> {
-  ready(lane, 0, MANY + 100);
-  await fill(slotsOf(lane, MANY));
-  for (let look = 0; look < 3; look += 1) await fill(slotsOf(lane, 1));
-  looks = [];
-}
-
-describe('the line of a lane', () => {
-  test('is looked at from its start as long as looks are fast, however much was claimed', async () => {
-    lookMs = FAST_MS;
-    await untilSlow();
-    expect(await fill(slotsOf('a', 1))).toEqual([idOf(MANY + 3)]);
-    expect(looks).toEqual([{ lanes: ['a'], heads: {} }]);
+describe('a lane whose looks are slow', () => {
+  test('is looked at from where the last look ended; others, and one of its name on another board, are not', () => {
+    becomeSlow('a');
+    expect(begunAt('a', 'b')).toEqual({ a: idOf(3) });
+    expect(look([['a', 1, [[4, FAST_MS]]]], { boardId: OTHER_BOARD_ID }).from).toEqual({});
   });
 
-  test('and as long as little was claimed, however slow they are', async () => {
-    ready('a', 0, 100);
-    for (let look = 0; look < 10; look += 1) await fill(slotsOf('a', 1));
-    expect(looks.every((look) => Object.keys(look.heads).length === 0)).toBe(true);
+  test('stays so whatever other lanes find, in the same look or in one of their own', () => {
+    becomeSlow('a');
+    look([['b', 1, [[1, FAST_MS]]]]);
+    look([
+      ['a', 1, [[4, FAST_MS]]],
+      ['b', 1, [[2, FAST_MS]]],
+    ]);
+    look([
+      ['b', 5, []],
+      ['a', 1, [[5, FAST_MS]]],
+    ]);
+    expect(begunAt('a', 'b')).toEqual({ a: idOf(5) });
   });
 
-  test('is then looked at from where the last look ended', async () => {
-    await untilSlow();
-    expect(await fill(slotsOf('a', 2))).toEqual([idOf(MANY + 3), idOf(MANY + 4)]);
-    expect(await fill(slotsOf('a', 1))).toEqual([idOf(MANY + 5)]);
-    expect(looks.map((look) => look.heads)).toEqual([{ a: idOf(MANY + 2) }, { a: idOf(MANY + 4) }]);
+  test('is exact again with a look from the start that is fast', () => {
+    becomeSlow('a');
+    look([['a', 1, [[4, FAST_MS]]]], { isFromStart: true });
+    expect(begunAt('a')).toEqual({});
   });
 
-  test('and from its start again after twenty times what that took', async () => {
-    await untilSlow();
-    ready('a', 5, 1); // Given back, say.
+  test('is looked at from the start when that is asked for, which counts', () => {
+    becomeSlow('a');
     now += 20 * SLOW_MS - 1;
-    expect(await fill(slotsOf('a', 1))).toEqual([idOf(MANY + 3)]);
+    expect(look([['a', 1, [[4, SLOW_MS]]]], { isFromStart: true }).from).toEqual({});
+    now += 20 * SLOW_MS - 1;
+    expect(begunAt('a')).toEqual({ a: idOf(4) });
     now += 1;
-    expect(await fill(slotsOf('a', 2))).toEqual([idOf(5), idOf(MANY + 4)]);
-    expect(looks.map((look) => look.heads)).toEqual([{ a: idOf(MANY + 2) }, {}]);
+    expect(begunAt('a')).toEqual({});
   });
 
-  test('which is a second at most', async () => {
-    lookMs = 5000;
-    await untilSlow();
-    now += 999;
-    await fill(slotsOf('a', 1));
+  test('counts what was slow to find, not how much was found', () => {
+    const many = Array.from({ length: 300 }, (_, index) => [index, 0.1 * index] as const);
+    for (let batch = 0; batch < 20; batch += 1) look([['a', 300, many]]);
+    expect(begunAt('a')).toEqual({});
+  });
+
+  test('is looked at from its start less often when other lanes of its board are slow as well: together they take no more', () => {
+    becomeSlow('a');
+    becomeSlow('b');
+    now += 2 * 20 * SLOW_MS - 1;
+    expect(Object.keys(begunAt('a', 'b'))).toEqual(['a', 'b']);
     now += 1;
-    await fill(slotsOf('a', 1));
-    expect(looks.map((look) => Object.keys(look.heads).length)).toEqual([1, 0]);
+    expect(begunAt('a', 'b')).toEqual({});
   });
 
-  test('leaves nobody empty-handed before it was looked at from its start', async () => {
-    await untilSlow();
-    lines.set('a', [idOf(7), idOf(MANY + 50)]);
-    expect(await fill(slotsOf('a', 3))).toEqual([idOf(MANY + 50), idOf(7)]);
-    expect(looks).toEqual([
-      { lanes: ['a'], heads: { a: idOf(MANY + 2) } },
-      { lanes: ['a'], heads: {} },
-    ]);
-  });
-
-  test('is exact again with the first look from the start that is fast', async () => {
-    await untilSlow();
-    lookMs = FAST_MS;
-    now += 1000;
-    await fill(slotsOf('a', 1));
-    ready('a', 3, 1);
-    expect(await fill(slotsOf('a', 1))).toEqual([idOf(3)]);
-    expect(looks.map((look) => look.heads)).toEqual([{}, {}]);
-  });
-
-  test('is passed for each lane by itself: one that was not looked at yet is, from its start', async () => {
-    await untilSlow();
-    ready('b', 0, 10);
-    expect(await fill([...slotsOf('a', 1), ...slotsOf('b', 1)])).toEqual([idOf(MANY + 3), idOf(0)]);
-    expect(await fill([...slotsOf('a', 1), ...slotsOf('b', 1)])).toEqual([idOf(MANY + 4), idOf(1)]);
-    expect(looks.map((look) => look.heads)).toEqual([
-      { a: idOf(MANY + 2) },
-      { a: idOf(MANY + 3), b: idOf(0) },
-    ]);
-  });
-
-  test('and a lane that was just looked at from its start is not again for another that is empty', async () => {
-    await untilSlow();
-    await fill([...slotsOf('a', 1), ...slotsOf('b', 1)]);
-    expect(looks).toEqual([{ lanes: ['a', 'b'], heads: { a: idOf(MANY + 2) } }]);
+  test('has nothing to do with the work under review', () => {
+    becomeSlow('a');
+    const looking = heads.begin(BOARD_ID, [{ lane: 'a' }], { isFromStart: false });
+    const [review] = rowsOf([['a', 1, [[9, FAST_MS]]]]);
+    const passedOver = looking.ended([{ ...review, reviewer: 'a', look_ms: null } as ClaimedRow]);
+    expect(passedOver.size).toBe(0);
+    expect(begunAt('a')).toEqual({ a: idOf(3) });
   });
 });
 
-describe('a second look that fails', () => {
-  beforeEach(async () => {
-    await untilSlow();
-    failing = 2;
+describe('a look from a place', () => {
+  beforeEach(() => {
+    becomeSlow('a');
+    becomeSlow('b');
   });
 
-  test('takes nothing of the first back', async () => {
-    lines.set('a', [idOf(7), idOf(MANY + 50)]);
-    expect(await fill(slotsOf('a', 2))).toEqual([idOf(MANY + 50)]);
+  test('names the lanes in which it found less than was asked for', () => {
+    expect(
+      look([
+        ['a', 2, [[4, FAST_MS]]],
+        ['b', 1, [[4, FAST_MS]]],
+        ['c', 1, []],
+      ]).passedOver,
+    ).toEqual(['a']);
   });
 
-  test('fails all in a transaction, which it has taken back', async () => {
-    lines.set('a', [idOf(7), idOf(MANY + 50)]);
-    await expect(fill(slotsOf('a', 2), true)).rejects.toThrow('the database is away');
+  test('as one from the start does not', () => {
+    expect(look([['a', 2, []]], { isFromStart: true }).passedOver).toEqual([]);
   });
 
-  test('fails where the first found nothing', async () => {
-    lines.set('a', [idOf(7)]);
-    await expect(fill(slotsOf('a', 1))).rejects.toThrow('the database is away');
+  test('goes on from the same place when it has found nothing', () => {
+    look([['a', 2, []]]);
+    expect(begunAt('a')).toEqual({ a: idOf(3) });
   });
+
+  test('moves nothing before it has ended, and never when it fails', () => {
+    const looking = heads.begin(BOARD_ID, [{ lane: 'a' }], { isFromStart: false });
+    expect(begunAt('a')).toEqual({ a: idOf(3) });
+    looking.failed();
+    expect(begunAt('a')).toEqual({ a: idOf(3) });
+  });
+
+  test('changes nothing where the lane was given up meanwhile', () => {
+    const looking = heads.begin(BOARD_ID, [{ lane: 'a' }], { isFromStart: false });
+    look([['a', 1, [[4, FAST_MS]]]], { isFromStart: true });
+    looking.ended(rowsOf([['a', 1, [[5, SLOW_MS]]]]));
+    expect(begunAt('a')).toEqual({});
+  });
+});
+
+test('a look from the start that fails soon is made again', () => {
+  becomeSlow('a');
+  now += 1000;
+  const looking = heads.begin(BOARD_ID, [{ lane: 'a' }], { isFromStart: false });
+  expect(looking.heads.size).toBe(0);
+  // Who comes meanwhile does not make the same look beside it.
+  expect(begunAt('a')).toEqual({ a: idOf(3) });
+  looking.failed();
+  expect(begunAt('a')).toEqual({});
 });

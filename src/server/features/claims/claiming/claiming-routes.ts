@@ -133,17 +133,19 @@ async function claimOnce(parts: ClaimingRoutes, board: BoardRef, exchange: Claim
     );
   let reason: EmptyClaimReason | null = null;
   const answerOnce = () =>
-    idempotency.run(
-      exchange,
-      board.id,
-      async (tx) => {
-        const claimed = await claiming.claimWithin(tx, board, request);
-        reason = claimed.reason;
-        // An empty claim is not recorded: the same key may find work later.
-        const runIds = claimed.rows.map((row) => formatId('run', row.run_id));
-        return { status: 200, body: claimed, remembered: runIds.length === 0 ? null : { run_ids: runIds } };
-      },
-      async (remembered) => ({ again: (remembered as { run_ids: string[] }).run_ids }),
+    claiming.claimOnce(board, request, (claim) =>
+      idempotency.run(
+        exchange,
+        board.id,
+        async (tx) => {
+          const claimed = await claim(tx);
+          reason = claimed.reason;
+          // An empty claim is not recorded: the same key may find work later.
+          const runIds = claimed.rows.map((row) => formatId('run', row.run_id));
+          return { status: 200, body: claimed, remembered: runIds.length === 0 ? null : { run_ids: runIds } };
+        },
+        async (remembered) => ({ again: (remembered as { run_ids: string[] }).run_ids }),
+      ),
     );
   let answer = await answerOnce();
   const isEmpty = (): boolean => (answer.body as ClaimedTasks).rows?.length === 0;

@@ -15,11 +15,12 @@ import type { BoardConfig, ConfigCache, PresenceTracker } from '../../lanes/serv
 import type { TaskService } from '../../tasks/service.ts';
 import { claimReady } from '../store/claim.ts';
 import type { ClaimedRow } from '../store/claimed-row.ts';
+import type { Heads } from '../store/ready-line.ts';
 import { listReviewedLanes } from '../store/review.ts';
 import type { Slot } from '../store/slot.ts';
 import { Decisions, type Fill, reviewLanesOf } from './decisions.ts';
-import { type Filled, fillSlots, type Look, NONE_FULL } from './filling.ts';
-import { QueueHeads } from './queue-heads.ts';
+import { type Filled, type FilledWithin, fillSlots, type Look, NOTHING_FILLED } from './filling.ts';
+import type { Looking, QueueHeads } from './queue-heads.ts';
 import { type Undelivered, undeliveredOf } from './returns.ts';
 import type { ClaimedTasks, ClaimRequest } from './slot-plan.ts';
 
@@ -27,6 +28,7 @@ interface ClaimingParts {
   readonly hot: Sql;
   readonly wake: Wake;
   readonly ids: IdSource;
+  readonly heads: QueueHeads;
   readonly configs: ConfigCache;
   readonly presence: PresenceTracker;
   readonly tasks: TaskService;
@@ -45,7 +47,6 @@ const WAITING_REQUESTS_MAX = 20_000;
 export class Claiming {
   readonly #parts: ClaimingParts;
   readonly #decisions: Decisions;
-  readonly #heads = new QueueHeads();
   readonly #batcher: Batcher<BoardRef, ClaimRequest, ClaimedTasks>;
 
   constructor(parts: ClaimingParts) {
@@ -84,10 +85,50 @@ export class Claiming {
     return this.#batcher.drain();
   }
 
-  /** In a transaction of the caller's, which remembers the answer under an Idempotency-Key. */
-  async claimWithin(tx: Tx, board: BoardRef, request: ClaimRequest): Promise<ClaimedTasks> {
+  /**
+   * In a transaction of the caller's, which remembers the answer under an Idempotency-Key. Where the lane was not looked at from its start
+   * and nothing was found, there is a second one.
+   * @param remember Makes the claim in its transaction, or in several that are taken back and one that is not, or finds that it was made
+   *   before; answers when that is committed.
+   */
+  async claimOnce<T>(
+    board: BoardRef,
+    request: ClaimRequest,
+    remember: (claim: (tx: Tx) => Promise<ClaimedTasks>) => Promise<T>,
+  ): Promise<T> {
     this.#see(board, request);
-    return unwrap(this.#counted(board, await this.#decisions.decideWithin(tx, board, request))[0]);
+    const once = await this.#claimRemembered(board, request, remember, { isFromStart: false });
+    const { answer, claimed } = once.isPassedOver
+      ? await this.#claimRemembered(board, request, remember, { isFromStart: true })
+      : once;
+    if (claimed !== null) this.#counted(board, [{ ok: true, value: claimed }]);
+    return answer;
+  }
+
+  async #claimRemembered<T>(
+    board: BoardRef,
+    request: ClaimRequest,
+    remember: (claim: (tx: Tx) => Promise<ClaimedTasks>) => Promise<T>,
+    how: { readonly isFromStart: boolean },
+  ): Promise<{ answer: T; claimed: ClaimedTasks | null; isPassedOver: boolean }> {
+    const wanted = Array.from({ length: request.max }, () => request);
+    const last: { looking: Looking | null; claimed: ClaimedTasks | null } = { looking: null, claimed: null };
+    try {
+      const answer = await remember(async (tx) => {
+        last.looking?.failed();
+        last.looking = this.#parts.heads.begin(board.id, wanted, how);
+        const [result] = await this.#decisions.decideWithin(tx, board, request, last.looking.heads);
+        last.claimed = unwrap(result);
+        return last.claimed;
+      });
+      const { looking, claimed } = last;
+      const passedOver = looking?.ended(claimed?.rows ?? []);
+      const isPassedOver = claimed?.reason === 'none_ready' && passedOver?.has(request.lane) === true;
+      return { answer, claimed, isPassedOver };
+    } catch (error) {
+      last.looking?.failed();
+      throw error;
+    }
   }
 
   /** Exactly this task, or the reasons why it cannot be claimed. */
@@ -99,9 +140,10 @@ export class Claiming {
   ): Promise<ClaimedTasks> {
     this.#see(board, request);
     const taskId = await this.#parts.tasks.resolve(caller, board, reference);
-    const results = await this.#decisions.decide(board, [{ ...request, max: 1 }], (config, slots) => {
+    const results = await this.#decisions.decide(board, [{ ...request, max: 1 }], async (config, slots) => {
       const reviewLanes = new Set(reviewLanesOf(config, slots));
-      return this.#fillAlone(board, config, slots, { namedTaskId: taskId, reviewLanes });
+      const filled = await this.#fillAlone(board, config, slots, { namedTaskId: taskId, reviewLanes });
+      return { ...NOTHING_FILLED, ...filled };
     });
     const claimed = unwrap(this.#counted(board, results)[0]);
     if (claimed.rows.length === 0) throw await this.#notClaimable(caller, board, request.lane, reference);
@@ -140,7 +182,7 @@ export class Claiming {
   }
 
   async #claimGathered(board: BoardRef, requests: readonly ClaimRequest[]): Promise<Settled<ClaimedTasks>[]> {
-    const fill: Fill = (config, slots) => this.#fill(board, config, slots);
+    const fill: Fill = (config, slots, how) => this.#fill(board, config, slots, how);
     const results = this.#counted(board, await this.#decisions.decide(board, requests, fill));
     if (results.some((result) => result.ok && result.value.rows.length > 0)) this.#parts.wake.ring(board.id);
     return results;
@@ -150,30 +192,52 @@ export class Claiming {
    * One statement is its own transaction. Counting under a cap takes a lock and a second look, and reviews are locked first; but of the
    * lanes that review most have nothing to review at most times, and for a look they are spared the transaction.
    */
-  async #fill(board: BoardRef, config: BoardConfig, slots: readonly Slot[]): Promise<Filled> {
+  async #fill(
+    board: BoardRef,
+    config: BoardConfig,
+    slots: readonly Slot[],
+    how: { readonly isFromStart: boolean },
+  ): Promise<Filled> {
     const { hot } = this.#parts;
     const isCapped = slots.some((slot) => config.lanes.get(slot.lane)?.max_concurrent_claims != null);
     const known = reviewLanesOf(config, slots);
     const isLookedFor = known.length > 0 && !isCapped;
     const lanes = isLookedFor ? await withinDeadline(listReviewedLanes(hot, board.id, known)) : known;
-    if (isCapped || lanes.length > 0)
-      return this.#fillAlone(board, config, slots, { reviewLanes: new Set(lanes) });
-    const rows = await this.#heads.fill(
-      board.id,
-      slots,
-      (wanted, heads) =>
-        withinDeadline(claimReady(hot, board.id, config.version, wanted, { heads }), (late) =>
-          this.#giveBack(board, late),
-        ),
-      { isAtomic: false },
-    );
-    return { rows, full: NONE_FULL };
+    const looking = this.#parts.heads.begin(board.id, slots, how);
+    const { heads } = looking;
+    try {
+      const filled =
+        isCapped || lanes.length > 0
+          ? await this.#fillAlone(board, config, slots, { reviewLanes: new Set(lanes), heads })
+          : { rows: await this.#claimReady(board, config, slots, heads) };
+      return { ...NOTHING_FILLED, ...filled, passedOver: looking.ended(filled.rows) };
+    } catch (error) {
+      looking.failed();
+      throw error;
+    }
   }
 
-  #fillAlone(board: BoardRef, config: BoardConfig, slots: readonly Slot[], look: Look): Promise<Filled> {
+  #claimReady(
+    board: BoardRef,
+    config: BoardConfig,
+    slots: readonly Slot[],
+    heads: Heads,
+  ): Promise<ClaimedRow[]> {
+    const { hot } = this.#parts;
+    return withinDeadline(claimReady(hot, board.id, config.version, slots, { heads }), (late) =>
+      this.#giveBack(board, late),
+    );
+  }
+
+  #fillAlone(
+    board: BoardRef,
+    config: BoardConfig,
+    slots: readonly Slot[],
+    look: Look,
+  ): Promise<FilledWithin> {
     return transaction(
       this.#parts.hot,
-      (tx) => fillSlots(tx, board, config, slots, { heads: this.#heads, ...look }),
+      (tx) => fillSlots(tx, board, config, slots, look),
       ({ rows }) => this.#giveBack(board, rows),
     );
   }

@@ -11,19 +11,24 @@ import type { BoardConfig } from '../../lanes/service.ts';
 import { claimReady } from '../store/claim.ts';
 import type { ClaimedRow } from '../store/claimed-row.ts';
 import { countLaneClaims, lockLanes } from '../store/lane-room.ts';
-import type { Heads } from '../store/ready-line.ts';
+import { FROM_THE_START, type Heads } from '../store/ready-line.ts';
 import { lockReviews, type ReviewRow, type ReviewWant } from '../store/review.ts';
 import type { Slot } from '../store/slot.ts';
-import type { QueueHeads } from './queue-heads.ts';
 
-export interface Filled {
+export interface FilledWithin {
   readonly rows: readonly ClaimedRow[];
   /** Lanes with more slots than room. */
   readonly full: ReadonlySet<string>;
 }
 
-export const NONE_FULL: ReadonlySet<string> = new Set();
-export const NOTHING_FILLED: Filled = { rows: [], full: NONE_FULL };
+/** Committed. */
+export interface Filled extends FilledWithin {
+  /** Lanes that were not looked at from their start, though slots were left empty. */
+  readonly passedOver: ReadonlySet<string>;
+}
+
+const NO_LANES: ReadonlySet<string> = new Set();
+export const NOTHING_FILLED: Filled = { rows: [], full: NO_LANES, passedOver: NO_LANES };
 
 /** What a claim looks for beyond ready tasks of its lane. */
 export interface Look {
@@ -31,7 +36,7 @@ export interface Look {
   /** Lanes in which there may be work to review. */
   readonly reviewLanes: ReadonlySet<string>;
   /** Default: every look is from the start. */
-  readonly heads?: QueueHeads;
+  readonly heads?: Heads;
 }
 
 /** The lanes' rows are locked, then counted in a statement that sees every earlier claim. */
@@ -40,8 +45,8 @@ export async function fillSlots(
   board: BoardRef,
   config: BoardConfig,
   slots: readonly Slot[],
-  { namedTaskId = null, reviewLanes, heads }: Look,
-): Promise<Filled> {
+  { namedTaskId = null, reviewLanes, heads = FROM_THE_START }: Look,
+): Promise<FilledWithin> {
   const capOf = (lane: string): number | null => config.lanes.get(lane)?.max_concurrent_claims ?? null;
   const capped = [...new Set(slots.map((slot) => slot.lane))].filter((lane) => capOf(lane) !== null);
   const left = new Map<string, number>();
@@ -60,11 +65,7 @@ export async function fillSlots(
   });
   const filled = await withReviews(tx, board.id, allowed, { namedTaskId, reviewLanes });
   if (filled.length === 0) return { rows: [], full };
-  if (heads === undefined || namedTaskId !== null)
-    return { rows: await claimReady(tx, board.id, config.version, filled, { namedTaskId }), full };
-  const claim = (wanted: readonly Slot[], from: Heads) =>
-    claimReady(tx, board.id, config.version, wanted, { heads: from });
-  return { rows: await heads.fill(board.id, filled, claim, { isAtomic: true }), full };
+  return { rows: await claimReady(tx, board.id, config.version, filled, { namedTaskId, heads }), full };
 }
 
 /**

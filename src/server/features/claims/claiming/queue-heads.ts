@@ -3,43 +3,35 @@
  * backup, a report, a forgotten session), every claimed task leaves an entry in the index of the ready ones, and each look for the next ones
  * passes all of them. With a snapshot of a minute that took the claim of 25 tasks from 1.6 ms to 17 and halved the throughput of a board.
  *
- * So once looks are slow, a lane is looked at from where the last look ended, and from its start only now and then. What became ready before
- * that place meanwhile (a task that was given back, or one of a higher priority) waits for that, a second at most; and nobody leaves
- * empty-handed before it was looked at from the start. As long as looks are fast, all of them are from the start, and exact.
+ * So where looks are slow, a lane is looked at from where the last look ended, and from its start only now and then. What became ready before
+ * that place meanwhile (a task that was given back, or one of a higher priority) waits for that: a second, or ten times what such a look
+ * takes where that is more; and nobody leaves empty-handed before it was looked at from the start (decisions.ts). Where looks are fast, all of
+ * them are from the start, and exact, and nothing is remembered.
  */
 import { LRUCache } from 'lru-cache';
 import type { ClaimedRow } from '../store/claimed-row.ts';
 import { FROM_THE_START, type Heads, type Place } from '../store/ready-line.ts';
 import type { Slot } from '../store/slot.ts';
+import { type Found, intervalMs, Line } from './line.ts';
 
-interface Head {
-  readonly place: Place;
-  readonly isFrom: number;
+/** With slow lines. The one that claimed longest ago is forgotten: it is looked at from the start until it has shown once more that that is slow. */
+const BOARDS_MAX = 100;
+/** Of a board. More are looked at from their start. */
+const LINES_MAX = 1000;
+
+type Wanted = Pick<Slot, 'lane'>;
+type Lines = Map<string, Line>;
+
+/** A look for the next tasks of some lanes: begun, and then either ended or failed. */
+export interface Looking {
+  readonly heads: Heads;
+  /** Once what it claimed is committed. Answers the lanes that were not looked at from their start, though they left slots empty. */
+  ended(rows: readonly ClaimedRow[]): ReadonlySet<string>;
+  failed(): void;
 }
-
-interface BoardState {
-  /** Since this server knows the board. */
-  claimed: number;
-  slowLooks: number;
-  lookMs: number;
-  readonly heads: Map<string, Head>;
-}
-
-/** Of the look alone, some 0.5 ms for a batch with no more behind it than the last seconds' claims. */
-const SLOW_LOOK_MS = 3;
-/** One may have waited for the disk or for a core. */
-const SLOW_LOOKS = 3;
-/** So many entries are passed in half a millisecond: with fewer, it is something else that is slow. */
-const CLAIMED_MIN = 2000;
-/** Looks from the start take this share of the time at most... */
-const LOOK_SHARE = 0.05;
-/** ...as far as that leaves them often enough. */
-const LOOK_INTERVAL_MS_MAX = 1000;
-const LOOK_INTERVAL_MS_MIN = 100;
-const BOARDS_MAX = 1000;
 
 export class QueueHeads {
-  readonly #boards = new LRUCache<number, BoardState>({ max: BOARDS_MAX });
+  readonly #boards = new LRUCache<number, Lines>({ max: BOARDS_MAX });
   readonly #now: () => number;
 
   /** @param now Milliseconds, monotonic. */
@@ -47,77 +39,79 @@ export class QueueHeads {
     this.#now = now;
   }
 
-  /**
-   * Fills the slots with ready tasks by one look, or by a second one from the start where the first was not and left some empty.
-   * @param claim One statement.
-   * @param isAtomic All of it is one transaction, so that a look that fails takes everything back. Else what was claimed is returned all the same.
-   */
-  async fill(
+  begin(
     boardId: number,
-    slots: readonly Slot[],
-    claim: (slots: readonly Slot[], heads: Heads) => Promise<ClaimedRow[]>,
-    { isAtomic }: { readonly isAtomic: boolean },
-  ): Promise<ClaimedRow[]> {
-    const heads = this.#headsOf(boardId, slots);
-    const rows = await claim(slots, heads);
-    this.#note(boardId, slots, heads, rows);
-    if (heads.size === 0 || rows.length === slots.length) return rows;
-    const filled = new Set(rows.map((row) => row.run_id));
-    const left = slots.filter(({ lane, runId }) => heads.has(lane) && !filled.has(runId));
-    if (left.length === 0) return rows;
-    for (const { lane } of left) this.#boards.get(boardId)?.heads.delete(lane);
-    try {
-      const more = await claim(left, FROM_THE_START);
-      this.#note(boardId, left, FROM_THE_START, more);
-      return [...rows, ...more];
-    } catch (error) {
-      if (isAtomic || rows.length === 0) throw error;
-      return rows;
-    }
+    wanted: readonly Wanted[],
+    { isFromStart }: { readonly isFromStart: boolean },
+  ): Looking {
+    const begunAtMs = this.#now();
+    const lines = this.#boards.get(boardId);
+    const heads = lines === undefined ? FROM_THE_START : beginAll(lines, wanted, begunAtMs, isFromStart);
+    return {
+      heads,
+      ended: (rows) => {
+        for (const [lane, found] of findingsOf(rows)) this.#note(boardId, lane, heads.has(lane), found);
+        return shortLanes(heads, wanted, rows);
+      },
+      failed: () => {
+        for (const [lane, line] of lines ?? [])
+          if (!heads.has(lane)) line.failedFromStart(begunAtMs, this.#now());
+      },
+    };
   }
 
-  /** Of the lanes of these slots that need not be looked at from their start. */
-  #headsOf(boardId: number, slots: readonly Slot[]): Heads {
-    const state = this.#boards.get(boardId);
-    if (state === undefined || state.heads.size === 0) return FROM_THE_START;
-    const interval = Math.min(
-      LOOK_INTERVAL_MS_MAX,
-      Math.max(LOOK_INTERVAL_MS_MIN, state.lookMs / LOOK_SHARE),
-    );
-    const since = this.#now() - interval;
-    return new Map(
-      [...new Set(slots.map((slot) => slot.lane))].flatMap((lane) => {
-        const head = state.heads.get(lane);
-        return head === undefined || head.isFrom <= since ? [] : [[lane, head.place] as const];
-      }),
-    );
+  #note(boardId: number, lane: string, isFromPlace: boolean, found: Found): void {
+    const lines = this.#boards.get(boardId) ?? new Map<string, Line>();
+    const known = lines.get(lane);
+    // Given up while this look was under way: what it found says nothing of the start.
+    if (known === undefined && (isFromPlace || !Line.isSlow(found) || lines.size >= LINES_MAX)) return;
+    const line = known ?? new Line();
+    const isKept = isFromPlace ? line.foundFromPlace(found) : line.foundFromStart(found);
+    if (isKept) lines.set(lane, line);
+    else lines.delete(lane);
+    if (lines.size > 0) this.#boards.set(boardId, lines);
+    else this.#boards.delete(boardId);
   }
+}
 
-  #note(boardId: number, slots: readonly Slot[], heads: Heads, rows: readonly ClaimedRow[]): void {
-    const [first] = rows;
-    if (first === undefined) return;
-    const state = this.#boards.get(boardId) ?? { claimed: 0, slowLooks: 0, lookMs: 0, heads: new Map() };
-    this.#boards.set(boardId, state);
-    state.claimed += rows.length;
-    const isFromStart = slots.some((slot) => !heads.has(slot.lane));
-    if (isFromStart) {
-      state.lookMs = first.look_ms;
-      state.slowLooks = first.look_ms > SLOW_LOOK_MS ? state.slowLooks + 1 : 0;
-    }
-    if (state.claimed < CLAIMED_MIN || state.slowLooks < SLOW_LOOKS) {
-      state.heads.clear();
-      return;
-    }
-    this.#move(state, heads, rows);
-  }
+const NO_LANES: ReadonlySet<string> = new Set();
 
-  #move({ heads: known }: BoardState, used: Heads, rows: readonly ClaimedRow[]): void {
-    const now = this.#now();
-    for (const { claim_lane: lane, priority, id, reviewer } of rows) {
-      // The work under review has a line of its own.
-      if (reviewer !== null || lane === null) continue;
-      const isFrom = used.has(lane) ? (known.get(lane)?.isFrom ?? now) : now;
-      known.set(lane, { place: { priority, id }, isFrom });
-    }
+/** Answers the places in the lanes that need not be looked at from their start. */
+function beginAll(lines: Lines, wanted: readonly Wanted[], nowMs: number, isFromStart: boolean): Heads {
+  const heads = new Map<string, Place>();
+  let sparedMs = 0;
+  for (const line of lines.values()) sparedMs += line.sparedMs;
+  const everyMs = intervalMs(sparedMs);
+  for (const lane of new Set(wanted.map((slot) => slot.lane))) {
+    const line = lines.get(lane);
+    const place = isFromStart ? null : (line?.placeAt(nowMs, everyMs) ?? null);
+    if (place === null) line?.beginFromStart(nowMs);
+    else heads.set(lane, place);
   }
+  return heads;
+}
+
+function shortLanes(
+  heads: Heads,
+  wanted: readonly Wanted[],
+  rows: readonly ClaimedRow[],
+): ReadonlySet<string> {
+  if (heads.size === 0) return NO_LANES;
+  const left = new Map<string, number>();
+  for (const { lane } of wanted) left.set(lane, (left.get(lane) ?? 0) + 1);
+  for (const { claim_lane: lane } of rows) if (lane !== null) left.set(lane, (left.get(lane) ?? 0) - 1);
+  return new Set([...heads.keys()].filter((lane) => (left.get(lane) ?? 0) > 0));
+}
+
+/** What was found in each line. */
+function findingsOf(rows: readonly ClaimedRow[]): Map<string, Found> {
+  const findings = new Map<string, Found & { readonly lookMs: number }>();
+  for (const { claim_lane: lane, priority, id, look_ms: lookMs } of rows) {
+    // The work under review has a line of its own, as has a claim that is read again.
+    if (lane === null || lookMs === null) continue;
+    const before = findings.get(lane) ?? { count: 0, gapMs: 0, lookMs: 0 };
+    const gapMs = Math.max(before.gapMs, lookMs - before.lookMs);
+    findings.set(lane, { count: before.count + 1, last: { priority, id }, gapMs, lookMs });
+  }
+  return findings;
 }

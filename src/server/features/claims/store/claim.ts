@@ -58,7 +58,10 @@ export async function claimReady(
       ? lineOf(sql, boardId, columns, heads)
       : sql`SELECT ${columns} FROM tasks t
           WHERE t.board_id = ${boardId} AND t.id = ${namedTaskId} AND t.lane = want.lane AND t.status = want.status FOR NO KEY UPDATE`;
-  const taken = sql`want CROSS JOIN LATERAL (SELECT want.first + row_number() OVER () AS slot, ready.* FROM (${ready}) AS ready) AS task`;
+  // Lines are gone through one after the other: the moment in which one is begun, and how long it takes to come to each of its tasks.
+  const taken = sql`(SELECT want.*, clock_timestamp() AS begun_at FROM want OFFSET 0) AS want CROSS JOIN LATERAL (
+        SELECT want.first + row_number() OVER () AS slot, clock_timestamp() - want.begun_at AS looked, ready.* FROM (${ready}) AS ready
+      ) AS task`;
   const { picked, waited, isUsual, counted, counters } =
     reviewing.length === 0 ? readyOnly(sql, taken) : withReviews(sql, boardId, { taken, columns, reviewing });
   const rows = await sql`
@@ -125,7 +128,7 @@ export async function claimReady(
       date_part('epoch', (SELECT at FROM moment) - held.status_since) AS waited_seconds, held.claim_runtime_seconds, held.priority,
       held.consecutive_failures, held.max_failures, held.max_runtime_seconds, held.no_progress_seconds, held.run_at, held.created_at,
       (SELECT review FROM bumped) AS board_reviews,
-      date_part('epoch', (SELECT at FROM moment) - statement_timestamp()) * 1000 AS look_ms, detail.*
+      date_part('epoch', held.looked) * 1000 AS look_ms, detail.*
     FROM held
     CROSS JOIN LATERAL (
       SELECT ${taskDetailColumns(sql)} FROM task_details d WHERE d.board_id = ${boardId} AND d.task_id = held.id OFFSET 0
@@ -171,7 +174,7 @@ function withReviews(
   const from = sql`(
       SELECT want.lane, task.*, 'ready'::text AS waited FROM ${taken}
       UNION ALL
-      SELECT review.lane, review.slot, task.*, review.status FROM (
+      SELECT review.lane, review.slot, NULL::interval, task.*, review.status FROM (
         SELECT *, 'review'::text AS status FROM unnest(
           ${columnOf(reviewing, (slot) => slot.lane)}::text[], ${columnOf(reviewing, (slot) => slot.review?.id ?? null)}::uuid[]
         ) WITH ORDINALITY AS review (lane, id, slot) OFFSET 0

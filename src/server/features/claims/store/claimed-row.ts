@@ -16,8 +16,8 @@ export type ClaimedRow = Omit<TaskRow, 'outcome' | 'summary' | 'result' | 'metad
   readonly waited_seconds: number;
   /** Tasks of the board that waited for review after it; 0 when the claim is read again. */
   readonly board_reviews: number;
-  /** How long it took to find it and all that was claimed with it; 0 when the claim is read again. */
-  readonly look_ms: number;
+  /** How long it took to come to it in the line of its lane, after those of the batch that stand before it. null: it was not in a line. */
+  readonly look_ms: number | null;
 };
 
 /**
@@ -43,7 +43,7 @@ export type FilledRow = readonly [
   run_at: string | null,
   created_at: string,
   board_reviews: number,
-  look_ms: number,
+  look_ms: number | null,
   ...detail: TaskDetailValues,
 ];
 

@@ -13,7 +13,7 @@ export async function findLiveClaims(
   return sql<ClaimedRow[]>`
     /* claims.find_live */
     SELECT (SELECT seq FROM board_seq WHERE board_id = ${boardId}) AS log_seq, c.run_id, c.worker, c.attempt AS claim_attempt, c.lane AS claim_lane, c.claimed_at, c.lease_expires_at,
-      c.is_cancel_requested, extract(epoch FROM c.runtime_expires_at - c.claimed_at)::int AS claim_runtime_seconds, 0 AS waited_seconds, 0 AS board_reviews, 0 AS look_ms,
+      c.is_cancel_requested, extract(epoch FROM c.runtime_expires_at - c.claimed_at)::int AS claim_runtime_seconds, 0 AS waited_seconds, 0 AS board_reviews, NULL AS look_ms,
       t.id, t.lane, t.status, t.attempt, t.version, t.status_since, t.updated_at, t.priority, t.consecutive_failures, t.max_failures,
       t.max_runtime_seconds, t.no_progress_seconds, t.run_at, t.unmet_parents, t.reviewer, t.blocked_kind, t.blocked_reason, t.created_at,
       ${taskDetailColumns(sql)}
