@@ -31,6 +31,8 @@ export function headNames(sql: Runner, heads: Heads): PendingQuery {
  * The next `want.count` tasks of `want.lane`, locked; what somebody else has locked is passed over. Behind a place there are two stretches of
  * the index, one after the other: younger tasks of the same priority, then those of lower ones. As one condition it would be a filter,
  * and everything before the place would be read all the same.
+ * Where the statistics know one lane of one priority, and all of it ready, the younger tasks may come by the primary key, which then has them
+ * in the same order: until the next ANALYZE it also reads those that have become something else.
  */
 export function lineOf(sql: Runner, boardId: number, columns: PendingQuery, heads: Heads): PendingQuery {
   const stretch = (where: PendingQuery): PendingQuery => sql`
