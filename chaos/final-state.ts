@@ -121,6 +121,7 @@ async function readBoard(tx: postgres.TransactionSql, boardName: string): Promis
   const returns = await readFinalReturns(tx, board.id);
   const counts = Object.fromEntries(TASK_STATUSES.map((status) => [status, counter[status]]));
   return {
+    board: boardName,
     readAt: clock.at.toISOString(),
     readAtMs,
     seq: counter.seq,

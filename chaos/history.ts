@@ -206,6 +206,8 @@ export type HistoryEntry = Operation | WatcherEntry | ResumingEntry | FaultEntry
 
 /** The board at the end, read from the database itself after the last fault, when everything that was under way had ended. */
 export interface FinalState extends FinalReturns {
+  /** Its name: a run has two. */
+  readonly board: string;
   /** By the database. */
   readonly readAt: string;
   /** The same moment by the recording machine's clock: what puts the times of the log beside those of the history. */

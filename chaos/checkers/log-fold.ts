@@ -246,6 +246,8 @@ export function checkCounts(final: FinalState): Violation[] {
   return TASK_STATUSES.flatMap((status) => {
     const tasks = byStatus.get(status)?.length ?? 0;
     const counted = final.counts[status] ?? 0;
-    return tasks === counted ? [] : [violation('a count is not exact', { status, tasks, counted })];
+    return tasks === counted
+      ? []
+      : [violation('a count is not exact', { board: final.board, status, tasks, counted })];
   });
 }

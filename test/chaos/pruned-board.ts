@@ -5,6 +5,7 @@ import { FINISHED_STATUSES, TASK_STATUSES, type TaskStatus } from '../../src/con
 import { LANE, type Writable } from './small-board-words.ts';
 import { SmallHistory } from './small-history.ts';
 
+export const BOARD = 'forgetful';
 const KEPT_SECONDS = { events: 5, finishedTasks: 3 } as const;
 
 interface Task {
@@ -128,6 +129,7 @@ export class PrunedBoard {
     const tasks = [...this.tasks.values()];
     const count = (status: TaskStatus): number => tasks.filter((task) => task.status === status).length;
     const final: PrunedState = {
+      board: BOARD,
       readAt: this.history.time(),
       readAtMs: this.history.nowMs,
       seq: this.history.events.length,

@@ -187,6 +187,7 @@ export function recordReturns(): Returns {
     return { ...told, seq, cursor: `cursor ${seq}`, board: 'default', at: at(seq), actor } as Event;
   });
   const final: FinalState = {
+    board: 'default',
     readAt: at(END_SECONDS),
     readAtMs: END_SECONDS * 1000,
     seq: events.length,

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkRetention } from '../../chaos/checkers/retention.ts';
 import type { HistoryEntry } from '../../chaos/history.ts';
-import { PrunedBoard, type PrunedDay } from './pruned-board.ts';
+import { BOARD, PrunedBoard, type PrunedDay } from './pruned-board.ts';
 import { detailsOf, remove } from './recorded-day.ts';
 import type { Writable } from './small-board-words.ts';
 
@@ -304,10 +304,11 @@ describe('what a board prunes it prunes openly', () => {
     expect(found.every(({ property }) => property === 12 || property === 6)).toBe(true);
   });
 
-  it('finds counts that are not exact', () => {
+  it('finds counts that are not exact, and says on which board', () => {
     const day = recordPruning();
     day.final.counts.done = (day.final.counts.done ?? 0) + 1;
-    expect(check(day)).toMatchObject([{ property: 6, detail: 'a count is not exact' }]);
+    const evidence = { board: BOARD, status: 'done' };
+    expect(check(day)).toMatchObject([{ property: 6, detail: 'a count is not exact', evidence }]);
   });
 
   it('asks nothing of what nobody received before it was pruned', () => {

@@ -275,6 +275,7 @@ export class SmallBoard {
     this.history.step();
     this.history.endWatches();
     const final: FinalState = {
+      board: 'default',
       readAt: this.history.time(),
       readAtMs: this.history.nowMs,
       seq: this.history.events.length,
