@@ -2,6 +2,7 @@
 import { FINISHED_STATUSES } from '../src/contract/statuses.ts';
 import { databaseClock } from './checkers/database-clock.ts';
 import { groupBy } from './checkers/group-by.ts';
+import { isPruning, KnownLog } from './checkers/known-log.ts';
 import type { HistoryEntry, PrunedState } from './history.ts';
 import type { ReceivedEntry, ResumeEntry } from './watch-entries.ts';
 
@@ -9,6 +10,8 @@ export interface RetentionWindows {
   readonly toldExpired: number;
   readonly resumedAtEdge: number;
   readonly parentsOutlivingTheirTime: number;
+  /** Of which the log says so. */
+  readonly prunedTasks: number;
 }
 
 export function countRetentionWindows(
@@ -19,6 +22,7 @@ export function countRetentionWindows(
     toldExpired: entries.filter(({ entry }) => entry === 'expired').length,
     resumedAtEdge: countAtEdge(entries, final),
     parentsOutlivingTheirTime: countParents(final),
+    prunedTasks: new KnownLog(entries, final).events.filter(isPruning).length,
   };
 }
 

@@ -87,6 +87,7 @@ export function countWindows(input: WindowInput): WindowCount[] {
     always('what a watcher would resume from was pruned', retention.toldExpired),
     always('watch resumed from the edge of a pruned log', retention.resumedAtEdge),
     always('parent kept beyond its time for a child', retention.parentsOutlivingTheirTime),
+    always('finished task pruned', retention.prunedTasks),
     under('kill-gateway', 'gateway killed between claim and ack', returns.gatewaysKilledWhileHolding),
     under('kill-server', 'server killed with operations under way', run.countKillsUnderWay('kill server')),
     {

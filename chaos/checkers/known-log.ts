@@ -39,6 +39,11 @@ export class KnownLog {
   }
 }
 
+/** Of a task that was finished for long enough. */
+export function isPruning({ kind, data }: Event): boolean {
+  return kind === 'task.deleted' && data['pruned'] === true;
+}
+
 function isSame(one: Event, other: Event): boolean {
   return (
     one.kind === other.kind &&

@@ -3,7 +3,7 @@ import type { Event } from '../../src/contract/events.ts';
 import { FINISHED_STATUSES, type TaskStatus } from '../../src/contract/statuses.ts';
 import type { Operation, PrunedState } from '../history.ts';
 import { CLOCK_DRIFT_MS } from './database-clock.ts';
-import type { Finding, KnownLog } from './known-log.ts';
+import { type Finding, isPruning, type KnownLog } from './known-log.ts';
 import { statusIn } from './log-fold.ts';
 import { isRunOperation } from './run-record.ts';
 
@@ -92,7 +92,7 @@ class TaskFold {
   #prune(id: string, event: Event): void {
     const before = statusIn(event, 'status_before');
     const known = this.tasks.get(id);
-    if (event.data['pruned'] !== true) this.#find('a task was deleted, and nobody deletes any', event);
+    if (!isPruning(event)) this.#find('a task was deleted, and nobody deletes any', event);
     if (known === null) this.#find('a task was pruned twice', event);
     if (before === null || !isFinished(before) || (known != null && known.status !== before))
       this.#find('a task was pruned that was not finished', event);

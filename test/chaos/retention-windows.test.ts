@@ -22,7 +22,12 @@ test('nothing is counted of a watcher that is there all the time', () => {
   const board = openBoard();
   board.pass(4000);
   board.resume(WATCHER);
-  expect(count(board)).toEqual({ toldExpired: 0, resumedAtEdge: 0, parentsOutlivingTheirTime: 0 });
+  expect(count(board)).toEqual({
+    toldExpired: 0,
+    resumedAtEdge: 0,
+    parentsOutlivingTheirTime: 0,
+    prunedTasks: 0,
+  });
 });
 
 test('a watcher counts that comes back when what follows is old enough, and there', () => {
@@ -50,4 +55,24 @@ test('a parent counts once it has been done for longer than that, as long as its
   board.pass(2000);
   board.prune();
   expect(count(board)).toMatchObject({ parentsOutlivingTheirTime: 1 });
+});
+
+test('no task counts as pruned where only events were, and a parent is kept for its child', () => {
+  const board = openBoard();
+  const parent = board.create();
+  board.create('ready', [parent, board.create('triage')]);
+  board.complete(parent);
+  board.pass(6000);
+  board.prune();
+  expect(count(board)).toMatchObject({ parentsOutlivingTheirTime: 1, prunedTasks: 0 });
+});
+
+test('a task that was pruned counts once, whoever heard of it', () => {
+  const board = openBoard();
+  board.complete(board.create());
+  board.pass(4000);
+  board.prune();
+  board.resume('steady-watcher.1');
+  board.resume(WATCHER);
+  expect(count(board)).toMatchObject({ prunedTasks: 1 });
 });
