@@ -6,7 +6,7 @@ import { formatCursor } from '../src/server/kernel/cursor.ts';
 import { formatId } from '../src/server/kernel/ids.ts';
 import { readFinalReturns } from './final-returns.ts';
 import type { FinalClaim, FinalLink, FinalRun, FinalState, FinalTask, PrunedState } from './history.ts';
-import { nowMs } from './recorder.ts';
+import { atOneMoment, type Moment } from './moment.ts';
 
 interface EventRow {
   readonly seq: number;
@@ -71,7 +71,7 @@ interface ClaimRow {
 type CounterRow = Readonly<Record<TaskStatus | 'seq', number>>;
 
 export function readFinalState(sql: postgres.Sql, boardName: string): Promise<FinalState> {
-  return atOneInstant(sql, (tx) => readBoard(tx, boardName));
+  return atOneMoment(sql, (tx, moment) => readBoard(tx, boardName, moment));
 }
 
 export function readPrunedState(
@@ -79,27 +79,22 @@ export function readPrunedState(
   boardName: string,
   keptSeconds: PrunedState['keptSeconds'],
 ): Promise<PrunedState> {
-  return atOneInstant(sql, async (tx) => {
-    const final = await readBoard(tx, boardName);
+  return atOneMoment(sql, async (tx, moment) => {
+    const final = await readBoard(tx, boardName, moment);
     const [row] = await tx<{ pruned_seq: number }[]>`
       SELECT s.pruned_seq::int FROM board_seq s JOIN boards b ON b.id = s.board_id WHERE b.name = ${boardName}`;
     if (row === undefined) throw new Error('the board has no counter row');
-    return { ...final, prunedSeq: row.pruned_seq, keptSeconds };
+    return { ...final, readFromMs: moment.readFromMs, prunedSeq: row.pruned_seq, keptSeconds };
   });
 }
 
-async function atOneInstant<T>(
-  sql: postgres.Sql,
-  read: (tx: postgres.TransactionSql) => Promise<T>,
-): Promise<T> {
-  return (await sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', read)) as T;
-}
-
-async function readBoard(tx: postgres.TransactionSql, boardName: string): Promise<FinalState> {
+async function readBoard(
+  tx: postgres.TransactionSql,
+  boardName: string,
+  { readAt, readAtMs }: Moment,
+): Promise<FinalState> {
   const [board] = await tx<BoardRow[]>`SELECT id, log_incarnation FROM boards WHERE name = ${boardName}`;
   if (board === undefined) throw new Error(`there is no board ${boardName}`);
-  const [clock] = await tx<{ at: Date }[]>`SELECT clock_timestamp() AS at`;
-  const readAtMs = nowMs();
   const events = await tx<EventRow[]>`
     SELECT seq::int, kind, at, task_id, run_id, delegation_id, lane, worker, attempt, task_version, actor_type, actor_id, data
     FROM events WHERE board_id = ${board.id} ORDER BY seq`;
@@ -117,12 +112,12 @@ async function readBoard(tx: postgres.TransactionSql, boardName: string): Promis
   const [counter] = await tx<CounterRow[]>`
     SELECT seq::int, ${tx.unsafe(TASK_STATUSES.map((status) => `${status}::int`).join(', '))}
     FROM board_seq WHERE board_id = ${board.id}`;
-  if (counter === undefined || clock === undefined) throw new Error('the board has no counter row');
+  if (counter === undefined) throw new Error('the board has no counter row');
   const returns = await readFinalReturns(tx, board.id);
   const counts = Object.fromEntries(TASK_STATUSES.map((status) => [status, counter[status]]));
   return {
     board: boardName,
-    readAt: clock.at.toISOString(),
+    readAt,
     readAtMs,
     seq: counter.seq,
     events: events.map((row) => eventOf(board, boardName, row)),

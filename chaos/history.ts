@@ -224,6 +224,8 @@ export interface FinalState extends FinalReturns {
 
 /** Of a board that prunes: read while it goes on. */
 export interface PrunedState extends FinalState {
+  /** It was read between this moment and `readAtMs`. */
+  readonly readFromMs: AtMs;
   /** The newest event that is gone; 0: none is. */
   readonly prunedSeq: number;
   /** What is over is kept for so long, and not much longer. */

@@ -18,13 +18,12 @@ export interface EdgeSighting {
 }
 
 export function checkEdge(told: readonly EdgeSighting[], log: KnownLog, final: PrunedState): Finding[] {
-  const { prunedSeq: seq, readAtMs } = final;
+  const { prunedSeq: seq, readFromMs, readAtMs } = final;
   const end = { seq, evidence: 'the final state' };
   const sightings: EdgeSighting[] = [
     ...told,
     { begins: 'behind', at: readAtMs, ...end },
-    // Read a little before it was looked at the clock.
-    { begins: 'by', at: readAtMs - CLOCK_DRIFT_MS, ...end },
+    { begins: 'by', at: readFromMs, ...end },
   ];
   return [...checkRise(sightings), ...checkAge(sightings, log, final), ...checkRest(final)];
 }
@@ -52,7 +51,7 @@ function checkAge(sightings: readonly EdgeSighting[], log: KnownLog, final: Prun
     const event = log.eventAt(seq);
     if (begins === 'by' || seq === 0) return [];
     if (event === undefined)
-      return seq > final.seq && at < final.readAtMs - CLOCK_DRIFT_MS
+      return seq > final.seq && at < final.readFromMs
         ? [{ detail: 'an event was told to be gone that had never been', evidence: { sighting } }]
         : [];
     return atMs(event.at) + final.keptSeconds.events * 1000 > at + CLOCK_DRIFT_MS

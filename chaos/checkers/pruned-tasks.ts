@@ -2,7 +2,6 @@
 import type { Event } from '../../src/contract/events.ts';
 import { FINISHED_STATUSES, type TaskStatus } from '../../src/contract/statuses.ts';
 import type { Operation, PrunedState } from '../history.ts';
-import { CLOCK_DRIFT_MS } from './database-clock.ts';
 import { type Finding, isPruning, type KnownLog } from './known-log.ts';
 import { statusIn } from './log-fold.ts';
 import { isRunOperation } from './run-record.ts';
@@ -150,7 +149,7 @@ function findOrphans({ parents }: TaskFold, final: PrunedState): Finding[] {
 function findLost(
   operations: readonly Operation[],
   ids: ReadonlySet<string>,
-  { readAtMs }: PrunedState,
+  { readFromMs }: PrunedState,
 ): Finding[] {
   const finished = new Set(
     operations.flatMap((operation) =>
@@ -162,7 +161,7 @@ function findLost(
   return operations.flatMap((operation) => {
     if (operation.kind !== 'create' || operation.ending !== 'ok') return [];
     const { taskId, endedAt = Number.POSITIVE_INFINITY } = operation;
-    const isOlder = endedAt < readAtMs - CLOCK_DRIFT_MS;
+    const isOlder = endedAt < readFromMs;
     return taskId === undefined || !isOlder || ids.has(taskId) || finished.has(taskId)
       ? []
       : [{ detail: 'an acknowledged task is gone that nobody finished', evidence: { operation } }];

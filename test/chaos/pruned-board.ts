@@ -131,6 +131,7 @@ export class PrunedBoard {
     const final: PrunedState = {
       board: BOARD,
       readAt: this.history.time(),
+      readFromMs: this.history.nowMs,
       readAtMs: this.history.nowMs,
       seq: this.history.events.length,
       prunedSeq: this.#prunedSeq,
