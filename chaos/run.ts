@@ -6,6 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openBoard } from './board.ts';
+import { catchUp } from './catch-up.ts';
 import { Cluster } from './cluster.ts';
 import { waitUntil } from './deadline.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -62,8 +63,6 @@ const LEAVE_MS = 8000;
 const SETTLE_MS = 30_000;
 /** The latest deadline of a delegation (20 s) is over by then, and a reply is made or its 45 s are; few wait for that. */
 const RETURN_MS = 60_000;
-/** The longest a watcher pauses between connections, and what it takes to notice a half-open one. */
-const CATCH_UP_MS = 20_000;
 
 export class ChaosRun {
   readonly #options: ChaosOptions;
@@ -244,7 +243,7 @@ export class ChaosRun {
     for (const party of tellers) party.order({ order: 'quiet' });
     // Long enough to ask some more times, now that all is well, whether who waits is woken.
     await delay(LAST_CALM_MS, undefined, { signal });
-    const shortFinal = await shortMemory.settle(cluster.sql);
+    const shortFinal = await shortMemory.settle(cluster.sql, (detail) => this.#trouble(detail));
     for (const party of probers) party.order({ order: 'leave' });
     await waitUntil(() => hasNone('ready', 'running', 'scheduled'), DRAIN_MS);
     for (const party of workers) party.order({ order: 'leave' });
@@ -258,11 +257,7 @@ export class ChaosRun {
     await this.#left(tellers);
     signal.throwIfAborted();
     const final = await readFinalState(cluster.sql, board);
-    for (const party of watchers) party.order({ order: 'quiet' });
-    await waitUntil(() => {
-      for (const party of watchers) party.order({ order: 'report' });
-      return watchers.every(({ seq }) => seq >= final.seq);
-    }, CATCH_UP_MS);
+    await catchUp(watchers, final.seq, (detail) => this.#trouble(detail));
     for (const party of watchers) party.order({ order: 'leave' });
     for (const party of watchers) await party.ended(LEAVE_MS);
     const { historyDirectory } = shortMemory;

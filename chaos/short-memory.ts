@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type postgres from 'postgres';
 import type { BoardPlan } from './board.ts';
 import { BoardMaker } from './board-maker.ts';
-import { waitUntil } from './deadline.ts';
+import { catchUp } from './catch-up.ts';
 import { readPrunedState } from './final-state.ts';
 import type { PrunedState } from './history.ts';
 import type { Party, PartyOptions } from './party.ts';
@@ -26,8 +26,6 @@ const STRANDED_AFTER_SECONDS = 1;
 /** More often than not what comes next is gone by the end of a pause. */
 const PAUSE_SECONDS_MAX = 10;
 const PAUSING_WATCHERS = 2;
-/** The longest that a watcher pauses, and what it takes to notice a half-open connection. */
-const CATCH_UP_MS = 20_000;
 
 export async function openShortMemory(url: string, adminKey: string): Promise<ShortPlan> {
   const maker = new BoardMaker(url, adminKey, BOARD);
@@ -79,13 +77,9 @@ export class ShortMemory {
   }
 
   /** Read while work still comes and goes: where nothing does, soon nothing is left. Then all may leave. */
-  async settle(sql: postgres.Sql): Promise<PrunedState> {
+  async settle(sql: postgres.Sql, onTrouble: (detail: string) => void): Promise<PrunedState> {
     const final = await readPrunedState(sql, BOARD, KEPT_SECONDS);
-    for (const watcher of this.#watchers) watcher.order({ order: 'quiet' });
-    await waitUntil(() => {
-      for (const watcher of this.#watchers) watcher.order({ order: 'report' });
-      return this.#watchers.every(({ seq }) => seq >= final.seq);
-    }, CATCH_UP_MS);
+    await catchUp(this.#watchers, final.seq, onTrouble);
     for (const party of this.parties) party.order({ order: 'leave' });
     return final;
   }
