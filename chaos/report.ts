@@ -1,4 +1,5 @@
 /** What is printed of a run. */
+import type { LogReach } from './checkers/pruned-tasks.ts';
 import type { FaultEntry, FinalState, HistoryEntry, PrunedState, Violation } from './history.ts';
 import type { WindowCount } from './windows.ts';
 
@@ -64,8 +65,14 @@ export function renderDeliveries({ deliveries, subscriptions }: FinalState): str
   return `${subscriptions.length} subscriptions, ${deliveries.length} deliveries (${counts.join(', ')})`;
 }
 
-export function renderPruned({ tasks, events, seq }: PrunedState): string {
-  return `on the board that prunes ${tasks.length} tasks are left, and ${events.length} of ${seq} events`;
+export function renderPruned(
+  { tasks, events, seq }: PrunedState,
+  { holes, comparedTasks }: LogReach,
+): string {
+  return [
+    `on the board that prunes ${tasks.length} tasks are left, and ${events.length} of ${seq} events`,
+    `the log, of which ${holes} stretches are not known, tells of ${comparedTasks} of these tasks`,
+  ].join('; ');
 }
 
 export function renderWindows(windows: readonly WindowCount[]): string {

@@ -3,6 +3,7 @@ import { FINISHED_STATUSES } from '../src/contract/statuses.ts';
 import { databaseClock } from './checkers/database-clock.ts';
 import { groupBy } from './checkers/group-by.ts';
 import { isPruning, KnownLog } from './checkers/known-log.ts';
+import { measureReach } from './checkers/pruned-tasks.ts';
 import type { HistoryEntry, PrunedState } from './history.ts';
 import type { ReceivedEntry, ResumeEntry } from './watch-entries.ts';
 
@@ -12,17 +13,21 @@ export interface RetentionWindows {
   readonly parentsOutlivingTheirTime: number;
   /** Of which the log says so. */
   readonly prunedTasks: number;
+  /** Left at the end, and told of by the log. */
+  readonly comparedTasks: number;
 }
 
 export function countRetentionWindows(
   entries: readonly HistoryEntry[],
   final: PrunedState,
 ): RetentionWindows {
+  const log = new KnownLog(entries, final);
   return {
     toldExpired: entries.filter(({ entry }) => entry === 'expired').length,
     resumedAtEdge: countAtEdge(entries, final),
     parentsOutlivingTheirTime: countParents(final),
-    prunedTasks: new KnownLog(entries, final).events.filter(isPruning).length,
+    prunedTasks: log.events.filter(isPruning).length,
+    comparedTasks: measureReach(log, final).comparedTasks,
   };
 }
 

@@ -2,6 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkHistory } from './checkers/check.ts';
+import { KnownLog } from './checkers/known-log.ts';
+import { measureReach } from './checkers/pruned-tasks.ts';
 import { checkRetention } from './checkers/retention.ts';
 import type { FinalState, HistoryEntry, Violation } from './history.ts';
 import type { Means } from './means.ts';
@@ -76,10 +78,11 @@ export function judge(
   });
   const operations = listLoad([...recording.entries, ...shortMemory.entries]);
   const faults = listFaults(recording.entries);
+  const reach = measureReach(new KnownLog(shortMemory.entries, shortMemory.final), shortMemory.final);
   say(`\n${renderLoad(operations)}\n\n${renderFaults(faults, skipped)}\n\n${renderWindows(windows)}\n`);
   say(`  ${final.tasks.length} tasks, ${final.runs.length} runs, ${final.events.length} events`);
   say(`  ${final.delegations.length} delegations, ${renderDeliveries(final)}`);
-  say(`  ${renderPruned(shortMemory.final)}`);
+  say(`  ${renderPruned(shortMemory.final, reach)}`);
   if (violations.length > 0) say(`\n${renderViolations(violations)}`);
   const isClean =
     options.plant === null

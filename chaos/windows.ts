@@ -88,6 +88,7 @@ export function countWindows(input: WindowInput): WindowCount[] {
     always('watch resumed from the edge of a pruned log', retention.resumedAtEdge),
     always('parent kept beyond its time for a child', retention.parentsOutlivingTheirTime),
     always('finished task pruned', retention.prunedTasks),
+    always('task held against a pruned log', retention.comparedTasks),
     under('kill-gateway', 'gateway killed between claim and ack', returns.gatewaysKilledWhileHolding),
     under('kill-server', 'server killed with operations under way', run.countKillsUnderWay('kill server')),
     {

@@ -1,13 +1,9 @@
-/** Tasks of a board that prunes: which of them went, when, and what is left. Folds what is known of the log, and begins anew where it has a hole. */
-import type { Event } from '../../src/contract/events.ts';
-import { FINISHED_STATUSES, type TaskStatus } from '../../src/contract/statuses.ts';
+/** Tasks of a board that prunes: which of them went, when, and what is left. */
 import type { Operation, PrunedState } from '../history.ts';
-import { type Finding, isPruning, type KnownLog } from './known-log.ts';
-import { statusIn } from './log-fold.ts';
+import type { Finding, KnownLog } from './known-log.ts';
 import { isRunOperation } from './run-record.ts';
+import { isFinished, TaskFold } from './task-fold.ts';
 
-/** Times are cut to milliseconds, or rounded. */
-const ROUNDING_MS = 2;
 /** Whoever asks for one of these wants the task to be finished. */
 const FINISHES: ReadonlySet<Operation['kind']> = new Set(['complete', 'finish', 'cancel', 'archive']);
 
@@ -17,16 +13,36 @@ export function checkPrunedTasks(
   final: PrunedState,
 ): Finding[] {
   const fold = new TaskFold(endsOf(operations), final.keptSeconds.finishedTasks);
-  const events = log.events;
-  for (const event of events) if (event.seq <= final.seq) fold.apply(event);
-  const rest = fold.lastSeq === final.seq ? compare(fold, final) : [];
-  for (const event of events) if (event.seq > final.seq) fold.apply(event);
+  foldToEnd(fold, log, final);
+  const rest = compare(fold, final);
+  for (const event of log.events) if (event.seq > final.seq) fold.apply(event);
   return [
     ...fold.findings,
     ...rest,
     ...findOrphans(fold, final),
     ...findLost(operations, new Set(final.tasks.map(({ id }) => id)), final),
   ];
+}
+
+/** How much the log could say of the tasks that are left. */
+export interface LogReach {
+  /** Stretches of it, up to the end, that nobody received before they were pruned. */
+  readonly holes: number;
+  /** Of those that are left, the ones that it tells of: they were held against it. */
+  readonly comparedTasks: number;
+}
+
+export function measureReach(log: KnownLog, final: PrunedState): LogReach {
+  const fold = new TaskFold(new Map(), final.keptSeconds.finishedTasks);
+  foldToEnd(fold, log, final);
+  const compared = final.tasks.filter(({ id }) => fold.tasks.get(id) != null);
+  return { holes: fold.holes, comparedTasks: compared.length };
+}
+
+/** Up to the end that the tables are of. */
+function foldToEnd(fold: TaskFold, log: KnownLog, { seq }: PrunedState): void {
+  for (const event of log.events) if (event.seq <= seq) fold.apply(event);
+  fold.closeAt(seq);
 }
 
 /** Of each task: when its work was over, as whoever had done it was told by the database. */
@@ -39,87 +55,8 @@ function endsOf(operations: readonly Operation[]): ReadonlyMap<string, string> {
   return new Map(ends);
 }
 
-interface FoldedTask {
-  readonly status: TaskStatus;
-  readonly version: number | null;
-}
-
-const isFinished = (status: TaskStatus): boolean => FINISHED_STATUSES.includes(status);
-
-class TaskFold {
-  readonly findings: Finding[] = [];
-  /** Of which something is known since the last hole; null: pruned. */
-  readonly tasks = new Map<string, FoldedTask | null>();
-  /** Nobody unlinks anything here, so this outlasts a hole. */
-  readonly parents = new Map<string, readonly string[]>();
-  /** Nothing of the log is missing so far. */
-  isWhole = true;
-  lastSeq = 0;
-  readonly #endedAt: ReadonlyMap<string, string>;
-  readonly #keptSeconds: number;
-
-  constructor(endedAt: ReadonlyMap<string, string>, keptSeconds: number) {
-    this.#endedAt = endedAt;
-    this.#keptSeconds = keptSeconds;
-  }
-
-  apply(event: Event): void {
-    if (event.seq !== this.lastSeq + 1) {
-      this.isWhole = false;
-      this.tasks.clear();
-    }
-    this.lastSeq = event.seq;
-    const { task_id: id } = event;
-    if (id === undefined || !event.kind.startsWith('task.')) return;
-    if (event.kind === 'task.deleted') this.#prune(id, event);
-    else this.#move(id, event);
-  }
-
-  #move(id: string, event: Event): void {
-    const known = this.tasks.get(id);
-    const before = statusIn(event, 'status_before');
-    if (known === null) this.#find('a task was pruned and went on', event);
-    else if (known !== undefined && before !== null && before !== known.status)
-      this.#find('an event does not start where its task was', event);
-    const { parents } = event.data;
-    if (event.kind === 'task.created' && Array.isArray(parents)) this.parents.set(id, parents.map(String));
-    const status = statusIn(event, 'status_after') ?? before ?? known?.status;
-    if (status !== undefined)
-      this.tasks.set(id, { status, version: event.task_version ?? known?.version ?? null });
-  }
-
-  #prune(id: string, event: Event): void {
-    const before = statusIn(event, 'status_before');
-    const known = this.tasks.get(id);
-    if (!isPruning(event)) this.#find('a task was deleted, and nobody deletes any', event);
-    if (known === null) this.#find('a task was pruned twice', event);
-    if (before === null || !isFinished(before) || (known != null && known.status !== before))
-      this.#find('a task was pruned that was not finished', event);
-    const endedAt = this.#endedAt.get(id);
-    if (
-      endedAt !== undefined &&
-      Date.parse(endedAt) + this.#keptSeconds * 1000 > Date.parse(event.at) + ROUNDING_MS
-    )
-      this.#find('a task was pruned before its time', event);
-    if (this.#isAwaited(id)) this.#find('a task was pruned that a waiting child needs', event);
-    this.tasks.set(id, null);
-  }
-
-  #isAwaited(id: string): boolean {
-    return [...this.parents].some(([child, parents]) => {
-      const task = this.tasks.get(child);
-      return task != null && !isFinished(task.status) && parents.includes(id);
-    });
-  }
-
-  #find(detail: string, event: Event): void {
-    const task = this.tasks.get(event.task_id ?? '');
-    this.findings.push({ detail, evidence: { event, task } });
-  }
-}
-
 /** What is known of the log up to the end, with the tables that it ends at. */
-function compare({ tasks, isWhole }: TaskFold, final: PrunedState): Finding[] {
+function compare({ tasks, holes }: TaskFold, final: PrunedState): Finding[] {
   const rows = new Map(final.tasks.map((row) => [row.id, row]));
   const told = [...tasks].flatMap(([id, task]): Finding[] => {
     const row = rows.get(id);
@@ -130,7 +67,7 @@ function compare({ tasks, isWhole }: TaskFold, final: PrunedState): Finding[] {
     const isSame = row.status === task.status && (task.version === null || row.version === task.version);
     return isSame ? [] : [{ detail: 'a task is not what the log says', evidence: { row, task } }];
   });
-  const untold = isWhole ? final.tasks.filter(({ id }) => !tasks.has(id)) : [];
+  const untold = holes === 0 ? final.tasks.filter(({ id }) => !tasks.has(id)) : [];
   return [...told, ...untold.map((row) => ({ detail: 'a task is not in the log', evidence: { row } }))];
 }
 

@@ -27,6 +27,7 @@ test('nothing is counted of a watcher that is there all the time', () => {
     resumedAtEdge: 0,
     parentsOutlivingTheirTime: 0,
     prunedTasks: 0,
+    comparedTasks: 3,
   });
 });
 
