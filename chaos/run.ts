@@ -103,7 +103,7 @@ export class ChaosRun {
     mkdirSync(historyDirectory);
     const programs = await bundlePrograms(join(this.#directory, 'programs'));
     const { cluster, pair } = await this.#startPostgres();
-    const { stage, shortPlan } = await this.#setStage(cluster);
+    const { stage, shortPlan, url } = await this.#setStage(cluster);
     const config = {
       ...stage,
       seed,
@@ -130,6 +130,7 @@ export class ChaosRun {
     const synthesizers = start('synthesizer', 1, programs.synthesizer);
     if (!(await waitUntil(() => this.#parties.every(({ hasJoined }) => hasJoined), JOIN_MS)))
       throw new Error('the processes of the load did not start in time');
+    await shortMemory.beginPruning(url, ADMIN_KEY);
 
     const plan = planFaults(new Random(seed).of('faults'), seconds, this.#means.faults);
     this.#say(`${plan.length} faults are planned over ${seconds} s`);
@@ -206,7 +207,7 @@ export class ChaosRun {
       await first.revive();
     }
     while (this.#servers.length < this.#options.servers) await startServer();
-    return { stage, shortPlan };
+    return { stage, shortPlan, url: first.url };
   }
 
   #startParty(name: string, program: string, config: PartyOptions['config']): Party {

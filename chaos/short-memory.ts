@@ -9,6 +9,7 @@ import type postgres from 'postgres';
 import type { BoardPlan } from './board.ts';
 import { BoardMaker } from './board-maker.ts';
 import { catchUp } from './catch-up.ts';
+import { waitUntil } from './deadline.ts';
 import { readPrunedState } from './final-state.ts';
 import type { PrunedState } from './history.ts';
 import type { Party, PartyOptions } from './party.ts';
@@ -26,20 +27,13 @@ const STRANDED_AFTER_SECONDS = 1;
 /** More often than not what comes next is gone by the end of a pause. */
 const PAUSE_SECONDS_MAX = 10;
 const PAUSING_WATCHERS = 2;
+/** Nothing is broken yet; each of their first requests may take as long as a poll does before it is given up (8 s). */
+const FIRST_EVENTS_MS = 30_000;
 
+/** Nothing of it is pruned before that is begun. */
 export async function openShortMemory(url: string, adminKey: string): Promise<ShortPlan> {
   const maker = new BoardMaker(url, adminKey, BOARD);
-  await maker.make({
-    stranded_after_seconds: STRANDED_AFTER_SECONDS,
-    retention: {
-      events_seconds: KEPT_SECONDS.events,
-      finished_tasks_seconds: KEPT_SECONDS.finishedTasks,
-      runs_seconds: KEPT_SECONDS_MIN,
-      output_seconds: KEPT_SECONDS_MIN,
-      deliveries_seconds: KEPT_SECONDS_MIN,
-      messages_seconds: KEPT_SECONDS_MIN,
-    },
-  });
+  await maker.make({ stranded_after_seconds: STRANDED_AFTER_SECONDS });
   return {
     board: BOARD,
     lanes: [await maker.lane(LANE)],
@@ -74,6 +68,29 @@ export class ShortMemory {
       ),
     ];
     this.parties = [...this.#watchers, startParty('churn', programs.churn, own)];
+  }
+
+  /**
+   * From now on, and not before those who follow its log have the beginning of it: what nobody has seen go, nobody can ask for at the end.
+   * @param withinMs Only tests make it smaller.
+   */
+  async beginPruning(url: string, adminKey: string, withinMs = FIRST_EVENTS_MS): Promise<void> {
+    const isFollowed = await waitUntil(() => {
+      for (const watcher of this.#watchers) watcher.order({ order: 'report' });
+      // The first event alone is what a watcher asks for to find the beginning.
+      return this.#watchers.every(({ seq }) => seq > 1);
+    }, withinMs);
+    if (!isFollowed) throw new Error(`nobody followed the log of ${BOARD} in time`);
+    await new BoardMaker(url, adminKey, BOARD).make({
+      retention: {
+        events_seconds: KEPT_SECONDS.events,
+        finished_tasks_seconds: KEPT_SECONDS.finishedTasks,
+        runs_seconds: KEPT_SECONDS_MIN,
+        output_seconds: KEPT_SECONDS_MIN,
+        deliveries_seconds: KEPT_SECONDS_MIN,
+        messages_seconds: KEPT_SECONDS_MIN,
+      },
+    });
   }
 
   /** Read while work still comes and goes: where nothing does, soon nothing is left. Then all may leave. */
