@@ -9,8 +9,8 @@
  * Known of the log is what some watcher received, and what was left at the end: where nobody watched for longer than events are kept, the
  * fold begins anew, but for who is gone for ever. How much of that there was is printed. Times that are compared within the log are those of
  * the database; when a watcher was told something is known by the clock of the history, which costs two seconds of sharpness where it is held
- * against the database's. Cannot prove: that what is due goes soon (a race window shows that it goes), nor anything about runs, output,
- * deliveries and messages.
+ * against the database's. Of an end that nobody heard of it is only known that it came after the claim. Cannot prove: that what is due goes
+ * soon (a race window shows that it goes), nor anything about runs, output, deliveries and messages.
  */
 import type { HistoryEntry, PrunedState, Violation } from '../history.ts';
 import { KnownLog } from './known-log.ts';

@@ -1,6 +1,7 @@
 /**
  * What a log that is pruned says of tasks, as far as it is known: an event after the other, over holes that nobody saw. Behind a hole nothing is
- * known any more but what lasts: which tasks are gone for ever, and who waits for whom, because nobody unlinks anything on that board.
+ * known any more but what lasts: which tasks are gone for ever, until when a task was not finished, and who waits for whom, because nobody unlinks
+ * anything on that board.
  */
 import type { Event } from '../../src/contract/events.ts';
 import { FINISHED_STATUSES, type TaskStatus } from '../../src/contract/statuses.ts';
@@ -25,6 +26,8 @@ export class TaskFold {
   readonly parents = new Map<string, readonly string[]>();
   holes = 0;
   lastSeq = 0;
+  /** When it was last moved to where it was not finished. Lasts over a hole. */
+  readonly #openAt = new Map<string, string>();
   readonly #endedAt: ReadonlyMap<string, string>;
   readonly #keptSeconds: number;
 
@@ -62,9 +65,18 @@ export class TaskFold {
       this.#find('an event does not start where its task was', event);
     const { parents } = event.data;
     if (event.kind === 'task.created' && Array.isArray(parents)) this.parents.set(id, parents.map(String));
-    const status = statusIn(event, 'status_after') ?? before ?? known?.status;
+    const after = statusIn(event, 'status_after');
+    const status = after ?? before ?? known?.status;
     if (status !== undefined)
       this.tasks.set(id, { status, version: event.task_version ?? known?.version ?? null });
+    if (after !== null) this.#noteOpen(id, after, event);
+  }
+
+  /** By its moves alone: they are made under its lock. */
+  #noteOpen(id: string, after: TaskStatus, { at }: Event): void {
+    if (!isFinished(after)) this.#openAt.set(id, at);
+    // Both were of one transaction.
+    else if (this.#openAt.get(id) === at) this.#openAt.delete(id);
   }
 
   #prune(id: string, event: Event): void {
@@ -74,14 +86,21 @@ export class TaskFold {
     if (known === null) this.#find('a task was pruned twice', event);
     if (before === null || !isFinished(before) || (known != null && known.status !== before))
       this.#find('a task was pruned that was not finished', event);
-    const endedAt = this.#endedAt.get(id);
-    if (
-      endedAt !== undefined &&
-      Date.parse(endedAt) + this.#keptSeconds * 1000 > Date.parse(event.at) + ROUNDING_MS
-    )
+    if (this.#finishedSinceMs(id) + this.#keptSeconds * 1000 > Date.parse(event.at) + ROUNDING_MS)
       this.#find('a task was pruned before its time', event);
     if (this.#isAwaited(id)) this.#find('a task was pruned that a waiting child needs', event);
     this.tasks.set(id, null);
+  }
+
+  /**
+   * It was finished no sooner than this. Whoever finishes a task has its lock after the last change was committed, so the log bounds it where
+   * no answer came. The event of the end itself does not: it is written as the last, seconds later where its server was stopped meanwhile. So
+   * is the end of the run of a parent, which is ended in steps.
+   */
+  #finishedSinceMs(id: string): number {
+    const isParent = [...this.parents.values()].some((parents) => parents.includes(id));
+    const bounds = [isParent ? undefined : this.#endedAt.get(id), this.#openAt.get(id)];
+    return Math.max(...bounds.map((at) => (at === undefined ? Number.NEGATIVE_INFINITY : Date.parse(at))));
   }
 
   #isAwaited(id: string): boolean {

@@ -14,7 +14,15 @@ interface Task {
   status: TaskStatus;
   attempt: number;
   version: number;
+  startedAt: string;
   finishedAtMs: number;
+}
+
+interface Completion {
+  /** Nobody hears of it. */
+  readonly isLost?: boolean;
+  /** Between its row and its event, which is written as the last. What others wait for is ended in steps, and its run is closed after this, too. */
+  readonly stallMs?: number;
 }
 
 interface Follower {
@@ -30,6 +38,8 @@ export interface PrunedDay {
 
 const isFinished = ({ status }: Task): boolean => FINISHED_STATUSES.includes(status);
 
+const runOf = ({ id, attempt }: Task) => ({ run_id: `run of ${id}`, attempt, worker: 'churn.1-1' });
+
 export class PrunedBoard {
   readonly history = new SmallHistory();
   readonly tasks = new Map<string, Task>();
@@ -43,7 +53,7 @@ export class PrunedBoard {
     const id = `task_${this.#created}`;
     const waits = parents.some((parent) => this.tasks.get(parent)?.status !== 'done');
     const task: Task = {
-      ...{ id, parents, status, attempt: 0, version: 0, finishedAtMs: 0 },
+      ...{ id, parents, status, attempt: 0, version: 0, startedAt: '', finishedAtMs: 0 },
       ...(waits ? { status: 'todo' as const } : {}),
     };
     this.tasks.set(id, task);
@@ -59,19 +69,28 @@ export class PrunedBoard {
     return id;
   }
 
-  /** Claims it and ends its claim. */
-  complete(id: string): void {
+  claim(id: string): void {
     const task = this.#taskOf(id);
     task.attempt += 1;
-    const run = { run_id: `run of ${id}`, attempt: task.attempt, worker: 'churn.1-1' };
-    const startedAt = this.history.time();
-    this.#move(task, 'running', 'task.claimed', {}, run);
-    const endedAt = this.history.time();
+    task.startedAt = this.history.time();
+    this.#move(task, 'running', 'task.claimed', {}, runOf(task));
+  }
+
+  /** Ends its claim; claims it first where nobody has. */
+  complete(id: string, { isLost = false, stallMs = 0 }: Completion = {}): void {
+    const task = this.#taskOf(id);
+    if (task.status !== 'running') this.claim(id);
+    const run = runOf(task);
+    const { startedAt } = task;
+    const finishedAtMs = this.history.nowMs;
+    const endedAt = this.history.time(this.#hasChildren(id) ? stallMs : 0);
+    this.history.pass(stallMs);
     this.#move(task, 'done', 'task.completed', { outcome: 'completed' }, run);
+    task.finishedAtMs = finishedAtMs;
     const { run_id: runId, attempt } = run;
     this.#runs.push({ id: runId, taskId: id, attempt, outcome: 'completed', startedAt, endedAt });
     const operation = { kind: 'complete', process: 'churn.1', taskId: id, runId, attempt } as const;
-    this.history.record({ ...operation, runEndedAt: endedAt }, 'ok', {});
+    this.history.record(isLost ? operation : { ...operation, runEndedAt: endedAt }, 'ok', { isLost });
   }
 
   /** By a person. */
@@ -176,6 +195,10 @@ export class PrunedBoard {
       task_version: task.version + 1,
       data: { status_before: task.status, pruned: true },
     });
+  }
+
+  #hasChildren(id: string): boolean {
+    return [...this.tasks.values()].some(({ parents }) => parents.includes(id));
   }
 
   #taskOf(id: string): Task {

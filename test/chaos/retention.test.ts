@@ -339,7 +339,8 @@ function act(board: PrunedBoard, action: (typeof COMMANDS)[number], pick: number
   if (action === 'create') board.create();
   else if (action === 'family')
     board.create('ready', [ready ?? board.create(), open ?? board.create('triage')]);
-  else if (action === 'complete' && ready !== undefined) board.complete(ready);
+  else if (action === 'complete' && ready !== undefined)
+    board.complete(ready, { isLost: pick % 2 === 1, stallMs: pick > 4 ? 4000 : 0 });
   else if (action === 'finish' && open !== undefined) board.finish(open);
   else if (action === 'pass') board.pass(pick * 500);
   else if (action === 'prune') board.prune();
