@@ -9,7 +9,7 @@ import type { ResumeEntry } from '../watch-entries.ts';
 import { call } from './call.ts';
 import { joinRun, type PartyChannel } from './party-channel.ts';
 import { after, pause } from './pause.ts';
-import { pollOnce, type Sighting, watchBySocket } from './watch-ways.ts';
+import { pollOnce, type Sighting, watchBySocket, watchByStream } from './watch-ways.ts';
 
 const RECONNECT_MS = [20, 300] as const;
 const STEADY_MS = [700, 9000] as const;
@@ -21,6 +21,9 @@ const PAUSE_SHARE = [0.2, 1] as const;
 const AT_EDGE_MS = [0, 900] as const;
 /** Whoever has lost his place reads a snapshot each so many times, and begins where the log does the others. */
 const SNAPSHOT_EVERY = 3;
+
+/** By turns. */
+const WAYS = ['socket', 'polls', 'stream'] as const;
 
 type Place = Pick<ResumeEntry, 'from' | 'after'>;
 
@@ -84,17 +87,21 @@ class ResumingWatcher {
     return cursor === undefined ? null : { from: 'snapshot', after: cursor };
   }
 
-  /** Over a socket, or by polls until it has all that there is and its time is over: by turns where it is often away. */
+  /** Over a socket, by polls until it has all that there is and its time is over, or by a stream. */
   async #visit(): Promise<void> {
     const { leaving, quiet, config } = this.#channel;
     const isSteady = config.pauseSecondsMax === undefined || quiet.aborted;
     const [minMs, maxMs] = isSteady ? STEADY_MS : VISIT_MS;
     const cut = AbortSignal.any([leaving, after(this.#random.between(minMs, maxMs))]);
+    const way = WAYS[this.#visits % WAYS.length];
     this.#visits += 1;
-    if (isSteady || this.#visits % 2 === 0) {
-      if (this.#place !== null) await watchBySocket(this.#connectionFrom(this.#place, cut));
-      return;
-    }
+    if (this.#place === null) return;
+    if (way === 'socket') await watchBySocket(this.#connectionFrom(this.#place, cut));
+    else if (way === 'stream') await watchByStream(this.#connectionFrom(this.#place, cut));
+    else await this.#pollUntil(cut);
+  }
+
+  async #pollUntil(cut: AbortSignal): Promise<void> {
     while (!cut.aborted && this.#place !== null) {
       await this.#poll(cut);
       await pause(this.#random.between(...RECONNECT_MS), cut);

@@ -1,6 +1,6 @@
 /** The three ways to follow a log: a socket, a stream of server-sent events, and long polls. Each runs until it is cut. */
 import type { Event } from '../../src/contract/events.ts';
-import { call } from './call.ts';
+import { type Body, call, problemOf } from './call.ts';
 import { type Frame, Socket } from './socket.ts';
 
 /** What came in one piece. */
@@ -17,7 +17,7 @@ export interface WatchConnection {
   readonly after: string;
   readonly signal: AbortSignal;
   readonly onSighting: (sighting: Sighting) => void;
-  /** It cannot go on from there. Not told by a stream. */
+  /** It cannot go on from there. A stream is told before it begins; one that is under way is ended by then, and told when it comes back. */
   readonly onExpired?: () => void;
 }
 
@@ -66,7 +66,7 @@ export async function pollOnce(connection: WatchConnection, eventsMax = POLL_EVE
 }
 
 export async function watchByStream(connection: WatchConnection): Promise<void> {
-  const { url, board, key, after, signal, onSighting } = connection;
+  const { url, board, key, after, signal, onSighting, onExpired } = connection;
   const silence = new AbortController();
   const timer = setTimeout(() => silence.abort(), STREAM_SILENT_MS);
   const isResumed = after !== 'start';
@@ -79,7 +79,11 @@ export async function watchByStream(connection: WatchConnection): Promise<void> 
       },
       signal: AbortSignal.any([signal, silence.signal]),
     });
-    if (!response.ok || response.body === null) return;
+    if (!response.ok || response.body === null) {
+      const { code } = problemOf((await response.json()) as Body);
+      if (code === EXPIRED) onExpired?.();
+      return;
+    }
     let text = '';
     const decoder = new TextDecoder();
     for await (const chunk of response.body) {
