@@ -19,6 +19,8 @@ export interface FaultTargets {
   readonly workers: readonly Party[];
   readonly gateways: readonly Party[];
   readonly synthesizers: readonly Party[];
+  /** What works on the board that prunes. */
+  readonly churners: readonly Party[];
 }
 
 const SLOW_MS = [20, 250] as const;
@@ -102,6 +104,7 @@ export class FaultRunner {
     const worker = choose(this.#targets.workers, target);
     const gateway = choose(this.#targets.gateways, target);
     const synthesizer = choose(this.#targets.synthesizers, target);
+    const churner = choose(this.#targets.churners, target);
     const server = choose(this.#targets.servers, target);
     switch (kind) {
       case 'kill-worker':
@@ -114,6 +117,10 @@ export class FaultRunner {
         return this.#whileHolding(gateway, 'stop gateway', (held) => stopFor(held, durationMs));
       case 'kill-synthesizer':
         return this.#hit(synthesizer, 'kill synthesizer', synthesizer.process, () => killFor(synthesizer));
+      case 'kill-churn':
+        return this.#hit(churner, 'kill churn', churner.process, () => killFor(churner));
+      case 'stop-churn':
+        return this.#hit(churner, 'stop churn', churner.process, () => stopFor(churner, durationMs));
       case 'kill-server':
       case 'restart-server':
         return this.#hit(server, kind.replace('-', ' '), server.name, async () => {

@@ -10,6 +10,8 @@ export const FAULT_KINDS = [
   'kill-gateway',
   'stop-gateway',
   'kill-synthesizer',
+  'kill-churn',
+  'stop-churn',
   'kill-server',
   'stop-server',
   'restart-server',
@@ -46,6 +48,8 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
   'kill-gateway': 3,
   'stop-gateway': 2,
   'kill-synthesizer': 2,
+  'kill-churn': 2,
+  'stop-churn': 1,
   'kill-server': 3,
   'stop-server': 1,
   'restart-server': 1,
@@ -68,6 +72,7 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
 const DURATIONS_MS: Partial<Readonly<Record<FaultKind, readonly [number, number]>>> = {
   'stop-worker': [4000, 6000],
   'stop-gateway': [4000, 6000],
+  'stop-churn': [4000, 6000],
   'stop-server': [4000, 6000],
   'cut-proxy': [50, 500],
   'delay-proxy': [1000, 3000],
@@ -94,6 +99,8 @@ const CALM_MS = 18_000;
 /** Between two faults: shorter than most of them last. */
 const GAP_MS = [1000, 2800] as const;
 
+const roomOf = (kind: FaultKind): number => ROOM_MS[kind] ?? 0;
+
 export function planFaults(random: Random, seconds: number, kinds: readonly FaultKind[]): PlannedFault[] {
   const plan: PlannedFault[] = [];
   if (kinds.length === 0) return plan;
@@ -102,15 +109,17 @@ export function planFaults(random: Random, seconds: number, kinds: readonly Faul
   // Each kind once before any comes twice: a short run has them all.
   const fresh = random.shuffle(kinds);
   const take = (leftMs: number): FaultKind => {
-    const fits = (kind: FaultKind): boolean => (ROOM_MS[kind] ?? 0) <= leftMs;
+    const fits = (kind: FaultKind): boolean => roomOf(kind) <= leftMs;
     const place = fresh.findIndex(fits);
     return fresh.splice(place, place < 0 ? 0 : 1)[0] ?? random.choose(weightsOf(kinds.filter(fits)));
   };
   for (let stormAt = firstCalmMs; stormAt < endMs; stormAt += STORM_MS + CALM_MS) {
+    // What the storms before had no room for comes while this one has.
+    if (stormAt > firstCalmMs) fresh.sort((one, other) => roomOf(other) - roomOf(one));
     const stormEnd = Math.min(stormAt + STORM_MS, endMs);
     for (let atMs = stormAt; atMs < stormEnd; atMs += random.between(...GAP_MS)) {
       const leftMs = stormEnd - atMs;
-      if (!kinds.some((kind) => (ROOM_MS[kind] ?? 0) <= leftMs)) break;
+      if (!kinds.some((kind) => roomOf(kind) <= leftMs)) break;
       const kind = take(leftMs);
       const durationMs = Math.round(random.between(...(DURATIONS_MS[kind] ?? [0, 0])));
       plan.push({ kind, atMs: Math.round(atMs), durationMs, target: random.whole(0, 1_000_000) });

@@ -135,7 +135,8 @@ export class ChaosRun {
     const plan = planFaults(new Random(seed).of('faults'), seconds, this.#means.faults);
     this.#say(`${plan.length} faults are planned over ${seconds} s`);
     const recorder = new Recorder(historyDirectory, 'faults');
-    const targets = { cluster, pair, servers: this.#servers, workers, gateways, synthesizers };
+    const { churners } = shortMemory;
+    const targets = { cluster, pair, servers: this.#servers, workers, gateways, synthesizers, churners };
     const runner = new FaultRunner(targets, recorder, (detail) => this.#trouble(detail));
     void runner.watchMachine(AbortSignal.any([signal, this.#over.signal]));
     const load = delay(seconds * 1000, undefined, { signal });

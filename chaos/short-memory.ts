@@ -47,6 +47,8 @@ type StartParty = (name: string, program: string, config: PartyOptions['config']
 export class ShortMemory {
   readonly historyDirectory: string;
   readonly parties: readonly Party[];
+  /** Those of them that work. */
+  readonly churners: readonly Party[];
   readonly #watchers: readonly Party[];
 
   /** @param config Of the parties of the first board. */
@@ -67,7 +69,8 @@ export class ShortMemory {
         watch(`pausing-watcher-${index + 1}`, { pauseSecondsMax: PAUSE_SECONDS_MAX }),
       ),
     ];
-    this.parties = [...this.#watchers, startParty('churn', programs.churn, own)];
+    this.churners = [startParty('churn', programs.churn, own)];
+    this.parties = [...this.#watchers, ...this.churners];
   }
 
   /**

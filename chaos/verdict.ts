@@ -8,6 +8,7 @@ import { checkRetention } from './checkers/retention.ts';
 import type { FinalState, HistoryEntry, Violation } from './history.ts';
 import type { Means } from './means.ts';
 import type { ChaosOptions } from './options.ts';
+import { omitFaultsOfOthers } from './own-faults.ts';
 import { PLANTS } from './plants/plant.ts';
 import { readRecording } from './recorder.ts';
 import {
@@ -62,7 +63,7 @@ export function judge(
   const { entries } = readRecording(outcome.shortMemory.historyDirectory);
   const shortMemory = { entries, final: outcome.shortMemory.final };
   const violations = [
-    ...checkHistory([...recording.entries, ...stretches], final),
+    ...checkHistory([...omitFaultsOfOthers(recording.entries, entries), ...stretches], final),
     ...checkRetention(shortMemory.entries, shortMemory.final),
   ];
   writeFileSync(join(directory, 'final.json'), JSON.stringify(final));

@@ -72,7 +72,7 @@ class Churn {
     await end({ random, write, leaving }, isReleased ? 'release' : 'complete', {});
   }
 
-  /** The first one stays for ever. */
+  /** The first one of each life stays for ever, and so does what is to be let go when that life ends. */
   async #found(): Promise<void> {
     const { quiet, random } = this.#context;
     const own = random.of('families');

@@ -9,6 +9,7 @@ const planned = (kind: FaultKind): PlannedFault => ({ kind, atMs: 0, target: 0, 
 interface Stand {
   readonly runner: FaultRunner;
   readonly faults: () => string[];
+  readonly targets: () => string[];
   readonly skipped: () => Record<string, number>;
 }
 
@@ -19,7 +20,7 @@ function standWith(targets: Record<string, unknown>): Stand {
   const server = { name: 'server-1', front: {}, back: {}, replace: async (begin: () => void) => begin() };
   const all = {
     ...{ cluster: {}, pair: null, servers: [server] },
-    ...{ workers: [party], gateways: [party], synthesizers: [party] },
+    ...{ workers: [party], gateways: [party], synthesizers: [party], churners: [party] },
     ...targets,
   } as unknown as FaultTargets;
   const recorder = { write: (entry: FaultEntry) => void written.push(entry) };
@@ -27,6 +28,7 @@ function standWith(targets: Record<string, unknown>): Stand {
   return {
     runner,
     faults: () => written.map(({ fault }) => fault),
+    targets: () => written.map(({ target }) => target),
     skipped: () => Object.fromEntries(runner.skipped),
   };
 }
@@ -44,6 +46,22 @@ test('a fault that was carried out is one', async () => {
   const stand = standWith({ cluster: { killBackend: async () => true } });
   await stand.runner.inflict(planned('kill-backend'));
   expect([stand.faults(), stand.skipped()]).toEqual([['kill backend'], {}]);
+});
+
+test('what works on the board that prunes is killed, and stopped, under its own name', async () => {
+  const done: string[] = [];
+  const churner = {
+    process: 'churn.1',
+    kill: async () => void done.push('killed'),
+    start: () => void done.push('started'),
+    signal: (signal: string) => void done.push(signal),
+  };
+  const stand = standWith({ churners: [churner] });
+  await stand.runner.inflict(planned('kill-churn'));
+  await stand.runner.inflict(planned('stop-churn'));
+  expect(done).toEqual(['killed', 'started', 'SIGSTOP', 'SIGCONT']);
+  expect(stand.faults()).toEqual(['kill churn', 'stop churn']);
+  expect(stand.targets()).toEqual(['churn.1', 'churn.1']);
 });
 
 test('one that finds nothing to hit is none', async () => {
