@@ -1,7 +1,8 @@
 /**
- * The second board of a run: it prunes whatever is over within seconds, while work comes and goes on it and watchers fall behind its log. It
- * meets the same faults as the first one. What is recorded of it lies in a directory of its own, because the first one's properties are those
- * of a board that forgets nothing.
+ * The second board of a run: it prunes whatever is over within seconds, while work comes and goes on it and watchers fall behind its log. What
+ * befalls servers, database and connections befalls both boards, and who works on this one is killed and stopped as workers of the first one
+ * are; watchers are on neither. What is recorded of it lies in a directory of its own, because the first one's properties are those of a board
+ * that forgets nothing.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
