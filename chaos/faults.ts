@@ -68,6 +68,9 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
   failover: 1,
 };
 
+/** Each meets one moment only, and not every time: a short run has them twice. */
+const TWICE: readonly FaultKind[] = ['kill-gateway', 'kill-server', 'kill-postgres'];
+
 /** The lease of the lanes that are held under fire is 2 or 3 s; a stop of twice that lets every lease lapse. */
 const DURATIONS_MS: Partial<Readonly<Record<FaultKind, readonly [number, number]>>> = {
   'stop-worker': [4000, 6000],
@@ -107,7 +110,7 @@ export function planFaults(random: Random, seconds: number, kinds: readonly Faul
   const endMs = seconds * 1000;
   const firstCalmMs = Math.min(FIRST_CALM_MS, endMs / 4);
   // Each kind once before any comes twice: a short run has them all.
-  const fresh = random.shuffle(kinds);
+  const fresh = [...random.shuffle(kinds), ...random.shuffle(TWICE.filter((kind) => kinds.includes(kind)))];
   const take = (leftMs: number): FaultKind => {
     const fits = (kind: FaultKind): boolean => roomOf(kind) <= leftMs;
     const place = fresh.findIndex(fits);

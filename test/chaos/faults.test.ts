@@ -15,6 +15,12 @@ test('every kind of fault comes in a run of 90 s, whatever the seed', () => {
   }
 });
 
+test('those that seldom meet their moment come twice at least', () => {
+  for (let seed = 0; seed < 200; seed += 1)
+    for (const kind of ['kill-gateway', 'kill-server', 'kill-postgres'])
+      expect(plan(seed).filter((fault) => fault.kind === kind).length).toBeGreaterThanOrEqual(2);
+});
+
 test('only the kinds that were asked for are planned', () => {
   const kinds = planFaults(new Random(1), 90, ['kill-worker', 'cut-proxy']).map(({ kind }) => kind);
 
