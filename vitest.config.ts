@@ -52,8 +52,8 @@ export default defineConfig({
           ...sharedModules,
           globalSetup: ['test/fixtures/postgres-global.ts'],
           sequence: { groupOrder: 1 },
-          // Two files leave a fifth of two cores idle while they wait for a moment to come: 430 s with two, 390 with three.
-          maxWorkers: 3,
+          // Two files already keep two cores busy: half of the work is done by Postgres.
+          maxWorkers: 2,
           // Some move a thousand tasks, beside whatever else keeps the cores busy.
           testTimeout: 120 * SECONDS,
           hookTimeout: 60 * SECONDS,

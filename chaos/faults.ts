@@ -69,7 +69,7 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
 };
 
 /** Each meets one moment only, and not every time: a short run has them twice. */
-const TWICE: readonly FaultKind[] = ['kill-gateway', 'kill-server', 'kill-postgres'];
+const TWICE: readonly FaultKind[] = ['kill-gateway', 'kill-server', 'kill-postgres', 'jump-worker-clock'];
 
 /** The lease of the lanes that are held under fire is 2 or 3 s; a stop of twice that lets every lease lapse. */
 const DURATIONS_MS: Partial<Readonly<Record<FaultKind, readonly [number, number]>>> = {

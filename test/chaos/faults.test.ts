@@ -17,7 +17,7 @@ test('every kind of fault comes in a run of 90 s, whatever the seed', () => {
 
 test('those that seldom meet their moment come twice at least', () => {
   for (let seed = 0; seed < 200; seed += 1)
-    for (const kind of ['kill-gateway', 'kill-server', 'kill-postgres'])
+    for (const kind of ['kill-gateway', 'kill-server', 'kill-postgres', 'jump-worker-clock'])
       expect(plan(seed).filter((fault) => fault.kind === kind).length).toBeGreaterThanOrEqual(2);
 });
 

@@ -39,23 +39,25 @@ beforeAll(async () => {
     await look(readAttention);
   }
   await fillBoard(site, { ready: 20_000, done: 20_000, running: RUNNING, lanes: LANES });
-  const { sql } = site;
-  await sql`
-    INSERT INTO lanes (board_id, name, kind, claim_mode, allowed_status_mutations, max_concurrent_claims, lease_seconds)
-    SELECT ${BOARD_ID}, 'lane-' || n, 'persistent', 'pull', 'own-claimed-only', 500, 60 FROM generate_series(0, ${LANES - 1}) AS n`;
-  await sql`
-    INSERT INTO stranded_tasks (board_id, task_id, ready_since)
-    SELECT board_id, id, status_since FROM tasks WHERE board_id = ${BOARD_ID} AND status = 'ready' ORDER BY id LIMIT ${STRANDED}`;
-  // What is ready waits for others no more; what is made to wait again does.
-  await sql`
-    INSERT INTO links (board_id, child_id, parent_id, is_met)
-    SELECT ${BOARD_ID}, child.id, parent.id, false
-    FROM (SELECT id FROM tasks WHERE board_id = ${BOARD_ID} AND status = 'ready' ORDER BY id DESC LIMIT 10) AS child
-    CROSS JOIN (SELECT id FROM tasks WHERE board_id = ${BOARD_ID} AND status = 'running' ORDER BY id LIMIT 20) AS parent`;
-  await sql`
-    UPDATE tasks SET status = 'todo', unmet_parents = 20
-    WHERE board_id = ${BOARD_ID} AND id IN (SELECT child_id FROM links WHERE board_id = ${BOARD_ID})`;
-  await sql`SELECT pg_stat_force_next_flush()`;
+  await site.sql.begin(async (tx) => {
+    await tx`
+      INSERT INTO lanes (board_id, name, kind, claim_mode, allowed_status_mutations, max_concurrent_claims, lease_seconds)
+      SELECT ${BOARD_ID}, 'lane-' || n, 'persistent', 'pull', 'own-claimed-only', 500, 60 FROM generate_series(0, ${LANES - 1}) AS n`;
+    await tx`
+      INSERT INTO stranded_tasks (board_id, task_id, ready_since)
+      SELECT board_id, id, status_since FROM tasks WHERE board_id = ${BOARD_ID} AND status = 'ready' ORDER BY id LIMIT ${STRANDED}`;
+    // What is ready waits for others no more; what is made to wait again does.
+    await tx`
+      INSERT INTO links (board_id, child_id, parent_id, is_met)
+      SELECT ${BOARD_ID}, child.id, parent.id, false
+      FROM (SELECT id FROM tasks WHERE board_id = ${BOARD_ID} AND status = 'ready' ORDER BY id DESC LIMIT 10) AS child
+      CROSS JOIN (SELECT id FROM tasks WHERE board_id = ${BOARD_ID} AND status = 'running' ORDER BY id LIMIT 20) AS parent`;
+    await tx`
+      UPDATE tasks SET status = 'todo', unmet_parents = 20
+      WHERE board_id = ${BOARD_ID} AND id IN (SELECT child_id FROM links WHERE board_id = ${BOARD_ID})`;
+    // Of this connection, for the next ones: else what it has read is counted with what is measured.
+    await tx`SELECT pg_stat_force_next_flush()`;
+  });
   await untilPrunable(site);
 });
 afterAll(async () => {
@@ -90,9 +92,12 @@ async function greed(
 
 describe('on a board with a backlog', () => {
   test('the reasons of a page read its tasks, their parents and the heads of their lanes', async () => {
-    const rows = await site.sql<{ id: Uuid }[]>`
-      SELECT id FROM tasks WHERE board_id = ${BOARD_ID} AND status IN ('ready', 'todo') ORDER BY id DESC LIMIT ${PAGE}`;
-    page = rows.map(({ id }) => id);
+    page = await site.sql.begin(async (tx) => {
+      const rows = await tx<{ id: Uuid }[]>`
+        SELECT id FROM tasks WHERE board_id = ${BOARD_ID} AND status IN ('ready', 'todo') ORDER BY id DESC LIMIT ${PAGE}`;
+      await tx`SELECT pg_stat_force_next_flush()`;
+      return rows.map(({ id }) => id);
+    });
     const reasons = await look(readReasons);
     expect(reasons.get(page[0] as Uuid)?.[0]).toMatchObject({ code: 'waiting_for_parents' });
     expect(reasons.get(page.at(-1) as Uuid)?.map(({ code }) => code)).toContain('behind');
