@@ -107,5 +107,7 @@ test('tasks are created, claimed, watched, ended and changed by the hundred thro
   expect([TASKS, TASKS + 1]).toContain(made);
   expect(fold.counts).toMatchObject({ done: done.size, ready: 0, running: 0, cancelled: made - done.size });
   await socket.event('log', ({ seq }) => seq === events.length);
-  expect(socket.events('log').map(({ seq }) => seq)).toEqual(events.map(({ seq }) => seq));
+  // What the servers have to say of workers that left may come after the audit.
+  const seen = socket.events('log').map(({ seq }) => seq);
+  expect(seen.filter((seq) => seq <= events.length)).toEqual(events.map(({ seq }) => seq));
 });
