@@ -24,7 +24,7 @@ export interface FaultTargets {
 }
 
 const SLOW_MS = [20, 250] as const;
-/** A gateway is hit while it holds something, if that is not too long in coming. */
+/** What is to be hit while it holds something, is so, if that is not too long in coming. */
 const HOLDING_WITHIN_MS = 6000;
 const LOOK_MS = 100;
 /** Longer than any fault lasts: a server that is not free by then is not waited for. */
@@ -101,11 +101,13 @@ export class FaultRunner {
   /** Rejects when something went wrong on the way. Called by `run`, and by tests. */
   async inflict(fault: PlannedFault): Promise<void> {
     const { kind, target, durationMs } = fault;
-    const worker = choose(this.#targets.workers, target);
-    const gateway = choose(this.#targets.gateways, target);
-    const synthesizer = choose(this.#targets.synthesizers, target);
-    const churner = choose(this.#targets.churners, target);
-    const server = choose(this.#targets.servers, target);
+    const worker = this.#choose(this.#targets.workers, target);
+    const gateway = this.#choose(this.#targets.gateways, target);
+    const synthesizer = this.#choose(this.#targets.synthesizers, target);
+    const churner = this.#choose(this.#targets.churners, target);
+    const server = this.#choose(this.#targets.servers, target);
+    // What is done to its clock or its connections may well befall one that is stopped.
+    const anyServer = choose(this.#targets.servers, target);
     switch (kind) {
       case 'kill-worker':
         return this.#hit(worker, 'kill worker', worker.process, () => killFor(worker));
@@ -130,14 +132,20 @@ export class FaultRunner {
       case 'stop-server':
         return this.#hit(server, 'stop server', server.name, () => stopFor(server, durationMs));
       case 'jump-server-clock':
-        return this.#jump(server.clock, 'jump server clock', server.name, target, durationMs);
+        return this.#jump(anyServer.clock, 'jump server clock', anyServer.name, target, durationMs);
       case 'jump-worker-clock':
         return this.#jumpWorkers(target, durationMs);
       case 'rolling-restart':
         return this.#roll();
       default:
-        return this.#inflictBeneath(kind, server, fault);
+        return this.#inflictBeneath(kind, anyServer, fault);
     }
+  }
+
+  /** The first from there on to which nothing is being done, if there is one. */
+  #choose<T>(list: readonly T[], target: number): T {
+    const inTurn = list.map((_, place) => choose(list, target + place));
+    return inTurn.find((one) => !this.#busy.has(one)) ?? choose(list, target);
   }
 
   /** On the database, or on the connections of a server. */
@@ -191,15 +199,17 @@ export class FaultRunner {
     });
   }
 
-  /** Several at once: one may hold nothing just then. */
+  /** Several, each when it has just been given something: one may write nothing more. */
   async #jumpWorkers(target: number, durationMs: number): Promise<void> {
     const { workers } = this.#targets;
     const jumping = workers.filter((_, place) => (place + target) % JUMPING_EVERY === 0);
     await Promise.all(
-      jumping.map(({ clock, name }, place) =>
+      jumping.map(async (worker, place) => {
+        await waitUntil(() => worker.hasNewWork, HOLDING_WITHIN_MS);
         // By turns forward and back.
-        this.#jump(clock, 'jump worker clock', name, target + (place << CHOICE_BITS), durationMs),
-      ),
+        const choice = target + (place << CHOICE_BITS);
+        await this.#jump(worker.clock, 'jump worker clock', worker.name, choice, durationMs);
+      }),
     );
   }
 

@@ -2,6 +2,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { setPriority } from 'node:os';
 import type { FakeClock } from './fake-clock.ts';
+import type { AtMs } from './history.ts';
+import { nowMs } from './recorder.ts';
 import type { PartyConfig, PartyMessage, PartyOrder } from './workload/party-channel.ts';
 
 export interface PartyOptions {
@@ -16,6 +18,9 @@ export interface PartyOptions {
   readonly onTrouble: (detail: string) => void;
 }
 
+/** Most of what is given is worked on for longer. */
+const NEW_MS = 100;
+
 export class Party {
   readonly name: string;
   readonly #options: PartyOptions;
@@ -25,6 +30,7 @@ export class Party {
   #isEndExpected = false;
   #hasJoined = false;
   #held = 0;
+  #givenAt: AtMs = 0;
   #seq = 0;
   #isClosed = false;
 
@@ -51,6 +57,11 @@ export class Party {
   /** It was given something, and has not said yet what became of it. */
   get isHolding(): boolean {
     return this.#held > 0;
+  }
+
+  /** It holds something that it was given a moment ago: the system is well enough to give, and there is more to come of it. */
+  get hasNewWork(): boolean {
+    return this.isHolding && nowMs() - this.#givenAt < NEW_MS;
   }
 
   /** Of a watcher: how far it had come when it was last asked. */
@@ -83,8 +94,10 @@ export class Party {
     });
     child.on('message', (message: PartyMessage) => {
       if (message.told === 'joined') this.#hasJoined = true;
-      else if (message.told === 'holding') this.#held = message.count;
-      else this.#seq = message.seq;
+      else if (message.told === 'holding') {
+        if (message.count > this.#held) this.#givenAt = nowMs();
+        this.#held = message.count;
+      } else this.#seq = message.seq;
     });
     if (niceness !== undefined && child.pid !== undefined) setPriority(child.pid, niceness);
     child.send({ ...config, process: this.process } satisfies PartyConfig);

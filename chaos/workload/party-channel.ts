@@ -38,7 +38,7 @@ export interface PartyConfig {
 /** quiet: begin nothing new. leave: end as soon as what is held is over. report: say how far you have come. */
 export type PartyOrder = { readonly order: 'quiet' | 'leave' | 'report' };
 
-/** joined: it is about to begin. seq: how far a watcher has come. holding: how much a gateway has been given and said nothing of. */
+/** joined: it is about to begin. seq: how far a watcher has come. holding: how much it has been given and is not done with. */
 export type PartyMessage =
   | { readonly told: 'joined' }
   | { readonly told: 'seq'; readonly seq: number }

@@ -21,7 +21,7 @@ const CREDITS = 3;
 const RECONNECT_MS = [100, 1000] as const;
 /** How long a socket is kept before its worker drops it. */
 const SOCKET_MS = [3000, 25_000] as const;
-const UNACKNOWLEDGED_SHARE = 0.15;
+const UNACKNOWLEDGED_SHARE = 0.25;
 const ANSWER_WITHIN_MS = 8000;
 /** A frame that cannot be sent: its worker is between two sockets. */
 const NO_ANSWER: CallAnswer = { ending: 'unknown', status: null, body: {}, isReplay: false };

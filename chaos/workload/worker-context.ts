@@ -6,7 +6,7 @@ import { delegateUnder } from './hand-on.ts';
 import { type HeldClaim, type Write, writeOverHttp } from './holder.ts';
 import { Operator } from './operator.ts';
 import { makeHelper } from './park.ts';
-import type { LanePlan, PartyChannel, PartyConfig } from './party-channel.ts';
+import { type LanePlan, type PartyChannel, type PartyConfig, tell } from './party-channel.ts';
 import { live } from './task-life.ts';
 
 export interface LoopParts {
@@ -23,6 +23,7 @@ export class WorkerContext {
   readonly random: Random;
   readonly quiet: AbortSignal;
   readonly leaving: AbortSignal;
+  #held = 0;
 
   constructor(channel: PartyChannel, recorder: Recorder, random: Random) {
     this.config = channel.config;
@@ -37,7 +38,12 @@ export class WorkerContext {
   }
 
   /** Works on the task until it is over, as far as this holder can tell. */
-  work(parts: LoopParts, claim: HeldClaim, write?: Write): Promise<void> {
+  async work(parts: LoopParts, claim: HeldClaim, write?: Write): Promise<void> {
+    this.#count(1);
+    await this.#live(parts, claim, write).finally(() => this.#count(-1));
+  }
+
+  #live(parts: LoopParts, claim: HeldClaim, write?: Write): Promise<void> {
     const { lane, random } = parts;
     const own = random.of(claim.runId);
     return live({
@@ -68,6 +74,11 @@ export class WorkerContext {
       body: { reason: 'no longer wanted', deadline_seconds: random.whole(1, 3) },
     });
     end(cancelEndOf(answer));
+  }
+
+  #count(change: 1 | -1): void {
+    this.#held += change;
+    tell({ told: 'holding', count: this.#held });
   }
 }
 

@@ -115,6 +115,44 @@ test('what is busy is neither hit a second time nor waited for without end', asy
   expect(stand.faults()).toEqual(['kill postgres']);
 });
 
+test('of those that could be hit, one is to which nothing is being done', async () => {
+  const death = held();
+  const partyOf = (process: string) => ({
+    ...{ process, name: process, start: () => undefined },
+    kill: () => (process === 'w-1' ? death.until : Promise.resolve()),
+  });
+  const stand = standWith({ workers: [partyOf('w-1'), partyOf('w-2')] });
+  const first = stand.runner.inflict(planned('kill-worker'));
+  await stand.runner.inflict(planned('kill-worker'));
+  expect([stand.targets(), stand.skipped()]).toEqual([['w-2'], {}]);
+  death.letGo();
+  await first;
+  expect(stand.targets()).toEqual(['w-2', 'w-1']);
+});
+
+test('the clocks of workers jump when each has just been given something', async () => {
+  const jumps: string[] = [];
+  const workerOf = (name: string, looksBefore: number) => {
+    let looks = 0;
+    return {
+      ...{
+        name,
+        process: name,
+        clock: { set: (seconds: number) => void jumps.push(`${name} ${seconds} ${looks}`) },
+      },
+      get hasNewWork() {
+        looks += 1;
+        return looks > looksBefore;
+      },
+    };
+  };
+  const names = ['w-1', 'w-2', 'w-3', 'w-4'];
+  const stand = standWith({ workers: names.map((name, place) => workerOf(name, place)) });
+  await stand.runner.inflict(planned('jump-worker-clock'));
+  expect(jumps).toEqual(['w-1 3600 1', 'w-1 0 1', 'w-4 -3600 4', 'w-4 0 4']);
+  expect(stand.targets()).toEqual(['w-1', 'w-4']);
+});
+
 test('a rolling restart leaves out the server that is not free in time, and that alone', async () => {
   const death = held();
   const replaced: string[] = [];

@@ -35,7 +35,12 @@ test('after a stall between the two it is looked again, in a transaction of its 
   expect(await read()).toEqual({ readAt: READ_AT, readFromMs: 3101, readAtMs: 3200, transactions: 3 });
 });
 
-test('a machine that never has time does not keep a run from its end', async () => {
-  const { read } = databaseAnsweringAfter(500);
+test('where no look is quick, none counts: so wide a moment would excuse too much', async () => {
+  const { read } = databaseAnsweringAfter(...Array<number>(20).fill(500), 1);
+  await expect(read()).rejects.toThrow('no look at the clock of the database took less than 100 ms, of 20');
+});
+
+test('the twentieth look is one', async () => {
+  const { read } = databaseAnsweringAfter(...Array<number>(19).fill(500), 1);
   expect(await read()).toMatchObject({ transactions: 20 });
 });

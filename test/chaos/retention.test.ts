@@ -81,10 +81,15 @@ function dropRow(day: PrunedDay, id: string): void {
   day.final.counts[row.status] = (day.final.counts[row.status] ?? 0) - 1;
 }
 
-/** Somebody who asks for what follows an event of the steady watcher, at the end of the day, and is told this. */
-function askAgain(day: PrunedDay, place: number, told: 'expired' | 'received'): void {
+/** Somebody who asks for what follows an event of the steady watcher, by default at the end of the day, and is told this. */
+function askAgain(
+  day: PrunedDay,
+  place: number,
+  told: 'expired' | 'received',
+  at = day.final.readAtMs,
+): void {
   const [before, next] = entriesOf(day, 'received', STEADY).slice(place);
-  const common = { process: 'late-watcher.1', at: day.final.readAtMs, connection: 1 };
+  const common = { process: 'late-watcher.1', at, connection: 1 };
   const after = present(before).event.cursor;
   day.entries.push({ entry: 'resume', ...common, from: 'cursor', after });
   if (told === 'expired') day.entries.push({ entry: 'expired', ...common });
@@ -149,14 +154,7 @@ const OF_THE_EDGE: readonly Falsification[] = [
   [
     'a cursor that expired although what follows it is there',
     'what was told to be gone was there later',
-    (day) => {
-      const common = { process: 'late-watcher.1', at: 0, connection: 1 };
-      const after = nth(day, 'received', STEADY, -2).event.cursor;
-      day.entries.push(
-        { entry: 'resume', ...common, from: 'cursor', after },
-        { entry: 'expired', ...common },
-      );
-    },
+    (day) => askAgain(day, -2, 'expired', 0),
   ],
   [
     'a cursor that expired before its time',
@@ -166,14 +164,7 @@ const OF_THE_EDGE: readonly Falsification[] = [
   [
     'a cursor that expired at the end of the log',
     'an event was told to be gone that had never been',
-    (day) => {
-      const common = { process: 'late-watcher.1', at: 0, connection: 1 };
-      const after = nth(day, 'received', STEADY, -1).event.cursor;
-      day.entries.push(
-        { entry: 'resume', ...common, from: 'cursor', after },
-        { entry: 'expired', ...common },
-      );
-    },
+    (day) => askAgain(day, -1, 'expired', 0),
   ],
   [
     'an event that came back',
