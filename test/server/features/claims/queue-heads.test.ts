@@ -3,10 +3,14 @@ import { QueueHeads } from '../../../../src/server/features/claims/claiming/queu
 import type { ClaimedRow } from '../../../../src/server/features/claims/store/claimed-row.ts';
 import type { Uuid } from '../../../../src/server/kernel/ids.ts';
 
+/** Postgres has ended a statement that took too long. */
+const QUERY_CANCELED = '57014';
 const BOARD_ID = 1;
 const OTHER_BOARD_ID = 2;
 const SLOW_MS = 20;
 const FAST_MS = 0.1;
+/** After a look from the start at one lane. */
+const INTERVAL_MS = 20 * SLOW_MS;
 /** Enough to believe that slow looks are slow for what was claimed. */
 const MANY = 2000;
 
@@ -34,34 +38,35 @@ const rowsOf = (lines: readonly FoundLine[]): ClaimedRow[] =>
     ),
   );
 
+const slotsOf = (...lanes: readonly string[]) => lanes.map((lane) => ({ lane }));
 const wantedOf = (lines: readonly FoundLine[]) =>
-  lines.flatMap(([lane, count]) => Array.from({ length: count }, () => ({ lane })));
+  slotsOf(...lines.flatMap(([lane, count]) => Array.from({ length: count }, () => lane)));
 
 /** One look from begin to end: where it was told to begin, and the lanes that were passed over. */
 function look(lines: readonly FoundLine[], { boardId = BOARD_ID, isFromStart = false } = {}) {
-  const looking = heads.begin(boardId, wantedOf(lines), { isFromStart });
-  const passedOver = looking.ended(rowsOf(lines));
-  return { from: placesOf(looking.heads), passedOver: [...passedOver] };
+  const made = heads.look(boardId, isFromStart);
+  const from = placesOf(made.begin(wantedOf(lines)));
+  return { from, passedOver: [...made.ended(rowsOf(lines))] };
 }
 
 const placesOf = (places: ReadonlyMap<string, { readonly id: string }>): Record<string, string> =>
   Object.fromEntries([...places].map(([lane, { id }]) => [lane, id]));
 
-/** Where a look of these lanes would begin. */
-const begunAt = (...lanes: string[]): Record<string, string> =>
-  placesOf(
-    heads.begin(
-      BOARD_ID,
-      lanes.map((lane) => ({ lane })),
-      { isFromStart: false },
-    ).heads,
-  );
+/** Where a look of these lanes would begin, which comes to nothing. */
+function begunAt(...lanes: string[]): Record<string, string> {
+  const made = heads.look(BOARD_ID, false);
+  const from = placesOf(made.begin(slotsOf(...lanes)));
+  made.failed(new Error('only asked'));
+  return from;
+}
 
 /** Until the lane is looked at from task 3 on. */
 function becomeSlow(lane: string, boardId = BOARD_ID): void {
-  const many = Array.from({ length: MANY }, () => [1, SLOW_MS] as const);
+  const many = Array.from({ length: MANY }, (_, index) => [1, SLOW_MS + index / MANY] as const);
   look([[lane, MANY, many]], { boardId });
   look([[lane, 1, [[2, SLOW_MS]]]], { boardId });
+  look([[lane, 1, [[3, SLOW_MS]]]], { boardId });
+  // The first look from its start after it became slow: the interval counts from here.
   look([[lane, 1, [[3, SLOW_MS]]]], { boardId });
 }
 
@@ -86,43 +91,83 @@ describe('a lane whose looks are slow', () => {
     expect(begunAt('a', 'b')).toEqual({ a: idOf(5) });
   });
 
-  test('is exact again with a look from the start that is fast', () => {
+  test('is looked at from its start after twenty times what that took, counted from its beginning', () => {
     becomeSlow('a');
-    look([['a', 1, [[4, FAST_MS]]]], { isFromStart: true });
-    expect(begunAt('a')).toEqual({});
-  });
-
-  test('is looked at from the start when that is asked for, which counts', () => {
-    becomeSlow('a');
-    now += 20 * SLOW_MS - 1;
-    expect(look([['a', 1, [[4, SLOW_MS]]]], { isFromStart: true }).from).toEqual({});
-    now += 20 * SLOW_MS - 1;
-    expect(begunAt('a')).toEqual({ a: idOf(4) });
+    now += INTERVAL_MS - 1;
+    expect(look([['a', 1, [[4, FAST_MS]]]]).from).toEqual({ a: idOf(3) });
+    now += 1;
+    expect(look([['a', 1, [[5, SLOW_MS]]]]).from).toEqual({});
+    now += INTERVAL_MS - 1;
+    expect(look([['a', 1, [[6, FAST_MS]]]]).from).toEqual({ a: idOf(5) });
     now += 1;
     expect(begunAt('a')).toEqual({});
   });
 
-  test('counts what was slow to find, not how much was found', () => {
-    const many = Array.from({ length: 300 }, (_, index) => [index, 0.1 * index] as const);
+  test.each([
+    ['little', 2, 100],
+    ['a twentieth of a second', 50, 1000],
+    ['a tenth of a second', 100, 1000],
+    ['a second', 1000, 10_000],
+  ])('where that took %s, after so long', (_, gapMs, intervalMs) => {
+    becomeSlow('a');
+    now += INTERVAL_MS;
+    look([['a', 1, [[4, gapMs]]]]);
+    now += INTERVAL_MS;
+    // Until here the interval was that of the look before.
+    look([['a', 1, [[5, gapMs]]]]);
+    now += intervalMs - 1;
+    expect(look([['a', 1, [[6, FAST_MS]]]]).from).toEqual({ a: idOf(5) });
+    now += 1;
+    expect(begunAt('a')).toEqual({});
+  });
+
+  test('takes turns with other slow lanes of its board: one look from a start at a time, the longest waiting first', () => {
+    for (const lane of ['a', 'b', 'c']) becomeSlow(lane);
+    const turns = Array.from({ length: 4 }, () => {
+      now += INTERVAL_MS;
+      const made = heads.look(BOARD_ID, false);
+      const from = made.begin(slotsOf('a', 'b', 'c'));
+      const foundIn = (lane: string): FoundLine => [lane, 1, [[4, from.has(lane) ? FAST_MS : SLOW_MS]]];
+      made.ended(rowsOf(['a', 'b', 'c'].map(foundIn)));
+      return ['a', 'b', 'c'].filter((lane) => !from.has(lane));
+    });
+    expect(turns).toEqual([['a'], ['b'], ['c'], ['a']]);
+  });
+
+  test('is looked at from its start again at once when that was filled in front', () => {
+    becomeSlow('a');
+    now += INTERVAL_MS;
+    expect(look([['a', 1, [[1, FAST_MS]]]]).from).toEqual({});
+    expect(look([['a', 1, [[2, FAST_MS]]]]).from).toEqual({});
+    expect(look([['a', 1, [[4, SLOW_MS]]]]).from).toEqual({});
+    expect(look([['a', 1, [[5, FAST_MS]]]]).from).toEqual({ a: idOf(4) });
+  });
+
+  test('is exact again with a look from the start that is fast', () => {
+    becomeSlow('a');
+    now += INTERVAL_MS;
+    look([['a', 1, [[4, FAST_MS]]]]);
+    expect(begunAt('a')).toEqual({});
+  });
+
+  test('is looked at from the start when that is asked for, whenever that was last done', () => {
+    becomeSlow('a');
+    expect(look([['a', 1, [[4, SLOW_MS]]]], { isFromStart: true }).from).toEqual({});
+    expect(begunAt('a')).toEqual({ a: idOf(4) });
+  });
+
+  test('counts what was slow to come to, not how much was found', () => {
+    const many = Array.from({ length: 300 }, (_, index) => [index, 0.6 * index] as const);
     for (let batch = 0; batch < 20; batch += 1) look([['a', 300, many]]);
     expect(begunAt('a')).toEqual({});
   });
 
-  test('is looked at from its start less often when other lanes of its board are slow as well: together they take no more', () => {
-    becomeSlow('a');
-    becomeSlow('b');
-    now += 2 * 20 * SLOW_MS - 1;
-    expect(Object.keys(begunAt('a', 'b'))).toEqual(['a', 'b']);
-    now += 1;
-    expect(begunAt('a', 'b')).toEqual({});
-  });
-
   test('has nothing to do with the work under review', () => {
     becomeSlow('a');
-    const looking = heads.begin(BOARD_ID, [{ lane: 'a' }], { isFromStart: false });
+    const made = heads.look(BOARD_ID, false);
+    made.begin(slotsOf('a'));
     const [review] = rowsOf([['a', 1, [[9, FAST_MS]]]]);
-    const passedOver = looking.ended([{ ...review, reviewer: 'a', look_ms: null } as ClaimedRow]);
-    expect(passedOver.size).toBe(0);
+    expect([...made.ended([{ ...review, look_ms: null } as ClaimedRow])]).toEqual(['a']);
     expect(begunAt('a')).toEqual({ a: idOf(3) });
   });
 });
@@ -134,13 +179,12 @@ describe('a look from a place', () => {
   });
 
   test('names the lanes in which it found less than was asked for', () => {
-    expect(
-      look([
-        ['a', 2, [[4, FAST_MS]]],
-        ['b', 1, [[4, FAST_MS]]],
-        ['c', 1, []],
-      ]).passedOver,
-    ).toEqual(['a']);
+    const { passedOver } = look([
+      ['a', 2, [[4, FAST_MS]]],
+      ['b', 1, [[4, FAST_MS]]],
+      ['c', 1, []],
+    ]);
+    expect(passedOver).toEqual(['a']);
   });
 
   test('as one from the start does not', () => {
@@ -153,27 +197,58 @@ describe('a look from a place', () => {
   });
 
   test('moves nothing before it has ended, and never when it fails', () => {
-    const looking = heads.begin(BOARD_ID, [{ lane: 'a' }], { isFromStart: false });
-    expect(begunAt('a')).toEqual({ a: idOf(3) });
-    looking.failed();
+    const made = heads.look(BOARD_ID, false);
+    made.begin(slotsOf('a'));
+    made.failed(new Error('a connection broke'));
+    expect([...made.ended(rowsOf([['a', 1, [[9, FAST_MS]]]]))]).toEqual([]);
     expect(begunAt('a')).toEqual({ a: idOf(3) });
   });
 
   test('changes nothing where the lane was given up meanwhile', () => {
-    const looking = heads.begin(BOARD_ID, [{ lane: 'a' }], { isFromStart: false });
+    const made = heads.look(BOARD_ID, false);
+    made.begin(slotsOf('a'));
     look([['a', 1, [[4, FAST_MS]]]], { isFromStart: true });
-    looking.ended(rowsOf([['a', 1, [[5, SLOW_MS]]]]));
+    made.ended(rowsOf([['a', 1, [[5, SLOW_MS]]]]));
     expect(begunAt('a')).toEqual({});
   });
 });
 
-test('a look from the start that fails soon is made again', () => {
-  becomeSlow('a');
-  now += 1000;
-  const looking = heads.begin(BOARD_ID, [{ lane: 'a' }], { isFromStart: false });
-  expect(looking.heads.size).toBe(0);
-  // Who comes meanwhile does not make the same look beside it.
-  expect(begunAt('a')).toEqual({ a: idOf(3) });
-  looking.failed();
-  expect(begunAt('a')).toEqual({});
+describe('a look from the start', () => {
+  beforeEach(() => {
+    becomeSlow('a');
+    now += INTERVAL_MS;
+  });
+
+  test('that fails is made again by the next one; meanwhile nobody makes the same', () => {
+    const made = heads.look(BOARD_ID, false);
+    expect(made.begin(slotsOf('a')).size).toBe(0);
+    expect(begunAt('a')).toEqual({ a: idOf(3) });
+    made.failed(new Error('a connection broke'));
+    expect(begunAt('a')).toEqual({});
+  });
+
+  test('that was taken back with its transaction is begun anew', () => {
+    const made = heads.look(BOARD_ID, false);
+    made.begin(slotsOf('a'));
+    expect(made.begin(slotsOf('a')).size).toBe(0);
+    made.ended(rowsOf([['a', 1, [[4, SLOW_MS]]]]));
+    expect(begunAt('a')).toEqual({ a: idOf(4) });
+  });
+
+  test('that is too slow for who waits for it is not made before ten times of that', () => {
+    const made = heads.look(BOARD_ID, false);
+    made.begin(slotsOf('a'));
+    now += 7000;
+    made.failed(Object.assign(new Error('canceling statement'), { code: QUERY_CANCELED }));
+    now += 70_000 - 1;
+    expect(begunAt('a')).toEqual({ a: idOf(3) });
+    now += 1;
+    expect(begunAt('a')).toEqual({});
+  });
+
+  test('for which nobody asked does not count', () => {
+    const made = heads.look(BOARD_ID, false);
+    expect([...made.ended([])]).toEqual([]);
+    expect(begunAt('a')).toEqual({});
+  });
 });

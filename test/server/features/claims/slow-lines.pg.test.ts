@@ -1,9 +1,8 @@
 /** Claims while looks are slow: nothing is lost before the place from which a lane is looked at, and it waits no longer than is said. */
 import { expect, test } from 'vitest';
 import type { Claim } from '../../../../src/contract/claims.ts';
-import { type Looking, QueueHeads } from '../../../../src/server/features/claims/claiming/queue-heads.ts';
+import { type Look, QueueHeads } from '../../../../src/server/features/claims/claiming/queue-heads.ts';
 import type { ClaimedRow } from '../../../../src/server/features/claims/store/claimed-row.ts';
-import type { Slot } from '../../../../src/server/features/claims/store/slot.ts';
 import type { Uuid } from '../../../../src/server/kernel/ids.ts';
 import { endClaim, expectStatus, makeBoard, type TestBoard } from '../../../fixtures/board.ts';
 import { useTestDatabase } from '../../../fixtures/database.ts';
@@ -24,19 +23,30 @@ class SlowHeads extends QueueHeads {
     this.nowMs = 1000;
   }
 
-  override begin(boardId: number, wanted: readonly Slot[], how: { readonly isFromStart: boolean }): Looking {
-    const looking = super.begin(boardId, wanted, how);
-    this.looks.push(looking.heads.has(LANE) ? 'place' : 'start');
-    const look_ms = looking.heads.has(LANE) ? 0 : SLOW_MS;
-    return { ...looking, ended: (rows) => looking.ended(rows.map((row) => ({ ...row, look_ms }))) };
+  override look(boardId: number, isFromStart: boolean): Look {
+    const look = super.look(boardId, isFromStart);
+    const [begin, ended] = [look.begin.bind(look), look.ended.bind(look)];
+    let lookMs = SLOW_MS;
+    look.begin = (wanted) => {
+      const heads = begin(wanted);
+      this.looks.push(heads.has(LANE) ? 'place' : 'start');
+      lookMs = heads.has(LANE) ? 0 : SLOW_MS;
+      return heads;
+    };
+    look.ended = (rows) =>
+      ended(rows.map((row) => ({ ...row, look_ms: row.look_ms === null ? null : lookMs })));
+    return look;
   }
 
-  /** As after thousands of claims of the lane. */
+  /** As after thousands of claims of the lane; its start was looked at just now. */
   becomeSlow(boardId: number): void {
-    const row = { claim_lane: LANE, id: FIRST_ID, priority: 0 } as ClaimedRow;
+    const row = { claim_lane: LANE, id: FIRST_ID, priority: 0, look_ms: 0 } as ClaimedRow;
     const rows = Array.from({ length: 1000 }, () => row);
-    const wanted = rows.map(() => ({ lane: LANE })) as Slot[];
-    for (let look = 0; look < 3; look += 1) this.begin(boardId, wanted, { isFromStart: true }).ended(rows);
+    for (let count = 0; count < 4; count += 1) {
+      const look = this.look(boardId, false);
+      look.begin(rows.map(() => ({ lane: LANE })));
+      look.ended(rows);
+    }
     this.looks.length = 0;
   }
 }
@@ -98,16 +108,30 @@ test.each([
   expect(queueHeads.looks).toEqual(['place', 'start']);
 });
 
-test('under a cap that is reached there is no second look', async () => {
-  const { board, queueHeads } = await prepare({ max_concurrent_claims: 1 });
+test('nor where there is room for less than was asked for', async () => {
+  const { board } = await prepare({ max_concurrent_claims: 2 });
   await board.tasks(LANE, 2);
+  const first = await claim(board);
   await claim(board);
+  await giveBack(board, first);
+  const { claims } = expectStatus(await board.claims(LANE, { max: 2 }), 200).body;
+  expect(titles(claims)).toEqual(['task 0']);
+});
+
+test('who finds no room under a cap has looked at nothing: the look from the start is still due', async () => {
+  const { board, queueHeads } = await prepare({ max_concurrent_claims: 1 });
+  await board.tasks(LANE, 3);
+  const first = await claim(board);
   queueHeads.looks.length = 0;
+  queueHeads.nowMs += INTERVAL_MS;
   expect(expectStatus(await board.claims(LANE), 200).body).toMatchObject({
     claims: [],
     reason: 'at_capacity',
   });
-  expect(queueHeads.looks).toEqual(['place']);
+  expect(queueHeads.looks).toEqual([]);
+  await giveBack(board, first);
+  expect(titles(await claim(board))).toEqual(['task 0']);
+  expect(queueHeads.looks).toEqual(['start']);
 });
 
 test('a repeated request under an Idempotency-Key looks for nothing', async () => {

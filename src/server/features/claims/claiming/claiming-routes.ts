@@ -133,8 +133,8 @@ async function claimOnce(parts: ClaimingRoutes, board: BoardRef, exchange: Claim
     );
   let reason: EmptyClaimReason | null = null;
   const answerOnce = () =>
-    claiming.claimOnce(board, request, (claim) =>
-      idempotency.run(
+    claiming.claimOnce(board, request, async (claim) => {
+      const answer = await idempotency.run(
         exchange,
         board.id,
         async (tx) => {
@@ -145,8 +145,10 @@ async function claimOnce(parts: ClaimingRoutes, board: BoardRef, exchange: Claim
           return { status: 200, body: claimed, remembered: runIds.length === 0 ? null : { run_ids: runIds } };
         },
         async (remembered) => ({ again: (remembered as { run_ids: string[] }).run_ids }),
-      ),
-    );
+      );
+      const body = answer.body as ClaimedTasks | { readonly again: string[] };
+      return { answer, claimed: 'again' in body ? null : body };
+    });
   let answer = await answerOnce();
   const isEmpty = (): boolean => (answer.body as ClaimedTasks).rows?.length === 0;
   if (isEmpty() && exchange.waitSeconds !== null) {

@@ -19,8 +19,8 @@ import type { Heads } from '../store/ready-line.ts';
 import { listReviewedLanes } from '../store/review.ts';
 import type { Slot } from '../store/slot.ts';
 import { Decisions, type Fill, reviewLanesOf } from './decisions.ts';
-import { type Filled, type FilledWithin, fillSlots, type Look, NOTHING_FILLED } from './filling.ts';
-import type { Looking, QueueHeads } from './queue-heads.ts';
+import { type Filled, type FilledWithin, fillSlots, NOTHING_FILLED, type Sought } from './filling.ts';
+import type { QueueHeads } from './queue-heads.ts';
 import { type Undelivered, undeliveredOf } from './returns.ts';
 import type { ClaimedTasks, ClaimRequest } from './slot-plan.ts';
 
@@ -44,21 +44,37 @@ interface ClaimingParts {
 export const GATHERED_TASKS_MAX = 300;
 /** A claim weighs what it asks for. One lane may fill half of it: all long polls of a server, which may be woken at once. */
 const WAITING_REQUESTS_MAX = 20_000;
+/** What came of a claim under a key: null when it had been made before. */
+interface Remembered<T> {
+  readonly answer: T;
+  readonly claimed: ClaimedTasks | null;
+}
+
+/** Makes the claim in a transaction of its own, again when that is taken back, or finds that it was made before; answers when that is committed. */
+type Remember<T> = (claim: (tx: Tx) => Promise<ClaimedTasks>) => Promise<Remembered<T>>;
+
 export class Claiming {
   readonly #parts: ClaimingParts;
   readonly #decisions: Decisions;
   readonly #batcher: Batcher<BoardRef, ClaimRequest, ClaimedTasks>;
+  /** Of those who were passed over: their looks take longer, and the others need not wait for them. */
+  readonly #fromStart: Batcher<BoardRef, ClaimRequest, ClaimedTasks>;
 
   constructor(parts: ClaimingParts) {
     this.#parts = parts;
     this.#decisions = new Decisions(parts);
-    this.#batcher = new Batcher({
+    this.#batcher = this.#newBatcher(false);
+    this.#fromStart = this.#newBatcher(true);
+  }
+
+  #newBatcher(isFromStart: boolean): Batcher<BoardRef, ClaimRequest, ClaimedTasks> {
+    return new Batcher({
       sizeMax: GATHERED_TASKS_MAX,
       waitingMax: WAITING_REQUESTS_MAX,
       weigh: (request) => request.max,
       fairBy: (request) => request.lane,
       mayRunAlone: (error) => !isDatabaseAway(error) && !(error instanceof ProblemError),
-      run: (board, requests) => this.#claimGathered(board, requests),
+      run: (board, requests) => this.#claimGathered(board, requests, isFromStart),
     });
   }
 
@@ -78,29 +94,24 @@ export class Claiming {
   /** One try: what is ready now, or why nothing is handed out. Aborted while it waits for its batch, it claims nothing. */
   async claim(board: BoardRef, request: ClaimRequest, signal?: AbortSignal): Promise<ClaimedTasks> {
     this.#see(board, request);
-    return this.#batcher.submit(board, request, signal && { signal });
+    const claimed = await this.#batcher.submit(board, request, signal && { signal });
+    return claimed.isPassedOver === true
+      ? this.#fromStart.submit(board, request, signal && { signal })
+      : claimed;
   }
 
-  drain(): Promise<void> {
-    return this.#batcher.drain();
+  async drain(): Promise<void> {
+    await this.#batcher.drain();
+    await this.#fromStart.drain();
   }
 
-  /**
-   * In a transaction of the caller's, which remembers the answer under an Idempotency-Key. Where the lane was not looked at from its start
-   * and nothing was found, there is a second one.
-   * @param remember Makes the claim in its transaction, or in several that are taken back and one that is not, or finds that it was made
-   *   before; answers when that is committed.
-   */
-  async claimOnce<T>(
-    board: BoardRef,
-    request: ClaimRequest,
-    remember: (claim: (tx: Tx) => Promise<ClaimedTasks>) => Promise<T>,
-  ): Promise<T> {
+  /** In a transaction of the caller's, which remembers the answer under an Idempotency-Key; a second one for who was passed over. */
+  async claimOnce<T>(board: BoardRef, request: ClaimRequest, remember: Remember<T>): Promise<T> {
     this.#see(board, request);
-    const once = await this.#claimRemembered(board, request, remember, { isFromStart: false });
-    const { answer, claimed } = once.isPassedOver
-      ? await this.#claimRemembered(board, request, remember, { isFromStart: true })
-      : once;
+    let remembered = await this.#claimRemembered(board, request, remember, false);
+    if (remembered.claimed?.isPassedOver === true)
+      remembered = await this.#claimRemembered(board, request, remember, true);
+    const { answer, claimed } = remembered;
     if (claimed !== null) this.#counted(board, [{ ok: true, value: claimed }]);
     return answer;
   }
@@ -108,25 +119,19 @@ export class Claiming {
   async #claimRemembered<T>(
     board: BoardRef,
     request: ClaimRequest,
-    remember: (claim: (tx: Tx) => Promise<ClaimedTasks>) => Promise<T>,
-    how: { readonly isFromStart: boolean },
-  ): Promise<{ answer: T; claimed: ClaimedTasks | null; isPassedOver: boolean }> {
-    const wanted = Array.from({ length: request.max }, () => request);
-    const last: { looking: Looking | null; claimed: ClaimedTasks | null } = { looking: null, claimed: null };
+    remember: Remember<T>,
+    isFromStart: boolean,
+  ): Promise<Remembered<T>> {
+    const look = this.#parts.heads.look(board.id, isFromStart);
     try {
-      const answer = await remember(async (tx) => {
-        last.looking?.failed();
-        last.looking = this.#parts.heads.begin(board.id, wanted, how);
-        const [result] = await this.#decisions.decideWithin(tx, board, request, last.looking.heads);
-        last.claimed = unwrap(result);
-        return last.claimed;
-      });
-      const { looking, claimed } = last;
-      const passedOver = looking?.ended(claimed?.rows ?? []);
-      const isPassedOver = claimed?.reason === 'none_ready' && passedOver?.has(request.lane) === true;
-      return { answer, claimed, isPassedOver };
+      const { answer, claimed } = await remember(async (tx) =>
+        unwrap((await this.#decisions.decideWithin(tx, board, request, (slots) => look.begin(slots)))[0]),
+      );
+      if (claimed === null) return { answer, claimed };
+      const isPassedOver = look.ended(claimed.rows).has(request.lane) && claimed.rows.length === 0;
+      return { answer, claimed: { ...claimed, isPassedOver } };
     } catch (error) {
-      last.looking?.failed();
+      look.failed(error);
       throw error;
     }
   }
@@ -181,8 +186,12 @@ export class Claiming {
     this.#parts.presence.see({ boardId: board.id, lane, worker, version: null });
   }
 
-  async #claimGathered(board: BoardRef, requests: readonly ClaimRequest[]): Promise<Settled<ClaimedTasks>[]> {
-    const fill: Fill = (config, slots, how) => this.#fill(board, config, slots, how);
+  async #claimGathered(
+    board: BoardRef,
+    requests: readonly ClaimRequest[],
+    isFromStart: boolean,
+  ): Promise<Settled<ClaimedTasks>[]> {
+    const fill: Fill = (config, slots) => this.#fill(board, config, slots, isFromStart);
     const results = this.#counted(board, await this.#decisions.decide(board, requests, fill));
     if (results.some((result) => result.ok && result.value.rows.length > 0)) this.#parts.wake.ring(board.id);
     return results;
@@ -196,23 +205,23 @@ export class Claiming {
     board: BoardRef,
     config: BoardConfig,
     slots: readonly Slot[],
-    how: { readonly isFromStart: boolean },
+    isFromStart: boolean,
   ): Promise<Filled> {
     const { hot } = this.#parts;
     const isCapped = slots.some((slot) => config.lanes.get(slot.lane)?.max_concurrent_claims != null);
     const known = reviewLanesOf(config, slots);
     const isLookedFor = known.length > 0 && !isCapped;
     const lanes = isLookedFor ? await withinDeadline(listReviewedLanes(hot, board.id, known)) : known;
-    const looking = this.#parts.heads.begin(board.id, slots, how);
-    const { heads } = looking;
+    const look = this.#parts.heads.look(board.id, isFromStart);
+    const headsOf = (wanted: readonly Slot[]): Heads => look.begin(wanted);
     try {
       const filled =
         isCapped || lanes.length > 0
-          ? await this.#fillAlone(board, config, slots, { reviewLanes: new Set(lanes), heads })
-          : { rows: await this.#claimReady(board, config, slots, heads) };
-      return { ...NOTHING_FILLED, ...filled, passedOver: looking.ended(filled.rows) };
+          ? await this.#fillAlone(board, config, slots, { reviewLanes: new Set(lanes), headsOf })
+          : { rows: await this.#claimReady(board, config, slots, headsOf(slots)) };
+      return { ...NOTHING_FILLED, ...filled, passedOver: look.ended(filled.rows) };
     } catch (error) {
-      looking.failed();
+      look.failed(error);
       throw error;
     }
   }
@@ -233,11 +242,11 @@ export class Claiming {
     board: BoardRef,
     config: BoardConfig,
     slots: readonly Slot[],
-    look: Look,
+    sought: Sought,
   ): Promise<FilledWithin> {
     return transaction(
       this.#parts.hot,
-      (tx) => fillSlots(tx, board, config, slots, look),
+      (tx) => fillSlots(tx, board, config, slots, sought),
       ({ rows }) => this.#giveBack(board, rows),
     );
   }
@@ -255,7 +264,7 @@ export class Claiming {
     for (const result of results) {
       if (!result.ok) continue;
       if (result.value.reason === null) this.#parts.onClaimed(board, result.value.rows);
-      else this.#parts.onEmpty(result.value.reason);
+      else if (result.value.isPassedOver !== true) this.#parts.onEmpty(result.value.reason);
     }
     return results;
   }

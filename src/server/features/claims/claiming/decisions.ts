@@ -1,7 +1,7 @@
 /**
  * Decides what a batch of requests gets, on the board's configuration as this server remembers it, and again on a fresh one when the claim's
- * statement finds that it has changed. Who is left empty-handed is decided about again where his lane was not looked at from its start
- * (queue-heads.ts), and where work waits for its review: it had not been known to review, and is from then on.
+ * statement finds that it has changed. Who is left empty-handed though work waits for the review of his lane is decided about again: the lane
+ * had not been known to review, and is from then on.
  */
 import type { Sql, Tx } from '../../../db/client.ts';
 import { raiseConfigVersion } from '../../../db/event-log.ts';
@@ -27,12 +27,7 @@ interface DecisionsParts {
 }
 
 /** Must fill on this very configuration, or fill nothing and say that it has changed. */
-export type Fill = (
-  config: BoardConfig,
-  slots: readonly Slot[],
-  /** Of all lanes. */
-  how: { readonly isFromStart: boolean },
-) => Promise<Filled>;
+export type Fill = (config: BoardConfig, slots: readonly Slot[]) => Promise<Filled>;
 
 /** Each retry follows a change of configuration; with more in a row than this somebody changes it in a loop. */
 const DECISIONS_MAX = 10;
@@ -43,17 +38,7 @@ interface Decision {
   readonly config: BoardConfig;
   /** Tasks of the board that waited for review then. */
   readonly reviewCount: number;
-  /** See Filled. */
-  readonly passedOver: ReadonlySet<string>;
 }
-
-/** A request that was left empty-handed though its lane is open, and its place among the requests. */
-interface EmptyHanded {
-  readonly request: ClaimRequest;
-  readonly index: number;
-}
-
-type Redecided = readonly { readonly index: number; readonly result: Settled<ClaimedTasks> }[];
 
 export class Decisions {
   readonly #parts: DecisionsParts;
@@ -67,26 +52,20 @@ export class Decisions {
     requests: readonly ClaimRequest[],
     fill: Fill,
   ): Promise<Settled<ClaimedTasks>[]> {
-    const { results, config, reviewCount, passedOver } = await this.#decideOnce(board, requests, fill, false);
+    const { results, config, reviewCount } = await this.#decideOnce(board, requests, fill);
     const settled = [...results];
-    const emptyHanded = (isAmong: (lane: string) => boolean): EmptyHanded[] =>
-      requests.flatMap((request, index) => {
-        const result = settled[index];
-        const isEmpty = result?.ok === true && result.value.reason === 'none_ready';
-        return isEmpty && isAmong(request.lane) ? [{ request, index }] : [];
-      });
-    if (passedOver.size > 0)
-      await redecide(
-        settled,
-        emptyHanded((lane) => passedOver.has(lane)),
-        (empty) => this.#decideAgain(board, empty, fill),
-      );
-    if (reviewCount > 0)
-      await redecide(
-        settled,
-        emptyHanded((lane) => !isReviewer(config, lane)),
-        (empty) => this.#decideOnReviews(board, empty, fill),
-      );
+    if (reviewCount === 0) return settled;
+    const empty = requests.flatMap((request, index) => {
+      const result = results[index];
+      const isEmpty = result?.ok === true && result.value.reason === 'none_ready';
+      return isEmpty && !isReviewer(config, request.lane) ? [{ request, index }] : [];
+    });
+    if (empty.length === 0) return settled;
+    // What the others got must be answered, whatever becomes of these.
+    const found = await this.#decideOnReviews(board, empty, fill).catch((error: unknown) =>
+      empty.map(({ index }) => ({ index, result: { ok: false, error } as const })),
+    );
+    for (const { index, result } of found) settled[index] = result;
     return settled;
   }
 
@@ -95,7 +74,7 @@ export class Decisions {
     tx: Tx,
     board: BoardRef,
     request: ClaimRequest,
-    heads: Heads,
+    headsOf: (slots: readonly Slot[]) => Heads,
   ): Promise<Settled<ClaimedTasks>[]> {
     const config = await this.#parts.configs.refresh(board.id);
     if (config === null) throw boardNotFound(board.name);
@@ -105,17 +84,12 @@ export class Decisions {
     const unmarked = isUnknown ? await listReviewedLanes(tx, board.id, [request.lane]) : [];
     const isNewReviewer = await markReviewers(tx, board.id, unmarked);
     const reviewLanes = new Set([...reviewLanesOf(config, plan.slots), ...unmarked]);
-    const filled = await fillSlots(tx, board, config, plan.slots, { reviewLanes, heads });
+    const filled = await fillSlots(tx, board, config, plan.slots, { reviewLanes, headsOf });
     if (isNewReviewer) await raiseConfigVersion(tx, board.id);
     return plan.settle({ ...NOTHING_FILLED, ...filled });
   }
 
-  async #decideOnce(
-    board: BoardRef,
-    requests: readonly ClaimRequest[],
-    fill: Fill,
-    isFromStart: boolean,
-  ): Promise<Decision> {
+  async #decideOnce(board: BoardRef, requests: readonly ClaimRequest[], fill: Fill): Promise<Decision> {
     const { configs, ids } = this.#parts;
     let config = await configs.get(board.id);
     const isOpenForAll = (known: BoardConfig): boolean =>
@@ -129,8 +103,7 @@ export class Decisions {
       const plan = planSlots(board, decidedOn, requests, ids);
       let filled: Filled | null = null;
       try {
-        filled =
-          plan.slots.length === 0 ? NOTHING_FILLED : await fill(decidedOn, plan.slots, { isFromStart });
+        filled = plan.slots.length === 0 ? NOTHING_FILLED : await fill(decidedOn, plan.slots);
       } catch (error) {
         assertWorthDeciding(error, decision, board);
       }
@@ -138,36 +111,21 @@ export class Decisions {
       // Rows prove the configuration they were claimed on. An empty hand proves nothing: the lane may be paused by now, or gone.
       if (filled !== null && (isFresh || first !== undefined)) {
         const reviewCount = first?.board_reviews ?? decidedOn.reviewCount;
-        return {
-          results: plan.settle(filled),
-          config: decidedOn,
-          reviewCount,
-          passedOver: filled.passedOver,
-        };
+        return { results: plan.settle(filled), config: decidedOn, reviewCount };
       }
       config = await configs.refresh(board.id);
       if (filled !== null && config?.version === decidedOn.version)
-        return {
-          results: plan.settle(filled),
-          config,
-          reviewCount: config.reviewCount,
-          passedOver: filled.passedOver,
-        };
+        return { results: plan.settle(filled), config, reviewCount: config.reviewCount };
       isFresh = true;
     }
   }
 
-  async #decideAgain(board: BoardRef, empty: readonly EmptyHanded[], fill: Fill): Promise<Redecided> {
-    const requests = empty.map(({ request }) => request);
-    const { results } = await this.#decideOnce(board, requests, fill, true);
-    return empty.flatMap(({ index }, place) => {
-      const result = results[place];
-      return result === undefined ? [] : [{ index, result }];
-    });
-  }
-
   /** The lanes that have something to review are marked, and those who asked for them have another try. */
-  async #decideOnReviews(board: BoardRef, empty: readonly EmptyHanded[], fill: Fill): Promise<Redecided> {
+  async #decideOnReviews(
+    board: BoardRef,
+    empty: readonly { readonly request: ClaimRequest; readonly index: number }[],
+    fill: Fill,
+  ): Promise<{ readonly index: number; readonly result: Settled<ClaimedTasks> }[]> {
     const { hot } = this.#parts;
     const asked = [...new Set(empty.map(({ request }) => request.lane))];
     const lanes = await withinDeadline(listReviewedLanes(hot, board.id, asked));
@@ -176,21 +134,13 @@ export class Decisions {
       if (await markReviewers(tx, board.id, lanes)) await raiseConfigVersion(tx, board.id);
     });
     const again = empty.filter(({ request }) => lanes.includes(request.lane));
-    return this.#decideAgain(board, again, fill);
+    const requests = again.map(({ request }) => request);
+    const { results } = await this.#decideOnce(board, requests, fill);
+    return again.flatMap(({ index }, place) => {
+      const result = results[place];
+      return result === undefined ? [] : [{ index, result }];
+    });
   }
-}
-
-/** What the others got must be answered, whatever becomes of these. */
-async function redecide(
-  settled: Settled<ClaimedTasks>[],
-  empty: readonly EmptyHanded[],
-  decide: (empty: readonly EmptyHanded[]) => Promise<Redecided>,
-): Promise<void> {
-  if (empty.length === 0) return;
-  const found = await decide(empty).catch((error: unknown) =>
-    empty.map(({ index }) => ({ index, result: { ok: false, error } as const })),
-  );
-  for (const { index, result } of found) settled[index] = result;
 }
 
 function isReviewer(config: BoardConfig, lane: string): boolean {

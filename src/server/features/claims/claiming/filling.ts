@@ -23,20 +23,20 @@ export interface FilledWithin {
 
 /** Committed. */
 export interface Filled extends FilledWithin {
-  /** Lanes that were not looked at from their start, though slots were left empty. */
+  /** Lanes that were not looked at from their start, though slots of theirs were left empty. */
   readonly passedOver: ReadonlySet<string>;
 }
 
 const NO_LANES: ReadonlySet<string> = new Set();
 export const NOTHING_FILLED: Filled = { rows: [], full: NO_LANES, passedOver: NO_LANES };
 
-/** What a claim looks for beyond ready tasks of its lane. */
-export interface Look {
+/** What a claim looks for beyond ready tasks of its lane, and where. */
+export interface Sought {
   readonly namedTaskId?: Uuid | null;
   /** Lanes in which there may be work to review. */
   readonly reviewLanes: ReadonlySet<string>;
-  /** Default: every look is from the start. */
-  readonly heads?: Heads;
+  /** From where on the lanes of these slots are looked at; asked just before. Default: from their start. */
+  readonly headsOf?: (slots: readonly Slot[]) => Heads;
 }
 
 /** The lanes' rows are locked, then counted in a statement that sees every earlier claim. */
@@ -45,7 +45,7 @@ export async function fillSlots(
   board: BoardRef,
   config: BoardConfig,
   slots: readonly Slot[],
-  { namedTaskId = null, reviewLanes, heads = FROM_THE_START }: Look,
+  { namedTaskId = null, reviewLanes, headsOf = () => FROM_THE_START }: Sought,
 ): Promise<FilledWithin> {
   const capOf = (lane: string): number | null => config.lanes.get(lane)?.max_concurrent_claims ?? null;
   const capped = [...new Set(slots.map((slot) => slot.lane))].filter((lane) => capOf(lane) !== null);
@@ -65,6 +65,7 @@ export async function fillSlots(
   });
   const filled = await withReviews(tx, board.id, allowed, { namedTaskId, reviewLanes });
   if (filled.length === 0) return { rows: [], full };
+  const heads = headsOf(filled.filter((slot) => slot.review === undefined));
   return { rows: await claimReady(tx, board.id, config.version, filled, { namedTaskId, heads }), full };
 }
 
@@ -83,7 +84,7 @@ async function withReviews(
   tx: Tx,
   boardId: number,
   slots: readonly Slot[],
-  { namedTaskId = null, reviewLanes }: Look,
+  { namedTaskId = null, reviewLanes }: Sought,
 ): Promise<Slot[]> {
   const reviewOf = new Map<Uuid, ReviewRow>();
   let left = slots.filter((slot) => reviewLanes.has(slot.lane));

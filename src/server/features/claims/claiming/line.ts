@@ -8,6 +8,16 @@ export interface Found {
   readonly last: Place;
   /** The longest from one task to the next, or from the beginning to the first. */
   readonly gapMs: number;
+  /** From the beginning to the last one. */
+  readonly lookMs: number;
+}
+
+/** What was known of the line when a look at it began. */
+export interface Begun {
+  /** null: it began at the start. */
+  readonly from: Place | null;
+  /** So far looks from the start were slow. null: that was not seen yet. */
+  readonly slowUpTo: Place | null;
 }
 
 /** To come from one task to the next. It takes some 0.01 ms with nothing between them, and so long past 7,000 that were claimed. */
@@ -16,80 +26,81 @@ const SLOW_MS = 0.5;
 const SLOW_LOOKS = 3;
 /** So many are passed in 0.15 ms: with fewer claimed since looks are slow, it may be something else. */
 const CLAIMED_MIN = 2000;
-/** Looks from the start of all lines of a board take this share of the time... */
-const LOOK_SHARE = 0.05;
-const LOOK_INTERVAL_MS_MIN = 100;
-/** ...as long as that leaves them often enough... */
-const LOOK_INTERVAL_MS_MAX = 1000;
-/** ...and where even that is too often, this share. */
-const LOOK_SHARE_MAX = 0.1;
-/** A look that fails after so long was too slow; before, it has shown nothing. */
-const LONG_MS = 1000;
 
 export class Line {
   #place: Place | null = null;
+  #slowUpTo: Place | null = null;
   #claimed = 0;
   #slowLooks = 0;
-  #slowLooksFromPlace = 0;
+  #idleLooks = 0;
   #lookMs = 0;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
 
-  static isSlow({ gapMs }: Found): boolean {
-    return gapMs > SLOW_MS;
+  /** One stretch was passed in which there was nothing, and that took most of the look: large looks are no slow ones. */
+  static isSlow({ gapMs, lookMs }: Found): boolean {
+    return gapMs > SLOW_MS && 2 * gapMs > lookMs;
   }
 
-  /** What a look from its start takes, where it is spared that; else 0. */
-  get sparedMs(): number {
-    return this.#place === null ? 0 : this.#lookMs;
+  /** It need not be looked at from its start, but now and then. */
+  get isSpared(): boolean {
+    return this.#place !== null;
   }
 
-  /** From where on it is to be looked at now; null: from its start, as is due after the interval. */
-  placeAt(nowMs: number, intervalMs: number): Place | null {
-    return nowMs - this.#lookedAtMs < intervalMs ? this.#place : null;
+  /** What the last slow look from the start has taken. */
+  get lookMs(): number {
+    return this.#lookMs;
+  }
+
+  /** When it was last looked at from the start; minus infinity: it is to be, at once. */
+  get lookedAtMs(): number {
+    return this.#lookedAtMs;
+  }
+
+  beginFromPlace(): Begun {
+    return { from: this.#place, slowUpTo: this.#slowUpTo };
   }
 
   /** What becomes ready while that look is under way waits for the next one: it counts from its beginning. */
-  beginFromStart(nowMs: number): void {
+  beginFromStart(nowMs: number): Begun {
     this.#lookedAtMs = nowMs;
+    return { from: null, slowUpTo: this.#slowUpTo };
   }
 
-  /** What a look from the start has found. Answers whether the line is still slow: else there is nothing to remember of it. */
-  foundFromStart(found: Found): boolean {
+  /** Answers whether the line is still slow, or no faster from its place: else there is nothing to remember of it. */
+  found(found: Found, begun: Begun): boolean {
     this.#claimed += found.count;
-    // Filled before it came to where the slow ones end: that it was fast proves nothing.
-    const isShort = this.#place !== null && isBefore(found.last, this.#place);
+    return begun.from === null ? this.#foundFromStart(found, begun) : this.#foundFromPlace(found, begun.from);
+  }
+
+  #foundFromStart(found: Found, { slowUpTo }: Begun): boolean {
     if (Line.isSlow(found)) {
       this.#slowLooks += 1;
       this.#lookMs = found.gapMs;
-    } else if (!isShort) return false;
-    if (this.#slowLooks >= SLOW_LOOKS && this.#claimed >= CLAIMED_MIN) this.#place = found.last;
+      if (this.#slowUpTo === null || isBefore(this.#slowUpTo, found.last)) this.#slowUpTo = found.last;
+      if (this.#slowLooks >= SLOW_LOOKS && this.#claimed >= CLAIMED_MIN) this.#place = found.last;
+      return true;
+    }
+    if (slowUpTo === null || !isBefore(found.last, slowUpTo)) return false;
+    // It was filled before it came to where the slow ones had ended, so that it was fast proves nothing; and there may be more in front.
+    this.#lookedAtMs = Number.NEGATIVE_INFINITY;
     return true;
   }
 
-  /** What a look from its place on has found. Answers false where such looks are no faster: then it is not what was claimed before. */
-  foundFromPlace(found: Found): boolean {
-    this.#claimed += found.count;
-    if (this.#place === null) return true; // Given up while this look was under way, and slow again.
+  #foundFromPlace(found: Found, from: Place): boolean {
+    // Set back while this look was under way, or given up and slow again: it has seen nothing of what is in front now.
+    if (this.#place === null || isBefore(this.#place, from)) return true;
     if (isBefore(this.#place, found.last)) this.#place = found.last;
-    const isNoFaster = Line.isSlow(found) && 2 * found.gapMs > this.#lookMs;
-    this.#slowLooksFromPlace = isNoFaster ? this.#slowLooksFromPlace + 1 : 0;
-    return this.#slowLooksFromPlace < SLOW_LOOKS;
+    const hadToBeSlow = this.#slowUpTo !== null && isBefore(from, this.#slowUpTo);
+    const isNoFaster = Line.isSlow(found) && 2 * found.gapMs > this.#lookMs && !hadToBeSlow;
+    this.#idleLooks = isNoFaster ? this.#idleLooks + 1 : 0;
+    return this.#idleLooks < SLOW_LOOKS;
   }
 
-  /** A look from the start that was begun then came to nothing. */
-  failedFromStart(begunAtMs: number, nowMs: number): void {
-    if (this.#lookedAtMs !== begunAtMs) return;
-    const tookMs = nowMs - begunAtMs;
-    const isTooSlow = tookMs >= LONG_MS;
-    if (isTooSlow) this.#lookMs = Math.max(this.#lookMs, tookMs);
-    this.#lookedAtMs = isTooSlow ? nowMs : Number.NEGATIVE_INFINITY;
+  /** A look from the start that was begun then came to nothing: it is due at once, or was too slow for whoever waited for it. */
+  failedFromStart(begunAtMs: number, tooSlowMs: number | null): void {
+    if (tooSlowMs !== null) this.#lookMs = Math.max(this.#lookMs, tooSlowMs);
+    else if (this.#lookedAtMs === begunAtMs) this.#lookedAtMs = Number.NEGATIVE_INFINITY;
   }
-}
-
-/** Between two looks at one line from its start, where the lines of its board are spared so much. */
-export function intervalMs(sparedMs: number): number {
-  const usual = Math.max(LOOK_INTERVAL_MS_MIN, sparedMs / LOOK_SHARE);
-  return Math.max(Math.min(usual, LOOK_INTERVAL_MS_MAX), sparedMs / LOOK_SHARE_MAX);
 }
 
 /** Higher priorities first, then the older task. */

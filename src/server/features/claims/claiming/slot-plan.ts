@@ -29,6 +29,8 @@ export interface ClaimRequest {
 export interface ClaimedTasks {
   readonly rows: readonly ClaimedRow[];
   readonly reason: EmptyClaimReason | null;
+  /** It is empty, and its lane was not looked at from its start. Default: false. */
+  readonly isPassedOver?: boolean;
 }
 
 export interface SlotPlan {
@@ -73,7 +75,7 @@ export function planSlots(
   const requestOfRun = new Map(turns.map((turn) => [turn.slot.runId, turn.request]));
   return {
     slots: turns.map((turn) => turn.slot),
-    settle: ({ rows, full }) => {
+    settle: ({ rows, full, passedOver }) => {
       const mine = rowsByRequest(rows, requestOfRun);
       return requests.map((request, index): Settled<ClaimedTasks> => {
         const gate = gates[index];
@@ -83,7 +85,11 @@ export function planSlots(
         if (got !== undefined) return { ok: true, value: { rows: got, reason: null } };
         return {
           ok: true,
-          value: { rows: [], reason: full.has(request.lane) ? 'at_capacity' : 'none_ready' },
+          value: {
+            rows: [],
+            reason: full.has(request.lane) ? 'at_capacity' : 'none_ready',
+            isPassedOver: passedOver.has(request.lane),
+          },
         };
       });
     },
