@@ -2,8 +2,8 @@
  * Bugs that are put into a server on purpose, to see that the checkers find them. They are patches of a copy of the build, or of the
  * database, and never a switch in the product. A patch that does not match exactly once stops the run: the bug would not be in.
  */
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { completeWithoutAttempt } from './complete-without-attempt.ts';
 import { crowdedSession } from './crowded-session.ts';
@@ -66,21 +66,34 @@ export function prepareServer(plant: Plant | null): ServerBuild {
   const copy = join(PLACE, `${plant.name}-${process.pid}`);
   mkdirSync(copy, { recursive: true });
   for (const part of ['server', 'chunks']) cpSync(join(dist, part), join(copy, part), { recursive: true });
+  const program = join(copy, 'server', 'main.js');
   const remove = (): void => rmSync(copy, { recursive: true, force: true });
   try {
-    for (const patch of plant.patches) applyPatch(copy, patch);
+    for (const patch of plant.patches) applyPatch(program, patch);
   } catch (error) {
     remove();
     throw error;
   }
-  return { program: join(copy, 'server', 'main.js'), remove };
+  return { program, remove };
 }
 
-function applyPatch(directory: string, { find, replace }: TextPatch): void {
-  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.js'))
-    .map((name) => join(directory, name));
-  const found = files.flatMap((file) => {
+/** What names another file of the build. */
+const IMPORTED = /(?:from|import)\s*\(?\s*["'](\.[^"']+\.js)["']/g;
+
+/** All that is loaded from there on: older builds leave files behind that nothing loads any more. */
+function listLoaded(program: string): ReadonlySet<string> {
+  const loaded = new Set([program]);
+  for (const file of loaded) {
+    for (const [, name = ''] of readFileSync(file, 'utf8').matchAll(IMPORTED)) {
+      const other = join(dirname(file), name);
+      if (existsSync(other)) loaded.add(other);
+    }
+  }
+  return loaded;
+}
+
+function applyPatch(program: string, { find, replace }: TextPatch): void {
+  const found = [...listLoaded(program)].flatMap((file) => {
     const pieces = readFileSync(file, 'utf8').split(find);
     return pieces.length > 1 ? [{ file, pieces }] : [];
   });
