@@ -162,6 +162,8 @@ export class FuzzStream {
     const bytes = body === undefined ? null : Buffer.from(JSON.stringify(body));
     const headers = {
       Authorization: `Bearer ${token ?? adminKey}`,
+      // Another address than the one whose failed authentications are used up by what is made up.
+      'X-Forwarded-For': `192.0.2.${this.#index + 1}`,
       ...(bytes && { 'Content-Type': 'application/json' }),
     };
     const made: MadeRequest = { operationId: operation, method, target: path, headers, body: bytes };

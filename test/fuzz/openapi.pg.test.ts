@@ -20,7 +20,7 @@ const REFUSED_MIN = 8;
 /** What nothing can be wrong with: no parameter, no body, no credential. */
 const NEVER_REFUSED = new Set(['livez', 'readyz', 'openapiDocument', 'asyncapiDocument', 'docsPage', 'jwks']);
 
-const bench = useBench();
+const bench = useBench({ trustedProxies: ['127.0.0.1'] });
 
 describe('whatever is made up from openapi.yaml', () => {
   test('is answered as openapi.yaml says, and never with a 5xx', { timeout: 600_000 }, async ({

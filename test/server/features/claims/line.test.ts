@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type Found, Line } from '../../../../src/server/features/claims/claiming/line.ts';
+import { type Begun, type Found, Line } from '../../../../src/server/features/claims/claiming/line.ts';
 import type { Place } from '../../../../src/server/features/claims/store/ready-line.ts';
 import type { Uuid } from '../../../../src/server/kernel/ids.ts';
 
@@ -31,9 +31,9 @@ const fromStart = (last: Place, gapMs: number, more: Partial<Found> = {}, nowMs 
 
 /** A look from its place. */
 const fromPlace = (last: Place, gapMs: number, more: Partial<Found> = {}): boolean =>
-  line.found(foundOf(last, gapMs, more), line.beginFromPlace());
+  line.found(foundOf(last, gapMs, more), line.beginFromPlace(0));
 
-const currentPlace = (): Place | null => line.beginFromPlace().from;
+const currentPlace = (): Place | null => line.beginFromPlace(0).from;
 
 /** Until it is looked at from task 3 on. */
 function becomeSlow(): void {
@@ -96,14 +96,15 @@ describe('a line that is slow', () => {
   test('says when it was looked at from its start: from the beginning of that on', () => {
     fromStart(place(9), SLOW_MS, {}, 1000);
     fromPlace(place(10), FAST_MS);
-    expect(line.lookedAtMs).toBe(1000);
-    expect(line.lookMs).toBe(SLOW_MS);
+    expect(line.lookedAtStartMs).toBe(1000);
   });
 
   test('is due again at once where the look was filled in front, fast: there may be more', () => {
     expect(fromStart(place(2), FAST_MS, {}, 1000)).toBe(true);
-    expect(line.lookedAtMs).toBe(Number.NEGATIVE_INFINITY);
+    expect(line.isMoreInFront).toBe(true);
     expect(currentPlace()).toEqual(place(3));
+    line.beginFromStart(1001);
+    expect(line.isMoreInFront).toBe(false);
   });
 
   test('goes on from there where it was filled in front, slowly', () => {
@@ -112,7 +113,7 @@ describe('a line that is slow', () => {
   });
 
   test('stays there whatever ends that had begun behind it', () => {
-    const begun = line.beginFromPlace();
+    const begun = line.beginFromPlace(0);
     fromStart(place(1, 5), SLOW_MS);
     line.found(foundOf(place(9), FAST_MS), begun);
     expect(currentPlace()).toEqual(place(1, 5));
@@ -121,7 +122,7 @@ describe('a line that is slow', () => {
   });
 
   test('never goes back by looks from its place, which may end in any order', () => {
-    const [one, other] = [line.beginFromPlace(), line.beginFromPlace()];
+    const [one, other] = [line.beginFromPlace(0), line.beginFromPlace(0)];
     line.found(foundOf(place(9), FAST_MS), other);
     line.found(foundOf(place(8), FAST_MS), one);
     expect(currentPlace()).toEqual(place(9));
@@ -139,40 +140,89 @@ describe('a line that is slow', () => {
 
   test('and not because they pass what is known to be slow, after it was set back', () => {
     fromStart(place(1, 5), SLOW_MS);
-    const looks = Array.from({ length: 5 }, () => line.beginFromPlace());
+    const looks = Array.from({ length: 5 }, () => line.beginFromPlace(0));
     const kept = looks.map((begun, index) => line.found(foundOf(place(10 + index), SLOW_MS), begun));
     expect(kept).toEqual([true, true, true, true, true]);
     expect(currentPlace()).toEqual(place(14));
   });
 
   test('takes no place from a look that was under way when it was given up', () => {
-    const begun = line.beginFromPlace();
+    const begun = line.beginFromPlace(0);
     line = new Line();
     expect(line.found(foundOf(place(9), FAST_MS, { count: 5000 }), begun)).toBe(true);
     expect(line.isSpared).toBe(false);
   });
 });
 
+describe('the next look from the start is due', () => {
+  /** When the last one was at 0. */
+  const dueAfter = (sharing: number): number => {
+    let ms = 0;
+    while (!line.isDueAtStart(ms, sharing)) ms += 10;
+    return ms;
+  };
+
+  test.each([
+    ['a tenth of a second', 2, 100],
+    ['twenty times what the last one took', 30, 600],
+    ['a second', 100, 1000],
+    ['ten times what the last one took', 500, 5000],
+  ])('after %s', (_, gapMs, ms) => {
+    fromStart(place(1), gapMs, { count: 2000 });
+    expect(dueAfter(1)).toBe(ms);
+  });
+
+  test('where others share the time, so many times later', () => {
+    fromStart(place(1), SLOW_MS, { count: 2000 });
+    expect(dueAfter(3)).toBe(3 * 20 * SLOW_MS);
+  });
+
+  test('at once where there was none', () => {
+    expect(line.isDueAtStart(0, 1)).toBe(true);
+  });
+});
+
+test('a line shares the time for looks from the start while it is slow and was looked at in the last ten seconds', () => {
+  line.beginFromStart(0);
+  expect(line.isSharing(0)).toBe(false);
+  becomeSlow();
+  line.beginFromPlace(5000);
+  expect([line.isSharing(14_999), line.isSharing(15_000)]).toEqual([true, false]);
+  line.beginFromStart(20_000);
+  expect(line.isSharing(29_999)).toBe(true);
+});
+
 describe('a look from the start that fails', () => {
+  let begun: Begun;
+
   beforeEach(() => {
     becomeSlow();
-    line.beginFromStart(1000);
+    fromStart(place(2), FAST_MS, {}, 900);
+    begun = line.beginFromStart(1000);
   });
 
-  test('is due again at once', () => {
-    line.failedFromStart(1000, null);
-    expect(line.lookedAtMs).toBe(Number.NEGATIVE_INFINITY);
+  test('was not made', () => {
+    line.failedFromStart(1000, begun, null);
+    expect([line.lookedAtStartMs, line.isMoreInFront]).toEqual([900, true]);
   });
 
-  test('was made when it was too slow, and has taken that long', () => {
-    line.failedFromStart(1000, 7000);
-    expect(line.lookedAtMs).toBe(1000);
-    expect(line.lookMs).toBe(7000);
+  test('was made when it was too slow, and has taken that long, as far as that can be believed', () => {
+    line.failedFromStart(1000, begun, 3 * SLOW_MS);
+    expect([line.lookedAtStartMs, line.isMoreInFront]).toEqual([1000, false]);
+    const dueAfter = (intervalMs: number) =>
+      [intervalMs - 1, intervalMs].map((ms) => line.isDueAtStart(1000 + ms, 1));
+    expect(dueAfter(1000)).toEqual([false, true]);
+    line.failedFromStart(1000, begun, 7000);
+    expect(dueAfter(10 * 4 * 3 * SLOW_MS)).toEqual([false, true]);
+    line.failedFromStart(1000, begun, 900);
+    expect(dueAfter(9000)).toEqual([false, true]);
+    line.failedFromStart(1000, begun, 7000);
+    expect(dueAfter(36_000)).toEqual([false, true]);
   });
 
   test('says nothing when another one was begun after it', () => {
     line.beginFromStart(1100);
-    line.failedFromStart(1000, null);
-    expect(line.lookedAtMs).toBe(1100);
+    line.failedFromStart(1000, begun, null);
+    expect(line.lookedAtStartMs).toBe(1100);
   });
 });

@@ -9,6 +9,8 @@ interface Question {
   readonly max: number;
   /** Answers with so many claims; the reason is only for none. */
   answer(claims: number, reason?: EmptyClaimReason): Promise<void>;
+  /** With so many claims, of a lane that was not looked at from its start. */
+  answerPassedOver(claims: number): Promise<void>;
   fail(error: unknown): Promise<void>;
 }
 
@@ -57,12 +59,17 @@ function setup() {
         const settled = async (): Promise<void> => {
           for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
         };
+        const rowsOf = (claims: number): ClaimedTasks['rows'] =>
+          Array.from({ length: claims }, () => ({})) as unknown as ClaimedTasks['rows'];
         asked.push({
           offer: offer as TestOffer,
           max,
           answer: (claims, reason = 'none_ready') => {
-            const rows = Array.from({ length: claims }, () => ({})) as unknown as ClaimedTasks['rows'];
-            resolve({ rows, reason: claims > 0 ? null : reason });
+            resolve({ rows: rowsOf(claims), reason: claims > 0 ? null : reason });
+            return settled();
+          },
+          answerPassedOver: (claims) => {
+            resolve({ rows: rowsOf(claims), reason: null, isPassedOver: true });
             return settled();
           },
           fail: (error) => {
@@ -116,6 +123,18 @@ describe('a push lane', () => {
     }
     expect([worker.credits, worker.taken]).toEqual([1, 249]);
     expect([lane.isHungry, asked.length]).toEqual([true, 0]);
+  });
+
+  test('goes on after an answer that is short only because its lane was not looked at from its start', async () => {
+    const { lane, asked, question, offers } = await hungry(10);
+    lane.onWork(4, 0);
+    const first = question();
+    expect(first.max).toBe(4);
+    await first.answerPassedOver(1);
+    const second = question();
+    expect(second.max).toBe(9);
+    await second.answer(3);
+    expect([offers[0]?.taken, lane.isHungry, asked.length]).toEqual([4, true, 0]);
   });
 
   test('asks for no more than there is said to be, and shares it out between those who wait', async () => {

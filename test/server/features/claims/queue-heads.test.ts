@@ -52,12 +52,23 @@ function look(lines: readonly FoundLine[], { boardId = BOARD_ID, isFromStart = f
 const placesOf = (places: ReadonlyMap<string, { readonly id: string }>): Record<string, string> =>
   Object.fromEntries([...places].map(([lane, { id }]) => [lane, id]));
 
+const canceled = () => Object.assign(new Error('canceling statement'), { code: QUERY_CANCELED });
+
 /** Where a look of these lanes would begin, which comes to nothing. */
 function begunAt(...lanes: string[]): Record<string, string> {
   const made = heads.look(BOARD_ID, false);
   const from = placesOf(made.begin(slotsOf(...lanes)));
   made.failed(new Error('only asked'));
   return from;
+}
+
+/** The lanes that a look begins at their starts; each finds one more task. */
+function lookedAtStart(...lanes: string[]): string[] {
+  const made = heads.look(BOARD_ID, false);
+  const from = made.begin(slotsOf(...lanes));
+  const foundIn = (lane: string): FoundLine => [lane, 1, [[4, from.has(lane) ? FAST_MS : SLOW_MS]]];
+  made.ended(rowsOf(lanes.map(foundIn)));
+  return lanes.filter((lane) => !from.has(lane));
 }
 
 /** Until the lane is looked at from task 3 on. */
@@ -112,26 +123,55 @@ describe('a lane whose looks are slow', () => {
     becomeSlow('a');
     now += INTERVAL_MS;
     look([['a', 1, [[4, gapMs]]]]);
-    now += INTERVAL_MS;
-    // Until here the interval was that of the look before.
-    look([['a', 1, [[5, gapMs]]]]);
     now += intervalMs - 1;
-    expect(look([['a', 1, [[6, FAST_MS]]]]).from).toEqual({ a: idOf(5) });
+    expect(look([['a', 1, [[5, FAST_MS]]]]).from).toEqual({ a: idOf(4) });
     now += 1;
     expect(begunAt('a')).toEqual({});
   });
 
-  test('takes turns with other slow lanes of its board: one look from a start at a time, the longest waiting first', () => {
+  test('takes turns with other slow lanes of its board: by one look at the start of one, the longest waiting first', () => {
     for (const lane of ['a', 'b', 'c']) becomeSlow(lane);
-    const turns = Array.from({ length: 4 }, () => {
-      now += INTERVAL_MS;
-      const made = heads.look(BOARD_ID, false);
-      const from = made.begin(slotsOf('a', 'b', 'c'));
-      const foundIn = (lane: string): FoundLine => [lane, 1, [[4, from.has(lane) ? FAST_MS : SLOW_MS]]];
-      made.ended(rowsOf(['a', 'b', 'c'].map(foundIn)));
-      return ['a', 'b', 'c'].filter((lane) => !from.has(lane));
-    });
-    expect(turns).toEqual([['a'], ['b'], ['c'], ['a']]);
+    now += 3 * INTERVAL_MS;
+    const turns = Array.from({ length: 4 }, () => lookedAtStart('a', 'b', 'c'));
+    expect(turns).toEqual([['a'], ['b'], ['c'], []]);
+  });
+
+  test('shares the time for that with those of its board that are in use, and no others', () => {
+    for (const lane of ['a', 'b', 'c']) becomeSlow(lane);
+    becomeSlow('d', OTHER_BOARD_ID);
+    look([['a', 1, [[4, SLOW_MS]]]], { isFromStart: true });
+    now += 3 * INTERVAL_MS - 1;
+    expect(begunAt('a')).toEqual({ a: idOf(4) });
+    now += 1;
+    expect(begunAt('a')).toEqual({});
+    now += 10_000;
+    look([['a', 1, [[5, SLOW_MS]]]], { isFromStart: true });
+    now += INTERVAL_MS - 1;
+    expect(begunAt('a')).toEqual({ a: idOf(5) });
+    now += 1;
+    expect(begunAt('a')).toEqual({});
+  });
+
+  test('is not kept from its turn by others that come more often, and were looked at later', () => {
+    for (const lane of ['a', 'b']) becomeSlow(lane);
+    now += 2 * INTERVAL_MS;
+    const often = Array.from({ length: 5 }, () => lookedAtStart('a'));
+    expect(often).toEqual([['a'], [], [], [], []]);
+    expect(lookedAtStart('a', 'b')).toEqual(['b']);
+  });
+
+  test('is not kept from its turn by one with more in front, which takes none', () => {
+    for (const lane of ['a', 'b']) becomeSlow(lane);
+    now += 2 * INTERVAL_MS;
+    expect(look([['a', 1, [[1, FAST_MS]]]]).from).toEqual({});
+    expect(lookedAtStart('b')).toEqual(['b']);
+    now += 2 * INTERVAL_MS;
+    const { from } = look([
+      ['a', 1, [[2, FAST_MS]]],
+      ['b', 1, [[5, SLOW_MS]]],
+    ]);
+    expect(from).toEqual({});
+    expect(begunAt('a', 'b')).toEqual({ b: idOf(5) });
   });
 
   test('is looked at from its start again at once when that was filled in front', () => {
@@ -235,15 +275,44 @@ describe('a look from the start', () => {
     expect(begunAt('a')).toEqual({ a: idOf(4) });
   });
 
-  test('that is too slow for who waits for it is not made before ten times of that', () => {
+  test('that is too slow for who waits for it is one, which took four times the last one at most', () => {
     const made = heads.look(BOARD_ID, false);
     made.begin(slotsOf('a'));
     now += 7000;
-    made.failed(Object.assign(new Error('canceling statement'), { code: QUERY_CANCELED }));
-    now += 70_000 - 1;
-    expect(begunAt('a')).toEqual({ a: idOf(3) });
+    made.failed(canceled());
+    // Longer than that.
+    expect(lookedAtStart('a')).toEqual(['a']);
+    now += INTERVAL_MS;
+    const again = heads.look(BOARD_ID, false);
+    again.begin(slotsOf('a'));
+    now += 10;
+    again.failed(canceled());
+    now += INTERVAL_MS - 10 - 1;
+    expect(lookedAtStart('a')).toEqual([]);
     now += 1;
+    expect(lookedAtStart('a')).toEqual(['a']);
+  });
+
+  test('at every lane says nothing of one when it is too slow', () => {
+    const made = heads.look(BOARD_ID, true);
+    made.begin(slotsOf('a'));
+    now += 10;
+    made.failed(canceled());
     expect(begunAt('a')).toEqual({});
+  });
+
+  test('that was taken back, and is not begun anew, was not made', () => {
+    const made = heads.look(BOARD_ID, false);
+    made.begin(slotsOf('a'));
+    made.takeBack();
+    expect([...made.ended([])]).toEqual([]);
+    expect(begunAt('a')).toEqual({});
+  });
+
+  test('is not begun for who was answered already', () => {
+    const made = heads.look(BOARD_ID, false);
+    made.failed(canceled());
+    expect(() => made.begin(slotsOf('a'))).toThrow('The look is over');
   });
 
   test('for which nobody asked does not count', () => {

@@ -95,9 +95,7 @@ export class Claiming {
   async claim(board: BoardRef, request: ClaimRequest, signal?: AbortSignal): Promise<ClaimedTasks> {
     this.#see(board, request);
     const claimed = await this.#batcher.submit(board, request, signal && { signal });
-    return claimed.isPassedOver === true
-      ? this.#fromStart.submit(board, request, signal && { signal })
-      : claimed;
+    return mustLookAgain(claimed) ? this.#fromStart.submit(board, request, signal && { signal }) : claimed;
   }
 
   async drain(): Promise<void> {
@@ -109,7 +107,7 @@ export class Claiming {
   async claimOnce<T>(board: BoardRef, request: ClaimRequest, remember: Remember<T>): Promise<T> {
     this.#see(board, request);
     let remembered = await this.#claimRemembered(board, request, remember, false);
-    if (remembered.claimed?.isPassedOver === true)
+    if (remembered.claimed !== null && mustLookAgain(remembered.claimed))
       remembered = await this.#claimRemembered(board, request, remember, true);
     const { answer, claimed } = remembered;
     if (claimed !== null) this.#counted(board, [{ ok: true, value: claimed }]);
@@ -124,11 +122,17 @@ export class Claiming {
   ): Promise<Remembered<T>> {
     const look = this.#parts.heads.look(board.id, isFromStart);
     try {
-      const { answer, claimed } = await remember(async (tx) =>
-        unwrap((await this.#decisions.decideWithin(tx, board, request, (slots) => look.begin(slots)))[0]),
-      );
-      if (claimed === null) return { answer, claimed };
-      const isPassedOver = look.ended(claimed.rows).has(request.lane) && claimed.rows.length === 0;
+      const { answer, claimed } = await remember(async (tx) => {
+        look.takeBack();
+        return unwrap(
+          (await this.#decisions.decideWithin(tx, board, request, (slots) => look.begin(slots)))[0],
+        );
+      });
+      if (claimed === null) {
+        look.takeBack();
+        return { answer, claimed };
+      }
+      const isPassedOver = look.ended(claimed.rows).has(request.lane);
       return { answer, claimed: { ...claimed, isPassedOver } };
     } catch (error) {
       look.failed(error);
@@ -217,7 +221,9 @@ export class Claiming {
     try {
       const filled =
         isCapped || lanes.length > 0
-          ? await this.#fillAlone(board, config, slots, { reviewLanes: new Set(lanes), headsOf })
+          ? await this.#fillAlone(board, config, slots, { reviewLanes: new Set(lanes), headsOf }, () =>
+              look.takeBack(),
+            )
           : { rows: await this.#claimReady(board, config, slots, headsOf(slots)) };
       return { ...NOTHING_FILLED, ...filled, passedOver: look.ended(filled.rows) };
     } catch (error) {
@@ -243,10 +249,14 @@ export class Claiming {
     config: BoardConfig,
     slots: readonly Slot[],
     sought: Sought,
+    onBegin: () => void = () => undefined,
   ): Promise<FilledWithin> {
     return transaction(
       this.#parts.hot,
-      (tx) => fillSlots(tx, board, config, slots, sought),
+      (tx) => {
+        onBegin();
+        return fillSlots(tx, board, config, slots, sought);
+      },
       ({ rows }) => this.#giveBack(board, rows),
     );
   }
@@ -264,10 +274,15 @@ export class Claiming {
     for (const result of results) {
       if (!result.ok) continue;
       if (result.value.reason === null) this.#parts.onClaimed(board, result.value.rows);
-      else if (result.value.isPassedOver !== true) this.#parts.onEmpty(result.value.reason);
+      else if (!mustLookAgain(result.value)) this.#parts.onEmpty(result.value.reason);
     }
     return results;
   }
+}
+
+/** Nobody leaves empty-handed before his lane was looked at from its start. */
+function mustLookAgain({ rows, isPassedOver }: ClaimedTasks): boolean {
+  return rows.length === 0 && isPassedOver === true;
 }
 
 function unwrap(result: Settled<ClaimedTasks> | undefined): ClaimedTasks {

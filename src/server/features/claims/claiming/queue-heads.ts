@@ -3,8 +3,8 @@
  * backup, a report, a forgotten session), every claimed task leaves an entry in the index of the ready ones, and each look for the next ones
  * passes all of them. With a snapshot of a minute that took the claim of 25 tasks from 1.6 ms to 17 and halved the throughput of a board.
  *
- * So where looks are slow, a lane is looked at from where the last look ended, and from its start only now and then: one such lane of a board
- * at a time, the longest waiting first. What became ready before that place meanwhile (given back, freed by its parents, of a higher priority)
+ * So where looks are slow, a lane is looked at from where the last look ended, and from its start only now and then: by one statement one such
+ * lane at a time, the longest waiting first. What became ready before that place meanwhile (given back, freed by its parents, of a higher priority)
  * waits for that; and nobody leaves empty-handed before his lane was looked at from the start (claiming.ts). Of a lane whose looks are fast
  * nothing is remembered: all of them are from the start, and exact.
  */
@@ -13,30 +13,18 @@ import { isTooSlow } from '../../../db/failures.ts';
 import type { ClaimedRow } from '../store/claimed-row.ts';
 import { FROM_THE_START, type Heads, type Place } from '../store/ready-line.ts';
 import type { Slot } from '../store/slot.ts';
-import { type Begun, type Found, Line } from './line.ts';
+import { type Begun, type Found, FROM_AN_UNKNOWN_START, Line } from './line.ts';
 
 /** With slow lines. The one that claimed longest ago is forgotten: it is looked at from the start until that has shown once more to be slow. */
 const BOARDS_MAX = 100;
 /** Of a board; likewise. */
 const LINES_MAX = 1000;
-/** Looks from the start that are spared otherwise take this share of a board's time... */
-const LOOK_SHARE = 0.05;
-const LOOK_INTERVAL_MS_MIN = 100;
-/** ...as long as that leaves them often enough... */
-const LOOK_INTERVAL_MS_MAX = 1000;
-/** ...and where even that is too often, this share. */
-const LOOK_SHARE_MAX = 0.1;
-
+/** Between two counts of the slow lines of a board that are in use. */
+const COUNT_INTERVAL_MS = 100;
 type Wanted = Pick<Slot, 'lane'>;
 
-interface BoardLines {
-  readonly lines: LRUCache<string, Line>;
-  /** No look from the start before that, but of a line in which it has shown that there is more in front. */
-  nextLookAtMs: number;
-}
-
 export class QueueHeads {
-  readonly #boards = new LRUCache<number, BoardLines>({ max: BOARDS_MAX });
+  readonly #boards = new LRUCache<number, SlowLines>({ max: BOARDS_MAX });
   readonly #now: () => number;
 
   /** @param now Milliseconds, monotonic. */
@@ -46,18 +34,46 @@ export class QueueHeads {
 
   /** @param isFromStart At every lane, whenever that was last done. */
   look(boardId: number, isFromStart: boolean): Look {
-    const known = (): BoardLines | undefined => this.#boards.get(boardId);
+    const known = (): SlowLines | undefined => this.#boards.get(boardId);
     return new Look(known, this.#now, isFromStart, (lane, line) => {
-      const board = known() ?? { lines: new LRUCache({ max: LINES_MAX }), nextLookAtMs: 0 };
-      board.lines.set(lane, line);
-      this.#boards.set(boardId, board);
+      const lines = known() ?? new SlowLines();
+      lines.set(lane, line);
+      this.#boards.set(boardId, lines);
     });
   }
 }
 
-/** A look for the next tasks of some lanes of a board, by one statement: begun, and then ended or failed. It may be begun again when it was taken back. */
+/** The lines of a board in which looks are slow. */
+class SlowLines {
+  readonly #lines = new LRUCache<string, Line>({ max: LINES_MAX });
+  #sharing = 0;
+  #countedAtMs = Number.NEGATIVE_INFINITY;
+
+  get(lane: string): Line | undefined {
+    return this.#lines.get(lane);
+  }
+
+  set(lane: string, line: Line): void {
+    this.#lines.set(lane, line);
+  }
+
+  delete(lane: string): void {
+    this.#lines.delete(lane);
+  }
+
+  /** How many share the time for looks from the start. */
+  countSharing(nowMs: number): number {
+    if (nowMs - this.#countedAtMs >= COUNT_INTERVAL_MS) {
+      this.#countedAtMs = nowMs;
+      this.#sharing = [...this.#lines.values()].filter((line) => line.isSharing(nowMs)).length;
+    }
+    return Math.max(1, this.#sharing);
+  }
+}
+
+/** A look for the next tasks of some lanes of a board, by one statement: begun, and then ended or failed; or taken back, and begun again. */
 export class Look {
-  readonly #known: () => BoardLines | undefined;
+  readonly #known: () => SlowLines | undefined;
   readonly #now: () => number;
   readonly #isFromStart: boolean;
   readonly #remember: (lane: string, line: Line) => void;
@@ -67,7 +83,7 @@ export class Look {
   #isOver = false;
 
   constructor(
-    known: () => BoardLines | undefined,
+    known: () => SlowLines | undefined,
     now: () => number,
     isFromStart: boolean,
     remember: (lane: string, line: Line) => void,
@@ -78,37 +94,42 @@ export class Look {
     this.#remember = remember;
   }
 
-  /** From where on the lanes of these slots are to be looked at. */
+  /** From where on the lanes of these slots are to be looked at. Throws when whoever wanted to know has been answered. */
   begin(wanted: readonly Wanted[]): Heads {
-    this.#takeBack(null);
-    const board = this.#known();
-    if (this.#isOver || board === undefined) return FROM_THE_START;
+    this.takeBack();
+    if (this.#isOver) throw new Error('The look is over: its request was answered.');
+    const lines = this.#known();
+    if (lines === undefined) return FROM_THE_START;
     this.#begunAtMs = this.#now();
     this.#wanted = wanted;
     const known = new Map<string, Line>();
     for (const lane of new Set(wanted.map((slot) => slot.lane))) {
-      const line = board.lines.get(lane);
+      const line = lines.get(lane);
       if (line !== undefined) known.set(lane, line);
     }
-    const due = this.#isFromStart ? null : dueLane(known, this.#begunAtMs >= board.nextLookAtMs);
+    const due = this.#isFromStart ? null : dueLane(known, this.#begunAtMs, lines);
     const begun = new Map<string, Begun>();
     const heads = new Map<string, Place>();
     for (const [lane, line] of known) {
-      const isSpared = line.isSpared && !this.#isFromStart && lane !== due;
-      const each = isSpared ? line.beginFromPlace() : line.beginFromStart(this.#begunAtMs);
+      const isSpared = line.isSpared && !this.#isFromStart && lane !== due && !line.isMoreInFront;
+      const each = isSpared ? line.beginFromPlace(this.#begunAtMs) : line.beginFromStart(this.#begunAtMs);
       begun.set(lane, each);
       if (each.from !== null) heads.set(lane, each.from);
-      else if (lane === due) board.nextLookAtMs = this.#begunAtMs + intervalAfter(line.lookMs);
     }
     this.#begun = begun;
     return heads;
+  }
+
+  /** What it was begun in was taken back, or is made anew. */
+  takeBack(): void {
+    this.#failed(null);
   }
 
   /** Once what it claimed is committed. Answers the lanes that were not looked at from their start, though they left slots empty. */
   ended(rows: readonly ClaimedRow[]): ReadonlySet<string> {
     if (this.#isOver) return NO_LANES;
     this.#isOver = true;
-    const lines = this.#known()?.lines;
+    const lines = this.#known();
     for (const [lane, found] of findingsOf(rows)) {
       const line = lines?.get(lane);
       const begun = this.#begun.get(lane);
@@ -123,7 +144,8 @@ export class Look {
   failed(error: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#takeBack(isTooSlow(error) ? this.#now() - this.#begunAtMs : null);
+    // A look at every lane from its start says nothing of one.
+    this.#failed(isTooSlow(error) && !this.#isFromStart ? this.#now() - this.#begunAtMs : null);
   }
 
   #rememberNew(lane: string, found: Found): void {
@@ -132,14 +154,10 @@ export class Look {
     this.#remember(lane, line);
   }
 
-  #takeBack(tooSlowMs: number | null): void {
-    const board = this.#known();
-    for (const [lane, { from }] of this.#begun) {
-      const line = board?.lines.get(lane);
-      if (board === undefined || line === undefined || from !== null) continue;
-      line.failedFromStart(this.#begunAtMs, tooSlowMs);
-      if (tooSlowMs !== null && line.isSpared) board.nextLookAtMs = this.#now() + intervalAfter(line.lookMs);
-    }
+  #failed(tooSlowMs: number | null): void {
+    const lines = this.#known();
+    for (const [lane, begun] of this.#begun)
+      if (begun.from === null) lines?.get(lane)?.failedFromStart(this.#begunAtMs, begun, tooSlowMs);
     this.#begun = new Map();
   }
 
@@ -158,24 +176,16 @@ export class Look {
 }
 
 const NO_LANES: ReadonlySet<string> = new Set();
-/** The line was not known when the look at it began. */
-const FROM_AN_UNKNOWN_START: Begun = { from: null, slowUpTo: null };
 
-/** The one lane that is looked at from its start though it could be spared that; null: none is. */
-function dueLane(known: ReadonlyMap<string, Line>, isTime: boolean): string | null {
+/** The one lane that is looked at from its start because it is time, the longest waiting first; null: none is. */
+function dueLane(known: ReadonlyMap<string, Line>, nowMs: number, lines: SlowLines): string | null {
   let due: string | null = null;
   let dueSinceMs = Number.POSITIVE_INFINITY;
-  for (const [lane, { isSpared, lookedAtMs }] of known) {
-    const mayBe = isSpared && (isTime || lookedAtMs === Number.NEGATIVE_INFINITY);
-    if (mayBe && lookedAtMs < dueSinceMs) [due, dueSinceMs] = [lane, lookedAtMs];
+  for (const [lane, line] of known) {
+    if (!line.isSpared || line.isMoreInFront || line.lookedAtStartMs >= dueSinceMs) continue;
+    if (line.isDueAtStart(nowMs, lines.countSharing(nowMs))) [due, dueSinceMs] = [lane, line.lookedAtStartMs];
   }
   return due;
-}
-
-/** Until the next look from the start at a lane of a board, after one that takes so long. */
-function intervalAfter(lookMs: number): number {
-  const usual = Math.max(LOOK_INTERVAL_MS_MIN, lookMs / LOOK_SHARE);
-  return Math.max(Math.min(usual, LOOK_INTERVAL_MS_MAX), lookMs / LOOK_SHARE_MAX);
 }
 
 /** What was found in each line. */

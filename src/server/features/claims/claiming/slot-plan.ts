@@ -29,7 +29,7 @@ export interface ClaimRequest {
 export interface ClaimedTasks {
   readonly rows: readonly ClaimedRow[];
   readonly reason: EmptyClaimReason | null;
-  /** It is empty, and its lane was not looked at from its start. Default: false. */
+  /** It is less than was asked for, and its lane was not looked at from its start. Default: false. */
   readonly isPassedOver?: boolean;
 }
 
@@ -82,7 +82,10 @@ export function planSlots(
         if (gate?.kind === 'refused') return { ok: false, error: gate.problem };
         if (gate?.kind === 'closed') return { ok: true, value: { rows: [], reason: gate.reason } };
         const got = mine.get(index);
-        if (got !== undefined) return { ok: true, value: { rows: got, reason: null } };
+        if (got !== undefined) {
+          const isPassedOver = got.length < request.max && passedOver.has(request.lane);
+          return { ok: true, value: { rows: got, reason: null, isPassedOver } };
+        }
         return {
           ok: true,
           value: {

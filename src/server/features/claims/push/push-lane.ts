@@ -210,9 +210,14 @@ export class PushLane {
   }
 
   /** There was no more at that time; what has been heard of since the question may have come after it. */
-  #onShort({ rows, reason }: ClaimedTasks, asked: Asked): void {
+  #onShort({ rows, reason, isPassedOver }: ClaimedTasks, asked: Asked): void {
     if (asked.looks !== this.#looks) return;
     this.#lookedAt = this.#parts.now();
+    if (isPassedOver === true) {
+      // It was not looked at from its start: there may be more in front.
+      this.#expected = Number.POSITIVE_INFINITY;
+      return;
+    }
     const wasFull = this.#mayBeFull;
     this.#mayBeFull = rows.length > 0 || reason === 'at_capacity';
     this.#isClosed = reason !== null && CLOSED_REASONS.has(reason);
