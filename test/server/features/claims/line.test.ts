@@ -156,25 +156,24 @@ describe('a line that is slow', () => {
 
 describe('the next look from the start is due', () => {
   /** When the last one was at 0. */
-  const dueAfter = (sharing: number): number => {
-    let ms = 0;
-    while (!line.isDueAtStart(ms, sharing)) ms += 10;
-    return ms;
-  };
+  const isDueAround = (ms: number, sharing = 1): boolean[] =>
+    [ms - 1, ms].map((at) => line.isDueAtStart(at, sharing));
 
   test.each([
     ['a tenth of a second', 2, 100],
     ['twenty times what the last one took', 30, 600],
-    ['a second', 100, 1000],
-    ['ten times what the last one took', 500, 5000],
+    ['a second, which is twenty times a twentieth', 50, 1000],
+    ['a second, which is ten times a tenth', 100, 1000],
+    ['ten times half a second', 500, 5000],
+    ['ten times a second', 1000, 10_000],
   ])('after %s', (_, gapMs, ms) => {
     fromStart(place(1), gapMs, { count: 2000 });
-    expect(dueAfter(1)).toBe(ms);
+    expect(isDueAround(ms)).toEqual([false, true]);
   });
 
   test('where others share the time, so many times later', () => {
     fromStart(place(1), SLOW_MS, { count: 2000 });
-    expect(dueAfter(3)).toBe(3 * 20 * SLOW_MS);
+    expect(isDueAround(3 * 20 * SLOW_MS, 3)).toEqual([false, true]);
   });
 
   test('at once where there was none', () => {

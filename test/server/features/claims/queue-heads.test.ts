@@ -114,21 +114,6 @@ describe('a lane whose looks are slow', () => {
     expect(begunAt('a')).toEqual({});
   });
 
-  test.each([
-    ['little', 2, 100],
-    ['a twentieth of a second', 50, 1000],
-    ['a tenth of a second', 100, 1000],
-    ['a second', 1000, 10_000],
-  ])('where that took %s, after so long', (_, gapMs, intervalMs) => {
-    becomeSlow('a');
-    now += INTERVAL_MS;
-    look([['a', 1, [[4, gapMs]]]]);
-    now += intervalMs - 1;
-    expect(look([['a', 1, [[5, FAST_MS]]]]).from).toEqual({ a: idOf(4) });
-    now += 1;
-    expect(begunAt('a')).toEqual({});
-  });
-
   test('takes turns with other slow lanes of its board: by one look at the start of one, the longest waiting first', () => {
     for (const lane of ['a', 'b', 'c']) becomeSlow(lane);
     now += 3 * INTERVAL_MS;

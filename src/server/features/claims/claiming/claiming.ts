@@ -44,6 +44,7 @@ interface ClaimingParts {
 export const GATHERED_TASKS_MAX = 300;
 /** A claim weighs what it asks for. One lane may fill half of it: all long polls of a server, which may be woken at once. */
 const WAITING_REQUESTS_MAX = 20_000;
+
 /** What came of a claim under a key: null when it had been made before. */
 interface Remembered<T> {
   readonly answer: T;

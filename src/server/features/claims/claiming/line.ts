@@ -32,7 +32,7 @@ interface TurnAtStart {
 
 /** To come from one task to the next. It takes some 0.01 ms with nothing between them, and so long past 7,000 that were claimed. */
 const SLOW_MS = 0.5;
-/** In a row: one may have waited for the disk or for a core. */
+/** One may have waited for the disk or for a core. */
 const SLOW_LOOKS = 3;
 /** So many are passed in 0.15 ms: with fewer claimed since looks are slow, it may be something else. */
 const CLAIMED_MIN = 2000;

@@ -21,6 +21,7 @@ const BOARDS_MAX = 100;
 const LINES_MAX = 1000;
 /** Between two counts of the slow lines of a board that are in use. */
 const COUNT_INTERVAL_MS = 100;
+
 type Wanted = Pick<Slot, 'lane'>;
 
 export class QueueHeads {
