@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { readSourceFiles } from './source-files.ts';
 
-// The hard limit of docs/architecture.md; 300 is where a file should already have become a folder.
+// The hard limit; past 300 a file should already have become a folder.
 const FILE_LINES_MAX = 500;
 
 // Names that say nothing about what is inside, so anything fits. `types` is one only when it stands alone.

@@ -29,7 +29,7 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   lanekeeper backup lanes.backup --force --json`,
     describe: (command) =>
       command
-        .argument('[file]', 'where to; it must not be there')
+        .argument('<file>', 'where to; it must not be there')
         .option('--force', 'replace the file that is there, when the new one is complete')
         .option('--fast', 'as fast as it goes, at the cost of a server on the same machine'),
   },
@@ -37,7 +37,8 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
     examples: `  lanekeeper restore lanes.backup --check
   LANEKEEPER_DATA_DIR=./new lanekeeper restore lanes.backup
   lanekeeper restore lanes.backup --replace
-  lanekeeper restore --undo`,
+  lanekeeper restore --undo
+  lanekeeper restore --drop-former`,
     describe: (command) =>
       command
         .argument('[file]', 'a backup; no server may run on the database')

@@ -3,12 +3,12 @@
  * wrong about HTTP is decided here, once.
  */
 import type { IncomingMessage } from 'node:http';
-import { HEADERS, LIMITS } from '../../contract/constants.ts';
+import { HEADERS } from '../../contract/constants.ts';
 import type { Route } from '../../contract/route.ts';
 import type { Principal } from '../kernel/principal.ts';
 import { ProblemError } from '../kernel/problem-error.ts';
 import type { App, Call } from './app.ts';
-import { isStorable, parseWith, readJsonBody } from './body.ts';
+import { parseWith, readJsonBody } from './body.ts';
 import { BodyRoom, type HeldBody } from './body-room.ts';
 import type { Answer, EventStreamRequest, Exchange, Handler } from './exchange.ts';
 import { asProblem, problemAnswer } from './on-error.ts';
@@ -23,6 +23,7 @@ import {
   prefersEventStream,
   requestIdOf,
 } from './request-headers.ts';
+import { queryOf, storableParams } from './request-parameters.ts';
 import type { RequestPlace, RequestTurns } from './request-turns.ts';
 import { writeAnswer } from './write-answer.ts';
 
@@ -279,34 +280,4 @@ function connectionOf(binder: Binder, call: Call, isWaiting: boolean, watched: W
       else onceClosed(outgoing, () => (outgoing.writableFinished && watched.refusal === null) || callback());
     },
   };
-}
-
-function storableParams({ params }: Call): Readonly<Record<string, string>> {
-  for (const value of Object.values(params)) assertStorableParameter(value);
-  return params;
-}
-
-function queryOf({ search }: Call): Record<string, string> {
-  // Without a prototype, so that no name means anything.
-  const query: Record<string, string> = Object.create(null);
-  for (const [name, value] of new URLSearchParams(search)) {
-    if (Object.hasOwn(query, name))
-      throw new ProblemError(
-        'invalid_request',
-        `The query parameter ${JSON.stringify(name)} is given twice.`,
-      );
-    assertStorableParameter(value);
-    query[name] = value;
-  }
-  return query;
-}
-
-function assertStorableParameter(value: string): void {
-  if (!isStorable(value))
-    throw new ProblemError('invalid_request', 'A parameter holds characters that cannot be stored.');
-}
-
-/** What a list may return at once, from its query. */
-export function pageRows(query: { readonly limit?: string | undefined }): number {
-  return query.limit === undefined ? LIMITS.pageRowsDefault : Number(query.limit);
 }

@@ -3,9 +3,10 @@
 import { createKey, deleteKey, listKeys, rotateSigningKey, whoami } from '../../../contract/keys.ts';
 import { createSignInCode, signIn as signInRoute, signOut } from '../../../contract/sign-in.ts';
 import { jwks } from '../../../contract/system.ts';
-import { type Bind, pageRows } from '../../http/bind-route.ts';
+import type { Bind } from '../../http/bind-route.ts';
 import type { Idempotency } from '../../http/idempotency.ts';
 import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
+import { pageRows } from '../../http/request-parameters.ts';
 import { present } from '../../kernel/assert.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { parseId } from '../../kernel/ids.ts';

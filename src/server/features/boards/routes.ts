@@ -7,8 +7,9 @@ import {
   patchBoard,
   putBoard,
 } from '../../../contract/boards.ts';
-import { type Bind, pageRows } from '../../http/bind-route.ts';
+import type { Bind } from '../../http/bind-route.ts';
 import { nextPageToken, readPageToken } from '../../http/page-token.ts';
+import { pageRows } from '../../http/request-parameters.ts';
 import { present } from '../../kernel/assert.ts';
 import type { BoardService } from './service.ts';
 

@@ -16,10 +16,11 @@ import {
   requestRunChanges,
 } from '../../../contract/runs.ts';
 import { listTaskRuns, reclaimTask } from '../../../contract/task-routes.ts';
-import { type Bind, type BindOptions, pageRows } from '../../http/bind-route.ts';
+import type { Bind, BindOptions } from '../../http/bind-route.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { asProblem, problemBody } from '../../http/on-error.ts';
 import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
+import { pageRows } from '../../http/request-parameters.ts';
 import { present } from '../../kernel/assert.ts';
 import type { ClaimPrincipal, Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';

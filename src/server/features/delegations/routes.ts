@@ -9,9 +9,10 @@ import {
 } from '../../../contract/delegations.ts';
 import { DELEGATION_STATUSES, type DelegationStatus } from '../../../contract/statuses.ts';
 import type { Wake } from '../../db/wake.ts';
-import { type Bind, pageRows } from '../../http/bind-route.ts';
+import type { Bind } from '../../http/bind-route.ts';
 import type { Idempotency } from '../../http/idempotency.ts';
 import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
+import { pageRows } from '../../http/request-parameters.ts';
 import { present } from '../../kernel/assert.ts';
 import { formatId, parseId, type Uuid } from '../../kernel/ids.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';

@@ -11,9 +11,10 @@ import {
   putLane,
   resumeLane,
 } from '../../../contract/lanes.ts';
-import { type Bind, pageRows } from '../../http/bind-route.ts';
+import type { Bind } from '../../http/bind-route.ts';
 import type { Idempotency } from '../../http/idempotency.ts';
 import { nextPageToken, readPageToken } from '../../http/page-token.ts';
+import { pageRows } from '../../http/request-parameters.ts';
 import { present } from '../../kernel/assert.ts';
 import type { KeyService } from '../auth/service.ts';
 import type { BoardService } from '../boards/service.ts';

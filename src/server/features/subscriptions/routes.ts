@@ -5,8 +5,9 @@ import {
   listSubscriptions,
   putSubscription,
 } from '../../../contract/subscriptions.ts';
-import { type Bind, pageRows } from '../../http/bind-route.ts';
+import type { Bind } from '../../http/bind-route.ts';
 import { badPageToken, nextPageToken, readPageToken } from '../../http/page-token.ts';
+import { pageRows } from '../../http/request-parameters.ts';
 import { present } from '../../kernel/assert.ts';
 import { parseId, type Uuid } from '../../kernel/ids.ts';
 import type { BoardService } from '../boards/service.ts';

@@ -2,8 +2,9 @@
 import { LIMITS } from '../../../../contract/constants.ts';
 import { listMessages } from '../../../../contract/messages.ts';
 import { getTask, listComments, listTasks } from '../../../../contract/task-routes.ts';
-import { type Bind, pageRows } from '../../../http/bind-route.ts';
+import type { Bind } from '../../../http/bind-route.ts';
 import { badPageToken, nextPageToken, readPageToken } from '../../../http/page-token.ts';
+import { pageRows } from '../../../http/request-parameters.ts';
 import { present } from '../../../kernel/assert.ts';
 import { parseId, type Uuid } from '../../../kernel/ids.ts';
 import { waitForChange } from '../../watch/service.ts';
