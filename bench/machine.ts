@@ -7,6 +7,8 @@ import type { Bench } from './bench.ts';
 import { findPeersNode } from './parties.ts';
 import { findRedisServer } from './redis-server.ts';
 
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
 export interface Machine {
   readonly processor: string;
   readonly cores: number;
@@ -26,7 +28,7 @@ export function describeMachine(bench: Bench): Machine {
     platform: `${process.platform} ${process.arch}`,
     loadAverage: loadavg()[0] ?? Number.NaN,
     versions: {
-      lanekeeper: versionIn('../package.json'),
+      lanekeeper: [versionIn('../package.json'), ...commit()].join(' '),
       node: process.versions.node,
       postgres: bench.postgresVersion,
       'graphile-worker': versionIn('node_modules/graphile-worker/package.json'),
@@ -38,6 +40,17 @@ export function describeMachine(bench: Bench): Machine {
         .replace('v', ''),
     },
   };
+}
+
+/** Of the checkout, and whether it holds more; nothing where there is none. */
+function commit(): string[] {
+  try {
+    const args = ['describe', '--always', '--dirty', '--exclude', '*'];
+    const options = { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] } as const;
+    return [execFileSync('git', args, options).trim()];
+  } catch {
+    return [];
+  }
 }
 
 /** Nothing where there is none. */
