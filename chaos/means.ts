@@ -1,7 +1,8 @@
 /**
  * What some faults need of this machine. A run does without those that it cannot bring about, and says so; one that was asked for by name is
- * not left out in silence either.
+ * not left out in silence either. Where programs are required, as in CI, none is left out at all.
  */
+import { areProgramsRequired } from '../scripts/needed-programs.mjs';
 import { type DebianPostgres, findDebianPostgres } from './debian-postgres.ts';
 import { findFakeTimeLibrary } from './fake-clock.ts';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
@@ -17,6 +18,11 @@ export interface Means {
   readonly omissions: readonly string[];
 }
 
+interface Machine extends Pick<Means, 'fakeTimeLibrary' | 'standby'>, Pick<ChaosOptions, 'hasStandby'> {
+  /** What is missing is an error also of a run that has not asked for it by name. */
+  readonly mustHaveAll: boolean;
+}
+
 export class MissingMeansError extends Error {
   override readonly name = 'MissingMeansError';
 }
@@ -28,16 +34,13 @@ export function findMeans({ faults, hasStandby }: Pick<ChaosOptions, 'faults' | 
     fakeTimeLibrary: findFakeTimeLibrary(),
     standby: hasStandby ? findDebianPostgres() : null,
     hasStandby,
+    mustHaveAll: areProgramsRequired(),
   });
 }
 
 export function decideMeans(
   asked: readonly FaultKind[] | null,
-  {
-    fakeTimeLibrary,
-    standby,
-    hasStandby,
-  }: Pick<Means, 'fakeTimeLibrary' | 'standby'> & Pick<ChaosOptions, 'hasStandby'>,
+  { fakeTimeLibrary, standby, hasStandby, mustHaveAll }: Machine,
 ): Means {
   if (hasStandby && standby === null)
     throw new MissingMeansError(
@@ -56,12 +59,14 @@ export function decideMeans(
     const reason = missing.get(kind);
     if (reason !== undefined) throw new MissingMeansError(`${kind}: ${reason}`);
   }
+  const lines = asked === null ? lacks.map(({ kinds, reason }) => `${kinds.join(', ')}: ${reason}`) : [];
+  if (mustHaveAll && lines.length > 0)
+    throw new MissingMeansError(`LANEKEEPER_REQUIRE_PROGRAMS=1 insists on every fault: ${lines.join('; ')}`);
   const faults = asked ?? FAULT_KINDS.filter((kind) => !missing.has(kind));
   return {
     fakeTimeLibrary: CLOCK_KINDS.some((kind) => faults.includes(kind)) ? fakeTimeLibrary : null,
     standby,
     faults,
-    omissions:
-      asked === null ? lacks.map(({ kinds, reason }) => `left out: ${kinds.join(', ')}: ${reason}`) : [],
+    omissions: lines.map((line) => `left out: ${line}`),
   };
 }

@@ -1,10 +1,12 @@
-// Tests of whole processes that need a program which npm does not bring. Where it is missing they are left out, aloud (scripts/test.mjs),
-// unless LANEKEEPER_REQUIRE_PROGRAMS=1 insists on them, as in CI.
+// What tests need of a machine that npm does not bring. Where it is missing they are left out, aloud, or do with something else, unless
+// LANEKEEPER_REQUIRE_PROGRAMS=1 insists on it, as the gates do (scripts/gates.sh): what is missing then fails, by its name.
 
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** With the package of Debian's that has it. */
+/** @typedef {Readonly<Record<string, string | undefined>>} Environment */
+
+/** Tests of whole processes, with the package of Debian's that has what they need. */
 const NEEDS = [
   { path: 'test/server/process/pgbouncer.e2e.test.ts', program: 'pgbouncer', from: 'pgbouncer' },
   { path: 'test/deploy/nginx.e2e.test.ts', program: 'nginx', from: 'nginx-light' },
@@ -30,8 +32,30 @@ export function findProgram(program) {
   return null;
 }
 
-/** @returns {{ path: string, program: string, from: string }[]} */
-export function testsWithoutProgram() {
-  if (process.env['LANEKEEPER_REQUIRE_PROGRAMS'] === '1') return [];
+/**
+ * @param {Environment} [environment]
+ * @returns {boolean}
+ */
+export function areProgramsRequired(environment = process.env) {
+  return environment['LANEKEEPER_REQUIRE_PROGRAMS'] === '1';
+}
+
+/**
+ * For whoever has found that something is missing and could do without it: throws where that will not do.
+ * @param {string} what
+ * @param {string} from the package of Debian's that has it
+ * @param {Environment} [environment]
+ */
+export function insistOn(what, from, environment = process.env) {
+  if (!areProgramsRequired(environment)) return;
+  throw new Error(`There is no ${what} (Debian: ${from}), and LANEKEEPER_REQUIRE_PROGRAMS=1 insists on it.`);
+}
+
+/**
+ * @param {Environment} [environment]
+ * @returns {{ path: string, program: string, from: string }[]} tests that are left out; where programs are required they run, and fail
+ */
+export function testsWithoutProgram(environment = process.env) {
+  if (areProgramsRequired(environment)) return [];
   return NEEDS.filter(({ program }) => findProgram(program) === null);
 }

@@ -9,7 +9,7 @@
 // has no failed test, and must not look green.
 // Checks that leave a core idle run at the same time. What tests write goes to memory where there is enough of it.
 
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -18,6 +18,7 @@ import { findChromium } from './chromium.mjs';
 import { ROOT } from './ensure-built.mjs';
 import { makeMemoryDirectory, removeMemoryDirectory } from './memory-directory.mjs';
 import { testsWithoutProgram } from './needed-programs.mjs';
+import { chaosArguments } from './test/chaos-arguments.mjs';
 import { run, runAtOnce, stopSignal } from './test/child-runs.mjs';
 import { countTests } from './test/count.mjs';
 
@@ -29,11 +30,6 @@ const CHECKS_AT_ONCE = 2;
 // longer than its deadlines, and the sum of both was 16 minutes instead of 13.
 const PROJECT_RUNS = [['unit'], ['pg'], ['e2e', 'browser']];
 const PROJECTS = PROJECT_RUNS.flat();
-// A short run of the chaos tests. Always the same seed: what fails here can be had again. It takes two minutes and all of the
-// machine, so that outside of CI it runs when it is asked for.
-const CHAOS_ARGUMENTS = ['--', '--seed', '1', '--seconds', '90'];
-// Its failovers need pg_basebackup, which the embedded Postgres does not have.
-const DEBIAN_POSTGRES = '/usr/lib/postgresql';
 
 /** @typedef {import('./test/count.mjs').Count} Count */
 
@@ -111,15 +107,6 @@ function readArguments() {
   if (unknown.length > 0) throw new Error(`Unknown: ${unknown.join(', ')}. Parts are ${known.join(', ')}.`);
   const leftOut = values['other-postgres'] === true ? alikeOnEveryPostgres(ROOT) : [];
   return { parts, leftOut, isPartitioned: values.partitioned === true, summary: values.summary };
-}
-
-/** With all faults that this machine can bring about. */
-function chaosArguments() {
-  const versions = existsSync(DEBIAN_POSTGRES) ? readdirSync(DEBIAN_POSTGRES) : [];
-  const canFailOver = versions.some(
-    (version) => Number(version) >= 15 && existsSync(join(DEBIAN_POSTGRES, version, 'bin', 'pg_basebackup')),
-  );
-  return canFailOver ? [...CHAOS_ARGUMENTS, '--failover'] : CHAOS_ARGUMENTS;
 }
 
 async function main() {

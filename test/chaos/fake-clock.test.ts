@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { FakeClock, findFakeTimeLibrary } from '../../chaos/fake-clock.ts';
+import { insistOn } from '../../scripts/needed-programs.mjs';
 
 /** Says for every line that it is sent how far its two clocks are from ours. */
 const PROGRAM = `process.stdin.on('data', () => console.log(JSON.stringify([Date.now(), Number(process.hrtime.bigint()) / 1e6])))`;
@@ -14,7 +15,10 @@ const CLOSE_MS = 60_000;
 test('a clock is put wrong and right while its process runs, the monotonic one stays, and nothing is left behind', async () => {
   const library = findFakeTimeLibrary();
   // A machine without it has runs without those faults, and they say so: see means.ts.
-  if (library === null) return expect(existsSync('/usr/bin/faketime')).toBe(false);
+  if (library === null) {
+    insistOn('libfaketime that works with this Node', 'libfaketime');
+    return expect(existsSync('/usr/bin/faketime')).toBe(false);
+  }
   const directory = mkdtempSync(join(tmpdir(), 'lanekeeper-clock-test-'));
   const clock = new FakeClock(library, join(directory, 'clock'));
   const child = spawn(process.execPath, ['-e', PROGRAM], {

@@ -6,6 +6,7 @@ const ALL = {
   fakeTimeLibrary: '/lib/libfaketimeMT.so.1',
   standby: { major: 15, directory: '/bin' },
   hasStandby: true,
+  mustHaveAll: false,
 };
 
 describe('a run does what its machine can bring about', () => {
@@ -29,10 +30,22 @@ describe('a run does what its machine can bring about', () => {
   });
 
   it('refuses what was asked for by name and cannot be had', () => {
-    const without = { fakeTimeLibrary: null, standby: null, hasStandby: false };
+    const without = { ...ALL, fakeTimeLibrary: null, standby: null, hasStandby: false };
     expect(() => decideMeans(['jump-worker-clock'], without)).toThrow(MissingMeansError);
     expect(() => decideMeans(['failover'], without)).toThrow(MissingMeansError);
     expect(() => decideMeans(null, { ...without, hasStandby: true })).toThrow(MissingMeansError);
+  });
+
+  it('leaves nothing out where everything is required, and names all that is missing', () => {
+    const required = { ...ALL, mustHaveAll: true };
+    const without = { ...required, fakeTimeLibrary: null, standby: null, hasStandby: false };
+    expect(() => decideMeans(null, without)).toThrow(
+      /jump-worker-clock: there is no libfaketime.*failover: /,
+    );
+    expect(() => decideMeans(null, { ...required, fakeTimeLibrary: null })).toThrow(MissingMeansError);
+    expect(() => decideMeans(null, { ...without, fakeTimeLibrary: ALL.fakeTimeLibrary })).toThrow('failover');
+    expect(decideMeans(null, required)).toEqual(decideMeans(null, ALL));
+    expect(decideMeans(['kill-worker'], without).faults).toEqual(['kill-worker']);
   });
 
   it('loads libfaketime into no process where no clock is to jump', () => {
