@@ -16,6 +16,7 @@ import { InstalledProject } from './release/installed-project.ts';
 import { checkTarball, packTwice, type Tarball } from './release/pack.ts';
 import { renderResults, runStages, type Stage } from './release/stages.ts';
 import { type Plan, planRelease } from './release/version.ts';
+import { findStaleBaseline } from './write-wire-baseline.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -35,6 +36,16 @@ async function requireCleanTree(): Promise<string> {
   const changes = await git('status', '--porcelain');
   if (changes !== '') throw new Error(`What is released is a commit, and this is none yet:\n${changes}`);
   return `commit ${await git('rev-parse', '--short=10', 'HEAD')}`;
+}
+
+/** What later versions will be held against is the wire that is released now. */
+async function requireBaseline(version: string): Promise<string> {
+  const stale = await findStaleBaseline(version);
+  if (stale.length > 0)
+    throw new Error(
+      `test/contract/released has not the wire of ${version} (${stale.join(', ')}): run \`npx tsx scripts/write-wire-baseline.ts\`, and commit.`,
+    );
+  return `openapi-${version}.yaml, frames-${version}.yaml`;
 }
 
 async function requireNoTag(version: string): Promise<void> {
@@ -62,6 +73,7 @@ function planStages(directory: string): { stages: Stage[]; project: InstalledPro
   const stages: Stage[] = [
     { name: 'clean tree', run: requireCleanTree },
     { name: 'version and changelog', run: readPlan },
+    { name: 'baseline of the wire', run: () => requireBaseline(planned(plan).version) },
     ...(flags['skip-tests'] ? [] : [{ name: 'gates', run: () => runGates(join(ROOT, 'scripts/gates.sh')) }]),
     {
       name: 'pack, twice the same',

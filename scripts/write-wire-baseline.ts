@@ -1,6 +1,8 @@
-// Writes down the wire as this version has it, for test/contract/released.test.ts to hold later versions against. Run once for each release.
+// Writes down the wire as this version has it, for test/contract/released.test.ts to hold later versions against. A step of each release, which
+// `npm run release` looks for. The files of a version that is out are not written again: whatever comes then has another number.
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { CLOSE_CODES, WATCH_SUBPROTOCOL } from '../src/contract/constants.ts';
@@ -8,9 +10,12 @@ import { ClientFrame, ServerFrame } from '../src/contract/frames.ts';
 import { PROBLEMS } from '../src/contract/problems.ts';
 import { EVENT_KINDS } from '../src/contract/statuses.ts';
 import type { Protocol } from '../test/contract/wire-compatibility.ts';
+import { readChangelog } from './release/changelog.ts';
+import { planRelease } from './release/version.ts';
 import { renderOpenApiYaml } from './write-openapi.ts';
 
-const FOLDER = new URL('../test/contract/released/', import.meta.url);
+const ROOT = join(import.meta.dirname, '..');
+const FOLDER = join(ROOT, 'test/contract/released');
 
 export function protocolOfNow(): Protocol {
   const problems = Object.entries(PROBLEMS).map(
@@ -26,14 +31,36 @@ export function protocolOfNow(): Protocol {
   };
 }
 
-async function main(): Promise<void> {
-  const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
+/** By the name of each file, what stands in it. */
+function renderBaseline(version: string): ReadonlyMap<string, string> {
   const banner = `# The wire of ${version}, written by scripts/write-wire-baseline.ts. Not changed after the release.\n`;
   const frames = stringify(protocolOfNow(), { lineWidth: 0, aliasDuplicateObjects: false });
-  await mkdir(FOLDER, { recursive: true });
-  await writeFile(new URL(`frames-${version}.yaml`, FOLDER), banner + frames);
-  const openapi = renderOpenApiYaml(version).replace(/^#.*\n/, banner);
-  await writeFile(new URL(`openapi-${version}.yaml`, FOLDER), openapi);
+  return new Map([
+    [`frames-${version}.yaml`, banner + frames],
+    [`openapi-${version}.yaml`, renderOpenApiYaml(version).replace(/^#.*\n/, banner)],
+  ]);
+}
+
+export async function writeBaseline(version: string, folder = FOLDER): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const [name, text] of renderBaseline(version)) await writeFile(join(folder, name), text);
+}
+
+/** The names of those files of this version that are not there, or hold another wire than that of now. */
+export async function findStaleBaseline(version: string, folder = FOLDER): Promise<string[]> {
+  const stale: string[] = [];
+  for (const [name, text] of renderBaseline(version)) {
+    const written = await readFile(join(folder, name), 'utf8').catch(() => null);
+    if (written !== text) stale.push(name);
+  }
+  return stale;
+}
+
+async function main(): Promise<void> {
+  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  // Throws where this version is out already, and what has changed since needs the next one.
+  planRelease(version, readChangelog(await readFile(join(ROOT, 'CHANGELOG.md'), 'utf8')));
+  await writeBaseline(version);
 }
 
 if (import.meta.filename === process.argv[1]) await main();
