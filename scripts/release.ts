@@ -53,15 +53,16 @@ async function requireNoTag(version: string): Promise<void> {
     throw new Error(`The tag v${version} exists already.`);
 }
 
+/** One of the steps has found it out for those after it. */
+function found<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('an earlier step has not run');
+  return value;
+}
+
 function planStages(directory: string): { stages: Stage[]; project: InstalledProject; plan: () => Plan } {
   const project = new InstalledProject(join(directory, 'project'));
   let plan: Plan | undefined;
   let tarball: Tarball | undefined;
-  let url = '';
-  const planned = <T>(value: T | undefined): T => {
-    if (value === undefined) throw new Error('an earlier step has not run');
-    return value;
-  };
   const readPlan = async (): Promise<string> => {
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     plan = planRelease(version, readChangelog(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8')));
@@ -73,7 +74,7 @@ function planStages(directory: string): { stages: Stage[]; project: InstalledPro
   const stages: Stage[] = [
     { name: 'clean tree', run: requireCleanTree },
     { name: 'version and changelog', run: readPlan },
-    { name: 'baseline of the wire', run: () => requireBaseline(planned(plan).version) },
+    { name: 'baseline of the wire', run: () => requireBaseline(found(plan).version) },
     ...(flags['skip-tests'] ? [] : [{ name: 'gates', run: () => runGates(join(ROOT, 'scripts/gates.sh')) }]),
     {
       name: 'pack, twice the same',
@@ -84,22 +85,32 @@ function planStages(directory: string): { stages: Stage[]; project: InstalledPro
     },
     {
       name: 'content of the package',
-      run: async () => `${await checkTarball(planned(tarball), ROOT, directory)} files`,
+      run: async () => `${await checkTarball(found(tarball), ROOT, directory)} files`,
     },
     {
       name: 'install in an empty project',
       run: async () => {
-        await project.install(planned(tarball).path);
-        await project.checkVersion(planned(plan).version);
-        return `lanekeeper --version: ${planned(plan).version}`;
+        await project.install(found(tarball).path);
+        await project.checkVersion(found(plan).version);
+        return `lanekeeper --version: ${found(plan).version}`;
       },
     },
+    ...planUse(project),
+    { name: 'tree still clean', run: requireCleanTree },
+  ];
+  return { stages, project, plan: () => found(plan) };
+}
+
+/** What is tried with the package where it is installed. */
+function planUse(project: InstalledProject): Stage[] {
+  let url: string | undefined;
+  return [
     {
       name: 'start the server',
       run: async () => {
         url = await project.startServer();
         await project.checkPages(url);
-        return 'embedded database, dashboard and API page';
+        return 'embedded database, dashboard, API page and documents';
       },
     },
     { name: 'a lane works a task', run: () => project.workTask().then(() => 'done') },
@@ -107,14 +118,13 @@ function planStages(directory: string): { stages: Stage[]; project: InstalledPro
       name: 'SDK: types and calls',
       run: async () => {
         await project.checkTypes(join(ROOT, 'node_modules/typescript/bin/tsc'));
-        await project.useClient(url);
+        await project.useClient(found(url));
         return 'every entry';
       },
     },
+    { name: 'back up, and check the backup', run: () => project.backUp() },
     { name: 'stop the server', run: () => project.stopServer().then(() => 'exit code 0') },
-    { name: 'tree still clean', run: requireCleanTree },
   ];
-  return { stages, project, plan: () => planned(plan) };
 }
 
 async function tag({ version }: Plan): Promise<void> {

@@ -13,6 +13,7 @@ const LOOK_INTERVAL_MS = 50;
 const STOPPED_WITHIN_MS = 10_000;
 /** Of one command. The slowest is the installation. */
 const COMMAND_MS_MAX = 300_000;
+const BACKUP = 'lanes.backup';
 
 /** Uses every entry of the package; a declaration that is not found would let the marked mistake pass, which is an error then. */
 const CONSUMER = `import { connect, type Task } from 'lanekeeper/client';
@@ -91,7 +92,7 @@ export class InstalledProject {
 
   /** What a browser asks for first. */
   async checkPages(url: string): Promise<void> {
-    for (const path of ['/', '/docs', '/openapi.json', '/readyz']) {
+    for (const path of ['/', '/docs', '/openapi.json', '/asyncapi.json', '/readyz']) {
       const { status } = await fetch(new URL(path, url));
       if (status !== 200) throw new Error(`GET ${path} is answered ${status}`);
     }
@@ -117,6 +118,16 @@ if ((await client.tasks.get(task.id)).task.title !== 'by the SDK') throw new Err
     );
     const token = readFileSync(join(this.#directory, '.lanekeeper/admin-key'), 'utf8').trim();
     await this.#run(process.execPath, ['use.mjs', url], { TOKEN: token });
+  }
+
+  /** Beside the running server; the file is then read as a restore would. */
+  async backUp(): Promise<string> {
+    await this.#lanekeeper(['backup', BACKUP]);
+    const checked = await this.#lanekeeper(['restore', BACKUP, '--check', '--json']);
+    const { tables } = JSON.parse(checked) as { tables: Readonly<Record<string, number>> };
+    const tasks = tables['tasks'] ?? 0;
+    if (tasks === 0) throw new Error(`no task is in the backup: ${checked}`);
+    return `${tasks} tasks in it`;
   }
 
   /** As Ctrl-C does, and it must end well. */
