@@ -14,6 +14,7 @@ import {
   useState,
 } from 'react';
 import { Button } from './button.tsx';
+import { onEscape } from './escape.ts';
 import type { Answers, Ask, AskField, Question } from './question.ts';
 
 const AskContext = createContext<Ask | null>(null);
@@ -82,6 +83,7 @@ function AskDialog({ question, answer }: Omit<Asked, 'id'>): ReactNode {
       ref={dialog}
       className="dialog"
       aria-labelledby={titleId}
+      onKeyDown={onEscape(() => answer(null))}
       onCancel={(event) => {
         event.preventDefault();
         answer(null);

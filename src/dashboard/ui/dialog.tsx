@@ -3,6 +3,7 @@
  * own, which keeps the focus in it and gives it back.
  */
 import { type ReactNode, useId, useLayoutEffect, useRef } from 'react';
+import { onEscape } from './escape.ts';
 
 interface DialogProps {
   readonly title: ReactNode;
@@ -29,6 +30,7 @@ export function Dialog({ title, onClose, isWide = false, children }: DialogProps
       ref={dialog}
       className={isWide ? 'dialog wide' : 'dialog'}
       aria-labelledby={titleId}
+      onKeyDown={onEscape(onClose)}
       onCancel={(event) => {
         event.preventDefault();
         onClose();
