@@ -40,6 +40,7 @@ export const LONG_FILES = {
   'test/mcp/stdio.e2e.test.ts': 46,
   'test/server/features/claims/race.pg.test.ts': 46,
   'test/dashboard/attention.browser.test.ts': 40,
+  'test/dashboard/board-settings.browser.test.ts': 40,
   'test/server/process/failover.e2e.test.ts': 40,
   'test/server/features/claims/sweeps.pg.test.ts': 38,
   'test/server/features/claims/capacity.pg.test.ts': 37,

@@ -3,8 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { connect } from '../../src/client/index.ts';
+import { patchBoard } from '../../src/contract/boards.ts';
 import { ROUTES } from '../../src/contract/routes.ts';
-import { loadProgram, verbsOf } from '../cli/fixtures/every-command.ts';
+import { SETTINGS } from '../../src/dashboard/board/settings/settings.ts';
+import { loadProgram, type NamedCommand, verbsOf } from '../cli/fixtures/every-command.ts';
 
 /** Why an operation is at neither or at one of the two places. */
 const OF_WORKERS = 'of the worker that holds the claim: the dashboard does not hold any';
@@ -93,10 +95,33 @@ const PLACES: Readonly<Record<string, Places>> = {
   batchRuns: ofNoPage('run batch', 'runs.batch', OF_WORKERS),
 };
 
+/**
+ * What `patchBoard` can set, by its place in the body, with the flag of `board set`. In the dashboard each has a field of the board's settings,
+ * which goes by the same place.
+ */
+const SETTING_FLAGS: Readonly<Record<string, string>> = {
+  '/title': '--title',
+  '/description': '--description',
+  '/settings/paused': '--paused',
+  '/settings/stranded_after_seconds': '--stranded-after-seconds',
+  '/settings/delegation_capacity': '--delegation-capacity',
+  '/settings/synthesizer_lane': '--synthesizer-lane',
+  '/settings/synthesize_platforms': '--synthesize-platforms',
+  '/settings/default_owner': '--default-owner',
+  '/settings/retention/events_seconds': '--keep-events',
+  '/settings/retention/finished_tasks_seconds': '--keep-finished-tasks',
+  '/settings/retention/runs_seconds': '--keep-runs',
+  '/settings/retention/output_seconds': '--keep-output',
+  '/settings/retention/deliveries_seconds': '--keep-deliveries',
+  '/settings/retention/messages_seconds': '--keep-messages',
+};
+
+let verbs: readonly NamedCommand[];
 let commands: ReadonlySet<string>;
 let source: string;
 beforeAll(async () => {
-  commands = new Set(verbsOf(await loadProgram()).map(({ path }) => path));
+  verbs = verbsOf(await loadProgram());
+  commands = new Set(verbs.map(({ path }) => path));
   const root = join(import.meta.dirname, '../../src/dashboard');
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) =>
     /\.tsx?$/.test(name),
@@ -142,6 +167,27 @@ test('every method that is named is one of the client', () => {
   });
   expect(missing).toEqual([]);
 });
+
+test('every setting of a board has a flag of `board set` and a field in the dashboard', () => {
+  const settable = settablePlaces();
+  expect(settable.length).toBeGreaterThan(10);
+  expect(Object.keys(SETTING_FLAGS).toSorted()).toEqual(settable);
+  const flags = verbs.find(({ path }) => path === 'board set')?.command.options.map(({ long }) => long);
+  expect(Object.values(SETTING_FLAGS).filter((flag) => !flags?.includes(flag))).toEqual([]);
+  expect(SETTINGS.map(({ pointer }): string => pointer).toSorted()).toEqual(settable);
+});
+
+/** Of the contract: what is no object of settings itself is one. */
+function settablePlaces(): string[] {
+  const { settings, ...fields } = patchBoard.body.shape;
+  const { retention, ...flat } = settings.unwrap().unwrap().shape;
+  const times = retention.unwrap().unwrap().shape;
+  return [
+    ...Object.keys(fields).map((name) => `/${name}`),
+    ...Object.keys(flat).map((name) => `/settings/${name}`),
+    ...Object.keys(times).map((name) => `/settings/retention/${name}`),
+  ].toSorted();
+}
 
 /** Method calls may be broken over lines. */
 function calls(method: string): boolean {

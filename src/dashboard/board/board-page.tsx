@@ -25,6 +25,7 @@ import { MovementSummary } from './movement-summary.tsx';
 import { NewTaskDialog } from './new-task-dialog.tsx';
 import { PauseBoard } from './pause-board.tsx';
 import type { ShownColumn } from './places.ts';
+import { BoardSettings } from './settings/board-settings.tsx';
 import { type ShownBoard, useShownBoard } from './shown-columns.ts';
 import { useBoardKeys } from './use-board-keys.ts';
 import { useArchived, useClosing, useColumnOfPlace, useSettledDesk } from './use-columns.ts';
@@ -152,6 +153,7 @@ function BoardHeader({ address, onChange, onNewTask }: BoardHeaderProps): ReactN
         Archived
       </label>
       {may.administer && <PauseBoard />}
+      <BoardSettings />
       {may.operate && (
         <Button tone="primary" onClick={onNewTask} title="New task (n)">
           New task

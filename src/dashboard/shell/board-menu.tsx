@@ -1,10 +1,12 @@
-/** For admins: a board more, or this one less. */
+/** For admins: the settings of this board, a board more, or this one less. */
 import type { ReactNode } from 'react';
+import { useLocation } from 'wouter';
 import { useClient } from '../live/live-context.tsx';
 import { useSession } from '../session/session-context.tsx';
 import { useAsk } from '../ui/ask.tsx';
 import { Menu } from '../ui/menu.tsx';
 import { useNotify } from '../ui/notices.tsx';
+import { linkToSettings } from './last-filter.ts';
 import { linkToPage } from './links.ts';
 
 export function BoardMenu(): ReactNode {
@@ -12,6 +14,7 @@ export function BoardMenu(): ReactNode {
   const { board } = useClient();
   const ask = useAsk();
   const notify = useNotify();
+  const [, navigate] = useLocation();
   if (!may.administer) return null;
 
   const create = async (): Promise<void> => {
@@ -54,6 +57,7 @@ export function BoardMenu(): ReactNode {
   };
 
   const items = [
+    { label: 'Board settings …', onSelect: () => navigate(`~${linkToSettings(board)}`) },
     { label: 'New board …', onSelect: () => void create() },
     { label: 'Delete this board …', onSelect: () => void remove(), isDestructive: true },
   ];

@@ -44,3 +44,6 @@ export function linkToLane(board: string, lane: string): string {
 export function linkToFilter(board: string, filter: string): string {
   return `${root(board)}?q=${encodeURIComponent(filter)}`;
 }
+
+/** What the address of a board has while its settings are open. */
+export const OPEN_SETTINGS = { settings: 'open' } as const;
