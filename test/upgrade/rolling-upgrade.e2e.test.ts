@@ -11,10 +11,13 @@ import type { EventKind } from '../../src/contract/statuses.ts';
 import { auditBoard } from '../fixtures/audit.ts';
 import { makeBoard } from '../fixtures/board.ts';
 import { eventually } from '../fixtures/eventually.ts';
+import { beginRequest } from '../fixtures/late-request.ts';
+import type { Conflict, RollingClient } from '../fixtures/rolling-client.ts';
 import { RollingLoad } from '../fixtures/rolling-load.ts';
 import { call } from '../fixtures/server.ts';
 import { buildServer, ROOT, type ServerProcess } from '../fixtures/server-process.ts';
 import { asTestServer, type ServerProcesses, startServerProcesses } from '../fixtures/server-processes.ts';
+import { connectSocket } from '../fixtures/watch-socket.ts';
 import { buildPreviousServer, type PreviousServer } from './previous-server.ts';
 
 const run = promisify(execFile);
@@ -24,6 +27,12 @@ const WATCHERS = 2;
 /** Completions under each state of affairs. */
 const TASKS_BETWEEN = 80;
 const FAILURES: readonly EventKind[] = ['task.crashed', 'task.failed', 'task.timed_out', 'task.gave_up'];
+
+/** What else may be answered with 409 while servers are replaced; `isRepeat`: only to who asks again. */
+const LEGITIMATE: readonly (Partial<Conflict> & Pick<Conflict, 'operation' | 'code'>)[] = [
+  // Its claim_ack did not get through any more: the server that drained gave it back, and it is worked by another.
+  { operation: 'complete what was pushed', code: 'claim_lost', reason: 'released' },
+];
 
 let processes: ServerProcesses;
 let previous: PreviousServer;
@@ -46,12 +55,39 @@ function serverAt(turn: number): ServerProcess {
   return server;
 }
 
+function isLegitimate({ operation, code, reason, isRepeat }: Conflict): boolean {
+  return LEGITIMATE.some(
+    (known) =>
+      known.operation === operation &&
+      known.code === code &&
+      known.reason === reason &&
+      (isRepeat || known.isRepeat !== true),
+  );
+}
+
+function expectPromised({ faults, conflicts, statuses }: RollingClient): void {
+  expect(faults, 'refusals that are no 503 with its reason and Retry-After').toEqual([]);
+  expect(
+    conflicts.filter((conflict) => !isLegitimate(conflict)),
+    'what was refused with 409',
+  ).toEqual([]);
+  expect(statuses.get(0) ?? 0, 'requests that got no answer at all').toBe(0);
+}
+
 /** As an operator does behind a balancer: the new one is ready before the old one is asked no more, and stops. */
-async function replace(old: ServerProcess, program?: string): Promise<void> {
+async function replace(old: ServerProcess, { board, client }: RollingLoad, program?: string): Promise<void> {
   const server = await processes.start({}, program);
   expect((await call(server.url, 'GET', '/readyz', { token: null })).status).toBe(200);
+  const late = await beginRequest(old.url, board.path(''));
+  const socket = await connectSocket(asTestServer(old), board.name);
   servers.splice(servers.indexOf(old), 1, server);
-  expect(await old.stop()).toBe(0);
+  const stopped = old.stop();
+  // It drains already when it closes its sockets.
+  expect((await socket.closed()).code).toBe(CLOSE_CODES.drain);
+  const refusal = await late.finish();
+  client.note('a request to a server that drains', refusal);
+  expect([refusal.status, refusal.code]).toEqual([503, 'draining']);
+  expect(await stopped).toBe(0);
 }
 
 async function migrate(...words: string[]): Promise<string> {
@@ -88,19 +124,24 @@ test('the schema and then the servers are replaced under load, and one server go
     expect(await migrate()).toMatch(/^Applied \d+ of \d+ migrations/);
     await untilMore();
     for (const old of [...servers]) {
-      await replace(old);
+      await replace(old, load);
       await untilMore();
     }
-    await replace(serverAt(0), previous.program);
+    await replace(serverAt(0), load, previous.program);
     await untilMore();
     load.isCreating = false;
     await Promise.all(creators);
     await eventually('all are completed', () => load.completed.size >= load.created.size);
     load.isOver = true;
   };
-  // A worker that fails says so at once.
-  await Promise.race([story(), everybody.then(() => new Promise<never>(() => undefined))]);
-  await everybody;
+  try {
+    // A worker that fails says so at once.
+    await Promise.race([story(), everybody.then(() => new Promise<never>(() => undefined))]);
+    await everybody;
+  } finally {
+    // Whatever else it led to: what was refused comes first, by its name.
+    expectPromised(load.client);
+  }
 
   const { events, fold } = await auditBoard(processes.sql, board.name);
   last = fold.seq;
@@ -112,8 +153,4 @@ test('the schema and then the servers are replaced under load, and one server go
   expect(new Map(completions.map((event) => [event.run_id, event.task_id]))).toEqual(load.completed);
   expect(new Set(load.completed.values())).toEqual(load.created);
   expect(new Set(load.closeCodes)).toEqual(new Set([CLOSE_CODES.drain]));
-  const refused = [...load.statuses].filter(([status]) => status >= 400 && status !== 503);
-  // A push worker's claim that was given back as its server drained is answered claim_lost, and worked by another.
-  expect(refused.filter(([status]) => status !== 409)).toEqual([]);
-  expect(load.statuses.get(0) ?? 0, 'requests that got no answer at all').toBe(0);
 });
