@@ -46,8 +46,9 @@ export function describeMachine(bench: Bench): Machine {
 function commit(): string[] {
   try {
     const args = ['describe', '--always', '--dirty', '--exclude', '*'];
-    const options = { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] } as const;
-    return [execFileSync('git', args, options).trim()];
+    return [
+      execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim(),
+    ];
   } catch {
     return [];
   }
