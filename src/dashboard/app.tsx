@@ -1,13 +1,13 @@
 /** The whole app: who is signed in, which board, which page. Pages other than the board are loaded when they are first opened. */
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { lazy, type ReactNode, Suspense } from 'react';
-import { Redirect, Route, Switch, useLocation, useParams } from 'wouter';
+import { Redirect, Route, Router, Switch, useLocation, useParams } from 'wouter';
 import { BoardPage } from './board/board-page.tsx';
 import { BulkProvider } from './board/bulk-context.tsx';
 import { ShortcutsProvider } from './keyboard/shortcuts.tsx';
 import { LiveBoardProvider } from './live/live-context.tsx';
 import { SessionProvider } from './session/session-context.tsx';
-import { decodedPart, linkToPage } from './shell/links.ts';
+import { decodedPart, linkToPage, withoutEndingSlash } from './shell/links.ts';
 import { Shell } from './shell/shell.tsx';
 import { useBoards } from './shell/use-boards.ts';
 import { AskProvider } from './ui/ask.tsx';
@@ -55,14 +55,16 @@ export function App(): ReactNode {
           <ShortcutsProvider>
             <SessionProvider>
               <BulkProvider>
-                <Switch>
-                  <Route path="/boards/:board" nest>
-                    <OnBoard />
-                  </Route>
-                  <Route>
-                    <FirstBoard />
-                  </Route>
-                </Switch>
+                <Router aroundNav={(go, address, options) => go(withoutEndingSlash(address), options)}>
+                  <Switch>
+                    <Route path="/boards/:board" nest>
+                      <OnBoard />
+                    </Route>
+                    <Route>
+                      <FirstBoard />
+                    </Route>
+                  </Switch>
+                </Router>
               </BulkProvider>
             </SessionProvider>
           </ShortcutsProvider>

@@ -22,6 +22,11 @@ export function decodedPart(text: string): string {
 
 const root = (board: string): string => `/boards/${encodeURIComponent(board)}`;
 
+/** The router writes a board's own address as "/boards/a/?q=b" once a filter stands in it, and without the slash before. */
+export function withoutEndingSlash(address: string): string {
+  return address.replace(/^([^?#]+)\/(?=[?#]|$)/, '$1');
+}
+
 export function linkToPage(board: string, page: Page): string {
   return page === 'board' ? root(board) : `${root(board)}/${page}`;
 }
