@@ -1,4 +1,4 @@
-/** What the alerts and the dashboard ask for is there: every metric, every label, every closed value, every section of the manual. */
+/** What the alerts and the dashboard ask is PromQL, and there: every metric, every label, every closed value, every section of the manual. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -8,6 +8,7 @@ import { ROUTES } from '../../src/contract/routes.ts';
 import { DELEGATION_STATUSES, OUTCOMES, TASK_STATUSES } from '../../src/contract/statuses.ts';
 import { createMetrics, DELIVERY_OUTCOMES, HOLD_LIMITS } from '../../src/server/observability/metrics.ts';
 import { ROOT } from '../fixtures/server-process.ts';
+import { type Matcher, readQuery } from './promql.ts';
 
 interface Rule {
   readonly alert: string;
@@ -36,7 +37,13 @@ interface Dashboard {
   readonly panels: readonly Panel[];
   readonly annotations: { readonly list: readonly { readonly expr: string }[] };
   readonly templating: {
-    readonly list: readonly { readonly name: string; readonly type: string; readonly definition?: string }[];
+    readonly list: readonly {
+      readonly name: string;
+      readonly type: string;
+      /** What Grafana asks; the definition is what it shows. */
+      readonly query: unknown;
+      readonly definition?: string;
+    }[];
   };
 }
 
@@ -79,37 +86,31 @@ interface Metric {
   readonly buckets?: readonly number[];
 }
 
-/** What is wrong with an expression, in words. */
+/** What is wrong with what an expression asks for, in words; what is no expression is thrown. */
 function faultsOf(expression: string): string[] {
+  const { selectors, groupings } = readQuery(expression);
   const known = new Set(OF_SCRAPES);
-  const faults = [...expression.matchAll(/\b(lanekeeper_\w+|up)\b(?:\{([^}]*)\})?/g)].flatMap(
-    ([, name = '', selector = '']) => {
-      const labels = series.get(name);
-      if (labels === undefined) return [`there is no ${name}`];
-      for (const label of labels) known.add(label);
-      return faultsOfSelector(name, labels, selector);
-    },
-  );
-  const grouped = [...expression.matchAll(/\b(?:by|without|on|ignoring)\s*\(([^)]*)\)/g)].flatMap(
-    ([, list = '']) => list.split(',').map((label) => label.trim()),
-  );
-  return [
-    ...faults,
-    ...grouped.filter((label) => !known.has(label)).map((label) => `nothing in it has a label ${label}`),
-  ];
+  const faults = selectors.flatMap(({ metric, matchers }) => {
+    const labels = series.get(metric);
+    if (labels === undefined) return [`there is no ${metric}`];
+    for (const label of labels) known.add(label);
+    return matchers.flatMap((matcher) => faultsOfMatcher(metric, labels, matcher));
+  });
+  const unknown = groupings.filter((label) => !known.has(label));
+  return [...faults, ...unknown.map((label) => `nothing in it has a label ${label}`)];
 }
 
-function faultsOfSelector(name: string, labels: readonly string[], selector: string): string[] {
-  return [...selector.matchAll(/(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"/g)].flatMap(
-    ([, label = '', operator = '', value = '']) => {
-      if (![...labels, ...OF_SCRAPES].includes(label)) return [`${name} has no label ${label}`];
-      const values = VALUES[`${label} of ${name}`] ?? VALUES[label];
-      const wanted = operator.includes('~') ? value.split('|') : [value];
-      return wanted
-        .filter((each) => values !== undefined && !values.includes(each))
-        .map((each) => `${label} of ${name} is never ${each}`);
-    },
-  );
+function faultsOfMatcher(
+  metric: string,
+  labels: readonly string[],
+  { label, operator, value }: Matcher,
+): string[] {
+  if (![...labels, ...OF_SCRAPES].includes(label)) return [`${metric} has no label ${label}`];
+  const values = VALUES[`${label} of ${metric}`] ?? VALUES[label];
+  const wanted = operator.includes('~') ? value.split('|') : [value];
+  return wanted
+    .filter((each) => values !== undefined && !values.includes(each))
+    .map((each) => `${label} of ${metric} is never ${each}`);
 }
 
 test('a fault is found', () => {
@@ -125,6 +126,21 @@ test('a fault is found', () => {
     'code of lanekeeper_problems_total is never odd',
   ]);
   expect(faultsOf('sum by (lane) (lanekeeper_claims_total)')).toEqual(['nothing in it has a label lane']);
+  expect(faultsOf('lanekeper_claims_total')).toEqual(['there is no lanekeper_claims_total']);
+});
+
+test.each([
+  ['a bracket too few', 'sum(rate(lanekeeper_claims_total[5m])'],
+  ['a bracket too many', 'sum(lanekeeper_claims_total))'],
+  ['a function that is not there', 'rates(lanekeeper_claims_total[5m])'],
+  ['a rate of no time', 'rate(lanekeeper_claims_total)'],
+  ['a time where none is wanted', 'abs(lanekeeper_claims_total[5m])'],
+  ['a time without unit of time', 'rate(lanekeeper_claims_total[5 minutes])'],
+  ['a label without a value', 'up{job=}'],
+  ['a name that has to be looked up', '{__name__="up"}'],
+  ['nothing', ''],
+])('%s is no expression', (_, expression) => {
+  expect(() => faultsOf(expression)).toThrow(SyntaxError);
 });
 
 /** Routes that may wait on purpose: what they take says nothing. */
@@ -240,14 +256,21 @@ describe('the dashboard', () => {
       ['job', 'query'],
       ['instance', 'query'],
     ]);
-    for (const { definition = '' } of list) expect(faultsOf(withoutVariables(definition))).toEqual([]);
+    for (const { query, definition = '' } of list.filter(({ type }) => type === 'query')) {
+      expect(query).toMatchObject({ query: definition });
+      const [, asked = '', label = ''] = /^label_values\((.+), (\w+)\)$/.exec(definition) ?? [];
+      expect(faultsOf(withoutVariables(`count by (${label}) (${asked})`))).toEqual([]);
+    }
     for (const { expr } of dashboard.annotations.list) expect(faultsOf(withoutVariables(expr))).toEqual([]);
   });
 });
 
+/** As Grafana fills it in. A dollar that is left would be a variable that nobody sets. */
 function withoutVariables(expression: string): string {
-  return expression
-    .replaceAll('$job', 'j')
-    .replaceAll('$instance', '.+')
-    .replaceAll('$__rate_interval', '5m');
+  const filled = expression
+    .replaceAll(/\$job\b/g, 'j')
+    .replaceAll(/\$instance\b/g, '.+')
+    .replaceAll(/\$__rate_interval\b/g, '5m');
+  expect(filled).not.toContain('$');
+  return filled;
 }
