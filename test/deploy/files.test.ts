@@ -145,11 +145,15 @@ describe('Dockerfile', () => {
   const stages = dockerfile.split(/^(?=FROM )/m).slice(1);
   const [build = '', final = ''] = stages;
 
-  test('builds on a version of Node that is supported, and hands on no tools', () => {
+  test('builds on a version of Node that the server runs on and that gets long support, and hands on no tools', () => {
     expect(stages).toHaveLength(2);
     const [, version] = /^ARG NODE_VERSION=(\d+)$/m.exec(dockerfile) ?? [];
-    const engines: string = JSON.parse(read('package.json')).engines.node;
-    expect(engines).toContain(version);
+    const [, oldest] = /^>=(\d+)\.\d+$/.exec(JSON.parse(read('package.json')).engines.node) ?? [];
+    // A major takes in all of its minors only above the one that the range begins in.
+    expect(Number(version)).toBeGreaterThan(Number(oldest));
+    // Odd ones end after half a year.
+    expect(Number(version) % 2).toBe(0);
+    expect(read('docs/deploy.md')).toContain(`It is built on Node ${version},`);
     for (const stage of stages) expect(stage).toMatch(/^FROM node:\$\{NODE_VERSION\}-slim\b/);
     expect(build).toMatch(/npm prune --omit=dev/);
   });
