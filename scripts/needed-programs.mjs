@@ -10,6 +10,7 @@ import { delimiter, join } from 'node:path';
 const NEEDS = [
   { path: 'test/server/process/pgbouncer.e2e.test.ts', program: 'pgbouncer', from: 'pgbouncer' },
   { path: 'test/deploy/nginx.e2e.test.ts', program: 'nginx', from: 'nginx-light' },
+  { path: 'test/deploy/caddy.e2e.test.ts', program: 'caddy', from: 'caddy' },
 ];
 
 /** Debian keeps what administrators run out of other people's way. */

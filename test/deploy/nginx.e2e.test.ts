@@ -5,9 +5,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http';
-import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -15,9 +12,16 @@ import { WebSocket } from 'ws';
 import { findProgram } from '../../scripts/needed-programs.mjs';
 import { eventually } from '../fixtures/eventually.ts';
 import { ROOT, useServerProcess } from '../fixtures/server-process.ts';
-
-/** Loopback has a whole network of addresses: the client comes from another one than the proxy. */
-const CLIENT = '127.0.0.77';
+import {
+  type Asked,
+  ask as askAt,
+  CLIENT,
+  freePort,
+  NAME,
+  open as openAt,
+  replaced,
+  startStandIn,
+} from './behind-proxy.ts';
 
 const server = useServerProcess({ LANEKEEPER_TRUSTED_PROXIES: '127.0.0.1' });
 let nginx: RunningNginx | undefined;
@@ -27,12 +31,6 @@ let key: string;
 interface RunningNginx {
   readonly port: number;
   stop(): Promise<void>;
-}
-
-/** What the file has is there, and once: a line that was changed there would otherwise stay as it is without a word. */
-function replaced(text: string, found: string, by: string): string {
-  expect(text.split(found), found).toHaveLength(2);
-  return text.replace(found, by);
 }
 
 /** The file as it is shipped, in front of these servers. */
@@ -55,7 +53,7 @@ async function startNginx(servers: readonly string[]): Promise<RunningNginx> {
       '-days',
       '2',
       '-subj',
-      '/CN=lanekeeper.test',
+      `/CN=${NAME}`,
     ].concat('-keyout', privateKey, '-out', certificate),
     { stdio: 'pipe' },
   );
@@ -67,7 +65,7 @@ async function startNginx(servers: readonly string[]): Promise<RunningNginx> {
   const site = replaced(upstream, 'listen 443 ssl http2;', `listen 127.0.0.1:${ownPort} ssl http2;`)
     .replace(/^ *listen \[::\].*$/gm, '')
     .replace('listen 80;', `listen 127.0.0.1:${await freePort()};`)
-    .replaceAll('lanekeeper.example.org;', 'lanekeeper.test;')
+    .replaceAll('lanekeeper.example.org;', `${NAME};`)
     .replace(/ssl_certificate .*;/, `ssl_certificate ${certificate};`)
     .replace(/ssl_certificate_key .*;/, `ssl_certificate_key ${privateKey};`);
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
@@ -105,71 +103,15 @@ beforeAll(async () => {
 });
 afterAll(() => nginx?.stop());
 
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-interface Asked {
-  readonly body?: unknown;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly token?: string | null;
+interface AskedHere extends Asked {
   /** Port of another nginx than that of all tests. */
   readonly at?: number;
 }
 
-function open(
-  method: string,
-  path: string,
-  { body, headers = {}, token = key, at = port }: Asked = {},
-): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request({
-      ...{
-        host: '127.0.0.1',
-        port: at,
-        method,
-        path,
-        localAddress: CLIENT,
-        rejectUnauthorized: false,
-        agent: false,
-      },
-      headers: {
-        Host: 'lanekeeper.test',
-        ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
-        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
-        ...headers,
-      },
-    });
-    outgoing.on('response', resolve);
-    outgoing.on('error', reject);
-    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
-  });
-}
-
-interface Answered {
-  readonly status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
-  readonly body: any;
-  readonly headers: IncomingMessage['headers'];
-}
-
-async function ask(method: string, path: string, asked: Asked = {}): Promise<Answered> {
-  const answer = await open(method, path, asked);
-  let text = '';
-  for await (const chunk of answer) text += String(chunk);
-  const isJson = /json/.test(answer.headers['content-type'] ?? '');
-  return {
-    status: answer.statusCode ?? 0,
-    body: isJson && text !== '' ? JSON.parse(text) : text,
-    headers: answer.headers,
-  };
-}
+const open = (method: string, path: string, { at = port, token = key, ...asked }: AskedHere = {}) =>
+  openAt(at, method, path, { token, ...asked });
+const ask = (method: string, path: string, { at = port, token = key, ...asked }: AskedHere = {}) =>
+  askAt(at, method, path, { token, ...asked });
 
 test('the address in the audit log is the client’s, whatever it writes itself, and answers tell browsers to stay with TLS', async () => {
   const forged = {
@@ -248,9 +190,14 @@ test('events arrive as they are written, over a stream and over a socket of our 
 
 const AWAY = { code: 'database_unavailable', status: 503, title: 'The database cannot be reached' };
 
+interface State {
+  isAway: boolean;
+  asked: number;
+}
+
 /** Answers as a server does while Postgres is away, but for /livez. */
-async function startStandIn(state: { isAway: boolean; asked: number }): Promise<string> {
-  const standIn: Server = createHttpServer((incoming, answer) => {
+async function startServer(state: State): Promise<string> {
+  const { host } = await startStandIn((incoming, answer) => {
     incoming.resume();
     if (incoming.url !== '/livez') state.asked += 1;
     const isRefused = state.isAway && incoming.url !== '/livez';
@@ -260,15 +207,7 @@ async function startStandIn(state: { isAway: boolean; asked: number }): Promise<
     });
     answer.end(JSON.stringify(isRefused ? AWAY : { is: 'well' }));
   });
-  standIn.listen(0, '127.0.0.1');
-  await once(standIn, 'listening');
-  onTestFinished(async () => {
-    standIn.closeAllConnections();
-    standIn.close();
-    await once(standIn, 'close');
-  });
-  const address = standIn.address();
-  return `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+  return host;
 }
 
 test('two servers that both say 503 are heard as they say it, and used again as soon as they are well', async () => {
@@ -276,7 +215,7 @@ test('two servers that both say 503 are heard as they say it, and used again as 
     { isAway: true, asked: 0 },
     { isAway: true, asked: 0 },
   ];
-  const both = await startNginx(await Promise.all(states.map(startStandIn)));
+  const both = await startNginx(await Promise.all(states.map(startServer)));
   onTestFinished(() => both.stop());
   const asked = (): number => states.reduce((sum, state) => sum + state.asked, 0);
   const refusal = { status: 503, body: AWAY, headers: { 'retry-after': '2' } };
@@ -314,7 +253,7 @@ test('a server that drains is passed over', async () => {
     { isAway: true, asked: 0 },
     { isAway: false, asked: 0 },
   ];
-  const both = await startNginx(await Promise.all(states.map(startStandIn)));
+  const both = await startNginx(await Promise.all(states.map(startServer)));
   onTestFinished(() => both.stop());
   for (let n = 1; n <= 6; n += 1)
     expect((await ask('GET', '/v1/whoami', { at: both.port })).status).toBe(200);
