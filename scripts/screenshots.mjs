@@ -43,6 +43,7 @@ async function findPlaces(client) {
   return {
     'sign-in': { path: '/', isSignedOut: true },
     board: { path: root },
+    'board-settings': { path: `${root}?settings=open` },
     'task-running': { path: `${root}/tasks/${long?.id}` },
     'task-done': { path: `${root}/tasks/${done[0]?.id}` },
     delegation: { path: `${root}/delegations/${answered?.id}` },
