@@ -188,7 +188,7 @@ test('who has not heard of a change, because updates are paused, is refused and 
   await at(dialog, 'Title').fill('mine');
   await board.client.boards.patch(board.name, { description: 'theirs' });
   await save(dialog);
-  await dialog.getByText('Somebody else was faster: nothing was saved.').waitFor();
+  await dialog.getByText('The board has changed since you saw it: this was not saved.').waitFor();
   await expect.poll(() => at(dialog, 'Description').inputValue()).toBe('theirs');
   expect(await at(dialog, 'Title').inputValue()).toBe('mine');
   expect((await read(board)).title).toBeNull();
@@ -247,6 +247,36 @@ test('it stands in the address, is reached from any page, and keeps the filter o
   await isGone(dialog);
   const { pathname, searchParams } = new URL(page.url());
   expect([pathname, [...searchParams]]).toEqual([board.path(), [['q', 'lane:web']]]);
+});
+
+test('while it is saved nothing is entered that would be lost, and who has gone elsewhere stays there', async () => {
+  const board = await dashboard.board();
+  const page = await dashboard.open(board.path('/lanes'));
+  await live(page);
+  let answer = (): void => undefined;
+  const isAnswered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  await page.route(`**/v1/boards/${board.name}`, async (route) => {
+    if (route.request().method() === 'PATCH') await isAnswered;
+    await route.continue();
+  });
+  await page.getByRole('button', { name: 'Boards' }).click();
+  await page.getByRole('menuitem', { name: 'Board settings …' }).click();
+  const dialog = ofSettings(page, board);
+  await at(dialog, 'Title').fill('mine');
+  await save(dialog);
+  const saving = dialog.getByRole('button', { name: 'Saving …' });
+  await saving.waitFor();
+  await expect.poll(() => hasFocus(saving)).toBe(true);
+  await at(dialog, 'Title').fill('too late');
+  expect(await at(dialog, 'Title').inputValue()).toBe('mine');
+  await page.goBack();
+  await isGone(dialog);
+  answer();
+  await page.getByText('Saved: Title').waitFor();
+  expect(new URL(page.url()).pathname).toBe(board.path('/lanes'));
+  expect((await read(board)).title).toBe('mine');
 });
 
 test('who may not change the board sees what is set, live, and has nothing to change it with', async () => {

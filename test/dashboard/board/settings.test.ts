@@ -281,6 +281,17 @@ describe('while somebody else changes the board', () => {
     expect(fieldAt('/title', typed, theirs)).toMatchObject({ text: 'mine too', isContested: true });
   });
 
+  test('typing past the old value does not settle it either, and wins over nothing unseen', () => {
+    const contested = fieldAt('/title', mine, theirs);
+    const past = withEntry(mine, contested, 'The factory');
+    expect(fieldAt('/title', past, theirs)).toMatchObject({ text: 'The factory', isContested: true });
+    const on = withEntry(past, fieldAt('/title', past, theirs), 'The factory of mine');
+    expect(pointersOf(unclearOf(fieldsOf(theirs, on)))).toEqual(['/title']);
+    expect(sent(withEntryKept(on, fieldAt('/title', on, theirs)), theirs)).toMatchObject({
+      title: 'The factory of mine',
+    });
+  });
+
   test('what they have set to the same is done, and nobody else’s change', () => {
     const same = { ...theirs, title: 'mine' };
     expect(fieldAt('/title', mine, same)).toMatchObject({ change: null, isContested: false, isThere: true });

@@ -80,10 +80,14 @@ export function SettingField({
       {isContested && (
         <div className="board-settings-theirs">
           <p id={`${id}-theirs`}>Somebody else has set this to: {wordsOf(setting, now)}</p>
-          <Button size="small" onClick={() => choose(onUseTheirs)}>
+          <Button
+            size="small"
+            aria-label={`Use theirs: ${setting.label}`}
+            onClick={() => choose(onUseTheirs)}
+          >
             Use theirs
           </Button>
-          <Button size="small" onClick={() => choose(onKeepMine)}>
+          <Button size="small" aria-label={`Keep mine: ${setting.label}`} onClick={() => choose(onKeepMine)}>
             Keep mine
           </Button>
         </div>

@@ -1,5 +1,8 @@
-/** The settings of a board, live: a form for admins, and what they are for everybody else. Nobody leaves what they entered by accident. */
-import { type ReactNode, useState } from 'react';
+/**
+ * The settings of a board, live: a form for admins, and what they are for everybody else. Who closes it, or the page, with something unsaved is
+ * asked first; the way back in the browser's history does not ask.
+ */
+import { type ReactNode, useEffect, useState } from 'react';
 import type { Event } from '../../../client/index.ts';
 import { useClient, useLiveQuery } from '../../live/live-context.tsx';
 import { useSession } from '../../session/session-context.tsx';
@@ -26,12 +29,14 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }): R
   const { board: name } = useClient();
   const { may } = useSession();
   const ask = useAsk();
-  const { data, error, isFetchedAfterMount, refetch } = useBoard();
+  const { data, error, dataUpdatedAt, refetch } = useBoard();
+  const [openedAtMs] = useState(Date.now);
   const [entries, setEntries] = useState(NO_ENTRIES);
   // What was read when it was open the last time is not what the board was when it was opened this time.
-  const board = isFetchedAfterMount ? data : undefined;
+  const board = dataUpdatedAt >= openedAtMs ? data : undefined;
+  const unsaved = board === undefined ? [] : unsavedOf(fieldsOf(board, entries));
+  useWarningBeforeUnload(unsaved.length > 0);
   const leave = async (): Promise<void> => {
-    const unsaved = board === undefined ? [] : unsavedOf(fieldsOf(board, entries));
     const question = {
       title: 'Leave without saving?',
       text: `What you have entered is lost: ${unsaved.map(({ setting }) => setting.label).join(', ')}.`,
@@ -56,6 +61,15 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }): R
       )}
     </Dialog>
   );
+}
+
+function useWarningBeforeUnload(isUnsaved: boolean): void {
+  useEffect(() => {
+    if (!isUnsaved) return;
+    const warn = (event: BeforeUnloadEvent): void => event.preventDefault();
+    window.addEventListener('beforeunload', warn);
+    return () => window.removeEventListener('beforeunload', warn);
+  }, [isUnsaved]);
 }
 
 interface NotYetProps {

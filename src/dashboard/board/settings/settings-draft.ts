@@ -18,6 +18,8 @@ interface Entry {
   readonly text: string;
   /** As the setting was when they entered this, or chose it over what somebody else had set. */
   readonly seen: string;
+  /** Entered while it was contested: passing by the old value settles nothing, they have still to choose. */
+  readonly isDisputed: boolean;
 }
 
 export type Entries = Readonly<Partial<Record<SettingPointer, Entry>>>;
@@ -57,21 +59,24 @@ function fieldOf(setting: Setting, now: SettingValue, entry: Entry | undefined):
     isThere: false,
   };
   if (entry === undefined) return untouched;
-  const { text, seen } = entry;
+  const { text, seen, isDisputed } = entry;
   const isContested = nowText !== seen;
   const read = readEntry(setting, text);
   if (!read.isValue) return { ...untouched, text, complaint: read.complaint, isContested };
   const said = entryOf(setting, read.value);
   // The same in other words: theirs to see as long as nobody changes it.
-  if (said === seen) return isContested ? untouched : { ...untouched, text };
+  if (said === seen && !(isContested && isDisputed)) return isContested ? untouched : { ...untouched, text };
   if (said === nowText) return { ...untouched, text, isThere: true };
   return { ...untouched, text, change: { value: read.value }, isContested };
 }
 
 export function withEntry(entries: Entries, field: FieldState, text: string): Entries {
-  const { setting, now } = field;
-  const seen = entries[setting.pointer]?.seen ?? entryOf(setting, now);
-  return text === seen ? withoutEntry(entries, field) : { ...entries, [setting.pointer]: { text, seen } };
+  const { setting, now, isContested } = field;
+  const before = entries[setting.pointer];
+  const seen = before?.seen ?? entryOf(setting, now);
+  const isDisputed = isContested || before?.isDisputed === true;
+  if (text === seen && !isDisputed) return withoutEntry(entries, field);
+  return { ...entries, [setting.pointer]: { text, seen, isDisputed } };
 }
 
 /** What somebody else has set is to stand. */
@@ -81,7 +86,7 @@ export function withoutEntry(entries: Entries, { setting }: FieldState): Entries
 
 /** What was entered is to stand, over what somebody else has set. */
 export function withEntryKept(entries: Entries, { setting, text, now }: FieldState): Entries {
-  return { ...entries, [setting.pointer]: { text, seen: entryOf(setting, now) } };
+  return { ...entries, [setting.pointer]: { text, seen: entryOf(setting, now), isDisputed: false } };
 }
 
 /** What is lost by leaving. */

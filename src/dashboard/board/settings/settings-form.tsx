@@ -45,7 +45,6 @@ export function SettingsForm({
   const { refusals } = saving;
   useEffect(() => {
     if (refusals === 0) return;
-    // A button that could not be pressed meanwhile has lost the focus.
     const find = (selector: string) => form.current?.querySelector<HTMLElement>(selector);
     (find('[aria-invalid="true"]') ?? find('[type="submit"]'))?.focus();
   }, [refusals]);
@@ -54,7 +53,7 @@ export function SettingsForm({
     void saving.save();
   };
   return (
-    <form ref={form} className="board-settings" onSubmit={submit} noValidate>
+    <form ref={form} className="board-settings" onSubmit={submit} aria-busy={saving.isPending} noValidate>
       <ChangedByOthers fields={changedSince(opened, fields)} />
       {Object.entries(SETTING_GROUPS).map(([group, heading]) => (
         <fieldset key={group} className="board-settings-group">
@@ -67,10 +66,15 @@ export function SettingsForm({
                 field={field}
                 problem={saving.problemOf(field)}
                 onEnter={(text) => {
+                  // It would not be part of what is being saved, and gone with the form.
+                  if (saving.isPending) return;
                   saving.forget(field.setting.pointer);
                   onEntries((before) => withEntry(before, field, text));
                 }}
-                onUseTheirs={() => onEntries((before) => withoutEntry(before, field))}
+                onUseTheirs={() => {
+                  saving.forget(field.setting.pointer);
+                  onEntries((before) => withoutEntry(before, field));
+                }}
                 onKeepMine={() => onEntries((before) => withEntryKept(before, field))}
               />
             ))}
@@ -78,15 +82,16 @@ export function SettingsForm({
       ))}
       {saving.isOutdated && (
         <p className="board-settings-notice" role="alert">
-          Somebody else was faster: nothing was saved. Above is what the board is now; look at it, and save
-          again.
+          The board has changed since you saw it: this was not saved. Above is what it is now; look at it, and
+          save again.
         </p>
       )}
       <Problem error={saving.error} />
       <p className="muted small board-settings-unsaved">{unsavedText(fields)}</p>
       <div className="dialog-buttons">
         <Button onClick={onLeave}>Keep as it is</Button>
-        <Button type="submit" tone="primary" disabled={saving.isPending}>
+        {/* Not disabled: the focus stays where it is, and with it what escape does. */}
+        <Button type="submit" tone="primary" aria-disabled={saving.isPending}>
           {saving.isPending ? 'Saving …' : 'Save'}
         </Button>
       </div>

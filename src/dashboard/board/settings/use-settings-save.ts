@@ -2,7 +2,7 @@
  * Saves what was changed, against the version that the person has seen. What is unclear, refused or contested is said at its field, and
  * nothing that was entered is lost by it. What deletes history is asked about first.
  */
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { type Board, LanekeeperError } from '../../../client/index.ts';
 import { useClient } from '../../live/live-context.tsx';
 import { useAsk } from '../../ui/ask.tsx';
@@ -43,12 +43,20 @@ export function useSettingsSave({ board, fields, reread, onSaved }: SettingsSave
   const [problems, setProblems] = useState<SettingProblems>(NO_PROBLEMS);
   const [error, setError] = useState<unknown>(null);
   const [isOutdated, setOutdated] = useState(false);
+  const isThere = useRef(false);
+  useEffect(() => {
+    isThere.current = true;
+    return () => {
+      isThere.current = false;
+    };
+  }, []);
   const send = async (changed: readonly FieldState[]): Promise<void> => {
     setPending(true);
     try {
       await client.boards.patch(client.board, bodyOf(changed), { ifVersion: board.version });
       notify.done(`Saved: ${changed.map(({ setting }) => setting.label).join(', ')}`);
-      onSaved();
+      // Who went to another page meanwhile is not fetched back from there.
+      if (isThere.current) onSaved();
     } catch (refused) {
       if (refused instanceof LanekeeperError && refused.code === 'version_mismatch') {
         await reread();
@@ -65,6 +73,7 @@ export function useSettingsSave({ board, fields, reread, onSaved }: SettingsSave
     }
   };
   const save = async (): Promise<void> => {
+    if (isPending) return;
     setProblems(NO_PROBLEMS);
     setError(null);
     setOutdated(false);
