@@ -1,6 +1,7 @@
 // Writes down the wire as this version has it, for test/contract/released.test.ts to hold later versions against. A step of each release, which
 // `npm run release` looks for. The files of a version that is out are not written again: whatever comes then has another number.
 
+import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -56,10 +57,17 @@ export async function findStaleBaseline(version: string, folder = FOLDER): Promi
   return stale;
 }
 
+function isReleased(version: string): boolean {
+  return execFileSync('git', ['tag', '--list', `v${version}`], { cwd: ROOT, encoding: 'utf8' }).trim() !== '';
+}
+
 async function main(): Promise<void> {
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  // Throws where this version is out already, and what has changed since needs the next one.
+  // Throws where the changelog says that what has changed needs another version.
   planRelease(version, readChangelog(await readFile(join(ROOT, 'CHANGELOG.md'), 'utf8')));
+  // What is out is not written down again, whatever the changelog does not say yet.
+  if (isReleased(version))
+    throw new Error(`v${version} is out: what has changed since needs the next version.`);
   await writeBaseline(version);
 }
 
