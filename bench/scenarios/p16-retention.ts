@@ -1,5 +1,5 @@
 /**
- * P16: ten minutes of create, claim, complete on a board that keeps what is over for seconds, in turns with the same on a board that keeps it all,
+ * P16: ten minutes of create, claim, complete on a board that keeps what is over for seconds, between ten of the same on a board that keeps it all,
  * each with a database and a server of its own: does the disk use stay where it is, and what does it cost?
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,23 +9,28 @@ import type { Measured, Scenario, Series } from '../scenario.ts';
 
 /** Of each of the two. */
 const SECONDS_DEFAULT = 600;
-/** Half a minute each by default: what else the machine does falls on both. */
-const SEGMENTS = 20;
+/** Stretches of the pruned board, each without a break, and with half as much of the other one before and after it: what else the machine does falls on both. */
+const STRETCHES = 2;
+/** In which throughput and disk use are told: half a minute each by default. */
+const SLICES = 20;
 /** The disk use of the last minute is held against that of the second: by then there is as much as is ever kept, and room for what is dead. */
-const SEGMENTS_PER_MINUTE = 2;
+const SLICES_PER_MINUTE = 2;
 /** What is dead comes and goes with the rounds of autovacuum, so one look says little: a minute is the mean of its looks. */
 const LOOK_MS = 1000;
 const CONNECTIONS = 64;
-/** The connections are new in each segment. */
-const LEAD_IN_MS = 1000;
-/** The least that is a steady state within a segment. */
+const KEPT_SECONDS = 10;
+/** Not measured, of either board: from then on as much is pruned in a second as is made in one. */
+const LEAD_IN_MS = (KEPT_SECONDS + 5) * 1000;
+/** What is left to prune after a stretch is not to fall on what is measured next. */
+const PRUNED_WITHIN_MS = 120_000;
+/** The least that is a steady state within a stretch. */
 const KEPT = {
-  events_seconds: 10,
-  finished_tasks_seconds: 10,
-  runs_seconds: 10,
-  output_seconds: 10,
-  deliveries_seconds: 10,
-  messages_seconds: 10,
+  events_seconds: KEPT_SECONDS,
+  finished_tasks_seconds: KEPT_SECONDS,
+  runs_seconds: KEPT_SECONDS,
+  output_seconds: KEPT_SECONDS,
+  deliveries_seconds: KEPT_SECONDS,
+  messages_seconds: KEPT_SECONDS,
 };
 const MEBIBYTE = 2 ** 20;
 
@@ -51,18 +56,21 @@ export const retention: Scenario = {
   ],
 };
 
-interface Segment {
-  readonly prunedPerSecond: number;
-  readonly keptPerSecond: number;
-  /** Of the board that is pruned: mean and most of the looks. */
+/** Of each slice, in turn. */
+interface Pruned {
+  readonly perSecond: readonly number[];
+  readonly disk: readonly Disk[];
+}
+
+/** Mean and most of the looks of a slice. */
+interface Disk {
   readonly bytes: number;
   readonly bytesMax: number;
-  readonly tasks: number;
 }
 
 async function measure(bench: Bench): Promise<Measured> {
   const { seconds, areSecondsGiven } = bench.options;
-  const sliceMs = ((areSecondsGiven ? seconds : SECONDS_DEFAULT) * 1000) / SEGMENTS;
+  const sliceMs = ((areSecondsGiven ? seconds : SECONDS_DEFAULT) * 1000) / SLICES;
   const parties: Party[] = [];
   try {
     const [pruned, kept] = [
@@ -70,31 +78,68 @@ async function measure(bench: Bench): Promise<Measured> {
       await openParty('lanekeeper', bench, { database: 'kept' }),
     ];
     parties.push(pruned, kept);
-    const segments: Segment[] = [];
-    for (let number = 0; number < SEGMENTS; number += 1)
-      segments.push(await measureSegment(bench, pruned, kept, sliceMs));
-    return { figures: figuresOf(segments), series: seriesOf(segments, sliceMs) };
+    const prunedSlices: Pruned[] = [];
+    const keptPerSecond: number[] = [];
+    const slices = SLICES / STRETCHES;
+    for (let stretch = 0; stretch < STRETCHES; stretch += 1) {
+      keptPerSecond.push(...(await measureKept(kept, slices / 2, sliceMs)));
+      prunedSlices.push(await measurePruned(bench, pruned, slices, sliceMs));
+      keptPerSecond.push(...(await measureKept(kept, slices / 2, sliceMs)));
+    }
+    const perSecond = prunedSlices.flatMap((stretch) => stretch.perSecond);
+    const disk = prunedSlices.flatMap((stretch) => stretch.disk);
+    return {
+      figures: figuresOf({ perSecond, disk }, keptPerSecond),
+      series: seriesOf({ perSecond, disk }, keptPerSecond, sliceMs),
+    };
   } finally {
     for (const party of parties) await party.close();
   }
 }
 
-async function measureSegment(bench: Bench, pruned: Party, kept: Party, sliceMs: number): Promise<Segment> {
-  const input = { connections: CONNECTIONS, leadInMs: LEAD_IN_MS, sliceMs, slices: 1 };
+function measureKept({ driver }: Party, slices: number, sliceMs: number): Promise<readonly number[]> {
+  return driver.call('churn', inputOf(slices, sliceMs), LEAD_IN_MS + slices * sliceMs);
+}
+
+async function measurePruned(
+  bench: Bench,
+  { driver }: Party,
+  slices: number,
+  sliceMs: number,
+): Promise<Pruned> {
   const sizes = new Sizes(bench);
-  const [prunedPerSecond = Number.NaN] = await pruned.driver
-    .call('churn', { ...input, retention: KEPT }, sliceMs)
+  const input = { ...inputOf(slices, sliceMs), retention: KEPT };
+  const perSecond = await driver
+    .call('churn', input, LEAD_IN_MS + slices * sliceMs)
     .finally(() => sizes.stop());
-  const bytes = await sizes.read();
-  const tasks = await countTasks(bench);
-  const [keptPerSecond = Number.NaN] = await kept.driver.call('churn', input, sliceMs);
-  return { prunedPerSecond, keptPerSecond, bytes: mean(bytes), bytesMax: Math.max(...bytes), tasks };
+  const looks = await sizes.read();
+  await isAllPruned(bench);
+  const disk = perSecond.map((_, slice): Disk => {
+    const fromMs = LEAD_IN_MS + slice * sliceMs;
+    const ofSlice = looks.filter(({ atMs }) => atMs >= fromMs && atMs < fromMs + sliceMs);
+    const bytes = ofSlice.map((look) => look.bytes);
+    return { bytes: mean(bytes), bytesMax: Math.max(...bytes) };
+  });
+  return { perSecond, disk };
+}
+
+const inputOf = (slices: number, sliceMs: number) => ({
+  connections: CONNECTIONS,
+  leadInMs: LEAD_IN_MS,
+  sliceMs,
+  slices,
+});
+
+interface Look {
+  /** From the first of the stretch on. */
+  readonly atMs: number;
+  readonly bytes: number;
 }
 
 /** Looks at the disk use of the pruned database, from now on until it is stopped. */
 class Sizes {
   readonly #stopped = new AbortController();
-  readonly #looks: Promise<readonly number[]>;
+  readonly #looks: Promise<readonly Look[]>;
 
   constructor(bench: Bench) {
     this.#looks = this.#look(bench);
@@ -106,45 +151,54 @@ class Sizes {
     this.#stopped.abort();
   }
 
-  /** Bytes. */
-  read(): Promise<readonly number[]> {
+  read(): Promise<readonly Look[]> {
     return this.#looks;
   }
 
-  async #look(bench: Bench): Promise<readonly number[]> {
+  async #look(bench: Bench): Promise<readonly Look[]> {
+    const fromMs = performance.now();
     const sql = await bench.sqlFor('pruned');
-    const found: number[] = [];
+    const found: Look[] = [];
     do {
       await delay(LOOK_MS, undefined, { signal: this.#stopped.signal }).catch(() => undefined);
       const [row] = await sql<{ bytes: number }[]>`
         SELECT sum(pg_total_relation_size(relid))::float8 AS bytes FROM pg_stat_user_tables`;
-      found.push(row?.bytes ?? Number.NaN);
+      found.push({ atMs: performance.now() - fromMs, bytes: row?.bytes ?? Number.NaN });
     } while (!this.#stopped.signal.aborted);
     return found;
   }
 }
 
-async function countTasks(bench: Bench): Promise<number> {
+/** But for the newest of the log, which is searched before it goes. */
+async function isAllPruned(bench: Bench): Promise<void> {
   const sql = await bench.sqlFor('pruned');
-  const [row] = await sql<{ count: number }[]>`SELECT count(*)::int AS count FROM tasks`;
-  return row?.count ?? Number.NaN;
+  const deadlineMs = performance.now() + PRUNED_WITHIN_MS;
+  for (;;) {
+    const [row] = await sql<{ isLeft: boolean }[]>`
+      SELECT EXISTS (SELECT 1 FROM tasks WHERE status = 'done')
+          OR EXISTS (SELECT 1 FROM events WHERE at < now() - ${2 * KEPT_SECONDS} * interval '1 second' OFFSET 1000) AS "isLeft"`;
+    if (row?.isLeft === false) return;
+    if (performance.now() > deadlineMs)
+      throw new Error('what is over was not pruned after the load had ended');
+    await delay(LOOK_MS);
+  }
 }
 
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
-function figuresOf(segments: readonly Segment[]): Record<string, number> {
-  const pruned = mean(segments.map(({ prunedPerSecond }) => prunedPerSecond));
-  const kept = mean(segments.map(({ keptPerSecond }) => keptPerSecond));
+function figuresOf({ perSecond, disk }: Pruned, keptPerSecond: readonly number[]): Record<string, number> {
+  const pruned = mean(perSecond);
+  const kept = mean(keptPerSecond);
   const minute = (from: number): number =>
     mean(
-      segments
+      disk
         .slice(from)
-        .slice(0, SEGMENTS_PER_MINUTE)
+        .slice(0, SLICES_PER_MINUTE)
         .map(({ bytes }) => bytes),
     );
-  const settled = minute(SEGMENTS_PER_MINUTE);
-  const end = minute(-SEGMENTS_PER_MINUTE);
+  const settled = minute(SLICES_PER_MINUTE);
+  const end = minute(-SLICES_PER_MINUTE);
   return {
     pruned_per_second: pruned,
     kept_per_second: kept,
@@ -155,16 +209,15 @@ function figuresOf(segments: readonly Segment[]): Record<string, number> {
   };
 }
 
-function seriesOf(segments: readonly Segment[], sliceMs: number): Series {
+function seriesOf({ perSecond, disk }: Pruned, keptPerSecond: readonly number[], sliceMs: number): Series {
   return {
-    header: ['seconds', 'cycles/s, pruned', 'cycles/s, kept', 'MiB, pruned', 'at most', 'tasks, pruned'],
-    rows: segments.map(({ prunedPerSecond, keptPerSecond, bytes, bytesMax, tasks }, number) => [
-      ((number + 1) * (sliceMs / 1000)).toFixed(0),
-      prunedPerSecond.toFixed(0),
-      keptPerSecond.toFixed(0),
+    header: ['seconds', 'cycles/s, pruned', 'cycles/s, kept', 'MiB, pruned', 'at most'],
+    rows: disk.map(({ bytes, bytesMax }, slice) => [
+      ((slice + 1) * (sliceMs / 1000)).toFixed(0),
+      (perSecond[slice] ?? Number.NaN).toFixed(0),
+      (keptPerSecond[slice] ?? Number.NaN).toFixed(0),
       (bytes / MEBIBYTE).toFixed(0),
       (bytesMax / MEBIBYTE).toFixed(0),
-      String(tasks),
     ]),
   };
 }
