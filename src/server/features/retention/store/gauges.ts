@@ -28,6 +28,7 @@ export const GROWING_TABLES = [
   'board_minutes',
   'operation_items',
   'idempotency_keys',
+  'audit_entries',
 ] as const;
 
 /** How long the longest of each kind has been due. */
