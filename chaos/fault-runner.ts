@@ -4,24 +4,12 @@ import type { Cluster } from './cluster.ts';
 import { waitUntil } from './deadline.ts';
 import type { FakeClock } from './fake-clock.ts';
 import { type Act, abandon, CHOICE_BITS, choose, killFor, proxyOf, stopFor } from './fault-acts.ts';
+import type { FaultTargets } from './fault-targets.ts';
 import type { FaultKind, PlannedFault } from './faults.ts';
 import type { Party } from './party.ts';
 import { nowMs, type Recorder } from './recorder.ts';
-import type { ReplicaPair } from './replica-pair.ts';
 import type { Server } from './server.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
-
-export interface FaultTargets {
-  readonly cluster: Cluster;
-  /** The cluster and its standby; null: it has none. */
-  readonly pair: ReplicaPair | null;
-  readonly servers: readonly Server[];
-  readonly workers: readonly Party[];
-  readonly gateways: readonly Party[];
-  readonly synthesizers: readonly Party[];
-  /** What works on the board that prunes. */
-  readonly churners: readonly Party[];
-}
 
 const SLOW_MS = [20, 250] as const;
 /** What is to be hit while it holds something, is so, if that is not too long in coming. */

@@ -1,4 +1,4 @@
-// The TypeScript files of src/, read from disk: what the tests about size and environment look at.
+// The files of the program, read from disk: what the tests about size and environment look at.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,9 +12,10 @@ export interface SourceFile {
   text: string;
 }
 
-export function readSourceFiles(): SourceFile[] {
-  const names = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' });
+/** Of a folder of the repository, without what is installed in it. */
+export function readSourceFiles(folder = 'src'): SourceFile[] {
+  const names = readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' });
   return names
-    .filter((name) => /\.tsx?$/.test(name))
-    .map((name) => ({ path: `src/${name}`, text: readFileSync(join(ROOT, 'src', name), 'utf8') }));
+    .filter((name) => /\.(tsx?|mjs)$/.test(name) && !/(^|\/)node_modules\//.test(name))
+    .map((name) => ({ path: `${folder}/${name}`, text: readFileSync(join(ROOT, folder, name), 'utf8') }));
 }

@@ -1,6 +1,7 @@
 /** What is counted as a fault was done; what could not be done is counted as that. */
 import { expect, test } from 'vitest';
-import { FaultRunner, type FaultTargets } from '../../chaos/fault-runner.ts';
+import { FaultRunner } from '../../chaos/fault-runner.ts';
+import type { FaultTargets } from '../../chaos/fault-targets.ts';
 import type { FaultKind, PlannedFault } from '../../chaos/faults.ts';
 import type { FaultEntry } from '../../chaos/history.ts';
 
