@@ -27,9 +27,20 @@ export function renderScenario(result: ScenarioResult): string {
   ].join('\n\n');
 }
 
-export function renderRun({ rounds, seconds, elapsedSeconds, results }: RunRecord): string {
+/** How many rounds there really were: some scenarios have fewer than were asked for. */
+function countRounds({ rounds, results }: RunRecord): string {
+  const most = Math.max(
+    0,
+    ...results.flatMap(({ contenders }) => contenders.map((one) => one.rounds.length)),
+  );
+  const count = most === 0 ? rounds : most;
+  return count === 1 ? '1 round' : `${count} rounds`;
+}
+
+export function renderRun(record: RunRecord): string {
+  const { seconds, elapsedSeconds, results } = record;
   const parts = results.map((result) => `${result.id} ${result.elapsedSeconds}`).join(', ');
-  return `${rounds} rounds, windows of ${seconds} s, ${elapsedSeconds} s in all (${parts})`;
+  return `${countRounds(record)}, windows of ${seconds} s, ${elapsedSeconds} s in all (${parts})`;
 }
 
 /** A bar and what came out, in the words of the scenario's table. */

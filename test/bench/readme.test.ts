@@ -75,6 +75,15 @@ it('leaves the other results alone when a scenario with a section of its own was
   expect(text).not.toContain('old churn');
 });
 
+it('tells the rounds that there were, not those that were asked for', () => {
+  const result = resultOf('P9');
+  const contenders = result.contenders.map((contender) => ({ ...contender, rounds: [{ rate: 2 }] }));
+  expect(replaceResults(README, recordOf([{ ...result, contenders }]))).toContain(
+    ': 1 round, windows of 5 s',
+  );
+  expect(replaceResults(README, recordOf([result]))).toContain(': 3 rounds, windows of 5 s');
+});
+
 it('fails on a README whose markers are gone, instead of losing the run', () => {
   expect(() => replaceResults('By hand.', recordOf([resultOf('P1')]))).toThrow('no section results');
 });
