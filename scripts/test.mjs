@@ -40,8 +40,9 @@ const PROJECTS = PROJECT_RUNS.flat();
  */
 async function runCheck(name, { options = [], showing = 'whole' } = {}) {
   const args = ['run', '--silent', name, ...options];
+  const since = performance.now();
   const isOk = (await run({ label: name, command: 'npm', args, showing })) === 0;
-  console.log(isOk ? `${name}: ok` : `${name}: FAILED`);
+  console.log(`${name}: ${isOk ? 'ok' : 'FAILED'}, ${secondsSince(since)}`);
   return isOk ? { passed: 1, failed: 0, failures: [] } : { passed: 0, failed: 1, failures: [name] };
 }
 
@@ -54,6 +55,7 @@ async function runCheck(name, { options = [], showing = 'whole' } = {}) {
  */
 async function runProjects(projects, leftOut, isPartitioned, place) {
   const label = projects.join('+');
+  const since = performance.now();
   const directory = mkdtempSync(join(place, 'lanekeeper-test-'));
   const report = join(directory, 'report.json');
   try {
@@ -73,11 +75,15 @@ async function runProjects(projects, leftOut, isPartitioned, place) {
       },
       showing: 'by line',
     });
+    console.log(`${label}: ${secondsSince(since)}`);
     return countTests(report, code, projects.includes('pg') ? leftOut : []);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
+
+/** @param {number} since */
+const secondsSince = (since) => `${((performance.now() - since) / 1000).toFixed(0)} s`;
 
 /**
  * Browser tests need a Chromium. Without one they are left out, aloud, unless the caller insists on them.
