@@ -12,7 +12,6 @@ import {
   eraseFinished,
   findOldestAfter,
   hasRunningOperation,
-  listFinished,
   lockFinished,
   type PrunedTask,
 } from './store/finished.ts';
@@ -117,9 +116,8 @@ async function moveMark(tx: Tx, boardId: number, seq: number): Promise<void> {
 
 async function pruneFinished(tx: Tx, boardId: number, turn: WalkTurn): Promise<Done> {
   if (await hasRunningOperation(tx, boardId)) return { pruned: 'hindered', lastStep: null };
-  const page = await listFinished(tx, boardId, turn);
-  const ids = page.ids.length === 0 ? [] : await lockFinished(tx, boardId, page.ids, turn.horizon);
-  const gone = ids.length === 0 ? [] : await eraseFinished(tx, boardId, ids);
+  const page = await lockFinished(tx, boardId, turn);
+  const gone = page.ids.length === 0 ? [] : await eraseFinished(tx, boardId, page.ids);
   const followed = gone.filter((task) => task.is_followed).map(({ id }) => id);
   if (followed.length > 0) await eraseEmptyDelegations(tx, boardId, followed);
   const pruned: Walked = {

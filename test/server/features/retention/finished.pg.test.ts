@@ -65,6 +65,13 @@ async function rowsOf(task: string): Promise<Record<string, number>> {
   return Object.fromEntries(counts);
 }
 
+async function linksOf(task: string): Promise<number> {
+  const id = parseId('task', task) ?? '';
+  const [row] = await servers.database.sql<{ count: number }[]>`
+    SELECT count(*)::int AS count FROM links WHERE ${id} IN (parent_id, child_id)`;
+  return row?.count ?? -1;
+}
+
 /** Due at once. */
 async function keepUnder(sql: postgres.Sql, boardId: number): Promise<void> {
   await sql`UPDATE retention SET kept_seconds = 60, due_at = now() WHERE board_id = ${boardId}`;
@@ -108,12 +115,14 @@ describe.concurrent('a finished task', () => {
     const board = await newBoard();
     const [met, unmet] = await board.tasks('work', 2);
     const child = await board.task('work', { parents: [met?.id, unmet?.id] });
+    expect(await linksOf(child.id)).toBe(2);
     await finish(board, met?.id);
     await untilPruned(board);
     expect((await board.read(met?.id ?? '')).status).toBe('done');
     await finish(board, unmet?.id);
     await finish(board, child.id);
     for (const { id } of [child, met, unmet] as { id: string }[]) await untilGone(board, id);
+    expect(await linksOf(child.id)).toBe(0);
   });
 
   test('that was cancelled under a child stays as long as the child, which waits for it when it is reopened', async () => {

@@ -16,7 +16,7 @@ export interface PrunedEvents extends Pruned {
 
 /** Everything but the mark, which is the last that is locked. */
 export async function pruneEvents(tx: Tx, boardId: number, turn: PruneTurn): Promise<PrunedEvents> {
-  const [row] = await tx<{ upto: number | null; pruned: number; seen: number; oldest_at: string | null }[]>`
+  const [row] = await tx<{ upto: number | null; pruned: number; oldest_at: string | null }[]>`
     /* retention.prune_events */
     WITH mark AS MATERIALIZED (
       SELECT pruned_seq, least(
@@ -29,32 +29,22 @@ export async function pruneEvents(tx: Tx, boardId: number, turn: PruneTurn): Pro
       ) AS read_seq
       FROM board_seq WHERE board_id = ${boardId}
     ),
-    page AS MATERIALIZED (
-      SELECT event.seq, event.at, event.seq <= mark.read_seq OR event.at < clock_timestamp() - make_interval(days => ${UNREAD_KEPT_DAYS}) AS is_free
+    page AS (
+      SELECT seq, at, at < ${turn.horizon}::timestamptz
+        AND (seq <= mark.read_seq OR at < clock_timestamp() - make_interval(days => ${UNREAD_KEPT_DAYS})) AS is_due
       FROM mark CROSS JOIN LATERAL (
-        SELECT seq, at FROM events WHERE board_id = ${boardId} AND seq > mark.pruned_seq ORDER BY seq LIMIT ${turn.rowsMax}::int + 1
+        SELECT seq, at FROM events WHERE board_id = ${boardId} AND seq > mark.pruned_seq ORDER BY seq LIMIT ${turn.rowsMax}
       ) AS event
     ),
     due AS MATERIALIZED (
-      SELECT max(seq) AS upto, count(*)::int AS pruned FROM (
-        SELECT seq, bool_and(at < ${turn.horizon}::timestamptz AND is_free) OVER upward AS is_due, row_number() OVER upward AS number
-        FROM page WINDOW upward AS (ORDER BY seq ROWS UNBOUNDED PRECEDING)
-      ) AS event
-      WHERE is_due AND number <= ${turn.rowsMax}
+      SELECT coalesce(min(seq) FILTER (WHERE NOT is_due) - 1, max(seq)) AS last_seq, min(at) FILTER (WHERE NOT is_due) AS kept_at FROM page
     ),
     gone AS (
-      DELETE FROM events WHERE board_id = ${boardId} AND seq > (SELECT pruned_seq FROM mark) AND seq <= (SELECT upto FROM due) RETURNING 1
+      DELETE FROM events WHERE board_id = ${boardId} AND seq > (SELECT pruned_seq FROM mark) AND seq <= (SELECT last_seq FROM due) RETURNING seq
     )
-    SELECT due.upto, due.pruned, (SELECT count(*)::int FROM page) AS seen, (SELECT count(*) FROM gone) AS gone,
-      (SELECT page.at FROM page WHERE page.seq > coalesce(due.upto, 0) ORDER BY page.seq LIMIT 1) AS oldest_at
-    FROM due`;
-  const pruned = row?.pruned ?? 0;
-  return {
-    pruned,
-    prunedSeq: row?.upto ?? null,
-    isCut: pruned === turn.rowsMax && (row?.seen ?? 0) > pruned,
-    oldestAt: row?.oldest_at ?? null,
-  };
+    SELECT max(gone.seq) AS upto, count(gone.seq)::int AS pruned, (SELECT kept_at FROM due) AS oldest_at FROM gone`;
+  const { pruned = 0, upto: prunedSeq = null, oldest_at: oldestAt = null } = row ?? {};
+  return { pruned, prunedSeq, isCut: pruned === turn.rowsMax, oldestAt };
 }
 
 /** False: the board is gone. */

@@ -11,52 +11,45 @@ import { erasedParts } from '../../../db/erased-parts.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { WalkTurn } from '../portion.ts';
 
-/** Rows looked at for each that may be pruned, before the portion is over all the same. Where everything is due, half of the looks are in vain. */
+/** Rows looked at for each that may be pruned, before the portion is over all the same. */
 const LOOKED_AT_FACTOR = 2;
 
 export interface FinishedPage {
-  /** Finished for long enough. */
+  /** Finished for long enough, and locked by us. */
   readonly ids: readonly Uuid[];
   readonly seen: number;
   readonly place: Uuid | null;
   readonly isCut: boolean;
 }
 
-/** The next tasks on the way, without a lock. */
-export async function listFinished(sql: Runner, boardId: number, turn: WalkTurn): Promise<FinishedPage> {
+/**
+ * The next tasks on the way, and of those that are due the ones nobody else has locked. No more are looked at than it takes to have enough. One
+ * statement, not a list whose ids come back to be locked: 3.6 µs a task against 6.0.
+ */
+export async function lockFinished(tx: Tx, boardId: number, turn: WalkTurn): Promise<FinishedPage> {
+  const isDue = tx`status = ANY (${FINISHED_STATUSES as TaskStatus[]}::text[]) AND status_since < ${turn.horizon}::timestamptz`;
   const lookedAtMax = turn.rowsMax * LOOKED_AT_FACTOR;
-  const [row] = await sql<{ ids: Uuid[] | null; seen: number; found: number; last_id: Uuid | null }[]>`
-    /* retention.list_finished */
+  const [row] = await tx<{ ids: Uuid[] | null; seen: number; place: Uuid; is_full: boolean }[]>`
+    /* retention.lock_finished */
     WITH page AS MATERIALIZED (
-      SELECT id, is_due, count(*) FILTER (WHERE is_due) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS number FROM (
-        SELECT id, status = ANY (${FINISHED_STATUSES as TaskStatus[]}::text[]) AND status_since < ${turn.horizon}::timestamptz AS is_due
+      SELECT id, is_due, row_number() OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS number FROM (
+        SELECT id, ${isDue} AS is_due
         FROM tasks WHERE board_id = ${boardId} AND id > ${turn.place} AND id < ${turn.endId} ORDER BY id LIMIT ${lookedAtMax}
       ) AS task
     ),
-    taken AS MATERIALIZED (SELECT id, is_due FROM page WHERE number <= ${turn.rowsMax})
-    SELECT (SELECT json_agg(id) FROM taken WHERE is_due) AS ids, (SELECT count(*)::int FROM taken) AS seen,
-      (SELECT count(*)::int FROM page) AS found, (SELECT id FROM taken ORDER BY id DESC LIMIT 1) AS last_id`;
-  const { ids, seen = 0, found = 0, last_id: place = null } = row ?? {};
-  return { ids: ids ?? [], seen, place, isCut: seen < found || found === lookedAtMax };
-}
-
-/** Those of them that are finished still and that nobody has locked. */
-export async function lockFinished(
-  tx: Tx,
-  boardId: number,
-  ids: readonly Uuid[],
-  horizon: string,
-): Promise<Uuid[]> {
-  const rows = await tx<{ id: Uuid }[]>`
-    /* retention.lock_finished */
-    SELECT task.id FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+    due AS MATERIALIZED (SELECT id, number FROM page WHERE is_due LIMIT ${turn.rowsMax}),
+    locked AS MATERIALIZED (
+      SELECT task.id FROM due
+      CROSS JOIN LATERAL (SELECT id FROM tasks WHERE board_id = ${boardId} AND id = due.id AND ${isDue} FOR UPDATE SKIP LOCKED) AS task
+    )
+    SELECT (SELECT json_agg(id) FROM locked) AS ids, last.number::int AS seen, last.id AS place, whole.is_full
+    FROM (SELECT count(*) = ${turn.rowsMax} AS is_full FROM due) AS whole
     CROSS JOIN LATERAL (
-      SELECT id FROM tasks
-      WHERE board_id = ${boardId} AND id = wanted.id AND status = ANY (${FINISHED_STATUSES as TaskStatus[]}::text[])
-        AND status_since < ${horizon}::timestamptz
-      FOR UPDATE SKIP LOCKED
-    ) AS task`;
-  return rows.map((row) => row.id);
+      (SELECT id, number FROM due WHERE whole.is_full ORDER BY number DESC LIMIT 1)
+      UNION ALL (SELECT id, number FROM page WHERE NOT whole.is_full ORDER BY number DESC LIMIT 1)
+    ) AS last`;
+  const { ids, seen = 0, place = null, is_full: isFull = false } = row ?? {};
+  return { ids: ids ?? [], seen, place, isCut: isFull || seen === lookedAtMax };
 }
 
 /** An operation on many tasks goes on: it has named them, and says of each what has become of it. */
