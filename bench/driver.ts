@@ -125,7 +125,13 @@ export interface ChurnInput {
   readonly leadInMs: number;
   readonly sliceMs: number;
   readonly slices: number;
-  /** Of the board: what is over goes after a while. Default: it stays. */
+  /** Of the board. */
+  readonly settings?: BoardSettings;
+}
+
+export interface BoardSettings {
+  readonly stranded_after_seconds: number;
+  /** Default: everything stays. */
   readonly retention?: Readonly<Record<string, number>>;
 }
 

@@ -10,9 +10,8 @@ import type { ServerAccess } from './server-access.ts';
 const BACKLOG_PIECES = 1000;
 
 export async function churn(access: ServerAccess, board: BenchBoard, input: ChurnInput): Promise<number[]> {
-  const { retention } = input;
-  // Nothing of the log is pruned before it was searched for stranded tasks, which is this much behind.
-  if (retention !== undefined) await board.change({ settings: { stranded_after_seconds: 1, retention } });
+  const { settings } = input;
+  if (settings !== undefined) await board.change({ settings });
   await board.fill(BACKLOG_PIECES);
   const before = await board.counts();
   const connections = await access.openConnections(input.connections);
@@ -33,7 +32,7 @@ export async function churn(access: ServerAccess, board: BenchBoard, input: Chur
   await loops;
   for (const connection of connections) connection.close();
   // What is done is gone by now where it does not stay.
-  if (retention === undefined) assertCounted(before, await board.counts(), progress.ended);
+  if (settings?.retention === undefined) assertCounted(before, await board.counts(), progress.ended);
   return slices;
 }
 

@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench } from '../bench.ts';
+import type { BoardSettings, ChurnInput } from '../driver.ts';
 import { openParty, type Party } from '../parties.ts';
 import type { Measured, Scenario, Series } from '../scenario.ts';
 
@@ -23,6 +24,8 @@ const KEPT_SECONDS = 10;
 const LEAD_IN_MS = (KEPT_SECONDS + 5) * 1000;
 /** What is left to prune after a stretch is not to fall on what is measured next. */
 const PRUNED_WITHIN_MS = 120_000;
+/** Of both boards: events go when they have been searched for stranded tasks, which is this much behind. */
+const STRANDED_AFTER_SECONDS = 1;
 /** The least that is a steady state within a stretch. */
 const KEPT = {
   events_seconds: KEPT_SECONDS,
@@ -98,7 +101,7 @@ async function measure(bench: Bench): Promise<Measured> {
 }
 
 function measureKept({ driver }: Party, slices: number, sliceMs: number): Promise<readonly number[]> {
-  return driver.call('churn', inputOf(slices, sliceMs), LEAD_IN_MS + slices * sliceMs);
+  return driver.call('churn', inputOf(slices, sliceMs, {}), LEAD_IN_MS + slices * sliceMs);
 }
 
 async function measurePruned(
@@ -108,7 +111,7 @@ async function measurePruned(
   sliceMs: number,
 ): Promise<Pruned> {
   const sizes = new Sizes(bench);
-  const input = { ...inputOf(slices, sliceMs), retention: KEPT };
+  const input = inputOf(slices, sliceMs, { retention: KEPT });
   const perSecond = await driver
     .call('churn', input, LEAD_IN_MS + slices * sliceMs)
     .finally(() => sizes.stop());
@@ -123,11 +126,12 @@ async function measurePruned(
   return { perSecond, disk };
 }
 
-const inputOf = (slices: number, sliceMs: number) => ({
+const inputOf = (slices: number, sliceMs: number, kept: Pick<BoardSettings, 'retention'>): ChurnInput => ({
   connections: CONNECTIONS,
   leadInMs: LEAD_IN_MS,
   sliceMs,
   slices,
+  settings: { stranded_after_seconds: STRANDED_AFTER_SECONDS, ...kept },
 });
 
 interface Look {
