@@ -2,13 +2,16 @@
 import { once } from 'node:events';
 import {
   createServer as createHttpServer,
+  type IncomingHttpHeaders,
   type IncomingMessage,
   type RequestListener,
   type Server,
 } from 'node:http';
 import { request } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
+import { answerOf, type CallAnswer } from '../fixtures/call.ts';
 
 /** Loopback has a whole network of addresses: the client comes from another one than the proxy. */
 export const CLIENT = '127.0.0.77';
@@ -40,13 +43,6 @@ export interface Asked {
   readonly signal?: AbortSignal;
 }
 
-export interface Answered {
-  readonly status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
-  readonly body: any;
-  readonly headers: IncomingMessage['headers'];
-}
-
 /** A request to the proxy on a port, over a connection of its own, up to the beginning of the answer. */
 export function open(
   port: number,
@@ -72,16 +68,14 @@ export function open(
 }
 
 /** The same with the whole answer. */
-export async function ask(port: number, method: string, path: string, asked: Asked = {}): Promise<Answered> {
+export async function ask(
+  port: number,
+  method: string,
+  path: string,
+  asked: Asked = {},
+): Promise<CallAnswer<IncomingHttpHeaders>> {
   const answer = await open(port, method, path, asked);
-  let text = '';
-  for await (const chunk of answer) text += String(chunk);
-  const isJson = /json/.test(answer.headers['content-type'] ?? '');
-  return {
-    status: answer.statusCode ?? 0,
-    body: isJson && text !== '' ? JSON.parse(text) : text,
-    headers: answer.headers,
-  };
+  return answerOf(answer.statusCode ?? 0, answer.headers, await text(answer));
 }
 
 /** A server for the time of a test, with its host and port. */
