@@ -4,7 +4,6 @@ import type { Delegation } from '../../src/contract/delegations.ts';
 import type { LeasedDelivery } from '../../src/contract/deliveries.ts';
 import type { Audit } from '../fixtures/audit.ts';
 import { expectStatus } from '../fixtures/board.ts';
-import { eventually } from '../fixtures/eventually.ts';
 import type { RollingLoad } from '../fixtures/rolling-load.ts';
 
 /** Ahead of the backlog: a round takes a moment. */
@@ -63,14 +62,10 @@ export class Handovers {
 
   #collect(id: string): Promise<Delegation> {
     const { board, client } = this.#load;
-    let turn = this.rounds;
-    return eventually(`${id} is decided`, async () => {
-      turn += 1;
-      const path = board.path(`/delegations/${id}`);
-      const answer = await client.insist(turn, 'collect', 'GET', path, { headers: WAIT });
-      const delegation: Delegation = expectStatus(answer, 200).body.delegation;
-      return delegation.status === 'running' ? null : delegation;
-    });
+    const path = board.path(`/delegations/${id}`);
+    return client.follow(this.rounds, 'collect', path, ({ delegation }: { delegation: Delegation }) =>
+      delegation.status === 'running' ? null : delegation,
+    );
   }
 
   async bring(gateway: number): Promise<void> {

@@ -3,7 +3,6 @@ import { expect } from 'vitest';
 import type { Operation } from '../../src/contract/bulk.ts';
 import type { Event } from '../../src/contract/events.ts';
 import { expectStatus } from '../fixtures/board.ts';
-import { eventually } from '../fixtures/eventually.ts';
 import type { RollingLoad } from '../fixtures/rolling-load.ts';
 
 const TASKS_AT_ONCE = 4;
@@ -53,15 +52,13 @@ export class Promotions {
 
   #carriedOut(id: string): Promise<Operation> {
     const { board, client } = this.#load;
-    let turn = this.rounds;
-    return eventually(`${id} has ended`, async () => {
-      turn += 1;
-      const options = { headers: { Prefer: 'wait=1' } };
-      const path = board.path(`/operations/${id}`);
-      const answer = await client.insist(turn, 'look at the operation', 'GET', path, options);
-      const operation: Operation = expectStatus(answer, 200).body.operation;
-      return operation.status === 'running' ? null : operation;
-    });
+    const path = board.path(`/operations/${id}`);
+    return client.follow(
+      this.rounds,
+      'look at the operation',
+      path,
+      ({ operation }: { operation: Operation }) => (operation.status === 'running' ? null : operation),
+    );
   }
 
   /** Each was let go on once. */
