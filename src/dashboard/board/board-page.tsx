@@ -106,7 +106,7 @@ function BoardBody({ columnsRef, bulk }: BoardBodyProps): ReactNode {
     <div className="board">
       <BoardHeader address={address} onChange={changeAddress} onNewTask={openNewTask} />
       {isTruncated && (
-        <p className="board-truncated" role="status">
+        <p className="warning" role="status">
           This board has more than 10,000 unfinished tasks. The counts are exact; the columns show the first
           10,000.
         </p>

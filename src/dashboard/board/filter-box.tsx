@@ -35,7 +35,7 @@ export function FilterBox({ query, shown, onQuery, children }: FilterBoxProps): 
       <FilterInput query={query} onQuery={onQuery} />
       <FilterTerms query={query} filter={filter} onQuery={onQuery} />
       {filter.problems.map(({ term, reason }) => (
-        <p key={term.start} className="board-filter-hint" role="status">
+        <p key={term.start} className="warning" role="status">
           <strong>{term.source}</strong> is not applied. {reason}
         </p>
       ))}

@@ -65,7 +65,7 @@ export function ConnectDialog({ lane, onClose }: ConnectDialogProps): ReactNode 
 /** Why a worker would be refused or would wait for ever, said before it is tried. */
 function Hindrance({ lane }: { readonly lane: Lane }): ReactNode {
   const text = hindranceOf(lane);
-  return text === null ? null : <p className="lanes-hindrance">{text}</p>;
+  return text === null ? null : <p className="warning">{text}</p>;
 }
 
 function hindranceOf({ kind, allowed_status_mutations: mutations, paused, draining }: Lane): string | null {

@@ -66,7 +66,7 @@ export function ClaimPanel({ claim, events, live }: ClaimPanelProps): ReactNode 
 
 function CancelNotice({ cancel }: { readonly cancel: HolderSigns['cancel'] }): ReactNode {
   return (
-    <p className="task-notice">
+    <p className="warning">
       {/* Without the seconds: they would be read out one by one. */}
       <span role="status">It is asked to stop{cancel?.reason ? `: ${cancel.reason}` : ''}.</span>{' '}
       {cancel?.deadlineMs != null && <CancelDeadline atMs={cancel.deadlineMs} />}

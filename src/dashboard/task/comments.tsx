@@ -40,7 +40,7 @@ export function Comments({ taskId }: { readonly taskId: string }): ReactNode {
           </li>
         ))}
       </ul>
-      {data?.isMore && <p className="task-notice">There are more: the first {COMMENTS_MAX} are shown.</p>}
+      {data?.isMore && <p className="warning">There are more: the first {COMMENTS_MAX} are shown.</p>}
       {may.operate && <CommentForm taskId={taskId} onSaid={() => void refetch()} />}
     </TaskPanel>
   );

@@ -95,7 +95,7 @@ export function EditDialog({ task, onClose }: EditDialogProps): ReactNode {
           />
         ))}
         {isChanged(error) && (
-          <p className="task-notice" role="alert">
+          <p className="warning" role="alert">
             Somebody else has changed the task meanwhile (it is version {edit.task.version} now).{' '}
             {edit.conflicts.length > 0
               ? 'Where you both changed the same, theirs is shown beside yours. Save again to write yours.'
@@ -164,7 +164,7 @@ function EditField({ field, value, theirs, error, onChange }: EditFieldProps): R
         </p>
       )}
       {theirs !== null && theirs !== value && (
-        <div className="task-theirs">
+        <div className="theirs">
           <span className="muted">Theirs:</span>{' '}
           <span className="wrap">{theirs === '' ? '(empty)' : theirs}</span>
           <Button size="small" onClick={() => onChange(theirs)}>

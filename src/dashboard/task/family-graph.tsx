@@ -41,7 +41,7 @@ export function FamilyGraph({ graph, id }: FamilyGraphProps): ReactNode {
   return (
     <>
       {graph.truncated && (
-        <p className="task-notice">There are more: the nearest are drawn, at most {DRAWN_TASKS_MAX}.</p>
+        <p className="warning">There are more: the nearest are drawn, at most {DRAWN_TASKS_MAX}.</p>
       )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
       <section ref={frame} className="task-graph" aria-label="Drawing of parents and children" tabIndex={0}>

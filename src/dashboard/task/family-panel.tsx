@@ -57,7 +57,7 @@ export function FamilyPanel({ task }: { readonly task: Task }): ReactNode {
       <Relatives kin="parent" tasks={parents} linking={may.operate ? linking : null} />
       <h3 className="task-small-head">Waited for by {children.length > 0 && `(${children.length})`}</h3>
       <Relatives kin="child" tasks={children} linking={may.operate ? linking : null} />
-      {data?.truncated && <p className="task-notice">There are more: the nearest are shown.</p>}
+      {data?.truncated && <p className="warning">There are more: the nearest are shown.</p>}
       <LinkProblem error={linking.error} />
       {isDrawn && data !== undefined && (
         <Suspense fallback={<p className="muted">Drawing …</p>}>

@@ -50,7 +50,7 @@ export function RunsPanel({ runs, error }: RunsPanelProps): ReactNode {
       {runs === undefined && <Problem error={error} />}
       {runs !== undefined && all.length === 0 && <p className="muted">Nobody has claimed it yet.</p>}
       {runs?.isMore && (
-        <p className="task-notice">
+        <p className="warning">
           There are more than {RUNS_READ_MAX}: the first {RUNS_READ_MAX} are shown.
         </p>
       )}

@@ -78,7 +78,7 @@ export function SettingField({
         </p>
       )}
       {isContested && (
-        <div className="board-settings-theirs">
+        <div className="theirs">
           <p id={`${id}-theirs`}>Somebody else has set this to: {wordsOf(setting, now)}</p>
           <Button
             size="small"

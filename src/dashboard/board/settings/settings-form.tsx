@@ -81,7 +81,7 @@ export function SettingsForm({
         </fieldset>
       ))}
       {saving.isOutdated && (
-        <p className="board-settings-notice" role="alert">
+        <p className="warning" role="alert">
           The board has changed since you saw it: this was not saved. Above is what it is now; look at it, and
           save again.
         </p>
@@ -113,7 +113,7 @@ function ChangedByOthers({ fields }: { readonly fields: readonly FieldState[] })
   return (
     <div role="status">
       {fields.length > 0 && (
-        <p className="board-settings-notice">
+        <p className="warning">
           Somebody else has changed the board since you opened this: {labelsOf(fields)}. What you have entered
           is as you left it.
         </p>
