@@ -5,16 +5,17 @@
  *   --skip-tests  leave the gates out, to try the rest; what passes then is not releasable
  *   --keep        leave the package and the project that installed it in place, and say where
  */
-import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
+import { parseArgs } from 'node:util';
 import { readChangelog } from './release/changelog.ts';
 import { runGates } from './release/gates.ts';
+import { git } from './release/git.ts';
 import { InstalledProject } from './release/installed-project.ts';
 import { checkTarball, packTwice, type Tarball } from './release/pack.ts';
 import { renderResults, runStages, type Stage } from './release/stages.ts';
+import { requireNoTag } from './release/tag.ts';
 import { type Plan, planRelease } from './release/version.ts';
 import { findStaleBaseline } from './write-wire-baseline.ts';
 
@@ -28,14 +29,10 @@ const { values: flags } = parseArgs({
   },
 });
 
-async function git(...args: readonly string[]): Promise<string> {
-  return (await promisify(execFile)('git', [...args], { cwd: ROOT })).stdout.trim();
-}
-
 async function requireCleanTree(): Promise<string> {
-  const changes = await git('status', '--porcelain');
+  const changes = await git(ROOT, 'status', '--porcelain');
   if (changes !== '') throw new Error(`What is released is a commit, and this is none yet:\n${changes}`);
-  return `commit ${await git('rev-parse', '--short=10', 'HEAD')}`;
+  return `commit ${await git(ROOT, 'rev-parse', '--short=10', 'HEAD')}`;
 }
 
 /** What later versions will be held against is the wire that is released now. */
@@ -46,11 +43,6 @@ async function requireBaseline(version: string): Promise<string> {
       `test/contract/released has not the wire of ${version} (${stale.join(', ')}): run \`npx tsx scripts/write-wire-baseline.ts\`, and commit.`,
     );
   return `openapi-${version}.yaml, frames-${version}.yaml`;
-}
-
-async function requireNoTag(version: string): Promise<void> {
-  if ((await git('tag', '--list', `v${version}`)) !== '')
-    throw new Error(`The tag v${version} exists already.`);
 }
 
 /** One of the steps has found it out for those after it. */
@@ -66,7 +58,7 @@ function planStages(directory: string): { stages: Stage[]; project: InstalledPro
   const readPlan = async (): Promise<string> => {
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     plan = planRelease(version, readChangelog(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8')));
-    await requireNoTag(version);
+    await requireNoTag(version, ROOT);
     if (flags.tag && !plan.isDated)
       throw new Error(`CHANGELOG.md has no heading "## [${version}] - YYYY-MM-DD" yet: --tag needs it.`);
     return `${version}, ${plan.step} (${plan.because.slice(0, 60)})`;
@@ -128,7 +120,7 @@ function planUse(project: InstalledProject): Stage[] {
 }
 
 async function tag({ version }: Plan): Promise<void> {
-  await git('tag', '--annotate', `v${version}`, '--message', `Lanekeeper ${version}`);
+  await git(ROOT, 'tag', '--annotate', `v${version}`, '--message', `Lanekeeper ${version}`);
   console.log(`Tagged v${version}. Nothing has been pushed or published; docs/releasing.md says how.`);
 }
 

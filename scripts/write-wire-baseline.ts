@@ -1,7 +1,6 @@
 // Writes down the wire as this version has it, for test/contract/released.test.ts to hold later versions against. A step of each release, which
 // `npm run release` looks for. The files of a version that is out are not written again: whatever comes then has another number.
 
-import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -12,6 +11,7 @@ import { PROBLEMS } from '../src/contract/problems.ts';
 import { EVENT_KINDS } from '../src/contract/statuses.ts';
 import type { Protocol } from '../test/contract/wire-compatibility.ts';
 import { readChangelog } from './release/changelog.ts';
+import { requireNoTag } from './release/tag.ts';
 import { planRelease } from './release/version.ts';
 import { renderOpenApiYaml } from './write-openapi.ts';
 
@@ -57,17 +57,12 @@ export async function findStaleBaseline(version: string, folder = FOLDER): Promi
   return stale;
 }
 
-function isReleased(version: string): boolean {
-  return execFileSync('git', ['tag', '--list', `v${version}`], { cwd: ROOT, encoding: 'utf8' }).trim() !== '';
-}
-
 async function main(): Promise<void> {
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   // Throws where the changelog says that what has changed needs another version.
   planRelease(version, readChangelog(await readFile(join(ROOT, 'CHANGELOG.md'), 'utf8')));
   // What is out is not written down again, whatever the changelog does not say yet.
-  if (isReleased(version))
-    throw new Error(`v${version} is out: what has changed since needs the next version.`);
+  await requireNoTag(version, ROOT);
   await writeBaseline(version);
 }
 
