@@ -7,7 +7,7 @@ import { type BenchOptions, commandOf, readOptions, USAGE, UsageError } from './
 import { writeReadme } from './readme.ts';
 import { type RunRecord, readRecord, writeRecord } from './record.ts';
 import { renderMachine, renderRun, renderScenario } from './report.ts';
-import { runScenario, type Scenario, type ScenarioResult } from './scenario.ts';
+import { requireSeconds, runScenario, type Scenario, type ScenarioResult } from './scenario.ts';
 import { singleCycle } from './scenarios/p1-single-cycle.ts';
 import { batchCycle } from './scenarios/p2-batch-cycle.ts';
 import { push } from './scenarios/p3-push.ts';
@@ -55,6 +55,7 @@ const SCENARIOS: readonly Scenario[] = [
 
 async function runBench(options: BenchOptions, signal: AbortSignal): Promise<RunRecord> {
   const scenarios = chooseScenarios(options.only);
+  requireSeconds(scenarios, options);
   const startedAt = performance.now();
   const bench = await openBench(options, signal);
   try {

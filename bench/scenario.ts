@@ -1,5 +1,6 @@
 /** What a scenario is, and how its rounds run: every contender once a round, each round beginning with another one. */
 import type { Bench } from './bench.ts';
+import { type BenchOptions, UsageError } from './options.ts';
 import { median, type Spread, spreadOf } from './statistics.ts';
 
 export interface Metric {
@@ -53,6 +54,8 @@ export interface Scenario {
   readonly isExtra?: boolean;
   /** Default: as many as the command line says. */
   readonly roundsMax?: number;
+  /** The least that the command line may say; below it there would be no figures. Default: any. */
+  readonly secondsMin?: number;
   /** After the last round, also of a run that failed. */
   close?(bench: Bench): Promise<void>;
 }
@@ -79,6 +82,17 @@ export interface ScenarioResult {
   /** Of the last round, by contender. */
   readonly series: readonly { readonly name: string; readonly series: Series }[];
   readonly elapsedSeconds: number;
+}
+
+/** Before any of them runs: a run that ends without its last figures has taken its time all the same. */
+export function requireSeconds(
+  scenarios: readonly Scenario[],
+  { seconds, areSecondsGiven }: Pick<BenchOptions, 'seconds' | 'areSecondsGiven'>,
+): void {
+  for (const { id, secondsMin = 0 } of scenarios) {
+    if (areSecondsGiven && seconds < secondsMin)
+      throw new UsageError(`${id} takes at least --seconds ${secondsMin}`);
+  }
 }
 
 export async function runScenario(scenario: Scenario, bench: Bench): Promise<ScenarioResult> {

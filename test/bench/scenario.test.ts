@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import type { Bench } from '../../bench/bench.ts';
+import { UsageError } from '../../bench/options.ts';
 import { renderScenario } from '../../bench/report.ts';
-import { type Contender, runScenario, type Scenario } from '../../bench/scenario.ts';
+import { type Contender, requireSeconds, runScenario, type Scenario } from '../../bench/scenario.ts';
 
 const ROUNDS = 3;
 
@@ -71,4 +72,15 @@ it('cleans up after a scenario that failed', async () => {
     'lost work',
   );
   expect(closed).toBe(1);
+});
+
+it('refuses a length that is too short for one of its scenarios, but not the length that this one has by itself', () => {
+  const scenarios = [scenarioOf([]), scenarioOf([], { id: 'P00', secondsMin: 40 })];
+  expect(() => requireSeconds(scenarios, { seconds: 39, areSecondsGiven: true })).toThrow(UsageError);
+  expect(() => requireSeconds(scenarios, { seconds: 39, areSecondsGiven: true })).toThrow(
+    'P00 takes at least --seconds 40',
+  );
+  requireSeconds(scenarios, { seconds: 40, areSecondsGiven: true });
+  requireSeconds(scenarios, { seconds: 5, areSecondsGiven: false });
+  requireSeconds(scenarios.slice(0, 1), { seconds: 1, areSecondsGiven: true });
 });
