@@ -114,6 +114,9 @@ const WORD = 'Unrepeatable';
 
 async function addHistory(sql: postgres.Sql, boardId: number, ids: readonly string[]): Promise<void> {
   await sql`
+    WITH counted AS (
+      UPDATE task_details SET comment_count = comment_count + ${HISTORY_ROWS} WHERE board_id = ${boardId} AND task_id = ANY(${ids as string[]}::uuid[])
+    )
     INSERT INTO comments (board_id, task_id, id, body, author_type, author_id)
     SELECT ${boardId}, task_id, gen_random_uuid(), ${WORD}, 'system', 'test'
     FROM unnest(${ids as string[]}::uuid[]) AS task_id, generate_series(1, ${HISTORY_ROWS}::int)`;

@@ -99,6 +99,9 @@ async function addHistory(board: TestBoard, task: Pick<Task, 'id'>, word: string
       UPDATE board_seq SET seq = seq + ${HISTORY_ROWS} WHERE board_id = (SELECT id FROM boards WHERE name = ${board.name}) RETURNING board_id, seq
     ),
     task AS (SELECT t.board_id, t.id FROM tasks t JOIN bumped USING (board_id) JOIN task_details d ON d.board_id = t.board_id AND d.task_id = t.id WHERE d.external_ref = ${word}),
+    counted AS (
+      UPDATE task_details d SET comment_count = d.comment_count + ${HISTORY_ROWS} FROM task WHERE d.board_id = task.board_id AND d.task_id = task.id
+    ),
     remarks AS (
       INSERT INTO comments (board_id, task_id, id, body, author_type, author_id)
       SELECT board_id, id, gen_random_uuid(), ${word}, 'system', 'test' FROM task, generate_series(1, ${HISTORY_ROWS}::int)
