@@ -276,11 +276,14 @@ test('a child that is deleted leaves its parents as they are, and a parent that 
   const [board] = await newBoard();
   const done = await board.task('work');
   expectStatus(await board.operate(done.id, 'complete'), 200);
+  const living = await board.task('work');
   const child = await board.task('work', { parents: [done.id] });
+  const waiting = await board.task('work', { parents: [living.id] });
   const grandchild = await board.task('work', { parents: [child.id] });
   expectStatus(await remove(board, done), 204);
   expect(await board.read(child.id)).toMatchObject({ status: 'ready', unmet_parents: 0 });
   expectStatus(await remove(board, child), 204);
+  expectStatus(await remove(board, waiting), 204);
   expect((await board.read(grandchild.id)).status).toBe('ready');
 });
 
