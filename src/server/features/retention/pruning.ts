@@ -1,19 +1,19 @@
 /** One portion of what one board has set for one kind, in one transaction: rows first, then when to come again, and what the counter row takes last. */
 import type { RetentionKind } from '../../../contract/retention.ts';
 import { pinPlans, type Tx } from '../../db/client.ts';
-import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../db/event-log.ts';
 import { BoardGoneError } from '../../db/failures.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 import { FIRST_ID, firstIdAt, type Pruned, type PruneTurn, type Walked, type WalkTurn } from './portion.ts';
 import { type DueTurn, goOn, lockDue, putOff, rest } from './store/due.ts';
 import { movePrunedSeq, pruneEvents } from './store/events.ts';
 import {
+  type Erased,
   eraseEmptyDelegations,
   eraseFinished,
   findOldestAfter,
   hasRunningOperation,
   lockFinished,
-  type PrunedTask,
+  logErased,
 } from './store/finished.ts';
 import { pruneDeliveries, pruneMessages, pruneOutput } from './store/returns.ts';
 import { pruneRuns } from './store/runs.ts';
@@ -117,36 +117,23 @@ async function moveMark(tx: Tx, boardId: number, seq: number): Promise<void> {
 async function pruneFinished(tx: Tx, boardId: number, turn: WalkTurn): Promise<Done> {
   if (await hasRunningOperation(tx, boardId)) return { pruned: 'hindered', lastStep: null };
   const page = await lockFinished(tx, boardId, turn);
-  const gone = page.ids.length === 0 ? [] : await eraseFinished(tx, boardId, page.ids);
-  const followed = gone.filter((task) => task.is_followed).map(({ id }) => id);
-  if (followed.length > 0) await eraseEmptyDelegations(tx, boardId, followed);
+  const erased = page.ids.length === 0 ? null : await eraseFinished(tx, boardId, page.ids);
+  const count = erased?.count ?? 0;
+  if (erased !== null && erased.followed !== null) await eraseEmptyDelegations(tx, boardId, erased.followed);
   const pruned: Walked = {
-    pruned: gone.length,
-    left: page.seen - gone.length,
+    pruned: count,
+    left: page.seen - count,
     isCut: page.isCut,
     place: page.place,
     placeAttempt: 0,
     oldestAt: page.isCut ? null : await findOldestAfter(tx, boardId, turn.endId),
   };
-  return { pruned, lastStep: gone.length === 0 ? null : (last) => tellGone(last, boardId, gone) };
+  return { pruned, lastStep: erased === null ? null : (last) => tellErased(last, boardId, erased) };
 }
 
-/** An event for each, as of every deleted task: whoever folds the log has the tasks that there are, and the counts. */
-async function tellGone(tx: Tx, boardId: number, tasks: readonly PrunedTask[]): Promise<void> {
-  const counts: StatusCounts = {};
-  const events = tasks.map((task): NewEvent => {
-    countMove(counts, task.status, null);
-    return {
-      kind: 'task.deleted',
-      taskId: task.id,
-      lane: task.lane,
-      attempt: task.attempt,
-      taskVersion: task.version + 1,
-      actor: RETENTION,
-      data: { status_before: task.status, pruned: true },
-    };
-  });
-  await appendEvents(tx, boardId, { events, counts });
+async function tellErased(tx: Tx, boardId: number, erased: Erased): Promise<void> {
+  if (!(await logErased(tx, boardId, erased, RETENTION)))
+    throw new BoardGoneError(`board ${boardId} has no counter row`);
 }
 
 async function noteProgress(

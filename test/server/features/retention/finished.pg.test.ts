@@ -109,6 +109,8 @@ describe.concurrent('a finished task', () => {
     await untilPruned(board);
     expect((await board.read(blocked?.id ?? '')).status).toBe('ready');
     expect((await board.read(waiting.id)).status).toBe('blocked');
+    const { counts } = (await board.call('GET', '')).body.board;
+    expect(counts).toMatchObject({ done: 0, cancelled: 0, archived: 0, ready: 1, blocked: 1 });
   });
 
   test('of which a child waits, or is to have the result, stays until that has finished', async () => {

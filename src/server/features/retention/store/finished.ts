@@ -9,6 +9,7 @@ import { FINISHED_STATUSES, type TaskStatus } from '../../../../contract/statuse
 import type { Runner, Tx } from '../../../db/client.ts';
 import { erasedParts } from '../../../db/erased-parts.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
+import type { ActorRef } from '../../../kernel/principal.ts';
 import type { WalkTurn } from '../portion.ts';
 
 /** Rows looked at for each that may be pruned, before the portion is over all the same. */
@@ -88,18 +89,24 @@ const IS_REPLY = (sql: Runner, boardId: number) => sql`
     SELECT FROM deliveries WHERE board_id = ${boardId} AND synthesis_due_at IS NOT NULL AND synthesis_task_id = t.id OFFSET 0
   ))`;
 
-export interface PrunedTask {
-  readonly id: Uuid;
-  readonly lane: string | null;
-  readonly attempt: number;
-  readonly version: number;
-  readonly status: TaskStatus;
-  readonly is_followed: boolean;
+/** Erased tasks: lists in one order, as Postgres writes them, so a thousand of them cost this process nothing on their way into the log. */
+export interface Erased {
+  readonly count: number;
+  readonly done: number;
+  readonly cancelled: number;
+  readonly archived: number;
+  /** Those that were told of, or in a delegation. */
+  readonly followed: readonly Uuid[] | null;
+  readonly ids: string;
+  readonly lanes: string;
+  readonly attempts: string;
+  readonly versions: string;
+  readonly statuses: string;
 }
 
-/** Those that nothing living needs, gone. What was once met for a child that is finished, too, stays met: that link goes with the child. */
-export async function eraseFinished(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<PrunedTask[]> {
-  return tx<PrunedTask[]>`
+/** Those that nothing living needs, gone; null: none. What was once met for a child that is finished, too, stays met: that link goes with the child. */
+export async function eraseFinished(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<Erased | null> {
+  const [row] = await tx<Erased[]>`
     /* retention.erase_finished */
     WITH gone AS MATERIALIZED (
       SELECT ${boardId}::int AS board_id, t.id FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
@@ -109,9 +116,40 @@ export async function eraseFinished(tx: Tx, boardId: number, ids: readonly Uuid[
       WHERE NOT ${IS_AWAITED(tx, boardId)} AND NOT ${IS_TO_BE_TOLD(tx, boardId)} AND NOT ${IS_REPLY(tx, boardId)}
     ),
     ${erasedParts(tx)},
-    unsubscribed AS (DELETE FROM subscriptions s USING gone WHERE s.board_id = ANY (ARRAY[gone.board_id]) AND s.subject_id = gone.id)
-    DELETE FROM tasks t USING gone WHERE t.board_id = ANY (ARRAY[gone.board_id]) AND t.id = gone.id
-    RETURNING t.id, t.lane, t.attempt, t.version, t.status, t.is_followed`;
+    unsubscribed AS (DELETE FROM subscriptions s USING gone WHERE s.board_id = ANY (ARRAY[gone.board_id]) AND s.subject_id = gone.id),
+    erased AS (
+      DELETE FROM tasks t USING gone WHERE t.board_id = ANY (ARRAY[gone.board_id]) AND t.id = gone.id
+      RETURNING t.id, t.lane, t.attempt, t.version, t.status, t.is_followed
+    )
+    SELECT count(*)::int AS count, count(*) FILTER (WHERE status = 'done')::int AS done,
+      count(*) FILTER (WHERE status = 'cancelled')::int AS cancelled, count(*) FILTER (WHERE status = 'archived')::int AS archived,
+      json_agg(id) FILTER (WHERE is_followed) AS followed, array_agg(id)::text AS ids, array_agg(lane)::text AS lanes,
+      array_agg(attempt)::text AS attempts, array_agg(version)::text AS versions, array_agg(status)::text AS statuses
+    FROM erased`;
+  return row === undefined || row.count === 0 ? null : row;
+}
+
+/**
+ * An event for each, as of every deleted task: whoever folds the log has the tasks that there are, and the counts. As the last step, under the
+ * counter row; false: the board is gone. Without an outbox: who was subscribed to these tasks went with them.
+ */
+export async function logErased(tx: Tx, boardId: number, erased: Erased, actor: ActorRef): Promise<boolean> {
+  const { count } = await tx`
+    /* retention.log_erased */
+    WITH bumped AS (
+      UPDATE board_seq SET seq = seq + ${erased.count}, done = done - ${erased.done}, cancelled = cancelled - ${erased.cancelled},
+        archived = archived - ${erased.archived}
+      WHERE board_id = ${boardId}
+      RETURNING seq, clock_timestamp() AS at
+    )
+    INSERT INTO events (board_id, seq, kind, at, task_id, lane, attempt, task_version, actor_type, actor_id, data)
+    SELECT ${boardId}, bumped.seq - ${erased.count} + task.ordinality, 'task.deleted', bumped.at, task.id, task.lane, task.attempt,
+      task.version + 1, ${actor.type}, ${actor.id}, jsonb_build_object('status_before', task.status, 'pruned', true)
+    FROM bumped, unnest(
+      ${erased.ids}::text::uuid[], ${erased.lanes}::text::text[], ${erased.attempts}::text::int[], ${erased.versions}::text::int[],
+      ${erased.statuses}::text::text[]
+    ) WITH ORDINALITY AS task (id, lane, attempt, version, status, ordinality)`;
+  return count > 0;
 }
 
 /** Of the delegations of these tasks, which are gone, those that have none left. They were decided, or their tasks would be there. */
