@@ -2,7 +2,7 @@
  * The last statement of every transaction that changes a board: takes the next sequence numbers from the counter row and
  * writes the events. Whoever calls it must not lock anything of the board afterwards, or two transactions could wait in a circle;
  * deregistering a lane may, because what it deletes then was locked before or is nobody else's.
- * The hot statements of claims and tasks have the same step inlined.
+ * The hot statements of claims and tasks have the same step inlined, and retention has one of its own for what it erases.
  */
 import type { EventKind, TaskStatus } from '../../contract/statuses.ts';
 import { assert } from '../kernel/assert.ts';
