@@ -8,7 +8,13 @@ import type { Environment } from './environment.ts';
 import { UsageError } from './exit-codes.ts';
 import { isLoopback } from './local-server.ts';
 import { Output, type OutputOptions } from './output.ts';
-import { type GlobalFlags, resolveSettings, type Settings, type SettingsContext } from './settings.ts';
+import {
+  type GlobalFlags,
+  laterKey,
+  resolveSettings,
+  type Settings,
+  type SettingsContext,
+} from './settings.ts';
 
 export interface Flags extends GlobalFlags {
   readonly json?: boolean | undefined;
@@ -75,7 +81,9 @@ export class Context {
       if (attempts === RETRIES_IN_SILENCE + 1 && error instanceof UnreachableError)
         this.output.note(`${error.message}; trying again for up to ${DEFAULT_RETRY.totalMs / 1000} s`);
     };
-    return connect({ url, board, token, onRetry });
+    // Whoever waits for a server that has yet to start cannot have its key before it has.
+    const later = isLoopback(url) ? () => laterKey(url, this.settingsContext()) : undefined;
+    return connect({ url, board, token: token ?? later, onRetry });
   }
 
   settingsContext(): SettingsContext {

@@ -49,6 +49,18 @@ interface Layer {
   readonly isExplicit?: boolean;
 }
 
+/**
+ * The key of a server on this machine that was not there when the settings were read, for the time when it is: started later, or again after
+ * it was killed. undefined: there is none, or another server than that of `url`.
+ */
+export async function laterKey(
+  url: string,
+  { env, workingDirectory }: Pick<SettingsContext, 'env' | 'workingDirectory'>,
+): Promise<string | undefined> {
+  const local = await findLocalServer(dataDirectoryOf(env, workingDirectory));
+  return local !== undefined && isSameServer(local.url, url) ? readAdminKey(local) : undefined;
+}
+
 export async function resolveSettings(flags: GlobalFlags, context: SettingsContext): Promise<Settings> {
   const all = await readLayers(flags, context);
   const url = all.find((layer) => layer.url !== undefined)?.url ?? DEFAULT_URL;

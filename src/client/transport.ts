@@ -3,6 +3,7 @@
  * turns every failure into one of two errors. Never logs, never puts a credential into a URL or an error.
  */
 import { HEADERS } from '../contract/constants.ts';
+import { ASKED_AGAIN_AFTER_MS, currentToken, isUnauthenticated, type TokenSource } from './credential.ts';
 import { errorOfAnswer, LanekeeperError, UnreachableError, unreachableBy } from './errors.ts';
 import type { ArgumentsOf, OperationId, ReplyOf } from './operation-types.ts';
 import type { Operation } from './operations.ts';
@@ -32,13 +33,22 @@ export interface CallOptions {
 
 export interface TransportOptions {
   readonly url: string;
-  readonly token?: string | undefined;
+  /** An API key or a claim token, or where to ask for it: a key that changes, or that is not there yet. */
+  readonly token?: string | TokenSource | undefined;
   readonly fetch?: typeof fetch | undefined;
   /** Told why a call is made again, and how often it has been made. */
   readonly onRetry?: ((error: unknown, attempts: number) => void) | undefined;
   /** Ends every call of this client. */
   readonly signal?: AbortSignal | undefined;
   readonly timing?: Timing | undefined;
+}
+
+interface PreparedRequest {
+  readonly method: string;
+  /** But for the credential, which may change between attempts. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly redirect: 'error';
+  readonly body?: string;
 }
 
 type QueryParameters = Readonly<Record<string, string | number | readonly string[] | undefined>>;
@@ -52,7 +62,7 @@ interface LooseArguments {
 export class Transport {
   /** Without a slash at its end. */
   readonly url: string;
-  readonly token: string | undefined;
+  readonly token: string | TokenSource | undefined;
   readonly timing: Timing;
   readonly signal: AbortSignal | undefined;
   readonly #fetch: typeof fetch;
@@ -93,11 +103,11 @@ export class Transport {
       headers: this.#headers(options, key, args.body !== undefined),
       redirect: 'error',
       ...(args.body === undefined ? {} : { body: JSON.stringify(args.body) }),
-    } satisfies RequestInit;
+    } satisfies PreparedRequest;
     const startedAt = this.timing.now();
     for (let attempts = 1; ; attempts += 1) {
       try {
-        return await this.#attempt(target, init, options);
+        return await this.#attemptWithToken(target, init, options);
       } catch (error) {
         const elapsedMs = this.timing.now() - startedAt;
         const failure = { error, repetition, hasKey: key !== undefined, attempts, elapsedMs };
@@ -118,7 +128,37 @@ export class Transport {
     }
   }
 
-  async #attempt(target: string, init: RequestInit, options: CallOptions): Promise<unknown> {
+  /** What was refused for its credential has done nothing: it is made again, once, if the source has another one meanwhile. */
+  async #attemptWithToken(target: string, init: PreparedRequest, options: CallOptions): Promise<unknown> {
+    const source = options.token ?? this.token;
+    if (typeof source !== 'function') return this.#attempt(target, authorized(init, source), options);
+    const refused = await this.#ask(source, options);
+    try {
+      return await this.#attempt(target, authorized(init, refused), options);
+    } catch (error) {
+      if (!isUnauthenticated(error)) throw error;
+      await this.#pause(ASKED_AGAIN_AFTER_MS, options.signal);
+      const token = await this.#ask(source, options);
+      if (token === refused) throw error;
+      return this.#attempt(target, authorized(init, token), options);
+    }
+  }
+
+  async #ask(source: TokenSource, options: CallOptions): Promise<string | undefined> {
+    const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
+    const deadline = startDeadline(timeoutMs, [options.signal, this.signal]);
+    try {
+      return await currentToken(source, deadline.signal);
+    } catch (error) {
+      throw deadline.isTimedOut()
+        ? new Error(`no key within ${timeoutMs / 1000} s`, { cause: error })
+        : error;
+    } finally {
+      deadline.release();
+    }
+  }
+
+  async #attempt(target: string, init: PreparedRequest, options: CallOptions): Promise<unknown> {
     const timeoutMs = (options.waitSeconds ?? 0) * 1000 + (options.timeoutMs ?? REQUEST_TIMEOUT_MS);
     const deadline = startDeadline(timeoutMs, [options.signal, this.signal]);
     try {
@@ -141,8 +181,6 @@ export class Transport {
 
   #headers(options: CallOptions, key: string | undefined, hasBody: boolean): Record<string, string> {
     const headers: Record<string, string> = { accept: 'application/json' };
-    const token = options.token ?? this.token;
-    if (token !== undefined) headers['authorization'] = `Bearer ${token}`;
     if (hasBody) headers['content-type'] = 'application/json';
     if (key !== undefined) headers[HEADERS.idempotencyKey] = key;
     if (options.waitSeconds !== undefined)
@@ -150,6 +188,12 @@ export class Transport {
     if (options.ifVersion !== undefined) headers['if-match'] = `"${options.ifVersion}"`;
     return headers;
   }
+}
+
+function authorized(init: PreparedRequest, token: string | undefined): PreparedRequest {
+  return token === undefined
+    ? init
+    : { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } };
 }
 
 function keyOf({ idempotencyKey }: CallOptions): string | undefined {

@@ -4,6 +4,7 @@
  */
 import { CLOSE_CODES } from '../../contract/constants.ts';
 import { onAbort } from '../abort-hub.ts';
+import { currentToken } from '../credential.ts';
 import { LanekeeperError, UnreachableError } from '../errors.ts';
 import { fullJitterMs } from '../timing.ts';
 import type { Transport } from '../transport.ts';
@@ -39,7 +40,7 @@ interface SocketListener {
 interface Closed {
   readonly code: number;
   readonly reason?: string | undefined;
-  /** As superseded, but maybe by a socket of our own. */
+  /** As superseded, but maybe by a socket of our own; or for a key whose successor is to be had. */
   readonly isExcused: boolean;
 }
 
@@ -76,10 +77,13 @@ export class Dialing {
   /** @param isWanted Still, when the WebSocket has been loaded. */
   async open(isWanted: () => boolean, { onMade, onOpen, onMessage, onClose }: SocketListener): Promise<void> {
     const { transport, board, webSocket } = this.#parts;
-    const factory = await loadSocketFactory(webSocket);
+    const [factory, token] = await Promise.all([
+      loadSocketFactory(webSocket),
+      currentToken(transport.token, transport.signal),
+    ]);
     if (!isWanted()) return;
     const path = fillPath('/v1/boards/{board}/watch', { board });
-    const socket = openSocket(factory, transport.url.replace(/^http/, 'ws') + path, transport.token);
+    const socket = openSocket(factory, transport.url.replace(/^http/, 'ws') + path, token);
     this.#current = socket;
     onMade(socket);
     const whenCurrent = (act: () => void): void => {
@@ -90,7 +94,9 @@ export class Dialing {
     socket.addEventListener('message', ({ data }) => whenCurrent(() => onMessage(data)));
     socket.addEventListener('close', ({ code, reason }) =>
       whenCurrent(() => {
-        const isExcused = code === CLOSE_CODES.superseded && this.hello.excuse();
+        // With the key that there is now the next attempt is let in, or refused as any other call.
+        const isAskedAgain = code === CLOSE_CODES.unauthenticated && typeof transport.token === 'function';
+        const isExcused = isAskedAgain || (code === CLOSE_CODES.superseded && this.hello.excuse());
         onClose({ code, reason, isExcused });
       }),
     );
