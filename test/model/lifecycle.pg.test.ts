@@ -2,14 +2,15 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { auditBoard } from '../fixtures/audit.ts';
+import { effortOf } from '../fixtures/random-effort.ts';
 import { BoardModel } from './board-model.ts';
 import { compareAll, tally } from './command.ts';
 import { COMMAND_NAMES, type Lifecycle, lifecycle } from './commands.ts';
 import { CAPS } from './lanes.ts';
 import { useRealServers } from './real-board.ts';
 
-/** Pinned by the project: of one run of the tests. */
-const COMMANDS = Number(process.env['LANEKEEPER_MODEL_COMMANDS'] ?? 20_000);
+/** Pinned by the project for CI. */
+const COMMANDS = effortOf(20_000, 'LANEKEEPER_MODEL_COMMANDS');
 /** Of one board: long enough for chains of reviews and retries, short enough to be shrunk. */
 const BOARD_COMMANDS_MAX = 400;
 /** Boards at a time: one alone mostly waits for the database. */
