@@ -6,6 +6,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { Writable } from 'node:stream';
 import { GroupStop } from '../worker/group-stop.ts';
 import { hasArgument, startTimeOf } from '../worker/process-table.ts';
 import type { Argv, ProcessEnd, RunningProcess } from '../worker/running-process.ts';
@@ -13,12 +14,14 @@ import { type FollowerListener, OutputFollower } from './output-follower.ts';
 import type { RunDirectory } from './run-directory.ts';
 
 /**
- * $0 is the directory of the run. Its pid first, and only where no adopter has barred the start (noclobber creates or
+ * $0 is the directory of the run. Nothing happens before a line comes through descriptor 3, and nothing at all when whoever would have sent it
+ * is dead: then nobody would end the command. Its pid first, and only where no adopter has barred the start (noclobber creates or
  * fails). Signals to the group are for the command; a caught one, unlike an ignored one, is the default again in it.
  * What shells say of their own ("Terminated") is none of its output: hence the subshell. Others may read neither note,
  * and the command has the umask that it would have anywhere: hence two more.
  */
 const SCRIPT = `
+read -r go <&3 || exit 125
 set -C
 (umask 077; echo "$$" > "$0/pid") || exit 125
 set +C
@@ -41,6 +44,8 @@ export interface KeptRequest {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly listener: FollowerListener;
+  /** Called before the command is let go: who ends it should we be killed knows of it by then. */
+  readonly onPid: (pid: number) => void;
 }
 
 interface Exit {
@@ -78,7 +83,7 @@ export class KeptProcess implements RunningProcess {
 
   /** Throws what the file system says. */
   static start(request: KeptRequest): KeptProcess {
-    const { directory, argv, cwd, env, listener } = request;
+    const { directory, argv, cwd, env, listener, onPid } = request;
     const stdio: number[] = [];
     let output: OutputFollower | undefined;
     try {
@@ -90,9 +95,10 @@ export class KeptProcess implements RunningProcess {
       const child = spawn('/bin/sh', ['-c', SCRIPT, directory.path, ...argv], {
         cwd,
         env,
-        stdio,
+        stdio: [...stdio, 'pipe'],
         detached: true,
       });
+      letGo(child, onPid);
       return new KeptProcess(child.pid, exitOf(child), output);
     } catch (error) {
       output?.close();
@@ -124,6 +130,20 @@ export class KeptProcess implements RunningProcess {
   kill(): void {
     this.#stopping.kill();
   }
+}
+
+function letGo(child: ChildProcess, onPid: KeptRequest['onPid']): void {
+  const gate = child.stdio[3];
+  if (!(gate instanceof Writable)) return;
+  // It may have been ended before.
+  gate.on('error', () => undefined);
+  try {
+    if (child.pid !== undefined) onPid(child.pid);
+  } catch (error) {
+    gate.destroy();
+    throw error;
+  }
+  gate.end('\n');
 }
 
 async function exitOf(child: ChildProcess): Promise<Exit | Error> {

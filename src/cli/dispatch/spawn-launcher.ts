@@ -119,7 +119,8 @@ export class SpawnLauncher {
   #adopt(directory: RunDirectory, record: RunRecord, onOutput: OnOutput): Launched {
     const { run_id } = record.claim;
     const process = KeptProcess.adopt(directory, this.#listenerOf(run_id, onOutput));
-    this.#watch(process, run_id);
+    if (process.pid !== undefined) this.#guardOver(process.pid, run_id);
+    this.#keepPresent(process);
     return { ...this.#launched(directory, record, process), isAdopted: true, stopped: record.stopped };
   }
 
@@ -150,18 +151,21 @@ export class SpawnLauncher {
         LANEKEEPER_STEERING_FILE: steering.path,
       },
       listener: this.#listenerOf(claim.run_id, onOutput),
+      onPid: (pid) => this.#guardOver(pid, claim.run_id),
     });
-    this.#watch(process, claim.run_id);
+    this.#keepPresent(process);
     return process;
   }
 
-  #watch(process: KeptProcess, runId: string): void {
+  #guardOver(pid: number, runId: string): void {
     const { guard, state } = this.#surroundings;
-    const { pid } = process;
-    if (pid === undefined) return;
     guard.watch(pid, state.runDirectory(runId));
-    const gone = process.gone.then(() => {
-      guard.forget(pid);
+  }
+
+  #keepPresent({ pid, gone: ended }: KeptProcess): void {
+    if (pid === undefined) return;
+    const gone = ended.then(() => {
+      this.#surroundings.guard.forget(pid);
       this.#present.delete(gone);
     });
     this.#present.add(gone);

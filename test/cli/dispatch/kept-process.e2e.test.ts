@@ -62,9 +62,9 @@ const listener = {
     troubles.push(text);
   },
 };
-function start(argv: Argv, where = directory): KeptProcess {
+function start(argv: Argv, where = directory, onPid = (_: number): void => undefined): KeptProcess {
   const env = { PATH: process.env['PATH'] ?? '' };
-  const made = KeptProcess.start({ directory: where, argv, cwd: root, env, listener });
+  const made = KeptProcess.start({ directory: where, argv, cwd: root, env, listener, onPid });
   processes.push(made);
   return made;
 }
@@ -97,6 +97,18 @@ describe('a kept process', () => {
     });
     expect(heard).toBe('the task\noops\n');
     expect(directory.readExitCode()).toBe(7);
+  });
+
+  test('does nothing before whoever ends it in our place knows of it', async () => {
+    const trace = join(root, 'trace');
+    const pids: number[] = [];
+    const mishap = (pid: number): void => {
+      pids.push(pid);
+      throw new Error('killed here');
+    };
+    expect(() => start(['sh', '-c', `echo > ${trace}`], directory, mishap)).toThrow('killed here');
+    await poll(() => isAlive(pids[0] ?? 0)).toBe(false);
+    expect([isThere(trace), isThere(directory.file('pid')), heard]).toEqual([false, false, '']);
   });
 
   test('ends with nothing of the shell in its output, and with the group, when it is stopped', async () => {
