@@ -5,12 +5,12 @@
  *
  * The addresses of the servers' databases do not change: the proxies before them are pointed at whoever is primary, as a virtual address is.
  */
-import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import postgres from 'postgres';
 import { Cluster, type PostgresNode, postmasterOf, SETTINGS } from './cluster.ts';
 import { waitUntil } from './deadline.ts';
 import { DebianNodes, type DebianPostgres } from './debian-postgres.ts';
+import { killWhole } from './kill-whole.ts';
 
 const PAIR_SETTINGS = {
   ...SETTINGS,
@@ -92,27 +92,5 @@ async function promote({ url }: PostgresNode): Promise<void> {
     if (row?.isPromoted !== true) throw new Error('the standby was not promoted in time');
   } finally {
     await sql.end({ timeout: 1 });
-  }
-}
-
-/**
- * SIGKILL to Postgres and all its processes at once. They must not outlive it by a moment: a session that is left answers from a database
- * that is no longer the one. Stopped first, it makes no new ones meanwhile.
- */
-function killWhole(postmaster: number): void {
-  process.kill(postmaster, 'SIGSTOP');
-  const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8');
-  for (const pid of [
-    ...children
-      .split(' ')
-      .filter((text) => text !== '')
-      .map(Number),
-    postmaster,
-  ]) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It had ended.
-    }
   }
 }
