@@ -69,7 +69,8 @@ async function runProjects(projects, leftOut, isPartitioned, place) {
       args: [vitest, 'run', ...selection, ...reporters],
       environment: {
         TMPDIR: place,
-        // The build has been checked above; processes under test must neither repeat it nor race on it.
+        // It has been built, or is being built beside the pure tests, which read nothing of dist/: processes under test must neither repeat that
+        // nor race on it.
         LANEKEEPER_NO_BUILD: '1',
         LANEKEEPER_OTHER_POSTGRES: leftOut.length > 0 ? '1' : '0',
         LANEKEEPER_PARTITIONED: isPartitioned ? '1' : '0',

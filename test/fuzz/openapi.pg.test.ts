@@ -77,8 +77,10 @@ describe('whatever is made up from openapi.yaml', () => {
       const tally = tallies.get(id) ?? { accepted: 0, refused: 0 };
       const isRefusedEnough = NEVER_REFUSED.has(id)
         ? tally.refused === 0
-        : tally.refused >= Math.floor(REFUSED_MIN * share);
-      return tally.accepted >= Math.floor(ACCEPTED_MIN * share) && isRefusedEnough ? [] : [{ id, ...tally }];
+        : tally.refused >= Math.max(1, Math.floor(REFUSED_MIN * share));
+      return tally.accepted >= Math.max(1, Math.floor(ACCEPTED_MIN * share)) && isRefusedEnough
+        ? []
+        : [{ id, ...tally }];
     });
     expect(thin).toEqual([]);
   });

@@ -8,7 +8,7 @@ import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
 const servers = useTwoServers();
 
-/** So that some of them fit together, and all of them in no two transactions. */
+/** So that some of them fit together, and all of them in no two transactions. Which are gathered together is for the load of the machine to say. */
 const PARENTS = 7;
 const CHILDREN = 400;
 /** Tasks that nobody waits for, ended in the same request by other verbs. */
@@ -39,5 +39,7 @@ test('all that was asked for is done, in transactions that wake no more than a t
     SELECT count(*)::int AS woken FROM events e JOIN boards b ON b.id = e.board_id
     WHERE b.name = ${board.name} AND e.kind = 'task.ready' GROUP BY e.at`;
   expect(Math.max(...transactions.map(({ woken }) => woken))).toBeLessThanOrEqual(LIMITS.childrenMax);
-  expect(transactions).toHaveLength(Math.ceil(PARENTS / Math.floor(LIMITS.childrenMax / CHILDREN)));
+  const transactionsMin = Math.ceil(PARENTS / Math.floor(LIMITS.childrenMax / CHILDREN));
+  expect(transactions.length).toBeGreaterThanOrEqual(transactionsMin);
+  expect(transactions.length, 'none of them shared').toBeLessThan(PARENTS);
 });
