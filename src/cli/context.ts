@@ -10,7 +10,7 @@ import { isLoopback } from './local-server.ts';
 import { Output, type OutputOptions } from './output.ts';
 import {
   type GlobalFlags,
-  laterKey,
+  lateKey,
   resolveSettings,
   type Settings,
   type SettingsContext,
@@ -81,9 +81,14 @@ export class Context {
       if (attempts === RETRIES_IN_SILENCE + 1 && error instanceof UnreachableError)
         this.output.note(`${error.message}; trying again for up to ${DEFAULT_RETRY.totalMs / 1000} s`);
     };
-    // Whoever waits for a server that has yet to start cannot have its key before it has.
-    const later = isLoopback(url) ? () => laterKey(url, this.settingsContext()) : undefined;
-    return connect({ url, board, token: token ?? later, onRetry });
+    const lateToken = isLoopback(url) ? () => this.findToken() : undefined;
+    return connect({ url, board, token, lateToken, onRetry });
+  }
+
+  /** The key, also that of a server on this machine that was away when the settings were read: whoever waits for it cannot have had it before. */
+  async findToken(): Promise<string | undefined> {
+    const { url, token } = await this.settings();
+    return token ?? lateKey(url, this.settingsContext());
   }
 
   settingsContext(): SettingsContext {

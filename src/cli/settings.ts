@@ -49,11 +49,8 @@ interface Layer {
   readonly isExplicit?: boolean;
 }
 
-/**
- * The key of a server on this machine that was not there when the settings were read, for the time when it is: started later, or again after
- * it was killed. undefined: there is none, or another server than that of `url`.
- */
-export async function laterKey(
+/** The key of the server that runs on this machine by now; undefined when there is none, or another than that of `url`. */
+export async function lateKey(
   url: string,
   { env, workingDirectory }: Pick<SettingsContext, 'env' | 'workingDirectory'>,
 ): Promise<string | undefined> {

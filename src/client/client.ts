@@ -130,7 +130,7 @@ export class Client {
   }
 }
 
-/** A client for the server at `url`; `token` is an API key or a claim token, or a function that is asked for it. Makes no request yet. */
+/** A client for the server at `url`; `token` is an API key or a claim token. Makes no request yet. */
 export function connect(options: ConnectOptions): Client {
   return new Client(options);
 }

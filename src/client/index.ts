@@ -14,7 +14,7 @@ export type { Subscription } from '../contract/subscriptions.ts';
 export type { Task } from '../contract/tasks.ts';
 export type { Client, ConnectOptions } from './client.ts';
 export { connect } from './client.ts';
-export type { TokenSource } from './credential.ts';
+export type { LateToken } from './credential.ts';
 export type { Delegated, DelegateRequest, OnCapacity, Overflow } from './delegate.ts';
 export type { ErrorCode, FieldError } from './errors.ts';
 export { LanekeeperError, UnreachableError } from './errors.ts';

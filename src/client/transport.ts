@@ -3,7 +3,7 @@
  * turns every failure into one of two errors. Never logs, never puts a credential into a URL or an error.
  */
 import { HEADERS } from '../contract/constants.ts';
-import { ASKED_AGAIN_AFTER_MS, currentToken, isUnauthenticated, type TokenSource } from './credential.ts';
+import { authorizationOf, isUnauthenticated, LATE_TOKEN, type LateToken } from './credential.ts';
 import { errorOfAnswer, LanekeeperError, UnreachableError, unreachableBy } from './errors.ts';
 import type { ArgumentsOf, OperationId, ReplyOf } from './operation-types.ts';
 import type { Operation } from './operations.ts';
@@ -33,8 +33,9 @@ export interface CallOptions {
 
 export interface TransportOptions {
   readonly url: string;
-  /** An API key or a claim token, or where to ask for it: a key that changes, or that is not there yet. */
-  readonly token?: string | TokenSource | undefined;
+  readonly token?: string | undefined;
+  /** Where there will be a token later, as of a server that is away and makes its key when it starts. */
+  readonly lateToken?: LateToken | undefined;
   readonly fetch?: typeof fetch | undefined;
   /** Told why a call is made again, and how often it has been made. */
   readonly onRetry?: ((error: unknown, attempts: number) => void) | undefined;
@@ -62,21 +63,33 @@ interface LooseArguments {
 export class Transport {
   /** Without a slash at its end. */
   readonly url: string;
-  readonly token: string | TokenSource | undefined;
   readonly timing: Timing;
   readonly signal: AbortSignal | undefined;
+  readonly #lateToken: LateToken | undefined;
+  #token: string | undefined;
   readonly #fetch: typeof fetch;
   readonly #onRetry: TransportOptions['onRetry'];
 
   constructor(options: TransportOptions) {
     this.url = baseUrl(options.url);
-    this.token = options.token;
+    this.#token = options.token;
+    this.#lateToken = options.lateToken;
     this.signal = options.signal;
     this.#onRetry = options.onRetry;
     this.timing = options.timing ?? systemTiming;
     const given = options.fetch;
     // Called through an arrow: browsers refuse fetch with another `this`.
     this.#fetch = given ?? ((input, init) => fetch(input, init));
+  }
+
+  get token(): string | undefined {
+    return this.#token;
+  }
+
+  /** The token, which is looked for as long as there is none. */
+  async findToken(): Promise<string | undefined> {
+    this.#token ??= await this.#lateToken?.();
+    return this.#token;
   }
 
   /** Calls one operation of the contract; method, path, arguments and answer are typed by its descriptor. */
@@ -128,34 +141,24 @@ export class Transport {
     }
   }
 
-  /** What was refused for its credential has done nothing: it is made again, once, if the source has another one meanwhile. */
+  /** Without a token a call has done nothing: it is made again with the one that is there meanwhile. */
   async #attemptWithToken(target: string, init: PreparedRequest, options: CallOptions): Promise<unknown> {
-    const source = options.token ?? this.token;
-    if (typeof source !== 'function') return this.#attempt(target, authorized(init, source), options);
-    const refused = await this.#ask(source, options);
+    const token = options.token ?? this.#token ?? (await this.findToken());
     try {
-      return await this.#attempt(target, authorized(init, refused), options);
+      return await this.#attempt(target, authorized(init, token), options);
     } catch (error) {
-      if (!isUnauthenticated(error)) throw error;
-      await this.#pause(ASKED_AGAIN_AFTER_MS, options.signal);
-      const token = await this.#ask(source, options);
-      if (token === refused) throw error;
-      return this.#attempt(target, authorized(init, token), options);
+      if (token !== undefined || !isUnauthenticated(error)) throw error;
+      const late = await this.#tokenSoon(options.signal);
+      if (late === undefined) throw error;
+      return this.#attempt(target, authorized(init, late), options);
     }
   }
 
-  async #ask(source: TokenSource, options: CallOptions): Promise<string | undefined> {
-    const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
-    const deadline = startDeadline(timeoutMs, [options.signal, this.signal]);
-    try {
-      return await currentToken(source, deadline.signal);
-    } catch (error) {
-      throw deadline.isTimedOut()
-        ? new Error(`no key within ${timeoutMs / 1000} s`, { cause: error })
-        : error;
-    } finally {
-      deadline.release();
-    }
+  async #tokenSoon(signal: AbortSignal | undefined): Promise<string | undefined> {
+    if (this.#lateToken === undefined) return undefined;
+    for (let asks = 0; asks < LATE_TOKEN.asksMax && (await this.findToken()) === undefined; asks += 1)
+      await this.#pause(LATE_TOKEN.intervalMs, signal);
+    return this.#token;
   }
 
   async #attempt(target: string, init: PreparedRequest, options: CallOptions): Promise<unknown> {
@@ -191,9 +194,7 @@ export class Transport {
 }
 
 function authorized(init: PreparedRequest, token: string | undefined): PreparedRequest {
-  return token === undefined
-    ? init
-    : { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } };
+  return { ...init, headers: { ...init.headers, ...authorizationOf(token) } };
 }
 
 function keyOf({ idempotencyKey }: CallOptions): string | undefined {

@@ -1,10 +1,10 @@
-import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, link, mkdir, mkdtemp, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isLoopback } from '../../src/cli/local-server.ts';
 import { profilesPath, readProfiles, writeProfiles } from '../../src/cli/profiles.ts';
-import { type GlobalFlags, resolveSettings, type Settings } from '../../src/cli/settings.ts';
+import { type GlobalFlags, lateKey, resolveSettings, type Settings } from '../../src/cli/settings.ts';
 
 let directory: string;
 let warnings: string[];
@@ -178,6 +178,33 @@ describe('a server on this machine', () => {
     // Above the largest pid that Linux and macOS hand out.
     await localServer('http://127.0.0.1:4321', 2 ** 30);
     expect(await resolve({})).toMatchObject({ url: 'http://127.0.0.1:7420', token: undefined });
+  });
+
+  test('has the key that it makes when it is back, for whoever waits for it at its address', async () => {
+    const late = (url: string) => lateKey(url, { env: environment(), workingDirectory: directory });
+    expect(await late('http://127.0.0.1:4321')).toBeUndefined();
+    await localServer('http://127.0.0.1:4321', 2 ** 30);
+    expect(await late('http://127.0.0.1:4321')).toBeUndefined();
+    await localServer('http://127.0.0.1:4321');
+    expect(await late('http://127.0.0.1:4321')).toBe('lk_admin_local');
+    for (const url of ['http://127.0.0.1:4322', 'http://localhost:4321', 'http://evil.example:4321'])
+      expect(await late(url), url).toBeUndefined();
+  });
+
+  test('is sent no key that somebody else keeps: by a link, or in a file of another account', async () => {
+    await localServer('http://127.0.0.1:4321');
+    const key = join(directory, '.lanekeeper', 'admin-key');
+    await rename(key, join(directory, 'key-of-another'));
+    await symlink(join(directory, 'key-of-another'), key);
+    expect(await resolve({})).toMatchObject({ url: 'http://127.0.0.1:4321', token: undefined });
+    await rm(key);
+    await link(join(directory, 'key-of-another'), key);
+    expect(await resolve({})).toMatchObject({ token: 'lk_admin_local' });
+    // Only root can give a file away; for anybody else there is nothing to tell apart here.
+    if (process.getuid?.() === 0) {
+      await chown(key, 65_534, 65_534);
+      expect(await resolve({})).toMatchObject({ url: 'http://127.0.0.1:4321', token: undefined });
+    }
   });
 
   test('gives way to a profile and to the environment', async () => {

@@ -70,13 +70,12 @@ async function bridge(context: Context, flags: BridgeFlags): Promise<void> {
   const origin = flags.origin ?? (system.env['LANEKEEPER_ORIGIN'] || undefined);
   const endpoint = {
     url: `${url.replace(/\/+$/, '')}/mcp`,
-    headers: {
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      ...(origin === undefined ? {} : { [HEADERS.origin]: originHeader(origin) }),
-    },
+    token: () => context.findToken(),
+    headers: origin === undefined ? {} : { [HEADERS.origin]: originHeader(origin) },
     fetch: (...parameters: Parameters<typeof fetch>) => fetch(...parameters),
   };
-  if (token === undefined) output.warn('There is no key for the server, which will refuse every message.');
+  if (token === undefined)
+    output.warn('There is no key for the server yet: without one it refuses every message.');
   const running = new Bridge({
     endpoint,
     timing: systemTiming,

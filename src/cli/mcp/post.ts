@@ -2,6 +2,7 @@
  * One message to /mcp, and what comes back: one JSON document, or a stream of events. Whatever goes wrong is one of the client's two
  * errors. Never sends anything twice; whether that is safe is for the bridge to know.
  */
+import { authorizationOf } from '../../client/credential.ts';
 import {
   errorOfAnswer,
   isObject,
@@ -14,7 +15,9 @@ import { readEventData } from './event-data.ts';
 
 export interface McpEndpoint {
   readonly url: string;
-  /** Sent with every message: the credential, and where the agent's requests come from. */
+  /** Asked with every message: the server may be away, and its key with it, when the agent starts. */
+  readonly token: () => Promise<string | undefined>;
+  /** Sent with every message: where the agent's requests come from. */
   readonly headers: Readonly<Record<string, string>>;
   readonly fetch: typeof fetch;
 }
@@ -46,6 +49,7 @@ export async function* postMessage(
     const response = await endpoint.fetch(endpoint.url, {
       method: 'POST',
       headers: {
+        ...authorizationOf(await endpoint.token()),
         ...endpoint.headers,
         ...options.headers,
         accept: 'application/json, text/event-stream',

@@ -4,7 +4,6 @@
  */
 import { CLOSE_CODES } from '../../contract/constants.ts';
 import { onAbort } from '../abort-hub.ts';
-import { currentToken } from '../credential.ts';
 import { LanekeeperError, UnreachableError } from '../errors.ts';
 import { fullJitterMs } from '../timing.ts';
 import type { Transport } from '../transport.ts';
@@ -40,7 +39,7 @@ interface SocketListener {
 interface Closed {
   readonly code: number;
   readonly reason?: string | undefined;
-  /** As superseded, but maybe by a socket of our own; or for a key whose successor is to be had. */
+  /** As superseded, but maybe by a socket of our own. */
   readonly isExcused: boolean;
 }
 
@@ -77,10 +76,7 @@ export class Dialing {
   /** @param isWanted Still, when the WebSocket has been loaded. */
   async open(isWanted: () => boolean, { onMade, onOpen, onMessage, onClose }: SocketListener): Promise<void> {
     const { transport, board, webSocket } = this.#parts;
-    const [factory, token] = await Promise.all([
-      loadSocketFactory(webSocket),
-      currentToken(transport.token, transport.signal),
-    ]);
+    const [factory, token] = await Promise.all([loadSocketFactory(webSocket), transport.findToken()]);
     if (!isWanted()) return;
     const path = fillPath('/v1/boards/{board}/watch', { board });
     const socket = openSocket(factory, transport.url.replace(/^http/, 'ws') + path, token);
@@ -94,9 +90,7 @@ export class Dialing {
     socket.addEventListener('message', ({ data }) => whenCurrent(() => onMessage(data)));
     socket.addEventListener('close', ({ code, reason }) =>
       whenCurrent(() => {
-        // With the key that there is now the next attempt is let in, or refused as any other call.
-        const isAskedAgain = code === CLOSE_CODES.unauthenticated && typeof transport.token === 'function';
-        const isExcused = isAskedAgain || (code === CLOSE_CODES.superseded && this.hello.excuse());
+        const isExcused = code === CLOSE_CODES.superseded && this.hello.excuse();
         onClose({ code, reason, isExcused });
       }),
     );
@@ -113,10 +107,14 @@ export class Dialing {
    * null: there is one; undefined: nobody wants to know any more.
    */
   async probe(isWanted: () => boolean): Promise<Error | null | undefined> {
+    const { transport } = this.#parts;
+    const hadToken = transport.token !== undefined;
     const error = await this.#ask();
     if (!isWanted()) return undefined;
     const isRefusal =
       error instanceof LanekeeperError && error.status >= 400 && error.status < 500 && !error.retryable;
+    // The question has found the token that the socket was without.
+    if (!isRefusal && !hadToken && transport.token !== undefined) return null;
     if (isRefusal || this.#firstConnectLeftMs() <= 0) return error;
     this.#parts.onConnectFailure?.(error);
     return null;

@@ -3,6 +3,7 @@
  * A browser cannot set headers, so its credential is offered as a subprotocol; never in the URL, which gets logged.
  */
 import { BEARER_SUBPROTOCOL_PREFIX, WATCH_SUBPROTOCOL } from '../../contract/constants.ts';
+import { authorizationOf } from '../credential.ts';
 
 /** The part of the WebSocket interface that is used; what `connect({webSocket})` must offer. */
 export interface WebSocketLike {
@@ -59,9 +60,8 @@ export function openSocket(factory: SocketFactory, url: string, token: string | 
     if (token !== undefined) protocols.push(BEARER_SUBPROTOCOL_PREFIX + base64Url(token));
     return new factory.constructor(url, protocols);
   }
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   return new factory.constructor(url, protocols, {
-    headers,
+    headers: authorizationOf(token),
     maxPayload: FRAME_BYTES_MAX,
     perMessageDeflate: false,
   });

@@ -76,7 +76,8 @@ function start(respond: Respond, { hasLastMoment = true }: StartOptions = {}) {
   const bridge = new Bridge({
     endpoint: {
       url: 'http://lanes.test/mcp',
-      headers: { authorization: 'Bearer key' },
+      token: () => Promise.resolve('key'),
+      headers: {},
       fetch: async (_url, init) => {
         const one = {
           headers: new Headers(init?.headers),
