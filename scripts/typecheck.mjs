@@ -4,7 +4,8 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ROOT } from './ensure-built.mjs';
 
 /** @type {{ project: string, proof: string }[]} `proof` is a file without which the project has no input yet. */
@@ -15,7 +16,8 @@ const PROJECTS = [
   { project: 'test/dashboard/tsconfig.json', proof: 'test/dashboard/tsconfig.json' },
 ];
 
-const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+// The native compiler, which needs 17 s for all of them where the other one needs 65. Declarations are still made by that: users' compilers read them.
+const tsc = join(dirname(fileURLToPath(import.meta.resolve('typescript-native/package.json'))), 'bin/tsc');
 for (const { project, proof } of PROJECTS) {
   if (!existsSync(join(ROOT, proof))) continue;
   const { status } = spawnSync(process.execPath, [tsc, '--pretty', '-p', project], {
