@@ -148,7 +148,9 @@ describe.concurrent('a finished task', () => {
     const [delivery] = await take(board);
     expect(delivery?.text).toContain('done');
     expectStatus(await say(board, delivery, 'ack'), 200);
+    expect((await board.call('GET', '/subscriptions')).body.subscriptions).toHaveLength(1);
     await untilGone(board, task.id);
+    expect((await board.call('GET', '/subscriptions')).body.subscriptions).toEqual([]);
   });
 
   test('of a delegation stays until that is decided, and the delegation goes with its last task', async () => {

@@ -86,6 +86,28 @@ describe('portions', () => {
     expect(row).toEqual({ done: 0, seq: 360 });
   });
 
+  test.each([1, 2, 4, 100])(
+    'of %i runs leave the latest of each task, wherever one ends',
+    async (rowsMax) => {
+      const { sql, pruner } = await useSite();
+      const board = await boardWithLog(sql, 'runs', {});
+      const tasks = await addDone(sql, board, 3);
+      await sql`UPDATE tasks SET attempt = 3 WHERE board_id = ${board}`;
+      await sql`
+      INSERT INTO runs (board_id, task_id, attempt, id, lane, worker, outcome, started_at, ended_at)
+      SELECT board_id, task_id, attempt + more, gen_random_uuid(), lane, worker, outcome, started_at, ended_at
+      FROM runs, generate_series(1, 2) AS more WHERE board_id = ${board}`;
+      await keep(sql, board, 'runs', HALF_HOUR);
+      const { pruner: one, pruned } = pruner(rowsMax);
+      await eventually('all earlier runs are gone', async () => {
+        await one.sweep(NEVER);
+        return pruned.runs === 6;
+      });
+      const left = await sql`SELECT task_id, attempt FROM runs WHERE board_id = ${board} ORDER BY task_id`;
+      expect([...left]).toEqual(tasks.map((id) => ({ task_id: id, attempt: 3 })));
+    },
+  );
+
   test('of a board with a mountain of work stand before no other board', async () => {
     const { sql, pruner } = await useSite();
     const huge = await boardWithLog(sql, 'huge', { old: 5000 });

@@ -109,14 +109,16 @@ export async function eraseFinished(tx: Tx, boardId: number, ids: readonly Uuid[
   const [row] = await tx<Erased[]>`
     /* retention.erase_finished */
     WITH gone AS MATERIALIZED (
-      SELECT ${boardId}::int AS board_id, t.id FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
+      SELECT ${boardId}::int AS board_id, t.id, t.is_followed FROM unnest(${ids as Uuid[]}::uuid[]) AS wanted (id)
       CROSS JOIN LATERAL (
         SELECT id, has_children, is_followed, is_system FROM tasks WHERE board_id = ${boardId} AND id = wanted.id OFFSET 0
       ) AS t
       WHERE NOT ${IS_AWAITED(tx, boardId)} AND NOT ${IS_TO_BE_TOLD(tx, boardId)} AND NOT ${IS_REPLY(tx, boardId)}
     ),
     ${erasedParts(tx)},
-    unsubscribed AS (DELETE FROM subscriptions s USING gone WHERE s.board_id = ANY (ARRAY[gone.board_id]) AND s.subject_id = gone.id),
+    unsubscribed AS (
+      DELETE FROM subscriptions s USING gone WHERE gone.is_followed AND s.board_id = ANY (ARRAY[gone.board_id]) AND s.subject_id = gone.id
+    ),
     erased AS (
       DELETE FROM tasks t USING gone WHERE t.board_id = ANY (ARRAY[gone.board_id]) AND t.id = gone.id
       RETURNING t.id, t.lane, t.attempt, t.version, t.status, t.is_followed
