@@ -52,7 +52,7 @@ export default defineConfig({
           ...sharedModules,
           globalSetup: ['test/fixtures/postgres-global.ts'],
           sequence: { groupOrder: 1 },
-          // On two cores 2 files at a time took 415 s, 3 took 349, and 4 351 and some a deadline.
+          // On two cores 2 files at a time took 415 s, 3 took 349, and 4 took 351.
           maxWorkers: 3,
           // Some move a thousand tasks, beside whatever else keeps the cores busy.
           testTimeout: 120 * SECONDS,
@@ -68,7 +68,7 @@ export default defineConfig({
           globalSetup: ['test/fixtures/ready-cluster-global.ts'],
           exclude: [...configDefaults.exclude, ...testsWithoutProgram().map(({ path }) => path)],
           sequence: { groupOrder: 2 },
-          // Each file runs servers and databases of its own, and waits for them: 307 s. With 4 at a time 290, and no core was ever idle.
+          // Each file runs servers and databases of its own, and waits for them: 299 to 307 s. With 4 at a time 290 to 308: no core is idle any more.
           maxWorkers: 3,
           testTimeout: 120 * SECONDS,
           hookTimeout: 120 * SECONDS,

@@ -16,7 +16,7 @@ const PROJECTS = [
   { project: 'test/dashboard/tsconfig.json', proof: 'test/dashboard/tsconfig.json' },
 ];
 
-// The native compiler, which needs 17 s for all of them where the other one needs 65. Declarations are still made by that: users' compilers read them.
+// The native compiler, which needs 17 s for all of them, from nothing, where the other one needs 48. Declarations are still made by that: users' compilers read them.
 const tsc = join(dirname(fileURLToPath(import.meta.resolve('typescript-native/package.json'))), 'bin/tsc');
 for (const { project, proof } of PROJECTS) {
   if (!existsSync(join(ROOT, proof))) continue;

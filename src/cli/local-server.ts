@@ -54,7 +54,7 @@ export function isLoopback(url: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
-/** And is of this account, or this is root: one that may not be asked may have taken the number of a server that is gone, and of ours it is not. */
+/** As a process that we may signal: any other is not the server whose key we could read, and may have got the number of one that is gone. */
 function isRunning(pid: number): boolean {
   if (!Number.isSafeInteger(pid) || pid <= 0) return false;
   try {

@@ -1,6 +1,7 @@
 /** What can be seen of a server from here: that it answers, what it is, whether it can work, and whether it knows the key. */
 import { connect as openSocket } from 'node:net';
 import type { Client } from '../../client/client.ts';
+import { authorizationOf } from '../../client/credential.ts';
 import { LanekeeperError } from '../../client/errors.ts';
 import { isLoopback } from '../local-server.ts';
 import { type Finding, fail, ok, reasonOf, skipped, warn } from './finding.ts';
@@ -203,7 +204,7 @@ export async function checkMcp(url: string, token: string | undefined, version: 
       headers: {
         'content-type': 'application/json',
         accept: 'application/json, text/event-stream',
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...authorizationOf(token),
       },
       body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params }),
       signal: AbortSignal.timeout(QUESTION_MS),

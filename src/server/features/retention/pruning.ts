@@ -118,8 +118,8 @@ async function pruneFinished(tx: Tx, boardId: number, turn: WalkTurn): Promise<D
   if (await hasRunningOperation(tx, boardId)) return { pruned: 'hindered', lastStep: null };
   const page = await lockFinished(tx, boardId, turn);
   const erased = page.ids.length === 0 ? null : await eraseFinished(tx, boardId, page.ids);
-  const count = erased?.count ?? 0;
-  if (erased !== null && erased.followed !== null) await eraseEmptyDelegations(tx, boardId, erased.followed);
+  const { count = 0, followed = null } = erased ?? {};
+  if (followed !== null) await eraseEmptyDelegations(tx, boardId, followed);
   const pruned: Walked = {
     pruned: count,
     left: page.seen - count,
