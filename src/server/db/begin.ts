@@ -15,26 +15,30 @@ const CLOSE_WAIT_MS = 1000;
 export type TransactionMode = '' | 'ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
 export async function begin<T>(sql: Sql, mode: TransactionMode, work: (tx: Tx) => Promise<T>): Promise<T> {
-  const over = new AbortController();
-  const { signal } = over;
+  let isOver = false;
+  // Only for the few that wait: to abort takes 10 µs, which every transaction would pay.
+  let patience = null as AbortController | null;
   const guardOf = (tx: Tx): Tx =>
     new Proxy(tx, {
-      apply: (target, self, parameters) =>
-        signal.aborted ? never() : Reflect.apply(target, self, parameters),
+      apply: (target, self, parameters) => (isOver ? never() : Reflect.apply(target, self, parameters)),
     });
   try {
     return (await sql.begin(mode, async (tx) => {
       try {
         const result = await work(guardOf(tx));
-        return signal.aborted ? never() : result;
+        return isOver ? never() : result;
       } catch (error) {
-        if (isSessionOver(error)) await pause(CLOSE_WAIT_MS, signal);
-        if (signal.aborted) return never();
+        if (isSessionOver(error)) {
+          patience = new AbortController();
+          await pause(CLOSE_WAIT_MS, patience.signal);
+        }
+        if (isOver) return never();
         throw error;
       }
     })) as T;
   } finally {
-    over.abort();
+    isOver = true;
+    patience?.abort();
   }
 }
 

@@ -17,15 +17,25 @@ export const DELIVERY_OUTCOMES = ['acked', 'nacked', 'deferred', 'dead'] as cons
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
+let measured: Registry | undefined;
+
+/** The figures of the process, whatever number of servers it runs: each time more would leave a timer and an observer behind for good. */
+function measureProcess(): Registry {
+  if (measured === undefined) {
+    measured = new Registry();
+    collectDefaultMetrics({ register: measured, prefix: 'lanekeeper_' });
+  }
+  return measured;
+}
+
 export function createMetrics() {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: 'lanekeeper_' });
-  return {
-    registry,
-    ...createRequestMetrics([registry]),
-    ...createWorkMetrics([registry]),
-    ...createGauges([registry]),
+  const own = new Registry();
+  const metrics = {
+    ...createRequestMetrics([own]),
+    ...createWorkMetrics([own]),
+    ...createGauges([own]),
   };
+  return { registry: Registry.merge([measureProcess(), own]), ...metrics };
 }
 
 function createRequestMetrics(registers: Registry[]) {

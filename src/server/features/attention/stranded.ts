@@ -6,7 +6,7 @@
  *
  * An index of ready tasks by age would be the alternative; each creation and each claim would pay for it.
  */
-import { LRUCache } from 'lru-cache';
+
 import { LIMITS } from '../../../contract/constants.ts';
 import type { WhyCode, WhyReason } from '../../../contract/why.ts';
 import { pinPlans, type Sql, type Tx } from '../../db/client.ts';
@@ -14,6 +14,7 @@ import { appendEvents, type NewEvent } from '../../db/event-log.ts';
 import { BoardGoneError } from '../../db/failures.ts';
 import { impatientTransaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
+import { boundedCache } from '../../kernel/bounded-cache.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import { Turns } from '../../kernel/turns.ts';
 import { settingsOf } from '../boards/service.ts';
@@ -56,7 +57,7 @@ interface StrandedSweepParts {
 
 export class StrandedSweep {
   readonly #parts: StrandedSweepParts;
-  readonly #places = new LRUCache<number, Uuid>({ max: PLACES_MAX });
+  readonly #places = boundedCache<number, Uuid>(PLACES_MAX);
   /** Of boards. */
   readonly #turns = new Turns<number>({ roundsMax: TURNS_PER_SWEEP_MAX, durationMsMax: SWEEP_MS_MAX });
   /** The last board of the sweep before, when there were more of them. */

@@ -6,11 +6,12 @@
  * for an address (of IPv6: a network of 64 bits, guesser.ts) that has used up its failures. A key that was good when it was last looked at is neither refused nor made to
  * wait, nor is a claim token, which is checked without the database: workers go on beside a guesser behind the same address.
  */
-import { LRUCache } from 'lru-cache';
+
 import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
 import type { ProblemCode } from '../../../contract/problems.ts';
 import type { Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
+import { boundedCache } from '../../kernel/bounded-cache.ts';
 import { formatId } from '../../kernel/ids.ts';
 import type { KeyPrincipal, Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
@@ -72,7 +73,7 @@ export class Authenticator {
   readonly #sql: Sql;
   readonly #tokens: ClaimTokens;
   readonly #onRefusal: (code: ProblemCode, address: string) => void;
-  readonly #keys = new LRUCache<string, CachedKey>({ max: CACHED_KEYS_MAX });
+  readonly #keys = boundedCache<string, CachedKey>(CACHED_KEYS_MAX);
   readonly #lookups = new Map<string, Promise<CachedKey | null>>();
   readonly #failures = new RateLimiterMemory({ points: FAILED_AUTHENTICATIONS_PER_MINUTE, duration: 60 });
   readonly #afterwards = new RateLimiterMemory({ points: LOOKUPS_AFTERWARDS_PER_SECOND, duration: 1 });

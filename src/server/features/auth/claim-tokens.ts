@@ -7,9 +7,9 @@
  */
 import { type KeyObject, sign } from 'node:crypto';
 import { errors, jwtVerify } from 'jose';
-import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { CLAIM_TOKEN_TYPE, TOKEN_AUDIENCE } from '../../../contract/constants.ts';
+import { boundedCache } from '../../kernel/bounded-cache.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { ClaimPrincipal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
@@ -68,7 +68,7 @@ interface VerifiedToken {
 export class ClaimTokens {
   readonly #keys: SigningKeys;
   readonly #clock: Clock;
-  readonly #verified = new LRUCache<string, VerifiedToken>({ max: CACHED_TOKENS_MAX });
+  readonly #verified = boundedCache<string, VerifiedToken>(CACHED_TOKENS_MAX);
 
   constructor(keys: SigningKeys, clock: Clock) {
     this.#keys = keys;

@@ -1,6 +1,5 @@
 /** Boards: created, changed, deleted; and the directory that turns a board's name into its number. */
 import { randomInt } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { z } from 'zod';
 import type { Board, BoardSettings, patchBoard, putBoard } from '../../../contract/boards.ts';
 import type { Retention, RetentionPatch } from '../../../contract/retention.ts';
@@ -9,6 +8,7 @@ import type { Runner, Sql } from '../../db/client.ts';
 import { appendEvents } from '../../db/event-log.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
+import { boundedCache } from '../../kernel/bounded-cache.ts';
 import { formatCursor } from '../../kernel/cursor.ts';
 import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
@@ -86,8 +86,8 @@ export class BoardService {
   readonly #sql: Sql;
   readonly #wake: Wake;
   /** One object per board, so that it can be a key: what is gathered per board stays together. */
-  readonly #refs = new LRUCache<number, BoardRef>({ max: DIRECTORY_BOARDS_MAX });
-  readonly #directory = new LRUCache<string, BoardRef>({ max: DIRECTORY_BOARDS_MAX, ttl: DIRECTORY_AGE_MS });
+  readonly #refs = boundedCache<number, BoardRef>(DIRECTORY_BOARDS_MAX);
+  readonly #directory = boundedCache<string, BoardRef>(DIRECTORY_BOARDS_MAX, DIRECTORY_AGE_MS);
 
   constructor(sql: Sql, wake: Wake) {
     this.#sql = sql;

@@ -3,12 +3,13 @@
  * verb to the next few tasks and moves its place, all in one transaction. So a server that dies has done a turn or has not, and the next
  * one goes on behind it. Nothing here may depend on which server made the operation, and no task may keep the others from being done.
  */
-import { LRUCache } from 'lru-cache';
+
 import type { ProblemCode } from '../../../contract/problems.ts';
 import { pinPlans, type Sql, type Tx } from '../../db/client.ts';
 import { BoardGoneError, isConflict, isDatabaseAway, isStaleDecision, isTooSlow } from '../../db/failures.ts';
 import { impatientTransaction, transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
+import { boundedCache } from '../../kernel/bounded-cache.ts';
 import { boardIdOf, type Uuid } from '../../kernel/ids.ts';
 import { Turns } from '../../kernel/turns.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
@@ -73,7 +74,7 @@ const FULL_PACE: Pace = { itemsMax: ITEMS_MAX, slowAlone: 0 };
 
 export class BulkRunner {
   readonly #parts: BulkRunnerParts;
-  readonly #paces = new LRUCache<Uuid, Pace>({ max: PACES_MAX });
+  readonly #paces = boundedCache<Uuid, Pace>(PACES_MAX);
   /** Of operations. */
   readonly #turns = new Turns<Uuid>({ roundsMax: TURNS_PER_SWEEP_MAX, durationMsMax: SWEEP_MS_MAX });
 

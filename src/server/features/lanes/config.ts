@@ -2,9 +2,10 @@
  * What claims are decided on, board by board: paused, lanes, caps. Kept in memory, because a claim's statement proves it: it
  * carries the version it was decided on, and the counter row refuses another. Whoever answers "no" from here reads it afresh.
  */
-import { LRUCache } from 'lru-cache';
+
 import type { Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
+import { boundedCache } from '../../kernel/bounded-cache.ts';
 import { settingsOf } from '../boards/service.ts';
 import { type ConfigRow, readConfig } from './store/lane.ts';
 
@@ -35,7 +36,7 @@ const CACHED_BOARDS_MAX = 1000;
 
 export class ConfigCache {
   readonly #sql: Sql;
-  readonly #configs = new LRUCache<number, BoardConfig>({ max: CACHED_BOARDS_MAX });
+  readonly #configs = boundedCache<number, BoardConfig>(CACHED_BOARDS_MAX);
 
   constructor(sql: Sql) {
     this.#sql = sql;

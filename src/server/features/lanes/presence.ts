@@ -4,9 +4,10 @@
  * less than what happened: a sighting that is not written yet waits, and gets the time at which it is. What a crash loses is at most
  * that wait.
  */
-import { LRUCache } from 'lru-cache';
+
 import type { Sql } from '../../db/client.ts';
 import { retriedStatement, withinDeadline } from '../../db/tx.ts';
+import { boundedCache } from '../../kernel/bounded-cache.ts';
 import { pruneWorkers, recordSightings, type Sighting } from './store/presence.ts';
 
 /** Workers remembered between two writes; more than this and the rest is seen at their next sign of life. */
@@ -27,7 +28,7 @@ export class PresenceTracker {
   readonly #sql: Sql;
   readonly #pending = new Map<string, Sighting>();
   readonly #underWay = new Set<Promise<void>>();
-  readonly #written = new LRUCache<string, Written>({ max: PENDING_MAX });
+  readonly #written = boundedCache<string, Written>(PENDING_MAX);
 
   constructor(sql: Sql) {
     this.#sql = sql;

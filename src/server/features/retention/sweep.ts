@@ -6,12 +6,13 @@
  * One process that prunes for all would be the alternative, and a leader to lose; partitions by time would be dropped faster, but a board has
  * its own times, and its log is dense.
  */
-import { LRUCache } from 'lru-cache';
+
 import type { RetentionKind } from '../../../contract/retention.ts';
 import type { Sql } from '../../db/client.ts';
 import { BoardGoneError, isTooSlow } from '../../db/failures.ts';
 import { impatientTransaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
+import { boundedCache } from '../../kernel/bounded-cache.ts';
 import { pause } from '../../kernel/lifecycle.ts';
 import { Pace } from '../../kernel/pace.ts';
 import { Turns } from '../../kernel/turns.ts';
@@ -58,9 +59,9 @@ const PAUSE_MS_MAX = 100;
 
 export class Pruner {
   readonly #parts: PrunerParts;
-  readonly #paces = new LRUCache<string, Pace>({ max: PACES_MAX });
+  readonly #paces = boundedCache<string, Pace>(PACES_MAX);
   /** One object for each that was ever in trouble or is under way: it is what turns are told by. */
-  readonly #places = new LRUCache<string, DueRow>({ max: PACES_MAX });
+  readonly #places = boundedCache<string, DueRow>(PACES_MAX);
   readonly #turns = new Turns<DueRow>({ roundsMax: TURNS_PER_SWEEP_MAX, durationMsMax: SWEEP_MS_MAX });
 
   constructor(parts: PrunerParts) {

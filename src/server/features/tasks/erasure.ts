@@ -4,11 +4,12 @@
  * history is half gone. What was erased stays erased: whoever goes on, after a restart or on another server, finds nothing more to write
  * there. Must never delete the task itself, nor touch one that somebody holds: both are the deletion's to decide.
  */
-import { LRUCache } from 'lru-cache';
+
 import { pinPlans, type Sql, type Tx } from '../../db/client.ts';
 import { isTooSlow } from '../../db/failures.ts';
 import { impatientTransaction, transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
+import { boundedCache } from '../../kernel/bounded-cache.ts';
 import type { IdSource, Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 import type { BoardRef } from '../boards/service.ts';
@@ -56,7 +57,7 @@ const START: Place = { afterSeq: 0, rowsMax: ROWS_MAX };
 
 export class Erasure {
   readonly #parts: ErasureParts;
-  readonly #places = new LRUCache<Uuid, Place>({ max: PLACES_MAX, ttl: PLACE_MS_MAX });
+  readonly #places = boundedCache<Uuid, Place>(PLACES_MAX, PLACE_MS_MAX);
 
   constructor(parts: ErasureParts) {
     this.#parts = parts;

@@ -1,7 +1,8 @@
 /** An event as the wire shows it, and the filters that choose among events. */
-import { LRUCache } from 'lru-cache';
+
 import type { Event } from '../../../contract/events.ts';
 import { EVENT_KINDS } from '../../../contract/statuses.ts';
+import { boundedCache } from '../../kernel/bounded-cache.ts';
 import { formatCursor } from '../../kernel/cursor.ts';
 import { formatId } from '../../kernel/ids.ts';
 import type { Principal } from '../../kernel/principal.ts';
@@ -49,7 +50,7 @@ export function passes(filter: EventFilter, event: Event): boolean {
 
 /** Distinct filters of a server's watches; those beyond only share less. */
 const SHARED_FILTERS_MAX = 1000;
-const sharedFilters = new LRUCache<string, EventFilter>({ max: SHARED_FILTERS_MAX });
+const sharedFilters = boundedCache<string, EventFilter>(SHARED_FILTERS_MAX);
 
 /** The same object for filters that say the same: what they let through is then told by the filter alone, and held once. */
 export function sharedFilter(filter: EventFilter): EventFilter {

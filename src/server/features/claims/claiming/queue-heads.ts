@@ -8,8 +8,9 @@
  * waits for that; and nobody leaves empty-handed before his lane was looked at from the start (claiming.ts). Of a lane whose looks are fast
  * nothing is remembered: all of them are from the start, and exact.
  */
-import { LRUCache } from 'lru-cache';
+
 import { isTooSlow } from '../../../db/failures.ts';
+import { boundedCache } from '../../../kernel/bounded-cache.ts';
 import type { ClaimedRow } from '../store/claimed-row.ts';
 import { FROM_THE_START, type Heads, type Place } from '../store/ready-line.ts';
 import type { Slot } from '../store/slot.ts';
@@ -25,7 +26,7 @@ const COUNT_INTERVAL_MS = 100;
 type Wanted = Pick<Slot, 'lane'>;
 
 export class QueueHeads {
-  readonly #boards = new LRUCache<number, SlowLines>({ max: BOARDS_MAX });
+  readonly #boards = boundedCache<number, SlowLines>(BOARDS_MAX);
   readonly #now: () => number;
 
   /** @param now Milliseconds, monotonic. */
@@ -46,7 +47,7 @@ export class QueueHeads {
 
 /** The lines of a board in which looks are slow. */
 class SlowLines {
-  readonly #lines = new LRUCache<string, Line>({ max: LINES_MAX });
+  readonly #lines = boundedCache<string, Line>(LINES_MAX);
   #sharing = 0;
   #countedAtMs = Number.NEGATIVE_INFINITY;
 

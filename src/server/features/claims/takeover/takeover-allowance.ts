@@ -3,7 +3,7 @@
  * worker that starts, fails and starts again in a loop must not do it as fast as it can. Per server, in memory. Orchestrators are trusted
  * with the whole board as it is.
  */
-import { LRUCache } from 'lru-cache';
+import { boundedCache } from '../../../kernel/bounded-cache.ts';
 
 /** A handful of workers that start together. */
 const BURST_MAX = 10;
@@ -19,7 +19,7 @@ interface Bucket {
 
 export class TakeoverAllowance {
   readonly #now: () => number;
-  readonly #buckets = new LRUCache<string, Bucket>({ max: LANES_MAX });
+  readonly #buckets = boundedCache<string, Bucket>(LANES_MAX);
 
   /** @param now Milliseconds that only rise. */
   constructor(now: () => number) {
