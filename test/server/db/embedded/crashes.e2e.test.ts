@@ -34,7 +34,7 @@ async function startWithRow(runAs: RunAs): Promise<{
   readonly clusterDir: string;
   readonly url: string;
 }> {
-  const dataDir = await bench.makeDataDir(runAs);
+  const dataDir = await bench.makeReadyDataDir(runAs);
   const server = bench.start({ dataDir, runAs });
   const { clusterDir, url } = await server.ready();
   await query(url, 'CREATE TABLE kept (word text); INSERT INTO kept VALUES ($$safe$$)');

@@ -44,7 +44,7 @@ async function occupy(port: number): Promise<{ readonly port: number; free(): Pr
 
 describe.each(identities)('the embedded Postgres of $label', ({ runAs }) => {
   it('takes another port when the one it had is busy', async () => {
-    const dataDir = await bench.makeDataDir(runAs);
+    const dataDir = await bench.makeReadyDataDir(runAs);
     const first = bench.start({ dataDir, runAs });
     const port = Number(new URL((await first.ready()).url).port);
     await first.stop();
@@ -72,7 +72,7 @@ describe.each(identities)('the embedded Postgres of $label', ({ runAs }) => {
   });
 
   it('refuses a cluster of another major version and names both', async () => {
-    const dataDir = await bench.makeDataDir(runAs);
+    const dataDir = await bench.makeReadyDataDir(runAs);
     const first = bench.start({ dataDir, runAs });
     const { clusterDir } = await first.ready();
     await first.stop();
@@ -99,7 +99,7 @@ describe.each(identities)('the embedded Postgres of $label', ({ runAs }) => {
   });
 
   it('refuses a damaged record instead of guessing where the database is', async () => {
-    const dataDir = await bench.makeDataDir(runAs);
+    const dataDir = await bench.makeReadyDataDir(runAs);
     const first = bench.start({ dataDir, runAs });
     await first.ready();
     await first.stop();
@@ -111,7 +111,7 @@ describe.each(identities)('the embedded Postgres of $label', ({ runAs }) => {
 
 describe('a start of the embedded Postgres', () => {
   it('tries another port when somebody takes the chosen one before Postgres binds it', async () => {
-    const dataDir = await bench.makeDataDir(null);
+    const dataDir = await bench.makeReadyDataDir(null);
     const first = bench.start({ dataDir, runAs: null });
     const { clusterDir } = await first.ready();
     await first.stop();

@@ -39,7 +39,7 @@ describe.each(identities)('the embedded Postgres, started by $label', ({ runAs }
   });
 
   it('stops cleanly within 4 s with clients connected, and leaves no process and no stale file', async () => {
-    const dataDir = await bench.makeDataDir(runAs);
+    const dataDir = await bench.makeReadyDataDir(runAs);
     const server = bench.start({ dataDir, runAs });
     const { url, clusterDir } = await server.ready();
     const blocked = expect(query(url, 'SELECT pg_sleep(600)')).rejects.toThrow();
@@ -76,7 +76,7 @@ describe.each(identities)('the embedded Postgres, started by $label', ({ runAs }
   });
 
   it('listens on the loopback address only, and on no Unix socket', async () => {
-    const dataDir = await bench.makeDataDir(runAs);
+    const dataDir = await bench.makeReadyDataDir(runAs);
     const server = bench.start({ dataDir, runAs });
     const { url } = await server.ready();
     const [settings] = await query(
@@ -122,7 +122,7 @@ describe.each(identities)('the embedded Postgres, started by $label', ({ runAs }
   });
 
   it('keeps an interrupt of the terminal from the database: the server decides', async () => {
-    const dataDir = await bench.makeDataDir(runAs);
+    const dataDir = await bench.makeReadyDataDir(runAs);
     const server = bench.start({ dataDir, runAs });
     const { url } = await server.ready();
     process.kill(-server.pid, 'SIGINT');
@@ -132,7 +132,7 @@ describe.each(identities)('the embedded Postgres, started by $label', ({ runAs }
   });
 
   it('sets a new password when the data dir lost the old one', async () => {
-    const dataDir = await bench.makeDataDir(runAs);
+    const dataDir = await bench.makeReadyDataDir(runAs);
     const first = bench.start({ dataDir, runAs });
     const { url } = await first.ready();
     await query(url, 'CREATE TABLE kept (word text)');

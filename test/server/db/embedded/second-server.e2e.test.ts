@@ -22,7 +22,7 @@ afterAll(async () => {
 
 describe.each(identities)('a second server on one data dir, of $label', ({ runAs }) => {
   it('is refused with the pid of the first, which goes on unharmed', async () => {
-    const dataDir = await bench.makeDataDir(runAs);
+    const dataDir = await bench.makeReadyDataDir(runAs);
     const first = bench.start({ dataDir, runAs });
     const { url } = await first.ready();
     await query(url, 'CREATE TABLE kept (word text)');
@@ -38,7 +38,7 @@ describe.each(identities)('a second server on one data dir, of $label', ({ runAs
   });
 
   it('starts when the first one was killed or has stopped', async () => {
-    const dataDir = await bench.makeDataDir(runAs);
+    const dataDir = await bench.makeReadyDataDir(runAs);
     const first = bench.start({ dataDir, runAs });
     await first.ready();
     await first.kill();
@@ -67,7 +67,7 @@ describe.each(identities)('a second server on one data dir, of $label', ({ runAs
   });
 
   it('may run on a copy of the data dir, beside the first, which may have moved', async () => {
-    const dataDir = await bench.makeDataDir(runAs);
+    const dataDir = await bench.makeReadyDataDir(runAs);
     const first = bench.start({ dataDir, runAs });
     const { url } = await first.ready();
     await query(url, 'CREATE TABLE kept (word text)');
