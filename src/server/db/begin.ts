@@ -10,7 +10,7 @@ import type { Sql, Tx } from './client.ts';
 import { isSessionOver } from './failures.ts';
 
 /** A session's last word comes milliseconds before its connection closes; without the close it was another session's. */
-const CLOSE_WAIT_MS = 1000;
+export const CLOSE_WAIT_MS = 1000;
 
 export type TransactionMode = '' | 'ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
@@ -28,7 +28,7 @@ export async function begin<T>(sql: Sql, mode: TransactionMode, work: (tx: Tx) =
         const result = await work(guardOf(tx));
         return isOver ? never() : result;
       } catch (error) {
-        if (isSessionOver(error)) {
+        if (!isOver && isSessionOver(error)) {
           patience = new AbortController();
           await pause(CLOSE_WAIT_MS, patience.signal);
         }

@@ -1,6 +1,6 @@
 /**
  * A cache of what was used last, which takes memory as it fills. With `max` alone the library would lay out room for all entries beforehand:
- * those of one server took 17 ms of its start and some megabytes, whatever it then held. Growing costs nothing: reads and writes are as fast.
+ * those of one server took 17 ms of its start and some megabytes, whatever it then held. Reads and writes are as fast while it grows; a full one is somewhat larger.
  */
 import { LRUCache } from 'lru-cache';
 

@@ -1,6 +1,6 @@
 /** Transactions that lose their connection: they fail, alone, and nothing of them comes back to life on another connection. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { begin } from '../../../src/server/db/begin.ts';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { begin, CLOSE_WAIT_MS } from '../../../src/server/db/begin.ts';
 import { type Database, openDatabase, type Runner, type Tx } from '../../../src/server/db/client.ts';
 import { isDatabaseAway } from '../../../src/server/db/failures.ts';
 import { useTestDatabase } from '../../fixtures/database.ts';
@@ -124,4 +124,26 @@ test('one whose work fails for a reason of its own is rolled back at once, also 
   await expect(failed).rejects.toSatisfy(isDatabaseAway);
   await begin(database.hot, '', (tx) => mark(tx, 'kept'));
   expect(await marks()).toEqual(['kept']);
+});
+
+test('one that was lost leaves no timer behind, however deep in its work that happened', async () => {
+  const set = vi.spyOn(globalThis, 'setTimeout');
+  const cleared = vi.spyOn(globalThis, 'clearTimeout');
+  onTestFinished(() => {
+    set.mockRestore();
+    cleared.mockRestore();
+  });
+  const sleepBelow = async (tx: Tx, levels: number): Promise<unknown> =>
+    levels === 0 ? await tx`SELECT pg_sleep(30)` : await sleepBelow(tx, levels - 1);
+  for (const levels of [0, 1, 2, 5, 20]) {
+    const lost = begin(database.hot, '', async (tx) => {
+      terminateAsleep(await backendOf(tx));
+      await sleepBelow(tx, levels);
+    });
+    await expect(lost).rejects.toSatisfy(isDatabaseAway);
+    await untilServed();
+  }
+  const waits = set.mock.results.filter((_, index) => set.mock.calls[index]?.[1] === CLOSE_WAIT_MS);
+  const ended = cleared.mock.calls.map(([timer]) => timer);
+  expect(waits.filter(({ value }) => !ended.includes(value))).toEqual([]);
 });

@@ -15,6 +15,7 @@ test('keeps an entry for its time, and without one until there is no room', () =
   const [aging, lasting] = [boundedCache<string, number>(3, 1000), boundedCache<string, number>(3)];
   aging.set('a', 1);
   lasting.set('a', 1);
+  expect(aging.getRemainingTTL('a')).toBeGreaterThan(0);
   expect(aging.getRemainingTTL('a')).toBeLessThanOrEqual(1000);
   expect(lasting.getRemainingTTL('a')).toBe(Number.POSITIVE_INFINITY);
 });

@@ -6,7 +6,6 @@
  *
  * An index of ready tasks by age would be the alternative; each creation and each claim would pay for it.
  */
-
 import { LIMITS } from '../../../contract/constants.ts';
 import type { WhyCode, WhyReason } from '../../../contract/why.ts';
 import { pinPlans, type Sql, type Tx } from '../../db/client.ts';

@@ -6,7 +6,6 @@
  * for an address (of IPv6: a network of 64 bits, guesser.ts) that has used up its failures. A key that was good when it was last looked at is neither refused nor made to
  * wait, nor is a claim token, which is checked without the database: workers go on beside a guesser behind the same address.
  */
-
 import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
 import type { ProblemCode } from '../../../contract/problems.ts';
 import type { Sql } from '../../db/client.ts';

@@ -3,7 +3,6 @@
  * verb to the next few tasks and moves its place, all in one transaction. So a server that dies has done a turn or has not, and the next
  * one goes on behind it. Nothing here may depend on which server made the operation, and no task may keep the others from being done.
  */
-
 import type { ProblemCode } from '../../../contract/problems.ts';
 import { pinPlans, type Sql, type Tx } from '../../db/client.ts';
 import { BoardGoneError, isConflict, isDatabaseAway, isStaleDecision, isTooSlow } from '../../db/failures.ts';

@@ -2,7 +2,6 @@
  * What claims are decided on, board by board: paused, lanes, caps. Kept in memory, because a claim's statement proves it: it
  * carries the version it was decided on, and the counter row refuses another. Whoever answers "no" from here reads it afresh.
  */
-
 import type { Sql } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import { boundedCache } from '../../kernel/bounded-cache.ts';

@@ -4,7 +4,6 @@
  * less than what happened: a sighting that is not written yet waits, and gets the time at which it is. What a crash loses is at most
  * that wait.
  */
-
 import type { Sql } from '../../db/client.ts';
 import { retriedStatement, withinDeadline } from '../../db/tx.ts';
 import { boundedCache } from '../../kernel/bounded-cache.ts';

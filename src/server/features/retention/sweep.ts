@@ -6,7 +6,6 @@
  * One process that prunes for all would be the alternative, and a leader to lose; partitions by time would be dropped faster, but a board has
  * its own times, and its log is dense.
  */
-
 import type { RetentionKind } from '../../../contract/retention.ts';
 import type { Sql } from '../../db/client.ts';
 import { BoardGoneError, isTooSlow } from '../../db/failures.ts';

@@ -4,7 +4,6 @@
  * history is half gone. What was erased stays erased: whoever goes on, after a restart or on another server, finds nothing more to write
  * there. Must never delete the task itself, nor touch one that somebody holds: both are the deletion's to decide.
  */
-
 import { pinPlans, type Sql, type Tx } from '../../db/client.ts';
 import { isTooSlow } from '../../db/failures.ts';
 import { impatientTransaction, transaction, withinDeadline } from '../../db/tx.ts';

@@ -1,5 +1,4 @@
 /** An event as the wire shows it, and the filters that choose among events. */
-
 import type { Event } from '../../../contract/events.ts';
 import { EVENT_KINDS } from '../../../contract/statuses.ts';
 import { boundedCache } from '../../kernel/bounded-cache.ts';

@@ -8,7 +8,6 @@
  * waits for that; and nobody leaves empty-handed before his lane was looked at from the start (claiming.ts). Of a lane whose looks are fast
  * nothing is remembered: all of them are from the start, and exact.
  */
-
 import { isTooSlow } from '../../../db/failures.ts';
 import { boundedCache } from '../../../kernel/bounded-cache.ts';
 import type { ClaimedRow } from '../store/claimed-row.ts';
