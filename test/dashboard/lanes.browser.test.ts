@@ -68,7 +68,7 @@ test('a lane that tasks name and nobody has registered is told, and registered i
   await dialog.getByRole('button', { name: 'Register' }).click();
   await row(page, 'pres').getByText('Nobody is there').waitFor();
   await page.getByText('which nobody has registered').waitFor({ state: 'detached' });
-  expect(page.url()).toContain('#pres');
+  await page.waitForURL(/#pres$/);
   const { lane } = await board.client.lanes.get('pres');
   expect(lane).toMatchObject({ kind: 'persistent', max_concurrent_claims: 3, labels: { team: 'build' } });
 });

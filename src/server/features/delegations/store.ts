@@ -1,6 +1,6 @@
 /** Delegations as they are made, read and counted. How they are decided stands with the tasks (join/): it is part of a child's end. */
 import type { DelegationResult } from '../../../contract/delegations.ts';
-import type { DelegationStatus } from '../../../contract/statuses.ts';
+import { type DelegationStatus, FINISHED_STATUSES, type TaskStatus } from '../../../contract/statuses.ts';
 import type { Runner, Tx } from '../../db/client.ts';
 import { columnOf } from '../../db/column.ts';
 import type { Uuid } from '../../kernel/ids.ts';
@@ -235,17 +235,20 @@ export async function findLeftover(
   return row ?? null;
 }
 
+/** Delegations that a child of this one has made, and that run. */
+const RUNNING_WITHIN = (sql: Runner, boardId: number, id: Uuid) => sql`(
+  SELECT nested.id FROM (
+    SELECT task_id FROM delegation_tasks WHERE board_id = ${boardId} AND delegation_id = ${id} OFFSET 0
+  ) AS member
+  CROSS JOIN LATERAL (
+    SELECT id FROM delegations WHERE board_id = ${boardId} AND created_by_task = member.task_id AND status = 'running' LIMIT 1
+  ) AS nested
+  LIMIT 1)`;
+
 /** One that a child of this delegation has handed on, and that runs. */
 export async function findRunningWithin(sql: Runner, boardId: number, id: Uuid): Promise<Uuid | null> {
-  const [row] = await sql<{ id: Uuid }[]>`
-    /* delegations.find_running_within */
-    SELECT nested.id FROM (
-      SELECT task_id FROM delegation_tasks WHERE board_id = ${boardId} AND delegation_id = ${id} OFFSET 0
-    ) AS member
-    CROSS JOIN LATERAL (
-      SELECT id FROM delegations WHERE board_id = ${boardId} AND created_by_task = member.task_id AND status = 'running' LIMIT 1
-    ) AS nested
-    LIMIT 1`;
+  const [row] = await sql<{ id: Uuid | null }[]>`
+    /* delegations.find_running_within */ SELECT ${RUNNING_WITHIN(sql, boardId, id)} AS id`;
   return row?.id ?? null;
 }
 
@@ -254,7 +257,10 @@ export async function markLeftovers(tx: Tx, boardId: number, id: Uuid): Promise<
   await tx`/* delegations.mark_leftovers */ UPDATE delegations SET has_leftovers = true WHERE board_id = ${boardId} AND id = ${id}`;
 }
 
-/** When nothing is. Whoever still holds one may hand it over for review, where it would be begun again. */
+/**
+ * When nothing is: every child has ended, and nothing runs that one has handed on. Both as of one moment: that no child is held is not
+ * enough, its holder may have handed it over for review since its cancel was requested, where it would be begun again.
+ */
 export async function clearLeftovers(sql: Runner, boardId: number, id: Uuid): Promise<void> {
   await sql`
     /* delegations.clear_leftovers */
@@ -263,6 +269,7 @@ export async function clearLeftovers(sql: Runner, boardId: number, id: Uuid): Pr
         SELECT task_id FROM delegation_tasks WHERE board_id = ${boardId} AND delegation_id = ${id} OFFSET 0
       ) AS member
       CROSS JOIN LATERAL (
-        SELECT FROM claims WHERE board_id = ${boardId} AND task_id = member.task_id OFFSET 0
-      ) AS held)`;
+        SELECT FROM tasks WHERE board_id = ${boardId} AND id = member.task_id AND status <> ALL (${FINISHED_STATUSES as TaskStatus[]}::text[]) OFFSET 0
+      ) AS open)
+      AND NOT EXISTS ${RUNNING_WITHIN(sql, boardId, id)}`;
 }

@@ -1,7 +1,9 @@
 /** Work is handed over at once, as a whole or not at all, and comes back as one. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Claim } from '../../../../src/contract/claims.ts';
 import type { Delegation } from '../../../../src/contract/delegations.ts';
+import { openDatabase } from '../../../../src/server/db/client.ts';
+import { clearLeftovers, markLeftovers } from '../../../../src/server/features/delegations/store.ts';
 import { parseId } from '../../../../src/server/kernel/ids.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
@@ -56,6 +58,24 @@ async function hasLeftovers({ id }: Delegation): Promise<boolean> {
   const rows = await servers.database.sql`
     SELECT FROM delegations WHERE id = ${parseId('deleg', id)} AND has_leftovers`;
   return rows.length > 0;
+}
+
+/** As the sweep would find it now, which itself hears nothing of it. */
+async function wouldBeLeft({ id }: Delegation): Promise<boolean> {
+  const delegation = parseId('deleg', id) ?? expect.unreachable();
+  const { cold, close } = openDatabase({ url: servers.database.url });
+  onTestFinished(close);
+  let left: boolean | undefined;
+  const rolledBack = new Error('rolled back');
+  const attempt = cold.begin(async (tx) => {
+    const [row] = await tx<{ board_id: number }[]>`SELECT board_id FROM delegations WHERE id = ${delegation}`;
+    await markLeftovers(tx, row?.board_id ?? 0, delegation);
+    await clearLeftovers(tx, row?.board_id ?? 0, delegation);
+    left = (await tx`SELECT FROM delegations WHERE id = ${delegation} AND has_leftovers`).length > 0;
+    throw rolledBack;
+  });
+  await expect(attempt).rejects.toBe(rolledBack);
+  return left ?? expect.unreachable();
 }
 
 describe('a delegation', () => {
@@ -152,6 +172,25 @@ describe('a delegation', () => {
       async () => (await board.read(taskId)).status === 'cancelled',
     );
     await eventually('nothing is left', async () => !(await hasLeftovers(made)));
+  });
+
+  test('has something left until its children have ended and nothing they have handed on runs', async () => {
+    const [board] = await newBoard();
+    const made = await delegate(board, { join: 'any', on_decided: 'leave', tasks: children(2) });
+    const [done, task = ''] = made.tasks;
+    await end(board, done, 'complete', { summary: 'here' });
+    expect(await wouldBeLeft(made)).toBe(true);
+    const claim = await claimOf(board, task);
+    const nested = expectStatus(await post(board, { tasks: children(1) }, claim.token), 202).body.delegation;
+    expect(await wouldBeLeft(made)).toBe(true);
+    // In nobody's hand, and not ended: whoever reviews it may have it done again.
+    expectStatus(await endClaim(board.server, claim, 'complete', { review: true }), 200);
+    expect((await board.read(task)).status).toBe('review');
+    expect(await wouldBeLeft(made)).toBe(true);
+    expectStatus(await board.operate(task, 'cancel'), 200);
+    expect(await wouldBeLeft(made)).toBe(true);
+    expectStatus(await board.call('POST', `/delegations/${nested.id}/cancel`), 200);
+    expect(await wouldBeLeft(made)).toBe(false);
   });
 
   test('that is cancelled comes back at once, with what its children have so far', async () => {
