@@ -46,6 +46,9 @@ export function checkDelegations(operations: readonly Operation[], final: FinalS
   ];
 }
 
+/** What only somebody who means to leads out of. */
+const ENDED: readonly string[] = ['done', 'cancelled', 'archived'];
+
 /** Which statuses each task has had, and from which event on. */
 class StatusLog {
   readonly #reached = new Map<string, { readonly status: string; readonly seq: number }[]>();
@@ -71,14 +74,21 @@ class StatusLog {
     return before.at(-1)?.status ?? '';
   }
 
-  isTouchedAfter(taskId: string, seq: number): boolean {
-    return (this.#reached.get(taskId) ?? []).some((change) => change.seq > seq);
+  lastBefore(taskId: string, seq: number): string {
+    return (this.#reached.get(taskId) ?? []).findLast((change) => change.seq < seq)?.status ?? '';
+  }
+
+  hasEndedAfter(taskId: string, seq: number): boolean {
+    return (this.#reached.get(taskId) ?? []).some(
+      (change) => change.seq > seq && ENDED.includes(change.status),
+    );
   }
 }
 
 interface ToldResult {
   readonly task_id: string;
   readonly status: TaskStatus;
+  readonly outcome: string | null;
 }
 
 const resultsIn = (event: Event): readonly ToldResult[] =>
@@ -182,8 +192,7 @@ function checkCapacity(final: FinalState): Violation[] {
 
 /** Of the children as they are now: waiting for what was cancelled may be an end, and is taken for none. */
 function isOpen(task: FinalTask | undefined): boolean {
-  if (task === undefined) return false;
-  return !['done', 'cancelled', 'archived'].includes(task.status);
+  return task !== undefined && !ENDED.includes(task.status);
 }
 
 function checkRunning(final: FinalState): Violation[] {
@@ -200,6 +209,9 @@ function checkRunning(final: FinalState): Violation[] {
   });
 }
 
+/** Which a decision leaves to be cancelled. What was held back may count as an end, and so does waiting for what was cancelled. */
+const LEFT: readonly string[] = ['ready', 'running', 'scheduled', 'todo', 'review'];
+
 function checkLeftovers(final: FinalState, events: ReadonlyMap<string, readonly Event[]>): Violation[] {
   const tasks = new Map(final.tasks.map((task) => [task.id, task]));
   const statuses = new StatusLog(final.events);
@@ -207,10 +219,14 @@ function checkLeftovers(final: FinalState, events: ReadonlyMap<string, readonly 
     const completed = events.get(row.id)?.find(({ kind }) => kind === 'delegation.completed');
     if (completed === undefined || row.onDecided === 'leave') return [];
     if (row.hasLeftovers) return [violation('what was left of a delegation was never cancelled', { row })];
+    const unreachable = resultsIn(completed).filter(({ outcome }) => outcome === 'unreachable');
+    // Once it has ended, somebody may have begun it again, and meant to.
     const left = row.taskIds.filter(
       (id) =>
-        ['ready', 'running', 'scheduled', 'todo', 'review'].includes(tasks.get(id)?.status ?? '') &&
-        !statuses.isTouchedAfter(id, completed.seq),
+        isOpen(tasks.get(id)) &&
+        LEFT.includes(statuses.lastBefore(id, completed.seq)) &&
+        !statuses.hasEndedAfter(id, completed.seq) &&
+        !unreachable.some(({ task_id: taskId }) => taskId === id),
     );
     if (left.length === 0) return [];
     return [violation('a child was left behind', { row, tasks: left.map((id) => tasks.get(id)) })];

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkDelegations } from '../../chaos/checkers/delegations.ts';
+import type { Event } from '../../src/contract/events.ts';
 import { detailsOf } from './recorded-day.ts';
 import {
   dropEvent,
@@ -7,6 +8,7 @@ import {
   forgeReturns,
   operationsOn,
   present,
+  type Returns,
   recordReturns,
   rowOf,
 } from './recorded-returns.ts';
@@ -103,8 +105,15 @@ const FORGERIES: readonly ForgedReturn[] = [
   [
     'a child that was left behind',
     'a child was left behind',
-    ({ final }) => {
-      present(final.tasks.find(({ id }) => id === 't3')).status = 'ready';
+    (returns) => {
+      leaveBehind(returns, 'ready');
+    },
+  ],
+  [
+    'a child that its holder handed over for review, and that was left there',
+    'a child was left behind',
+    (returns) => {
+      leaveBehind(returns, 'review', 'task.review_requested');
     },
   ],
   [
@@ -149,10 +158,30 @@ const FORGERIES: readonly ForgedReturn[] = [
   ],
 ];
 
+/** Its delegation is decided while the child is ready or running; what it becomes after that is `status`. */
+function leaveBehind(returns: Returns, status: 'ready' | 'review', kind?: Event['kind']): void {
+  dropEvent(returns, (event) => event.kind === 'task.blocked' && event.task_id === 't3');
+  const { final } = returns;
+  const event = present(final.events.find((one) => one.kind === 'task.cancelled' && one.task_id === 't3'));
+  event.data['status_after'] = kind === undefined ? status : 'running';
+  if (kind !== undefined) final.events.push({ ...event, kind, seq: 20, data: { status_after: status } });
+  present(final.tasks.find(({ id }) => id === 't3')).status = status;
+}
+
 describe('each delegation comes back once', () => {
   it('holds on a good day', () => {
     const { operations, final } = recordReturns();
     expect(checkDelegations(operations, final)).toEqual([]);
+  });
+
+  it('holds for a child that somebody began again after it had ended', () => {
+    const { operations, final } = forgeReturns((returns) => {
+      leaveBehind(returns, 'ready', 'task.released');
+      const event = present(returns.final.events.at(-1));
+      returns.final.events.push({ ...event, seq: 21, data: { status_after: 'cancelled' } });
+      returns.final.events.push({ ...event, kind: 'task.reopened', seq: 22 });
+    });
+    expect(detailsOf(checkDelegations(operations, final))).not.toContain('a child was left behind');
   });
 
   it('holds for one that is cancelled because the deadline of the one above it is over', () => {
