@@ -6,9 +6,10 @@
  * child once, in order, with a status that the child had by then; and says completed, partial, failed or cancelled as these do. Never did
  * more of one capacity key run than may, counted along the log: who counts has seen every completion that the log has before. What was
  * collected or stopped is what the row says; what a session was rid of is decided; nothing runs past its deadline or with all of its
- * children at an end; and no child of a decided one was left behind.
+ * children at an end; and no child of a decided one was left behind: what was open when it was decided has ended since.
  *
- * Cannot prove: what results say beside ids and statuses, nor that they are what the children were at that very moment.
+ * Cannot prove: what results say beside ids and statuses, nor that they are what the children were at that very moment; nor that a child
+ * which was to be cancelled and was reviewed instead, and so has ended, would have been cancelled.
  */
 import type { Event } from '../../src/contract/events.ts';
 import type { TaskStatus } from '../../src/contract/statuses.ts';
@@ -16,6 +17,7 @@ import type { FinalDelegation } from '../final-returns.ts';
 import type { DelegateOperation, FinalState, FinalTask, Operation, Violation } from '../history.ts';
 import { CLOCK_DRIFT_MS, databaseClock } from './database-clock.ts';
 import { groupBy } from './group-by.ts';
+import { ENDED, StatusLog } from './status-log.ts';
 
 /** Deadlines are looked for every half second; the rest is for a machine that is busy. */
 const SWEEP_MS = 5000;
@@ -44,45 +46,6 @@ export function checkDelegations(operations: readonly Operation[], final: FinalS
     ...checkAnswers(operations, rows),
     ...checkStops(operations, final),
   ];
-}
-
-/** What only somebody who means to leads out of. */
-const ENDED: readonly string[] = ['done', 'cancelled', 'archived'];
-
-/** Which statuses each task has had, and from which event on. */
-class StatusLog {
-  readonly #reached = new Map<string, { readonly status: string; readonly seq: number }[]>();
-
-  constructor(events: readonly Event[]) {
-    for (const { task_id: taskId, seq, data } of events) {
-      const { status_after: status } = data;
-      if (taskId === undefined || typeof status !== 'string') continue;
-      const known = this.#reached.get(taskId);
-      if (known === undefined) this.#reached.set(taskId, [{ status, seq }]);
-      else known.push({ status, seq });
-    }
-  }
-
-  hadBy(taskId: string, status: string, seq: number): boolean {
-    return (this.#reached.get(taskId) ?? []).some((change) => change.status === status && change.seq < seq);
-  }
-
-  beforeArchived(taskId: string, seq: number): string {
-    const before = (this.#reached.get(taskId) ?? []).filter(
-      (change) => change.seq < seq && change.status !== 'archived',
-    );
-    return before.at(-1)?.status ?? '';
-  }
-
-  lastBefore(taskId: string, seq: number): string {
-    return (this.#reached.get(taskId) ?? []).findLast((change) => change.seq < seq)?.status ?? '';
-  }
-
-  hasEndedAfter(taskId: string, seq: number): boolean {
-    return (this.#reached.get(taskId) ?? []).some(
-      (change) => change.seq > seq && ENDED.includes(change.status),
-    );
-  }
 }
 
 interface ToldResult {

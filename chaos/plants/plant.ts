@@ -7,7 +7,6 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { completeWithoutAttempt } from './complete-without-attempt.ts';
 import { crowdedSession } from './crowded-session.ts';
-import { leftChildren } from './left-children.ts';
 import { lostWake } from './lost-wake.ts';
 import { ownClock } from './own-clock.ts';
 import { sequence } from './sequence.ts';
@@ -36,7 +35,6 @@ export const PLANT_NAMES = [
   'crowded-session',
   'own-clock',
   'silent-gap',
-  'left-children',
 ] as const;
 export type PlantName = (typeof PLANT_NAMES)[number];
 
@@ -48,7 +46,6 @@ export const PLANTS: Readonly<Record<PlantName, Plant>> = {
   'crowded-session': crowdedSession,
   'own-clock': ownClock,
   'silent-gap': silentGap,
-  'left-children': leftChildren,
 };
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

@@ -47,12 +47,17 @@ export async function cancelDelegation(tx: Tx, stop: Stop, id: Uuid): Promise<St
   return { isDecided: true, isHolderAddressed };
 }
 
-/** Of a decided delegation: those that have not ended. @returns Whether somebody who works on one is to be told. */
-export async function cancelLeftChildren(tx: Tx, stop: Stop, id: Uuid): Promise<boolean> {
+/** Of a decided delegation: those that have not ended. @returns Null: there was nothing to do. Else whether somebody who works on one is to be told. */
+export async function cancelLeftChildren(
+  tx: Tx,
+  stop: Stop,
+  id: Uuid,
+): Promise<Pick<Stopped, 'isHolderAddressed'> | null> {
   const taskIds = await listLeftTaskIds(tx, stop.board.id, id);
+  if (taskIds.length === 0) return null;
   const { changes, isHolderAddressed } = await cancelChildren(tx, stop, taskIds);
   await appendAll(tx, stop.board, changes);
-  return isHolderAddressed;
+  return { isHolderAddressed };
 }
 
 /** Locks them in the order of all tasks; what they have to say to the log is the caller's to write. */

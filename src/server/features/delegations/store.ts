@@ -169,13 +169,19 @@ export async function listTaskIds(sql: Runner, boardId: number, id: Uuid): Promi
   return rows.map((row) => row.task_id);
 }
 
+/** Of a `member` that has not ended. */
+const OPEN_TASK = (sql: Runner, boardId: number) => sql`(
+  SELECT FROM tasks WHERE board_id = ${boardId} AND id = member.task_id AND status <> ALL (${FINISHED_STATUSES as TaskStatus[]}::text[]) OFFSET 0)`;
+
 /** Members of a decided one that somebody may still begin or finish, but those whose holders have been asked to stop. */
 export async function listLeftTaskIds(sql: Runner, boardId: number, id: Uuid): Promise<Uuid[]> {
   const rows = await sql<{ task_id: Uuid }[]>`
     /* delegations.list_left_tasks */
-    SELECT member.task_id FROM delegation_tasks member
-    WHERE member.board_id = ${boardId} AND member.delegation_id = ${id} AND NOT EXISTS (
-      SELECT FROM claims WHERE board_id = ${boardId} AND task_id = member.task_id AND is_cancel_requested OFFSET 0)
+    SELECT member.task_id FROM (
+      SELECT place, task_id FROM delegation_tasks WHERE board_id = ${boardId} AND delegation_id = ${id} OFFSET 0
+    ) AS member
+    CROSS JOIN LATERAL ${OPEN_TASK(sql, boardId)} AS open
+    WHERE NOT EXISTS (SELECT FROM claims WHERE board_id = ${boardId} AND task_id = member.task_id AND is_cancel_requested OFFSET 0)
     ORDER BY member.place`;
   return rows.map((row) => row.task_id);
 }
@@ -268,8 +274,6 @@ export async function clearLeftovers(sql: Runner, boardId: number, id: Uuid): Pr
       SELECT FROM (
         SELECT task_id FROM delegation_tasks WHERE board_id = ${boardId} AND delegation_id = ${id} OFFSET 0
       ) AS member
-      CROSS JOIN LATERAL (
-        SELECT FROM tasks WHERE board_id = ${boardId} AND id = member.task_id AND status <> ALL (${FINISHED_STATUSES as TaskStatus[]}::text[]) OFFSET 0
-      ) AS open)
+      CROSS JOIN LATERAL ${OPEN_TASK(sql, boardId)} AS open)
       AND NOT EXISTS ${RUNNING_WITHIN(sql, boardId, id)}`;
 }

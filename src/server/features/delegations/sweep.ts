@@ -11,7 +11,7 @@ import type { IdSource, Uuid } from '../../kernel/ids.ts';
 import { Turns } from '../../kernel/turns.ts';
 import type { BoardService } from '../boards/service.ts';
 import { settleDelegations } from '../tasks/service.ts';
-import { cancelDelegation, cancelLeftChildren, type Stop } from './cancelling.ts';
+import { cancelDelegation, cancelLeftChildren, type Stop, type Stopped } from './cancelling.ts';
 import {
   clearLeftovers,
   findLeftover,
@@ -152,23 +152,28 @@ export class DelegationSweep {
 
   /** False: it has more than is done in one turn. */
   async #cancelLeftOf(stop: Stop, id: Uuid, patienceMs: number): Promise<boolean> {
-    const { sql, wake } = this.#parts;
+    const { sql } = this.#parts;
     const boardId = stop.board.id;
-    const isAddressed = await impatientTransaction(sql, patienceMs, (tx) => cancelLeftChildren(tx, stop, id));
-    if (isAddressed) wake.nudge(boardId);
-    wake.ring(boardId);
+    const stopped = await impatientTransaction(sql, patienceMs, (tx) => cancelLeftChildren(tx, stop, id));
+    if (stopped !== null) this.#tell(boardId, stopped);
     for (let count = 0; count < NESTED_PER_TURN_MAX; count += 1) {
       const nested = await withinDeadline(findRunningWithin(sql, boardId, id));
       if (nested === null) {
-        // Under a claim whose cancel is requested nothing is delegated; it stays until all of its claims are over.
+        // Under a claim whose cancel is requested nothing is delegated; the mark stays until all children have ended.
         await withinDeadline(clearLeftovers(sql, boardId, id));
         return true;
       }
-      const stopped = await impatientTransaction(sql, patienceMs, (tx) => cancelDelegation(tx, stop, nested));
-      if (stopped.isHolderAddressed) wake.nudge(boardId);
-      wake.ring(boardId);
+      this.#tell(
+        boardId,
+        await impatientTransaction(sql, patienceMs, (tx) => cancelDelegation(tx, stop, nested)),
+      );
     }
     return false;
+  }
+
+  #tell(boardId: number, { isHolderAddressed }: Pick<Stopped, 'isHolderAddressed'>): void {
+    if (isHolderAddressed) this.#parts.wake.nudge(boardId);
+    this.#parts.wake.ring(boardId);
   }
 }
 
