@@ -2,6 +2,7 @@
 import type { RetentionKind } from '../../../contract/retention.ts';
 import { pinPlans, type Tx } from '../../db/client.ts';
 import { BoardGoneError } from '../../db/failures.ts';
+import type { Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 import { FIRST_ID, firstIdAt, type Pruned, type PruneTurn, type Walked, type WalkTurn } from './portion.ts';
 import { type DueTurn, goOn, lockDue, putOff, rest } from './store/due.ts';
@@ -12,6 +13,7 @@ import {
   eraseFinished,
   findOldestAfter,
   hasRunningOperation,
+  lockDelegationsOf,
   lockFinished,
   logErased,
 } from './store/finished.ts';
@@ -119,7 +121,7 @@ async function pruneFinished(tx: Tx, boardId: number, turn: WalkTurn): Promise<D
   const page = await lockFinished(tx, boardId, turn);
   const erased = page.ids.length === 0 ? null : await eraseFinished(tx, boardId, page.ids);
   const { count = 0, followed = null } = erased ?? {};
-  if (followed !== null) await eraseEmptyDelegations(tx, boardId, followed);
+  if (followed !== null) await eraseDelegationsOf(tx, boardId, followed);
   const pruned: Walked = {
     pruned: count,
     left: page.seen - count,
@@ -129,6 +131,12 @@ async function pruneFinished(tx: Tx, boardId: number, turn: WalkTurn): Promise<D
     oldestAt: page.isCut ? null : await findOldestAfter(tx, boardId, turn.endId),
   };
   return { pruned, lastStep: erased === null ? null : (last) => tellErased(last, boardId, erased) };
+}
+
+/** Most tasks that are followed are in none. */
+async function eraseDelegationsOf(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<void> {
+  const ids = await lockDelegationsOf(tx, boardId, taskIds);
+  if (ids.length > 0) await eraseEmptyDelegations(tx, boardId, ids);
 }
 
 async function tellErased(tx: Tx, boardId: number, erased: Erased): Promise<void> {

@@ -8,7 +8,7 @@ import { appendEvents, type NewEvent } from '../../db/event-log.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { present } from '../../kernel/assert.ts';
-import { type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
+import { formatId, type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
 import { actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { SecretBox } from '../auth/service.ts';
@@ -84,7 +84,9 @@ export class SubscriptionService {
       return { ...changed, isNew: false };
     });
     wake.ring(board.id);
-    const row = present(await withinDeadline(findSubscription(sql, board.id, put.row.id)), 'it was put');
+    const row = await withinDeadline(findSubscription(sql, board.id, put.row.id));
+    // Its subject may have been pruned or deleted since, and this with it.
+    if (row === null) throw subscriptionNotFound(formatId('sub', put.row.id));
     return { subscription: subscriptionOf(board, row, put.secret), isNew: put.isNew };
   }
 

@@ -154,20 +154,28 @@ export async function logErased(tx: Tx, boardId: number, erased: Erased, actor: 
   return count > 0;
 }
 
-/** Of the delegations of these tasks, which are gone, those that have none left. They were decided, or their tasks would be there. */
-export async function eraseEmptyDelegations(
-  tx: Tx,
-  boardId: number,
-  taskIds: readonly Uuid[],
-): Promise<void> {
-  await tx`
-    /* retention.erase_delegations */
-    WITH whole AS MATERIALIZED (
+/**
+ * The delegations of these tasks, which are gone, in the order of all delegations. In a statement of its own: whoever deletes another of their tasks,
+ * or subscribes to one of them, has its lock. So the statements behind this one see what he has done, or he sees what we have.
+ */
+export async function lockDelegationsOf(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<Uuid[]> {
+  const rows = await tx<{ id: Uuid }[]>`
+    /* retention.lock_delegations */
+    SELECT d.id FROM (
       SELECT DISTINCT member.delegation_id AS id FROM unnest(${taskIds as Uuid[]}::uuid[]) AS gone (id)
       CROSS JOIN LATERAL (SELECT delegation_id FROM delegation_tasks WHERE board_id = ${boardId} AND task_id = gone.id OFFSET 0) AS member
-    ),
-    bare AS MATERIALIZED (
-      SELECT ${boardId}::int AS board_id, whole.id FROM whole WHERE NOT EXISTS (
+      ORDER BY 1
+    ) AS whole
+    CROSS JOIN LATERAL (SELECT id FROM delegations WHERE board_id = ${boardId} AND id = whole.id FOR UPDATE) AS d`;
+  return rows.map((row) => row.id);
+}
+
+/** Of these delegations, which are locked, those that have no task left. They were decided, or their tasks would be there. */
+export async function eraseEmptyDelegations(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<void> {
+  await tx`
+    /* retention.erase_delegations */
+    WITH bare AS MATERIALIZED (
+      SELECT ${boardId}::int AS board_id, whole.id FROM unnest(${ids as Uuid[]}::uuid[]) AS whole (id) WHERE NOT EXISTS (
         SELECT FROM (SELECT task_id FROM delegation_tasks WHERE board_id = ${boardId} AND delegation_id = whole.id OFFSET 0) AS member
         CROSS JOIN LATERAL (SELECT FROM tasks WHERE board_id = ${boardId} AND id = member.task_id OFFSET 0) AS task
       )

@@ -138,13 +138,16 @@ async function eraseTold(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Pro
   return rows.map((row) => row.id);
 }
 
-const ERASED_FROM = (sql: Runner, results: 'results' | 'data', wireIds: readonly string[]) => sql`
+/** @param wireIds Null: of every task. */
+const ERASED_FROM = (sql: Runner, results: 'results' | 'data', wireIds: readonly string[] | null) => {
+  const isErased =
+    wireIds === null ? sql`true` : sql`entry ->> 'task_id' = ANY (${wireIds as string[]}::text[])`;
+  return sql`
   (
-    SELECT coalesce(jsonb_agg(
-      CASE WHEN entry ->> 'task_id' = ANY (${wireIds as string[]}::text[]) THEN entry || ${ERASED_RESULT}::text::jsonb ELSE entry END ORDER BY place
-    ), '[]')
+    SELECT coalesce(jsonb_agg(CASE WHEN ${isErased} THEN entry || ${ERASED_RESULT}::text::jsonb ELSE entry END ORDER BY place), '[]')
     FROM jsonb_array_elements(${results === 'results' ? sql`d.results` : sql`e.data -> 'results'`}) WITH ORDINALITY AS one (entry, place)
   )`;
+};
 
 /** What was told of the whole of it is told anew from what is left, unless it has been told: then it is empty. */
 async function eraseFromDelegations(
@@ -183,7 +186,7 @@ async function eraseFromDelegations(
 
 /**
  * Those of them that have no child left. One that runs is decided by that, and whoever asked is told so; of one that was decided nobody is
- * told any more.
+ * told any more. Children that were pruned before have left their words in it, and nobody else erases them.
  */
 async function eraseChildless(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<void> {
   await tx`
@@ -217,12 +220,18 @@ async function eraseChildless(tx: Tx, boardId: number, ids: readonly Uuid[]): Pr
       UPDATE deliveries d SET ${EMPTY(tx)} FROM childless
       WHERE d.board_id = ANY (ARRAY[childless.board_id]) AND d.delegation_id = childless.id AND (d.status IN ('acked', 'dead') OR ${IS_BEING_MADE(tx)})
     ),
+    handed AS (
+      UPDATE delegation_tasks c SET goal = NULL, context = NULL, toolsets = NULL, model = NULL
+      FROM childless WHERE c.board_id = ANY (ARRAY[childless.board_id]) AND c.delegation_id = childless.id
+    ),
     bare AS (
-      UPDATE delegations d SET goal = NULL, context = NULL, reason = NULL, origin = NULL, session_id = NULL, capacity_key = NULL
+      UPDATE delegations d SET goal = NULL, context = NULL, reason = NULL, origin = NULL, session_id = NULL, capacity_key = NULL,
+        results = CASE WHEN d.results IS NOT NULL THEN ${ERASED_FROM(tx, 'results', null)} END
       FROM childless WHERE d.board_id = ANY (ARRAY[childless.board_id]) AND d.id = childless.id
     )
     UPDATE events e SET data = (
-      SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(e.data) WHERE key = ANY (${KEPT_KEYS as string[]}::text[])
+      SELECT coalesce(jsonb_object_agg(key, CASE WHEN key = 'results' THEN ${ERASED_FROM(tx, 'data', null)} ELSE value END), '{}')
+      FROM jsonb_each(e.data) WHERE key = ANY (${KEPT_KEYS as string[]}::text[])
     )
     FROM childless WHERE e.board_id = ANY (ARRAY[childless.board_id]) AND e.delegation_id = childless.id`;
 }
