@@ -15,6 +15,7 @@ import type { BoardRef, BoardService } from '../boards/service.ts';
 import type { Erasure } from '../tasks/service.ts';
 import { mayGoOn } from './permission.ts';
 import {
+  dropBoardless,
   findOperation,
   forgetOldOperations,
   listRunning,
@@ -108,7 +109,7 @@ export class BulkRunner {
   /** True: there is more of it to do, and it is ours. @param patienceMs For each lock; null: what any request has. */
   async #turn(id: Uuid, patienceMs: number | null): Promise<boolean> {
     const board = await this.#parts.boards.resolveId(boardIdOf(id));
-    if (board === null) return false;
+    if (board === null) return this.#drop(id, patienceMs);
     const clearing = await this.#clear(board, id, patienceMs);
     if (clearing.progress !== 'ready') return clearing.progress === 'unfinished';
     const { itemsMax } = this.#paceOf(id);
@@ -134,11 +135,11 @@ export class BulkRunner {
     patienceMs: number | null,
     portion: Portion,
   ): Promise<boolean | ProblemCode> {
-    const { sql, wake } = this.#parts;
+    const { wake } = this.#parts;
     const isPatient = patienceMs === null;
     try {
       const take = (tx: Tx) => takeTurn(this.#parts, tx, board, id, { portion, isPatient });
-      const end = await (isPatient ? transaction(sql, take) : impatientTransaction(sql, patienceMs, take));
+      const end = await this.#transact(patienceMs, take);
       // Somebody has it, maybe a turn of our own that we have given up: that says nothing of how fast this one would have been.
       if (end === null) return false;
       this.#quicken(id, portion);
@@ -155,6 +156,20 @@ export class BulkRunner {
       this.#parts.onError(error);
       return 'internal';
     }
+  }
+
+  #transact<T>(patienceMs: number | null, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const { sql } = this.#parts;
+    return patienceMs === null ? transaction(sql, work) : impatientTransaction(sql, patienceMs, work);
+  }
+
+  /** Its board is gone: it would be found by every sweep, for ever. */
+  async #drop(id: Uuid, patienceMs: number | null): Promise<false> {
+    await this.#transact(patienceMs, async (tx) => {
+      await pinPlans(tx);
+      await dropBoardless(tx, boardIdOf(id), id);
+    });
+    return false;
   }
 
   /**

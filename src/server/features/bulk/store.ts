@@ -2,6 +2,7 @@
 import type { BulkAction, StopReason } from '../../../contract/bulk.ts';
 import type { ProblemCode } from '../../../contract/problems.ts';
 import type { JsonParameter, Runner, Sql, Tx } from '../../db/client.ts';
+import { BoardGoneError } from '../../db/failures.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 
@@ -23,6 +24,17 @@ export interface NewOperation {
 }
 
 /**
+ * Until the transaction ends the board is not deleted. An operation writes no event that would find the counter row gone, and whoever asks for one may
+ * know the board from a moment ago. In a statement of its own: it waits for whoever deletes the board. Nobody else is held up, for events leave the
+ * key of that row alone.
+ */
+async function holdBoard(tx: Tx, boardId: number): Promise<void> {
+  const rows =
+    await tx`/* bulk.hold_board */ SELECT FROM board_seq WHERE board_id = ${boardId} FOR KEY SHARE`;
+  if (rows.length === 0) throw new BoardGoneError(`board ${boardId} has no counter row`);
+}
+
+/**
  * False: as many as may run at once on this board are running. Two that are made at the same moment may go over that; it bounds what lies
  * about, not what must be exact.
  */
@@ -35,6 +47,7 @@ export async function insertOperation(
   const { id, action, parameters, taskIds, actor, isDryRun } = operation;
   const failed = parameters.missing.length;
   const isDone = taskIds.length === 0;
+  await holdBoard(tx, boardId);
   const rows = await tx`
     /* bulk.insert */
     INSERT INTO operations (board_id, id, action, parameters, is_dry_run, status, total, failed, actor_type, actor_id, finished_at)
@@ -105,6 +118,18 @@ export async function listRunning(sql: Sql, exceptIds: readonly Uuid[], rowsMax:
     /* bulk.list_running */
     SELECT id FROM operations WHERE status = 'running' AND id <> ALL (${exceptIds as Uuid[]}::uuid[]) ORDER BY random() LIMIT ${rowsMax}`;
   return rows.map((row) => row.id);
+}
+
+/** With its items, if its board is gone: an older server may have made it in the moment in which the board was deleted, and nobody can read it. */
+export async function dropBoardless(tx: Tx, boardId: number, id: Uuid): Promise<void> {
+  await tx`
+    /* bulk.drop_boardless */
+    WITH gone AS (
+      DELETE FROM operations
+      WHERE board_id = ${boardId} AND id = ${id} AND NOT EXISTS (SELECT FROM board_seq WHERE board_id = ${boardId})
+      RETURNING board_id, id
+    )
+    DELETE FROM operation_items i USING gone WHERE i.board_id = ANY (ARRAY[gone.board_id]) AND i.operation_id = gone.id`;
 }
 
 /** What it has done stays done. One that has ended stays as it is. @param actor null: nobody has asked for it. */
