@@ -26,6 +26,8 @@ interface HintParts {
 
 /** Hints of one lane are at least this far apart, so that a batch of a thousand tasks is one or two of them. */
 const COALESCE_MS = 20;
+/** After a failure, when the database is away for example. */
+const RETRY_MS = 500;
 /** Lanes counted by one statement; the others follow. */
 const LANES_PER_COUNT_MAX = 500;
 const HINTED_MODES: ReadonlySet<string> = new Set(['pull-or-watch', 'watch']);
@@ -64,7 +66,9 @@ class BoardHints implements Follower {
   /** Lanes to be counted, and who is to hear of it; null: all who listen. */
   readonly #due = new Map<string, Set<HintListener> | null>();
   #timer: NodeJS.Timeout | undefined;
+  /** Under way. */
   #joining: Promise<void> | undefined;
+  /** Left out: the log is not followed, or not yet. */
   #leave: (() => void) | undefined;
   /** As of the last event that may have changed it; null: to be read. */
   #config: BoardConfig | null = null;
@@ -86,15 +90,18 @@ class BoardHints implements Follower {
       const due = this.#due.get(lane);
       if (due !== null) this.#due.set(lane, (due ?? new Set()).add(listener));
     }
-    // Counting only after following has begun means that nothing can become ready unseen in between.
-    this.#joining ??= this.#join();
-    void this.#joining.then(() => this.#schedule());
+    if (this.#leave === undefined) this.#joining ??= this.#join();
+    else this.#schedule();
   }
 
   remove(lanes: Iterable<string>, listener: HintListener): void {
     for (const lane of lanes) {
       const known = this.#listeners.get(lane);
-      if (known?.delete(listener) && known.size === 0) this.#listeners.delete(lane);
+      if (!known?.delete(listener)) continue;
+      this.#due.get(lane)?.delete(listener);
+      if (known.size > 0) continue;
+      this.#listeners.delete(lane);
+      this.#due.delete(lane);
     }
     if (this.isEmpty) this.#stop();
   }
@@ -104,18 +111,20 @@ class BoardHints implements Follower {
       const waiting = waitingLaneOf({ lane, data });
       if (waiting !== null) this.#markDue(waiting);
       const isConfig = kind.startsWith('lane.') || kind === 'board.updated';
-      if (isConfig) {
-        this.#config = null;
-        this.#configChanges += 1;
-      }
-      if (isConfig && lane === undefined)
-        for (const each of this.#listeners.keys()) this.#due.set(each, null);
+      if (isConfig) this.#forgetConfig();
+      if (isConfig && lane === undefined) this.#markAllDue();
       else if (lane !== undefined && isConfig) this.#markDue(lane);
     }
-    if (this.#due.size > 0) this.#schedule();
+    this.#schedule();
   }
 
-  /** Sessions of a board that is gone are ended by their own following. */
+  onGap(): void {
+    this.#forgetConfig();
+    this.#markAllDue();
+    this.#schedule();
+  }
+
+  /** Sessions that watch a board that is gone are ended by their own following. */
   onEnd(): void {
     this.#stop();
   }
@@ -124,11 +133,21 @@ class BoardHints implements Follower {
     try {
       const { leave } = await this.#parts.feeds.follow(this.#board, this);
       this.#leave = leave;
-      if (this.isEmpty) this.#stop();
     } catch (error) {
-      this.#joining = undefined;
-      this.#parts.onError(error); // A hint only: the long poll finds the work, and the next watch tries again.
+      this.#parts.onError(error); // A hint only: the long poll finds the work.
     }
+    this.#joining = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.isEmpty) this.#stop();
+    else if (this.#leave === undefined) this.#timer = setTimeout(() => this.#retryJoin(), RETRY_MS);
+    // Counting only after following has begun means that nothing can become ready unseen in between.
+    else this.#schedule();
+  }
+
+  #retryJoin(): void {
+    this.#timer = undefined;
+    this.#joining ??= this.#join();
   }
 
   #stop(): void {
@@ -139,33 +158,61 @@ class BoardHints implements Follower {
     this.#leave = undefined;
   }
 
+  #forgetConfig(): void {
+    this.#config = null;
+    this.#configChanges += 1;
+  }
+
   #markDue(lane: string): void {
     if (this.#listeners.has(lane)) this.#due.set(lane, null);
   }
 
-  #schedule(): void {
-    if (this.isEmpty || this.#due.size === 0) return;
-    this.#timer ??= setTimeout(() => void this.#flush(), COALESCE_MS);
+  #markAllDue(): void {
+    for (const lane of this.#listeners.keys()) this.#due.set(lane, null);
+  }
+
+  #schedule(delayMs = COALESCE_MS): void {
+    if (this.#leave === undefined || this.isEmpty || this.#due.size === 0) return;
+    this.#timer ??= setTimeout(() => void this.#flush(), delayMs);
   }
 
   async #flush(): Promise<void> {
     this.#timer = undefined;
     const due = this.#takeDue();
+    let isCounted = false;
     try {
-      const config = await this.#currentConfig();
-      const lanes = [...due.keys()].filter((lane) => config !== null && isHinted(config, lane));
-      const counts = lanes.length === 0 ? [] : await this.#parts.countReady(this.#board, lanes);
+      const counts = await this.#count([...due.keys()]);
+      isCounted = true;
       for (const [lane, ready] of counts) if (ready > 0) this.#tell(lane, ready, due.get(lane) ?? null);
     } catch (error) {
-      this.#parts.onError(error); // A hint only: the long poll finds the work.
+      this.#parts.onError(error);
     }
-    this.#schedule();
+    // Whoever is idle may be told by nothing else: no further event has to come.
+    if (!isCounted) this.#putBack(due);
+    this.#schedule(isCounted ? COALESCE_MS : RETRY_MS);
+  }
+
+  async #count(due: readonly string[]): Promise<Iterable<readonly [string, number]>> {
+    const config = await this.#currentConfig();
+    const lanes = due.filter((lane) => config !== null && isHinted(config, lane));
+    return lanes.length === 0 ? [] : this.#parts.countReady(this.#board, lanes);
   }
 
   #takeDue(): Map<string, Set<HintListener> | null> {
     const taken = new Map([...this.#due].slice(0, LANES_PER_COUNT_MAX));
     for (const lane of taken.keys()) this.#due.delete(lane);
     return taken;
+  }
+
+  #putBack(taken: ReadonlyMap<string, ReadonlySet<HintListener> | null>): void {
+    for (const [lane, listeners] of taken) {
+      const interested = this.#listeners.get(lane);
+      const due = this.#due.get(lane);
+      if (interested === undefined || due === null) continue;
+      // Who has left meanwhile is not kept for the time of an outage.
+      const stayed = listeners && [...listeners].filter((listener) => interested.has(listener));
+      this.#due.set(lane, stayed && new Set([...(due ?? []), ...stayed]));
+    }
   }
 
   #tell(lane: string, ready: number, listeners: ReadonlySet<HintListener> | null): void {

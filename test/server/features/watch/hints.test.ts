@@ -42,10 +42,19 @@ function setup(modes: Readonly<Record<string, string>>) {
     configReads: 0,
     follower: undefined as Follower | undefined,
     leaves: 0,
+    /** What the database does not answer at present. */
+    away: null as 'log' | 'config' | 'count' | null,
+    failures: 0,
+  };
+  const ask = (what: 'log' | 'config' | 'count'): void => {
+    if (state.away !== what) return;
+    state.failures += 1;
+    throw new Error('away');
   };
   const hints = new LaneHints({
     feeds: {
       follow: async (_board: unknown, follower: unknown) => {
+        ask('log');
         state.follower = follower as Follower;
         const leave = (): void => {
           state.leaves += 1;
@@ -54,15 +63,17 @@ function setup(modes: Readonly<Record<string, string>>) {
       },
     },
     readConfig: async () => {
+      ask('config');
       state.configReads += 1;
       return { version: 1, isPaused: state.isPaused, lanes: new Map(lanes) } as never;
     },
     countReady: async (_board: unknown, names: readonly string[]) => {
+      ask('count');
       state.counted.push(names.join(','));
       return new Map(names.map((name) => [name, state.ready]));
     },
     onError: (error: unknown) => {
-      throw error;
+      if (state.away === null) throw error;
     },
   });
   return {
@@ -160,4 +171,94 @@ describe('hints of a lane', () => {
     hints.remove(BOARD, ['a'], second);
     expect([state.leaves, vi.getTimerCount()]).toEqual([1, 0]);
   });
+});
+
+describe('a hint that could not be given', () => {
+  test.each(['config', 'count'] as const)(
+    'because the %s could not be read is given half a second later, without another event',
+    async (what) => {
+      const { hints, state, tell, later } = setup({ a: 'watch' });
+      const listener = new Listener();
+      state.ready = 0;
+      hints.add(BOARD, ['a'], listener);
+      await later();
+      state.ready = 3;
+      state.away = what;
+      tell(eventOf('lane.resumed', 'a'), eventOf('task.created', 'a', isReady));
+      await later();
+      expect([state.failures, listener.heard]).toEqual([1, []]);
+      state.away = null;
+      await vi.advanceTimersByTimeAsync(500);
+      expect([listener.heard, vi.getTimerCount()]).toEqual([['a 3'], 0]);
+    },
+  );
+
+  test('is tried again with a pause, for those who were to hear it and are still there', async () => {
+    const { hints, state, later } = setup({ a: 'watch', b: 'watch' });
+    const [first, second, gone] = [new Listener(), new Listener(), new Listener()];
+    hints.add(BOARD, ['a'], first);
+    await later();
+    state.away = 'count';
+    hints.add(BOARD, ['a'], second);
+    hints.add(BOARD, ['b'], gone);
+    await vi.advanceTimersByTimeAsync(1900);
+    expect(state.failures).toBe(4);
+    hints.remove(BOARD, ['b'], gone);
+    state.away = null;
+    await vi.advanceTimersByTimeAsync(500);
+    expect([state.counted, first.heard, second.heard, gone.heard]).toEqual([
+      ['a', 'a'],
+      ['a 3'],
+      ['a 3'],
+      [],
+    ]);
+  });
+
+  test('because the log could not be followed is given when it can be', async () => {
+    const { hints, state, tell, later } = setup({ a: 'watch' });
+    const listener = new Listener();
+    state.away = 'log';
+    hints.add(BOARD, ['a'], listener);
+    await vi.advanceTimersByTimeAsync(1900);
+    // Nothing is counted before following has begun: what became ready in between would not be heard of.
+    expect([state.failures, state.counted]).toEqual([4, []]);
+    state.away = null;
+    await vi.advanceTimersByTimeAsync(600);
+    tell(eventOf('task.created', 'a', isReady));
+    await later();
+    expect(listener.heard).toEqual(['a 3', 'a 3']);
+  });
+
+  test('is not tried again for nobody', async () => {
+    const { hints, state } = setup({ a: 'watch' });
+    const listener = new Listener();
+    state.away = 'log';
+    hints.add(BOARD, ['a'], listener);
+    await vi.advanceTimersByTimeAsync(100);
+    hints.remove(BOARD, ['a'], listener);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect([state.failures, vi.getTimerCount()]).toEqual([1, 0]);
+  });
+});
+
+test('what was missed of the log may have been anything: configuration and lanes are looked at anew', async () => {
+  const { hints, state, later } = setup({ a: 'watch', b: 'watch' });
+  const listener = new Listener();
+  hints.add(BOARD, ['a', 'b'], listener);
+  await later();
+  state.follower?.onGap();
+  await later();
+  expect([state.configReads, listener.heard]).toEqual([2, ['a 3', 'b 3', 'a 3', 'b 3']]);
+});
+
+test('who comes after the log has ended makes it be followed anew', async () => {
+  const { hints, state, later } = setup({ a: 'watch' });
+  const [first, second] = [new Listener(), new Listener()];
+  hints.add(BOARD, ['a'], first);
+  await later();
+  state.follower?.onEnd();
+  state.follower = undefined;
+  hints.add(BOARD, ['a'], second);
+  await later();
+  expect([state.follower === undefined, second.heard]).toEqual([false, ['a 3']]);
 });
