@@ -11,21 +11,25 @@ import type { Clock } from '../../kernel/clock.ts';
 import { isSliceOver, nextTurn } from '../../kernel/time-slice.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { EventBatch } from './event-batch.ts';
-import { readEvents, readLogEnds } from './store.ts';
+import { type LogEnds, readEvents, readLogEnds } from './store.ts';
 
 /** `gone`: the board is. `replaced`: it is there, with another log than the one that was followed. */
 export type EndCause = 'gone' | 'replaced';
 
+/** Whoever wants to hear of news and keeps no position: it follows whatever log the board has. */
 export interface Follower {
   /** Events in order, and the position after the last of them. */
   onEvents(events: readonly Event[], seq: number): void;
-  /** Some were pruned before they were read here, so far behind is this server: what they said is to be looked at. */
-  onGap?(): void;
-  /** Nothing more will come. */
+  /** What some events said is to be looked at: they were pruned before they were read here, or the log has been replaced. What comes next is heard. */
+  onGap(): void;
+  /** The board is gone, and nothing more will come. */
   onEnd(): void;
 }
 
-/** As a follower, for those who hand events on: what they become is made once for all of them. A batch that begins behind what they have says that there is a gap. */
+/**
+ * As a follower, for those who hand events on: what they become is made once for all of them. A batch that begins behind what they have says that
+ * there is a gap. Positions of a log that was replaced mean nothing in the next one, so they are ended with it.
+ */
 export interface BatchFollower {
   onBatch(batch: EventBatch): void;
   onEnd(cause: EndCause): void;
@@ -49,20 +53,28 @@ const RETRY_MS = 500;
 const GONE_CHECK_INTERVAL_MS = 2000;
 
 export class BoardFeed {
-  readonly board: BoardRef;
+  #board: BoardRef;
   readonly #parts: FeedParts;
   readonly #followers = new Set<Follower | BatchFollower>();
   readonly #unsubscribe: () => void;
   #seq: number | null = null;
   #isReading = false;
   #isReadDue = false;
+  /** It may be another log by now: that is looked at before anything more is read of it. */
+  #isDoubted = false;
+  #isLookPlanned = false;
   #started: Promise<number> | undefined;
   #goneCheckedAt = Number.NEGATIVE_INFINITY;
 
   constructor(board: BoardRef, parts: FeedParts) {
-    this.board = board;
+    this.#board = board;
     this.#parts = parts;
     this.#unsubscribe = parts.wake.subscribe(board.id, () => void this.#read());
+  }
+
+  /** With the incarnation of the log that is read. */
+  get board(): BoardRef {
+    return this.#board;
   }
 
   /** How far it has read. */
@@ -76,8 +88,8 @@ export class BoardFeed {
     return this.#seq !== null && this.#seq <= seq;
   }
 
-  /** Adds a follower and resolves to the position from which on it hears everything. */
-  async follow(follower: Follower | BatchFollower): Promise<number> {
+  /** Adds a follower, who knows the board like this, and resolves to the position from which on it hears everything. */
+  async follow(board: BoardRef, follower: Follower | BatchFollower): Promise<number> {
     this.#followers.add(follower);
     this.#started ??= this.#start();
     try {
@@ -87,6 +99,7 @@ export class BoardFeed {
       this.leave(follower);
       throw error;
     }
+    if (board.incarnation !== this.#board.incarnation) this.#onOtherLog(follower);
     // No await between here and the caller's next line: it hears every event after this one.
     return this.#position;
   }
@@ -99,9 +112,19 @@ export class BoardFeed {
   }
 
   async #start(): Promise<number> {
-    const ends = await readLogEnds(this.#parts.sql, this.board.id);
+    const ends = await readLogEnds(this.#parts.sql, this.#board.id);
     this.#seq = ends?.seq ?? 0;
+    if (ends !== null) this.#keepIncarnation(ends);
+    // Who rang meanwhile may have meant something behind this position, and nobody else may ring for a while.
+    if (this.#isReadDue) void this.#read();
     return this.#seq;
+  }
+
+  /** Either this feed or the follower has an old idea of the board. The feed looks which it is, and whoever goes by positions comes again after that. */
+  #onOtherLog(follower: Follower | BatchFollower): void {
+    this.#isDoubted = true;
+    void this.#read();
+    if ('onBatch' in follower) this.#sendAway(follower, 'replaced');
   }
 
   async #read(): Promise<void> {
@@ -114,6 +137,8 @@ export class BoardFeed {
         await this.#readOnce();
       }
     } catch (error) {
+      // The database may come back as a standby that lagged, whose log is a shorter one.
+      this.#isDoubted = true;
       this.#parts.onError(error);
       setTimeout(() => void this.#read(), RETRY_MS).unref();
     } finally {
@@ -122,17 +147,19 @@ export class BoardFeed {
   }
 
   async #readOnce(): Promise<void> {
+    const hasLooked = this.#isDoubted;
+    if (hasLooked) await this.#lookAround();
     const afterSeq = this.#position;
     const range = { afterSeq, rowsMax: EVENTS_PER_READ_MAX, bytesMax: BYTES_PER_READ_MAX };
-    const read = await readEvents(this.#parts.sql, this.board.id, range);
+    const read = await readEvents(this.#parts.sql, this.#board.id, range);
     const [first] = read.rows;
     if (first === undefined) {
-      await this.#lookAround();
+      if (!hasLooked) await this.#lookAround();
       return;
     }
     const startSeq = first.seq - 1;
     if (startSeq > afterSeq) await this.#passOver(startSeq);
-    const batch = new EventBatch(this.board, startSeq, read);
+    const batch = new EventBatch(this.#board, startSeq, read);
     const { events, seq } = batch;
     const last = present(events.at(-1), 'a row is an event');
     assert(seq === startSeq + events.length, 'the log of a board has no gaps');
@@ -144,13 +171,13 @@ export class BoardFeed {
 
   /** What lies between was pruned before it was read here. */
   async #passOver(startSeq: number): Promise<void> {
-    const ends = await readLogEnds(this.#parts.sql, this.board.id);
+    const ends = await readLogEnds(this.#parts.sql, this.#board.id);
     assert(
       ends === null || ends.pruned_seq >= startSeq,
       'the log of a board has no gaps but at its beginning',
     );
     this.#seq = startSeq;
-    for (const follower of [...this.#followers]) if ('onEvents' in follower) follower.onGap?.();
+    for (const follower of [...this.#followers]) if ('onEvents' in follower) follower.onGap();
   }
 
   /** Who joins meanwhile begins behind it, and has no need of it. */
@@ -166,22 +193,57 @@ export class BoardFeed {
   /** A wake-up without an event may mean that the board was deleted, its log replaced by an older one, or pruned as far as it goes. */
   async #lookAround(): Promise<void> {
     const now = performance.now();
-    if (now - this.#goneCheckedAt < GONE_CHECK_INTERVAL_MS) return;
+    const restMs = this.#goneCheckedAt + GONE_CHECK_INTERVAL_MS - now;
+    if (!this.#isDoubted && restMs > 0) {
+      this.#lookLater(restMs);
+      return;
+    }
     this.#goneCheckedAt = now;
-    const ends = await readLogEnds(this.#parts.sql, this.board.id);
-    if (ends === null) this.end('gone');
-    else if (ends.incarnation !== this.board.incarnation || ends.seq < this.#position) this.end('replaced');
+    this.#isDoubted = false;
+    const ends = await readLogEnds(this.#parts.sql, this.#board.id);
+    if (ends === null) this.#end();
+    else if (ends.incarnation !== this.#board.incarnation || ends.seq < this.#position) this.#goOnIn(ends);
     else if (ends.pruned_seq > this.#position) {
       await this.#passOver(ends.pruned_seq);
-      await this.#handOn(new EventBatch(this.board, ends.pruned_seq, { rows: [], isAtEnd: true }));
+      await this.#handOn(new EventBatch(this.#board, ends.pruned_seq, { rows: [], isAtEnd: true }));
     }
   }
 
-  /** Nobody follows it afterwards. */
-  end(cause: EndCause): void {
+  /** What this wake-up meant may be told by no other: a log that was replaced can stay as it is for long. */
+  #lookLater(delayMs: number): void {
+    if (this.#isLookPlanned) return;
+    this.#isLookPlanned = true;
+    setTimeout(() => {
+      this.#isLookPlanned = false;
+      this.#isDoubted = true;
+      void this.#read();
+    }, delayMs).unref();
+  }
+
+  /**
+   * In the log that has taken the place of the one that was followed. Who keeps no position stays: those who were ended with the old log went on
+   * believing that they followed, and heard nothing more.
+   */
+  #goOnIn(ends: LogEnds): void {
+    this.#keepIncarnation(ends);
+    this.#seq = ends.seq;
     for (const follower of [...this.#followers]) {
-      follower.onEnd(cause);
-      this.leave(follower);
+      if ('onBatch' in follower) this.#sendAway(follower, 'replaced');
+      else follower.onGap();
     }
+  }
+
+  #keepIncarnation({ incarnation }: LogEnds): void {
+    if (incarnation !== this.#board.incarnation) this.#board = { ...this.#board, incarnation };
+  }
+
+  /** Nobody follows it afterwards. */
+  #end(): void {
+    for (const follower of [...this.#followers]) this.#sendAway(follower, 'gone');
+  }
+
+  #sendAway(follower: Follower | BatchFollower, cause: EndCause): void {
+    follower.onEnd(cause);
+    this.leave(follower);
   }
 }

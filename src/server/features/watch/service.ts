@@ -107,7 +107,7 @@ export class BoardFeeds {
     follower: Follower | BatchFollower,
   ): Promise<{ seq: number; leave: () => void }> {
     const feed = this.#feedOf(board);
-    const seq = await feed.follow(follower);
+    const seq = await feed.follow(board, follower);
     return { seq, leave: () => feed.leave(follower) };
   }
 
@@ -119,8 +119,7 @@ export class BoardFeeds {
 
   #feedOf(board: BoardRef): BoardFeed {
     const known = this.#feeds.get(board.id);
-    if (known !== undefined && known.board.incarnation === board.incarnation) return known;
-    known?.end('replaced');
+    if (known !== undefined) return known;
     const feed = new BoardFeed(board, { ...this.#parts, onIdle: () => this.#forget(board.id, feed) });
     this.#feeds.set(board.id, feed);
     return feed;

@@ -153,6 +153,30 @@ describe('the log of a board with push lanes', () => {
     expect([worker.refusal, board.isEmpty]).toEqual(['not_found', true]);
   });
 
+  test('that has ended is not taken for one that is followed: who comes after it makes it be joined anew', async () => {
+    const { state, offer, join } = setup();
+    offer(5);
+    await settled();
+    join();
+    await settled();
+    state.follower?.onEnd();
+    offer(5);
+    await settled();
+    expect(state.joins).toBe(2);
+  });
+
+  test('of which something was missed is looked at', async () => {
+    const { state, offer, join } = setup();
+    const worker = offer(5);
+    await settled();
+    join();
+    await settled();
+    state.ready = 2;
+    state.follower?.onGap();
+    await settled();
+    expect(worker.taken).toBe(2);
+  });
+
   test('that is joined after the server has begun to stop is left at once', async () => {
     const { board, state, offer, join } = setup();
     offer(5);

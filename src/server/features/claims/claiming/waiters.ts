@@ -32,7 +32,13 @@ class BoardWaiters implements Follower {
     for (const [lane, count] of room) this.wakeFirst(lane, count);
   }
 
+  onGap(): void {
+    this.#wakeAll(null);
+  }
+
   onEnd(): void {
+    // Nothing is followed any more: who comes later has to begin again.
+    this.leave = undefined;
     this.#wakeAll(null);
   }
 

@@ -60,6 +60,7 @@ export class PushBoard implements Follower {
   }
 
   onEnd(): void {
+    this.#leave = null;
     for (const lane of this.#lanes.values()) lane.refuseAll(boardNotFound(this.#board.name));
   }
 

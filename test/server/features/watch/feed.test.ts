@@ -1,0 +1,213 @@
+/** The reader of one board's log, at moments that a database reaches seldom: another log, a ring in between, a read that fails. */
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { BatchFollower, EndCause, Follower } from '../../../../src/server/features/watch/feed.ts';
+import { BoardFeeds } from '../../../../src/server/features/watch/service.ts';
+
+const OLD = { id: 1, name: 'b', incarnation: 'aaaaaaaa' };
+const NEW = { ...OLD, incarnation: 'bbbbbbbb' };
+
+const rowOf = (seq: number) => ({
+  seq,
+  kind: 'task.created',
+  at: '2026-01-01T00:00:00.000Z',
+  task_id: null,
+  run_id: null,
+  lane: null,
+  worker: null,
+  attempt: null,
+  task_version: null,
+  delegation_id: null,
+  actor_type: 'system',
+  actor_id: 'test',
+  data: {},
+  bytes: 400,
+  writer: String(seq),
+});
+
+/** A log of so many events, and feeds that read it. */
+function setup(length: number) {
+  const log = { incarnation: OLD.incarnation, length, isThere: true, isAway: false, endReads: 0 };
+  const hooks = { onEnds: (): void => undefined };
+  const listeners = new Set<() => void>();
+  const answer = async (text: string, values: readonly unknown[]): Promise<unknown> => {
+    if (log.isAway) throw new Error('away');
+    const ends = { seq: log.length, pruned_seq: 0, incarnation: log.incarnation };
+    if (text.includes('watch.log_ends')) {
+      log.endReads += 1;
+      hooks.onEnds();
+      return log.isThere ? [ends] : [];
+    }
+    const afterSeq = values.find((value, index) => index > 1 && typeof value === 'number') as number;
+    return Array.from({ length: Math.max(0, log.length - afterSeq) }, (_, index) =>
+      rowOf(afterSeq + index + 1),
+    );
+  };
+  const sql = (text: TemplateStringsArray, ...values: unknown[]): unknown =>
+    text.join('?').includes('/*') ? answer(text.join('?'), values.flat()) : values;
+  const feeds = new BoardFeeds({
+    sql: sql as never,
+    wake: {
+      subscribe: (_id: number, listener: () => void) => {
+        listeners.add(listener);
+        return () => void listeners.delete(listener);
+      },
+    } as never,
+    clock: { now: () => Date.now() },
+    onError: (error) => {
+      if (!log.isAway) throw error;
+    },
+    onLag: () => undefined,
+  });
+  return {
+    feeds,
+    log,
+    hooks,
+    ring: async (): Promise<void> => {
+      for (const listener of listeners) listener();
+      await vi.advanceTimersByTimeAsync(0);
+    },
+  };
+}
+
+class Hearer implements Follower {
+  readonly heard: (number | 'gap' | 'end')[] = [];
+  onEvents(events: readonly { readonly seq: number }[]): void {
+    this.heard.push(...events.map(({ seq }) => seq));
+  }
+  onGap(): void {
+    this.heard.push('gap');
+  }
+  onEnd(): void {
+    this.heard.push('end');
+  }
+}
+
+class Sender implements BatchFollower {
+  readonly sent: (number | EndCause)[] = [];
+  onBatch(batch: { readonly events: readonly { readonly seq: number }[] }): void {
+    this.sent.push(...batch.events.map(({ seq }) => seq));
+  }
+  onEnd(cause: EndCause): void {
+    this.sent.push(cause);
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('a log that is replaced', () => {
+  test.each([
+    ['by another one', { incarnation: NEW.incarnation, length: 5 }],
+    ['by a shorter part of itself', { length: 3 }],
+  ])('%s sends away who has a position in it, and all others go on in the next', async (_how, next) => {
+    const { feeds, log, ring } = setup(5);
+    const [hearer, sender] = [new Hearer(), new Sender()];
+    await feeds.follow(OLD, hearer);
+    await feeds.follow(OLD, sender);
+    Object.assign(log, next);
+    await ring();
+    expect([hearer.heard, sender.sent]).toEqual([['gap'], ['replaced']]);
+    log.length += 2;
+    await ring();
+    expect(hearer.heard).toEqual(['gap', log.length - 1, log.length]);
+    expect(sender.sent).toEqual(['replaced']);
+  });
+
+  test('is looked at when somebody comes who knows the next one: he comes again, and hears what happens there', async () => {
+    const { feeds, log, ring } = setup(5);
+    const [hearer, sender, newcomer] = [new Hearer(), new Sender(), new Sender()];
+    await feeds.follow(OLD, hearer);
+    await feeds.follow(OLD, sender);
+    Object.assign(log, { incarnation: NEW.incarnation, length: 9 });
+    await feeds.follow(NEW, newcomer);
+    await ring();
+    // Nothing of the next log passed for a part of the old one.
+    expect([hearer.heard, sender.sent, newcomer.sent]).toEqual([['gap'], ['replaced'], ['replaced']]);
+    await feeds.follow(NEW, newcomer);
+    expect(feeds.isLiveAfter(NEW, 9)).toBe(true);
+    log.length = 10;
+    await ring();
+    expect([hearer.heard, newcomer.sent]).toEqual([
+      ['gap', 10],
+      ['replaced', 10],
+    ]);
+  });
+
+  test('is no reason to send anybody away who follows the next one, whoever comes with an old idea of it', async () => {
+    const { feeds, log, ring } = setup(5);
+    const [sender, hearer, late] = [new Sender(), new Hearer(), new Sender()];
+    log.incarnation = NEW.incarnation;
+    await feeds.follow(NEW, sender);
+    await feeds.follow(OLD, hearer);
+    await feeds.follow(OLD, late);
+    log.length = 6;
+    await ring();
+    expect([sender.sent, hearer.heard, late.sent]).toEqual([[6], [6], ['replaced']]);
+  });
+
+  test('is followed as it is, also where the first who came had an old idea of it', async () => {
+    const { feeds, log, ring } = setup(5);
+    const [hearer, sender] = [new Hearer(), new Sender()];
+    log.incarnation = NEW.incarnation;
+    await feeds.follow(OLD, hearer);
+    await feeds.follow(NEW, sender);
+    log.length = 6;
+    await ring();
+    expect([hearer.heard, sender.sent]).toEqual([[6], [6]]);
+  });
+
+  test('is noticed by the one ring that it causes, also shortly after a look around', async () => {
+    const { feeds, log, ring } = setup(5);
+    const hearer = new Hearer();
+    await feeds.follow(OLD, hearer);
+    await ring();
+    log.length = 3;
+    await ring();
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(hearer.heard).toEqual(['gap']);
+    // Looks around have an end where nothing happens.
+    const { endReads } = log;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([log.endReads, vi.getTimerCount()]).toEqual([endReads, 0]);
+  });
+
+  test('is noticed at once after a failed read, for the database may have come back as an older one', async () => {
+    const { feeds, log, ring } = setup(5);
+    const hearer = new Hearer();
+    await feeds.follow(OLD, hearer);
+    await ring();
+    log.isAway = true;
+    await ring();
+    Object.assign(log, { isAway: false, length: 3 });
+    await vi.advanceTimersByTimeAsync(500);
+    expect(hearer.heard).toEqual(['gap']);
+  });
+});
+
+test('the end of a board is told to everybody, once', async () => {
+  const { feeds, log, ring } = setup(5);
+  const [hearer, sender] = [new Hearer(), new Sender()];
+  await feeds.follow(OLD, hearer);
+  await feeds.follow(OLD, sender);
+  log.isThere = false;
+  await ring();
+  await ring();
+  expect([hearer.heard, sender.sent]).toEqual([['end'], ['gone']]);
+});
+
+test('an event that is rung for while the feed finds out where it stands is heard without another ring', async () => {
+  const { feeds, log, hooks, ring } = setup(5);
+  const hearer = new Hearer();
+  // Committed behind the position that is just being read.
+  hooks.onEnds = () => {
+    log.length = 6;
+    void ring();
+  };
+  expect((await feeds.follow(OLD, hearer)).seq).toBe(5);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(hearer.heard).toEqual([6]);
+});
