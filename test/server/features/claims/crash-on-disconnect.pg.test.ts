@@ -436,3 +436,55 @@ test('of a socket that was several workers all are given the time to come back, 
   expect(own.crashed()).toBe(0);
   await eventually('all have crashed', () => own.crashed() === 3);
 });
+
+describe('a worker that goes on without a socket', () => {
+  /** Its socket has closed, and what that means for its claims is decided when it had the time to come back. */
+  const leave = (own: OwnServer, port: WorkerPort) =>
+    own.departures.leave({
+      board: port.board,
+      lane: 'work',
+      worker: 'ann',
+      socketId: port.socketId,
+      isLost: true,
+      mayCrashAtOnce: false,
+    });
+
+  test('keeps what it has claimed since its socket closed, whenever that is looked at', async () => {
+    const [board] = await servers.board();
+    await board.lane('work');
+    await board.tasks('work', 2, { backoff: { base_seconds: 3600 } });
+    const before = await flagged(board, 'ann');
+    const own = await ownServer(board, SETTLE_MS);
+    const port = own.port();
+    await own.hello(port, 'ann');
+    leave(own, port);
+    await own.departures.drain();
+    const since = await flagged(board, 'ann');
+    await board.until(before.task.id, ({ consecutive_failures: failures }) => failures === 1, 'has crashed');
+    await own.departures.drain();
+    expect(own.crashed()).toBe(1);
+    expect((await endClaim(board.server, since, 'complete')).status).toBe(200);
+    await auditBoard(servers.database.sql, board.name);
+  });
+
+  test('keeps it also when the close could not be written at once', async () => {
+    const [board] = await servers.board();
+    const { sql } = servers.database;
+    await board.lane('work');
+    await board.tasks('work', 2, { backoff: { base_seconds: 3600 } });
+    const before = await flagged(board, 'ann');
+    const own = await ownServer(board, 500);
+    const port = own.port();
+    await own.hello(port, 'ann');
+    let since: Claim | undefined;
+    await sql.begin(async (tx) => {
+      await tx`SELECT FROM workers w JOIN boards b ON b.id = w.board_id WHERE b.name = ${board.name} FOR UPDATE OF w`;
+      leave(own, port);
+      await untilStanding(sql, 'presence.close_sockets', 'row');
+      since = await flagged(board, 'ann');
+    });
+    await board.until(before.task.id, ({ consecutive_failures: failures }) => failures === 1, 'has crashed');
+    expect(own.crashed()).toBe(1);
+    expect((await endClaim(board.server, since as Claim, 'complete')).status).toBe(200);
+  });
+});

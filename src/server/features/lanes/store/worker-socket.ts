@@ -60,7 +60,8 @@ export interface ClosedRow {
 
 /**
  * Sockets of one lane's workers have closed. Returns those that are still their workers' newest, locked in the workers' order until the
- * end of the transaction: a hello waits until what follows from the close is decided, or it came first and the row is missing here.
+ * end of the transaction: a hello waits until what follows from the close is decided, or it came first and the row is missing here. How
+ * long ago counts from when the statement began: it may have waited for its locks, and meanwhile the worker may have claimed without a socket.
  */
 export async function closeWorkerSockets(
   tx: Tx,
@@ -79,7 +80,7 @@ export async function closeWorkerSockets(
       ORDER BY w.worker FOR NO KEY UPDATE OF w
     )
     UPDATE workers w
-    SET socket_closed_at = coalesce(w.socket_closed_at, clock_timestamp() - make_interval(secs => closed.seconds_ago))
+    SET socket_closed_at = coalesce(w.socket_closed_at, statement_timestamp() - make_interval(secs => closed.seconds_ago))
     FROM closed WHERE w.board_id = ${boardId} AND w.lane = ${lane} AND w.worker = closed.worker
     RETURNING w.worker, w.socket_id, w.socket_closed_at`;
 }
