@@ -117,6 +117,55 @@ describe('a lane that never reviewed, and has enough to do, reviews', () => {
     await expectReviews([elsewhere], [claim.task.id]);
   });
 
+  describe('what is handed over just when it is registered', () => {
+    /** The second waits for the first, which waits for its last step; then a review has to come before new work. */
+    async function both(first: 'registered' | 'handed over'): Promise<{ claimed: string; expected: string }> {
+      const [board, elsewhere] = await busyBoard();
+      await board.task('work');
+      const claim = await board.claim('work', { worker: 'ann' });
+      const { sql } = servers.database;
+      const register = () => elsewhere.call('PUT', '/lanes/late', { body: {} });
+      const handOver = () => endClaim(board.server, claim, 'complete', { review: true, reviewer: 'late' });
+      const counter = await untilTestEnds(holdCounter(sql, board.name));
+      const before = first === 'registered' ? register() : handOver();
+      await untilStanding(sql, 'log.append', 'row');
+      const after = first === 'registered' ? handOver() : register();
+      await untilStanding(sql, 'lanes.lock_unknown_reviewers', 'row');
+      await counter.release();
+      for (const answer of [await before, await after]) expectStatus(answer, 200, 201);
+      await board.tasks('late', 2, { priority: 100 });
+      return { claimed: (await board.claim('late', { worker: 'bob' })).task.id, expected: claim.task.id };
+    }
+
+    test('and the registration comes first', async () => {
+      const { claimed, expected } = await both('registered');
+      expect(claimed).toBe(expected);
+    });
+
+    test('and comes first itself', async () => {
+      const { claimed, expected } = await both('handed over');
+      expect(claimed).toBe(expected);
+    });
+  });
+
+  test('what is handed over in one batch to a lane that is known and to one that is not', async () => {
+    const [board, elsewhere] = await busyBoard();
+    await board.tasks('work', 2);
+    const claims = [
+      await board.claim('work', { worker: 'ann' }),
+      await board.claim('work', { worker: 'ann' }),
+    ];
+    const operations = claims.map(({ token }, index) => {
+      return { op: 'complete', token, review: true, reviewer: ['review', 'late'][index] };
+    });
+    const ended = await board.server.call('POST', '/v1/runs/batch', { body: { operations } });
+    expect(expectStatus(ended, 200).body.results).toMatchObject([{ ok: true }, { ok: true }]);
+    await expectReviews([elsewhere], [claims[0]?.task.id ?? '']);
+    await board.lane('late');
+    await board.task('late', { priority: 100 });
+    expect((await elsewhere.claim('late', { worker: 'bob' })).task.id).toBe(claims[1]?.task.id);
+  });
+
   describe('what comes back to it after it was deregistered and registered again', () => {
     /** Work under review that no lane is marked for. */
     async function unmarked(board: TestBoard): Promise<string> {

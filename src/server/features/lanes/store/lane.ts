@@ -65,6 +65,19 @@ export async function listLanes(
     WHERE board_id = ${boardId} AND (${afterName}::text IS NULL OR name > ${afterName}::text) ORDER BY name LIMIT ${rowsMax}`;
 }
 
+/**
+ * Work may be sent for review to a lane that is not there, and both are decided by what is committed: so a lane is made while nobody does
+ * that, and nobody does that while one is made. Before any lane or task is locked. Without it a lane could begin with reviews that nothing
+ * says it has, and have them wait behind all of its new work. The others of the board are in nobody's way: they ask for it only when it
+ * matters.
+ */
+async function lockUnknownReviewers(tx: Tx, boardId: number, isLaneMade: boolean): Promise<void> {
+  const key = tx`hashtextextended('unknown reviewers', ${boardId})`;
+  await tx`
+    /* lanes.lock_unknown_reviewers */
+    SELECT ${isLaneMade ? tx`pg_advisory_xact_lock(${key})` : tx`pg_advisory_xact_lock_shared(${key})`}`;
+}
+
 /** False: the lane exists. It reviews from the first when work waits for that already. */
 export async function insertLane(
   tx: Tx,
@@ -72,6 +85,8 @@ export async function insertLane(
   name: string,
   fields: LaneFields,
 ): Promise<boolean> {
+  if ((await findLane(tx, boardId, name)) !== null) return false;
+  await lockUnknownReviewers(tx, boardId, true);
   const rows = await tx`
     /* lanes.insert */
     INSERT INTO lanes (board_id, name, kind, claim_mode, allowed_status_mutations, max_concurrent_claims, lease_seconds,
@@ -87,20 +102,43 @@ export async function insertLane(
 /**
  * Lanes that are asked to review for the first time: claims look for reviews there from now on. Before any task is locked. True: there are
  * some, and whatever becomes of what asked them, the version of the configuration is to be raised: claims that were decided without
- * knowing are then decided again, on every server. Lanes that are not registered learn of it when they are.
+ * knowing are then decided again, on every server. Lanes that are not registered learn of it when they are: of those that are being
+ * registered just now the outcome is waited for, and looked at again.
  */
 export async function markReviewers(tx: Tx, boardId: number, lanes: readonly string[]): Promise<boolean> {
   if (lanes.length === 0) return false;
-  const rows = await tx`
+  const { marked, unknown } = await markKnown(tx, boardId, lanes, false);
+  if (!unknown) return marked > 0;
+  await lockUnknownReviewers(tx, boardId, false);
+  return (await markKnown(tx, boardId, lanes, true)).marked > 0;
+}
+
+/** Where one is unknown none is marked, and so none locked, unless that is settled. */
+async function markKnown(
+  tx: Tx,
+  boardId: number,
+  lanes: readonly string[],
+  isSettled: boolean,
+): Promise<{ readonly marked: number; readonly unknown: boolean }> {
+  const [row] = await tx<{ marked: number; unknown: boolean }[]>`
     /* lanes.mark_reviewers */
-    WITH fresh AS MATERIALIZED (
-      SELECT wanted.name FROM (SELECT DISTINCT name FROM unnest(${lanes as string[]}::text[]) AS name ORDER BY name) AS wanted
+    WITH wanted AS MATERIALIZED (SELECT DISTINCT name FROM unnest(${lanes as string[]}::text[]) AS name ORDER BY name),
+    known AS MATERIALIZED (
+      SELECT bool_and(EXISTS (SELECT FROM lanes WHERE board_id = ${boardId} AND name = wanted.name)) AS is_each FROM wanted
+    ),
+    fresh AS MATERIALIZED (
+      SELECT wanted.name FROM (
+        SELECT name FROM wanted WHERE ${isSettled ? tx`true` : tx`(SELECT is_each FROM known)`} ORDER BY name
+      ) AS wanted
       CROSS JOIN LATERAL (
         SELECT FROM lanes WHERE board_id = ${boardId} AND name = wanted.name AND NOT is_reviewer FOR NO KEY UPDATE
       ) AS lane
+    ),
+    marked AS (
+      UPDATE lanes l SET is_reviewer = true FROM fresh WHERE l.board_id = ${boardId} AND l.name = fresh.name RETURNING 1
     )
-    UPDATE lanes l SET is_reviewer = true FROM fresh WHERE l.board_id = ${boardId} AND l.name = fresh.name RETURNING 1`;
-  return rows.length > 0;
+    SELECT (SELECT count(*) FROM marked)::int AS marked, NOT is_each AS unknown FROM known`;
+  return present(row, 'an aggregate is one row');
 }
 
 export async function updateLane(tx: Tx, boardId: number, name: string, fields: LaneFields): Promise<void> {
