@@ -5,7 +5,7 @@
 import type { DeliveryMode, ToldKind } from '../../../contract/statuses.ts';
 import type { Runner, Tx } from '../../db/client.ts';
 import { columnOf } from '../../db/column.ts';
-import { sessionKeyOf, webhookHostOf } from '../../db/outbox.ts';
+import { lockGivingOut, sessionKeyOf, webhookHostOf } from '../../db/outbox.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 
@@ -156,6 +156,23 @@ export async function insertSubscriptions(
 /** How long the older secret of a webhook signs beside the newer. */
 const OLD_SECRET_HOURS = 24;
 
+const IS_UNDELIVERED = (tx: Tx) => tx`d.status IN ('pending', 'synthesizing', 'leased', 'dead')`;
+
+/**
+ * What tells no outcome is not kept away by the lock of the subject (db/outbox.ts): it is told as the subscription stood until this
+ * transaction has the counter row, and as it stands now afterwards. So its deliveries are looked at with the counter row in hand. Those that
+ * were there before are locked first, because whoever acks one waits for the counter row; those that came since nobody has, as long as
+ * nothing is given out.
+ */
+async function lockDeliveries(tx: Tx, boardId: number, id: Uuid): Promise<void> {
+  await lockGivingOut(tx, boardId);
+  await tx`
+    /* subscriptions.lock_deliveries */
+    SELECT FROM deliveries d WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND ${IS_UNDELIVERED(tx)} ORDER BY d.id FOR NO KEY UPDATE`;
+  await tx`
+    /* subscriptions.lock_counter */ SELECT FROM board_seq WHERE board_id = ${boardId} FOR NO KEY UPDATE`;
+}
+
 /**
  * Also of what it has not delivered yet: whose it is, which session it waits for, and that nothing of it is sent any more. What is with a
  * gateway stays there, for it may have been sent; if nothing is heard of it, whoever owns it by then sends it, or nobody does.
@@ -178,6 +195,7 @@ export async function updateSubscription(
         THEN clock_timestamp() + make_interval(hours => ${OLD_SECRET_HOURS}) ELSE s.webhook_old_until END,
       updated_at = clock_timestamp()
     WHERE s.board_id = ${boardId} AND s.id = ${id}`;
+  await lockDeliveries(tx, boardId, id);
   const isSilent = manner.mode === 'silent';
   const isUnsent = tx`d.status IN ('pending', 'synthesizing')`;
   const silenced = tx`
@@ -196,7 +214,7 @@ export async function updateSubscription(
         s.webhook_url IS NOT NULL AS is_webhook, ${webhookHostOf(tx)} AS webhook_host, s.wake, nullif(s.origin ->> 'session_id', '') AS session_id, ${sessionKeyOf(tx)} AS session_key
       FROM subscriptions s WHERE s.board_id = ${boardId} AND s.id = ${id} OFFSET 0
     ) AS s
-    WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND d.status IN ('pending', 'synthesizing', 'leased', 'dead')`;
+    WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND ${IS_UNDELIVERED(tx)}`;
 }
 
 /**
