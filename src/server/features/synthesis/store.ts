@@ -60,12 +60,12 @@ export interface SettledSynthesis {
 
 /**
  * Whose reply is made, or cannot be any more: it failed, its time is over, or nobody is there to make it; and those that nobody waits for, of
- * which it is time to look. Most urgent first.
+ * which it is time to look. Most urgent first. The lane is read with them: read before, it could have been set meanwhile, and what came
+ * after that would be told as if nobody were there.
  */
 export async function listSettled(
   sql: Runner,
   boardId: number,
-  lane: string | null,
   rowsMax: number,
 ): Promise<SettledSynthesis[]> {
   return sql<SettledSynthesis[]>`
@@ -75,7 +75,9 @@ export async function listSettled(
     LEFT JOIN LATERAL (SELECT status FROM tasks WHERE board_id = ${boardId} AND id = d.synthesis_task_id OFFSET 0) AS t ON true
     WHERE d.synthesis_due_at <= clock_timestamp()
       OR (d.status = 'synthesizing' AND d.synthesis_task_id IS NOT NULL AND coalesce(t.status, 'archived') NOT IN ('ready', 'running', 'scheduled', 'todo', 'review'))
-      OR (d.status = 'synthesizing' AND NOT EXISTS (SELECT FROM lanes WHERE board_id = ${boardId} AND name = ${lane}))
+      OR (d.status = 'synthesizing' AND NOT EXISTS (
+        SELECT FROM lanes
+        WHERE board_id = ${boardId} AND name = (SELECT settings ->> 'synthesizer_lane' FROM boards WHERE id = ${boardId})))
     ORDER BY d.synthesis_due_at LIMIT ${rowsMax}`;
 }
 

@@ -115,9 +115,8 @@ export class Synthesis {
   }
 
   async #settle(board: BoardRef, patienceMs: number): Promise<number> {
-    const { sql, boards } = this.#parts;
-    const { synthesizer_lane: lane } = await boards.readSettings(sql, board);
-    const settled = await withinDeadline(listSettled(sql, board.id, lane, SETTLED_PER_TURN_MAX));
+    const { sql } = this.#parts;
+    const settled = await withinDeadline(listSettled(sql, board.id, SETTLED_PER_TURN_MAX));
     for (const one of settled)
       await impatientTransaction(sql, patienceMs, (tx) => this.#settleOne(tx, board, one));
     return settled.length;

@@ -1,8 +1,13 @@
 /** A clean reply is made of an outcome where one is wanted, and never at the cost of the outcome. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { BoardSettings } from '../../../../src/contract/boards.ts';
 import type { LeasedDelivery } from '../../../../src/contract/deliveries.ts';
+import { openDatabase, type Runner } from '../../../../src/server/db/client.ts';
+import type { Wake } from '../../../../src/server/db/wake.ts';
+import { type BoardRef, BoardService } from '../../../../src/server/features/boards/service.ts';
+import { Synthesis } from '../../../../src/server/features/synthesis/synthesis.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
-import { eventually } from '../../../fixtures/eventually.ts';
+import { eventually, only } from '../../../fixtures/eventually.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
 const servers = useTwoServers();
@@ -206,5 +211,45 @@ describe('a reply', () => {
     expectStatus(await board.call('PATCH', '', { body: { settings: { synthesizer_lane: 'nobody' } } }), 200);
     await outcome(board, 's1', 'done');
     expect(await take(board, {}, 0)).toMatchObject([{ is_fallback: true }]);
+  });
+
+  test('is made of an outcome that came right after the lane was set, though a sweep had just found none', async () => {
+    const board = await newBoard();
+    const setLane = async (lane: string | null) =>
+      expectStatus(await board.call('PATCH', '', { body: { settings: { synthesizer_lane: lane } } }), 200);
+    const { url, sql } = servers.database;
+    const { id } = only(await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`);
+    await setLane(null);
+    await outcome(board, 's1', 'before');
+    await take(board);
+    // A look at it is outstanding, as after a reply that nobody needs any more: so the board is swept.
+    await sql`UPDATE deliveries SET synthesis_due_at = clock_timestamp() + interval '1 hour' WHERE board_id = ${id}`;
+    const database = openDatabase({ url });
+    onTestFinished(() => database.close());
+    const found: BoardSettings[] = [];
+    const wake = { ring: () => undefined } as unknown as Wake;
+    const boards = new BoardService(database.cold, wake);
+    const synthesis = new Synthesis({
+      sql: database.cold,
+      wake,
+      boards: {
+        resolveId: async (other: number) => (other === id ? { id, name: board.name, incarnation: '' } : null),
+        readSettings: async (runner: Runner, ref: BoardRef) => {
+          const settings = await boards.readSettings(runner, ref);
+          found.push(settings);
+          if (found.length === 1) {
+            await setLane('writer');
+            await outcome(board, 's2', 'since');
+          }
+          return settings;
+        },
+      },
+    } as unknown as ConstructorParameters<typeof Synthesis>[0]);
+    await synthesis.sweep(new AbortController().signal);
+    expect(found[0]).toMatchObject({ synthesizer_lane: null });
+    const [claim] = expectStatus(await write(board), 200).body.claims;
+    expect(claim?.task.payload.text).toContain('since');
+    expectStatus(await endClaim(board.server, claim, 'complete', { result: 'All good.' }), 200);
+    expect(await take(board)).toMatchObject([{ text: 'All good.', is_fallback: false }]);
   });
 });
