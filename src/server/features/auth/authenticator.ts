@@ -62,7 +62,7 @@ export function principalOfKey(row: KeyRow): KeyPrincipal {
   };
 }
 
-function unauthenticated(detail: string): ProblemError {
+export function unauthenticated(detail: string): ProblemError {
   return new ProblemError('unauthenticated', detail, {
     headers: { 'WWW-Authenticate': 'Bearer realm="lanekeeper"' },
   });

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { createKey, Key } from '../../../contract/keys.ts';
 import type { createLaneKey } from '../../../contract/lanes.ts';
-import type { Runner, Sql } from '../../db/client.ts';
+import type { Runner, Sql, Tx } from '../../db/client.ts';
 import { withinDeadline } from '../../db/tx.ts';
 import { type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
 import type { KeyPrincipal, Principal } from '../../kernel/principal.ts';
@@ -10,9 +10,18 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import { hashApiKey } from './api-key.ts';
 import { principalOfKey } from './authenticator.ts';
 import { grantedBoards, grantedExpiry, grantedOwner, keyCaller } from './granting.ts';
+import { holdGranter, holdPlace } from './holding.ts';
 import { type IssuedKey, issueKey, keyOf } from './issuing.ts';
-import { maySeeBoard } from './permissions.ts';
-import { findKey, findLiveKeyById, insertKey, listKeys, revokeKey, revokeLaneKeys } from './store.ts';
+import { boardNotFound, maySeeBoard } from './permissions.ts';
+import {
+  findKey,
+  findLiveKeyById,
+  holdLane,
+  insertKey,
+  listKeys,
+  revokeKey,
+  revokeLaneKeys,
+} from './store.ts';
 
 export { makeApiKey } from './api-key.ts';
 export { Authenticator, createPrincipalLimit } from './authenticator.ts';
@@ -37,11 +46,11 @@ export class KeyService {
     this.#ids = ids;
   }
 
-  async issue(runner: Runner, caller: Principal | null, request: KeyRequest): Promise<IssuedKey> {
-    const granter = keyCaller(caller);
-    const boards = grantedBoards(granter, request);
+  async issue(tx: Tx, caller: Principal | null, request: KeyRequest): Promise<IssuedKey> {
+    const known = keyCaller(caller);
+    const asked = grantedBoards(known, request);
     const isLane = request.role === 'lane';
-    if (isLane && (boards === null || boards.length !== 1 || !request.lane)) {
+    if (isLane && (asked === null || asked.length !== 1 || !request.lane)) {
       throw new ProblemError('invalid_request', 'A lane key needs one board and a lane.', {
         errors: [{ pointer: '/lane', detail: 'is required with role lane' }],
       });
@@ -51,10 +60,12 @@ export class KeyService {
         errors: [{ pointer: '/lane', detail: 'only with role lane' }],
       });
     }
-    return issueKey(runner, this.#ids, {
+    await holdPlace(tx, asked, request.lane ?? null);
+    const granter = await holdGranter(tx, known);
+    return issueKey(tx, this.#ids, {
       role: request.role,
       name: request.name,
-      boards,
+      boards: grantedBoards(granter, request),
       lane: request.lane ?? null,
       owner: grantedOwner(granter, request.owner ?? null),
       expiresAt: grantedExpiry(granter, request.expires_at ?? null),
@@ -62,15 +73,16 @@ export class KeyService {
     });
   }
 
-  /** A key for one lane, which the caller has found to exist. */
+  /** A key for one lane, which is held (holdLane) in this transaction. */
   async issueForLane(
-    runner: Runner,
+    tx: Tx,
     caller: Principal | null,
     place: { readonly board: string; readonly lane: string },
     wish: LaneKeyWish,
   ): Promise<IssuedKey> {
-    const granter = keyCaller(caller);
-    return issueKey(runner, this.#ids, {
+    const granter = await holdGranter(tx, keyCaller(caller));
+    if (!maySeeBoard(granter, place.board)) throw boardNotFound(place.board);
+    return issueKey(tx, this.#ids, {
       role: 'lane',
       name: wish.name ?? `lane ${place.lane}`,
       boards: [place.board],
@@ -126,6 +138,11 @@ export class KeyService {
     if (uuid === null || row === null || !isWithin(keyCaller(caller), row.boards)) throw keyNotFound(id);
     if (!(await withinDeadline(revokeKey(this.#sql, uuid)))) throw keyNotFound(id);
     return keyOf(row);
+  }
+
+  /** False: there is no such lane. Else it is not deregistered before the transaction ends. */
+  async holdLane(tx: Tx, boardId: number, lane: string): Promise<boolean> {
+    return (await holdLane(tx, boardId, lane)) === 'held';
   }
 
   async revokeLaneKeys(runner: Runner, board: string, lane: string): Promise<void> {

@@ -15,6 +15,7 @@ import type { Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { Authenticator } from './authenticator.ts';
 import { grantedBoards, keyCaller } from './granting.ts';
+import { holdPlace } from './holding.ts';
 import { type IssuedKey, issueKey } from './issuing.ts';
 import { holdLiveKey, insertSignInCode, revokeSessionKey, takeSignInCode } from './store.ts';
 
@@ -103,7 +104,10 @@ export class SignIn {
   async #createCode(grant: CodeGrant): Promise<SignInLink | null> {
     const code = randomBytes(CODE_BYTES).toString('hex');
     const made = { ...grant, hash: hashCode(code), lifeSeconds: CODE_LIFE_SECONDS };
-    const expiresAt = await withinDeadline(insertSignInCode(this.#parts.sql, made, CODE_BOUNDS));
+    const expiresAt = await transaction(this.#parts.sql, async (tx) => {
+      await holdPlace(tx, grant.boards);
+      return insertSignInCode(tx, made, CODE_BOUNDS);
+    });
     if (expiresAt === null) return null;
     const url = present(this.#url, 'codes are made for those who have reached the server');
     return { code, url: `${url}/#code=${code}`, expires_at: expiresAt };

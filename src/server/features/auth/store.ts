@@ -2,7 +2,7 @@
 import type { SignInRole } from '../../../contract/sign-in.ts';
 import type { Role } from '../../../contract/statuses.ts';
 import { begin } from '../../db/begin.ts';
-import type { JsonParameter, Runner, Sql } from '../../db/client.ts';
+import type { JsonParameter, Runner, Sql, Tx } from '../../db/client.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 
 export interface KeyRow {
@@ -137,6 +137,32 @@ export async function holdLiveKey(sql: Runner, id: Uuid): Promise<KeyRow | null>
     WHERE id = ${id} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
     FOR SHARE`;
   return row ?? null;
+}
+
+/**
+ * Boards of these names; those that are held stay until the transaction ends. One that was deleted while it was waited for is there and not
+ * held, and a name that no board has is left out. Shared with others, not with whoever changes the board: so begins its deletion.
+ */
+export async function holdBoards(
+  tx: Tx,
+  names: readonly string[],
+): Promise<{ id: number; name: string; is_held: boolean }[]> {
+  return tx<{ id: number; name: string; is_held: boolean }[]>`
+    /* auth.hold_boards */
+    WITH held AS MATERIALIZED (
+      SELECT id FROM boards WHERE name = ANY(${names as string[]}::text[]) ORDER BY id FOR SHARE
+    )
+    SELECT id, name, id IN (SELECT id FROM held) AS is_held FROM boards WHERE name = ANY(${names as string[]}::text[])`;
+}
+
+/** Held, the lane stays until the transaction ends. Gone: it was deregistered while it was waited for. Null: there is none. */
+export async function holdLane(tx: Tx, boardId: number, lane: string): Promise<'held' | 'gone' | null> {
+  const [row] = await tx<{ is_held: boolean }[]>`
+    /* auth.hold_lane */
+    WITH held AS MATERIALIZED (SELECT name FROM lanes WHERE board_id = ${boardId} AND name = ${lane} FOR KEY SHARE)
+    SELECT EXISTS (SELECT FROM held) AS is_held FROM lanes WHERE board_id = ${boardId} AND name = ${lane}`;
+  if (row === undefined) return null;
+  return row.is_held ? 'held' : 'gone';
 }
 
 interface NewSignInCode {

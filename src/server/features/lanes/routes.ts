@@ -94,6 +94,7 @@ export function bindLaneRoutes(bind: Bind, { lanes, boards, keys, idempotency }:
     const ref = await boards.resolve(board);
     await lanes.get(ref, lane);
     return idempotency.run(exchange, ref.id, async (tx) => {
+      await lanes.hold(tx, ref, lane);
       const issued = await keys.issueForLane(tx, exchange.caller, { board, lane }, exchange.body);
       return { status: 201, body: issued, remembered: { key: issued.key } };
     });

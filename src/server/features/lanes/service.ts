@@ -224,6 +224,11 @@ export class LaneService {
     });
   }
 
+  /** Until the transaction ends it is not deregistered: what is made for it meanwhile is found by then. */
+  async hold(tx: Tx, board: BoardRef, name: string): Promise<void> {
+    if (!(await this.#parts.keys.holdLane(tx, board.id, name))) throw laneNotFound(board.name, name);
+  }
+
   /** A draining lane whose last claim has ended becomes paused. */
   async pauseDrainedLanes(resolveBoard: (id: number) => Promise<BoardRef | null>): Promise<void> {
     for (const { board_id, name } of await withinDeadline(
