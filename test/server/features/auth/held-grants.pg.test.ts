@@ -226,6 +226,23 @@ describe('beside the deletion of its board', () => {
     expect(await sql`SELECT FROM sign_in_codes WHERE ${board} = ANY(boards)`).toHaveLength(0);
   });
 
+  test('a key of two boards that are deleted at once is left with neither', async () => {
+    const { sql } = servers.database;
+    const [one, other] = [await makeBoard(), await makeBoard()];
+    const granter = await makeGranter([one, other]);
+    const { deleting } = await whileChanging(
+      // As the deletion of the one, which has not been committed yet.
+      (tx) => tx`UPDATE api_keys SET boards = array_remove(boards, ${one}) WHERE name = ${granter.name}`,
+      async () => {
+        const deleting = first().delete(`/v1/boards/${other}`);
+        await untilStanding(sql, 'boards.delete', 'row');
+        return { deleting };
+      },
+    );
+    expect((await deleting).status).toBe(204);
+    expect(await liveKeys(granter.name)).toBe(0);
+  });
+
   test('a key may be for a board that is yet to be made, as ever', async () => {
     const later = uniqueName('later');
     const made = await first().post('/v1/keys', { role: 'observer', name: 'early', boards: [later] });
