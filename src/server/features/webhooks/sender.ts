@@ -5,9 +5,10 @@
 import { Webhook } from 'standardwebhooks';
 import type { LeasedDelivery, NackDeliveryBody } from '../../../contract/deliveries.ts';
 import type { Sql } from '../../db/client.ts';
-import { transaction, withinDeadline } from '../../db/tx.ts';
+import { impatientTransaction, withinDeadline } from '../../db/tx.ts';
 import { formatId, type Uuid } from '../../kernel/ids.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
+import { Turns } from '../../kernel/turns.ts';
 import type { SecretBox } from '../auth/service.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
 import type { DeliveryService } from '../deliveries/service.ts';
@@ -31,6 +32,8 @@ const PER_BOARD_MAX = 25;
 /** To one host: a few that never answer must not take the room of all others. What is for one that has no room is not taken. */
 const PER_HOST_MAX = 20;
 const BOARDS_PER_SWEEP_MAX = 100;
+/** One portion of each board; what stands behind it comes in the next sweep. */
+const SWEEP_MS_MAX = 1000;
 /** Six times what a post may take. */
 const LEASE_SECONDS = 30;
 /** What a receiver may ask for is bounded by what a pause is bounded by. */
@@ -58,6 +61,7 @@ type Verdict =
 
 export class WebhookSender {
   readonly #parts: SenderParts;
+  readonly #turns = new Turns<number>({ roundsMax: 1, durationMsMax: SWEEP_MS_MAX });
   readonly #underWay = new Set<Promise<void>>();
   /** Posts under way, of hosts that have any. */
   readonly #perHost = new Map<string, number>();
@@ -71,19 +75,19 @@ export class WebhookSender {
     const { sql, boards } = this.#parts;
     const fullHosts = [...this.#rooms()].flatMap(([host, room]) => (room > 0 ? [] : [host]));
     const listed = listBoardsWithDueWebhooks(sql, fullHosts, BOARDS_PER_SWEEP_MAX);
-    for (const boardId of await withinDeadline(listed)) {
+    await this.#turns.take(await withinDeadline(listed), signal, async (boardId, patienceMs) => {
       const room = Math.min(PER_BOARD_MAX, IN_FLIGHT_MAX - this.#underWay.size);
-      if (room <= 0 || signal.aborted) return;
-      const board = await boards.resolveId(boardId);
-      if (board !== null) await this.#take(board, room, signal);
-    }
+      const board = room > 0 ? await boards.resolveId(boardId) : null;
+      if (board !== null) await this.#take(board, room, signal, patienceMs);
+      return false;
+    });
   }
 
-  async #take(board: BoardRef, max: number, signal: AbortSignal): Promise<void> {
+  async #take(board: BoardRef, max: number, signal: AbortSignal, patienceMs: number): Promise<void> {
     const { sql, deliveries } = this.#parts;
     const hostRooms = { usual: PER_HOST_MAX, rooms: this.#rooms() };
     const ask = { owner: null, platforms: null, webhooks: hostRooms, max, leaseSeconds: LEASE_SECONDS };
-    const rows = await transaction(sql, (tx) => deliveries.lease(tx, board, ask));
+    const rows = await impatientTransaction(sql, patienceMs, (tx) => deliveries.lease(tx, board, ask));
     if (rows.length === 0) return;
     const subscriptionIds = [...new Set(rows.map((row) => row.subscription_id))];
     const webhooks = await withinDeadline(findWebhooks(sql, board.id, subscriptionIds));

@@ -101,6 +101,24 @@ describe('a webhook', () => {
     expect(again).toEqual({ url });
   });
 
+  test('is posted to while what is due on another board cannot be taken', async () => {
+    const stuck = await newBoard();
+    const board = await newBoard();
+    const { sql } = database;
+    const [row] = await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${stuck.name}`;
+    await sql.begin(async (tx) => {
+      await tx`SELECT pg_advisory_xact_lock(hashtextextended('deliveries', ${row?.id ?? 0}))`;
+      for (const one of [stuck, board]) {
+        const task = await one.task('work');
+        expectStatus(await hook(one, task.id, { url }), 201);
+        await finish(one, task.id);
+      }
+      await arrivals(1);
+      expect(await statuses(stuck)).toEqual(['pending']);
+    });
+    await arrivals(2);
+  });
+
   test('that is given a new secret is signed with both for a while', async () => {
     const board = await newBoard();
     const task = await board.task('work');
