@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { endClaim, expectStatus } from '../../../fixtures/board.ts';
 import { holdCounter, untilStanding, untilTestEnds } from '../../../fixtures/held-lock.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
+import { say, take } from './taken-deliveries.ts';
 
 const servers = useTwoServers();
 
@@ -29,4 +30,26 @@ test('an ack that is under way when the task is deleted leaves no word of it', a
     SELECT 'message' AS what FROM session_messages m WHERE m::text LIKE ${`%${word}%`}
     UNION ALL SELECT 'delivery' FROM deliveries d WHERE d::text LIKE ${`%${word}%`}`;
   expect(left).toEqual([]);
+});
+
+test('a retry that is under way when the task is deleted is waited for, and none of the two is rolled back', async () => {
+  const [board] = await servers.board();
+  const { sql } = servers.database;
+  await board.lane('work');
+  const task = await board.task('work', { origin: { platform: 'discord', chat_id: 'c1' } });
+  const claim = expectStatus(await board.claims('work', { task_id: task.id }), 200).body.claims[0];
+  expectStatus(await endClaim(board.server, claim, 'complete', {}), 200);
+  const [delivery] = await take(board);
+  expectStatus(await say(board, delivery, 'nack', { error: 'no such chat', permanent: true }), 200);
+  const answers = await sql.begin(async (tx) => {
+    await tx`SELECT FROM deliveries FOR UPDATE`;
+    const retry = board.server.call('POST', `/v1/deliveries/${delivery?.id}/retry`);
+    await untilStanding(sql, 'deliveries.lock', 'row');
+    const deletion = board.call('DELETE', `/tasks/${task.id}`);
+    await untilStanding(sql, 'returns.lock_subscriptions', 'row');
+    return [() => retry, () => deletion];
+  });
+  expect((await Promise.all(answers.map((answer) => answer()))).map(({ status }) => status)).toEqual([
+    200, 204,
+  ]);
 });

@@ -34,7 +34,10 @@ export async function pruneOutput(tx: Tx, boardId: number, turn: PruneTurn): Pro
   return prunedOf(row, turn);
 }
 
-/** The cursor of a subscription is read from what it was told: it stands with the subscription from then on. */
+/**
+ * The cursor of a subscription is read from what it was told: it stands with the subscription from then on. One that somebody is changing has
+ * its cursor locked, and waits itself for what we have locked here: it is left to the next turn.
+ */
 export async function pruneDeliveries(tx: Tx, boardId: number, turn: PruneTurn): Promise<Pruned> {
   const [row] = await tx<PrunedRow[]>`
     /* retention.prune_deliveries */
@@ -46,12 +49,25 @@ export async function pruneDeliveries(tx: Tx, boardId: number, turn: PruneTurn):
     told AS MATERIALIZED (
       SELECT ${boardId}::int AS board_id, subscription_id, max(seq) AS seq FROM page WHERE status = 'acked' GROUP BY subscription_id
     ),
+    held AS MATERIALIZED (
+      SELECT told.*, s.cursor_seq FROM told
+      CROSS JOIN LATERAL (
+        SELECT cursor_seq FROM subscriptions WHERE board_id = ${boardId} AND id = told.subscription_id FOR NO KEY UPDATE SKIP LOCKED
+      ) AS s
+    ),
+    busy AS MATERIALIZED (
+      SELECT told.subscription_id FROM told
+      WHERE EXISTS (SELECT FROM subscriptions WHERE board_id = ${boardId} AND id = told.subscription_id)
+        AND NOT EXISTS (SELECT FROM held WHERE held.subscription_id = told.subscription_id)
+    ),
     moved AS (
-      UPDATE subscriptions s SET cursor_seq = told.seq FROM told
-      WHERE s.board_id = ANY (ARRAY[told.board_id]) AND s.id = told.subscription_id AND s.cursor_seq < told.seq
+      UPDATE subscriptions s SET cursor_seq = held.seq FROM held
+      WHERE s.board_id = ANY (ARRAY[held.board_id]) AND s.id = held.subscription_id AND held.cursor_seq < held.seq
     ),
     gone AS (
-      DELETE FROM deliveries d USING page WHERE d.board_id = ANY (ARRAY[page.board_id]) AND d.id = page.id RETURNING 1
+      DELETE FROM deliveries d USING page
+      WHERE d.board_id = ANY (ARRAY[page.board_id]) AND d.id = page.id AND page.subscription_id NOT IN (SELECT subscription_id FROM busy)
+      RETURNING 1
     )
     SELECT (SELECT count(*)::int FROM gone) AS pruned, (
       SELECT finished_at FROM deliveries

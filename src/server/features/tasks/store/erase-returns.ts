@@ -57,6 +57,18 @@ async function lockDelegationsOf(tx: Tx, boardId: number, taskIds: readonly Uuid
   return rows.map((row) => row.id);
 }
 
+/** Before their deliveries, as whoever changes or ends one, or has something of it sent again. */
+async function lockSubscriptionsOf(tx: Tx, boardId: number, subjectIds: readonly Uuid[]): Promise<void> {
+  await tx`
+    /* returns.lock_subscriptions */
+    SELECT FROM (
+      SELECT s.id FROM unnest(${subjectIds as Uuid[]}::uuid[]) AS wanted (id)
+      CROSS JOIN LATERAL (SELECT id FROM subscriptions WHERE board_id = ${boardId} AND subject_id = wanted.id OFFSET 0) AS s
+      ORDER BY 1
+    ) AS wanted
+    CROSS JOIN LATERAL (SELECT FROM subscriptions WHERE board_id = ${boardId} AND id = wanted.id FOR UPDATE) AS s`;
+}
+
 /**
  * In a statement of its own, before any that writes: whoever acks one of them meanwhile, or gives it out, or begins a reply, has committed by
  * then, and what it has written of them (a message of a session, a text) is seen by the statements behind.
@@ -101,6 +113,7 @@ const EMPTY = (sql: Runner) => sql`
 /** Under the locks of the tasks, when their rows are gone. @returns Tasks that made replies of what is erased: their events are the caller's. */
 export async function eraseReturns(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<Uuid[]> {
   const delegationIds = await lockDelegationsOf(tx, boardId, taskIds);
+  await lockSubscriptionsOf(tx, boardId, [...taskIds, ...delegationIds]);
   await lockDeliveriesOf(tx, boardId, taskIds, delegationIds);
   const told = await eraseTold(tx, boardId, taskIds);
   if (delegationIds.length > 0) {
