@@ -84,6 +84,24 @@ export async function appendEvents(tx: Tx, boardId: number, change: LogChange): 
   return { seq: row.seq, configVersion: row.config_version };
 }
 
+/**
+ * From now to the end of the transaction nobody else's change of the board commits, and none of it is missed by the statements behind this one.
+ * After every other lock. False: the board is gone, as its next event finds too.
+ */
+export async function lockCounter(tx: Tx, boardId: number): Promise<boolean> {
+  const rows = await tx`
+    /* log.lock_counter */ SELECT FROM board_seq WHERE board_id = ${boardId} FOR NO KEY UPDATE`;
+  return rows.length > 0;
+}
+
+/**
+ * Of tasks that are not locked, because they stay as they are: a subscription that is put, changed or ended meanwhile has been seen by this, or
+ * sees what was told. Both statements are sent at once, so that the counter row is not kept for a round more.
+ */
+export async function appendNews(tx: Tx, boardId: number, events: readonly NewEvent[]): Promise<void> {
+  await Promise.all([lockCounter(tx, boardId), appendEvents(tx, boardId, { events })]);
+}
+
 /** Claims in flight are decided again, where there is nothing to tell the log. As the last step, like the events. */
 export async function raiseConfigVersion(tx: Tx, boardId: number): Promise<void> {
   await tx`

@@ -5,15 +5,14 @@
  * anew, or the delegation's), and what moves a followed subject has locked it in an earlier statement: either it sees the subscription, or
  * the subscription is behind the event and not told of it.
  *
- * What moves nothing, as a heartbeat, locks no subject, and may wait for the counter row with a snapshot from before a change of the
- * subscription. So of that it reads the subscription again as it is now, by a lock that is not waited for: whoever has it then has not
- * committed his change, looks at the deliveries again once the counter row is his, and finds this one (subscriptions.update_deliveries).
+ * What moves nothing, as a heartbeat, locks no subject: it locks the counter row instead, in an earlier statement too (log.lock_counter). Whoever
+ * changes or ends a subscription looks at its deliveries once more when the counter row is his, for those that were told as it stood before.
  *
  * One look at an index per event. The alternative, a process that follows the log and fills the outbox behind it, costs the boards that
  * have a subscription a read of each event, and every delivery a round more.
  */
 import type { EventKind } from '../../contract/statuses.ts';
-import type { Runner, Tx } from './client.ts';
+import type { Runner } from './client.ts';
 
 /** What tells an outcome; a subscription may name others. */
 export const OUTCOME_KINDS: readonly EventKind[] = [
@@ -37,12 +36,6 @@ export const webhookHostOf = (sql: Runner) => sql`
   CASE WHEN s.webhook_url IS NOT NULL
     THEN coalesce(nullif(lower(substring(s.webhook_url FROM '^[^:]+:/*(?:[^/?#@]*@)?([^/?#]*)')), ''), '?') END`;
 
-/** Whoever gives deliveries of a board out, or changes those that wait to be, waits here for the others. Before any of them is locked. */
-export async function lockGivingOut(tx: Tx, boardId: number): Promise<void> {
-  await tx`
-    /* deliveries.lock_giving_out */ SELECT pg_advisory_xact_lock(hashtextextended('deliveries', ${boardId}))`;
-}
-
 /** For a WITH that has `written`: seq, kind, at, task_id and delegation_id of the events that the statement inserts. */
 export const outboxOf = (sql: Runner, boardId: number) => sql`
   outbox AS (
@@ -57,16 +50,10 @@ export const outboxOf = (sql: Runner, boardId: number) => sql`
       written.at, CASE WHEN s.mode = 'silent' THEN written.at END
     FROM written
     CROSS JOIN LATERAL (
-      SELECT id, subscriptions AS whole FROM subscriptions
+      SELECT * FROM subscriptions
       WHERE board_id = ${boardId} AND subject_id = CASE WHEN written.kind LIKE 'delegation.%' THEN written.delegation_id ELSE written.task_id END
       OFFSET 0
-    ) AS seen
-    LEFT JOIN LATERAL (
-      SELECT subscriptions AS whole FROM subscriptions
-      WHERE board_id = ${boardId} AND id = seen.id AND written.kind <> ALL (${[...OUTCOME_KINDS]}::text[])
-      FOR SHARE SKIP LOCKED
-    ) AS fresh ON true
-    CROSS JOIN LATERAL (SELECT (coalesce(fresh.whole, seen.whole)).* OFFSET 0) AS s
+    ) AS s
     CROSS JOIN LATERAL (
       SELECT b.settings ->> 'default_owner' AS default_owner,
         EXISTS (SELECT FROM lanes l WHERE l.board_id = ${boardId} AND l.name = b.settings ->> 'synthesizer_lane') AS has_synthesizer

@@ -9,7 +9,7 @@
 import { LIMITS } from '../../../contract/constants.ts';
 import type { WhyCode, WhyReason } from '../../../contract/why.ts';
 import { pinPlans, type Sql, type Tx } from '../../db/client.ts';
-import { appendEvents, type NewEvent } from '../../db/event-log.ts';
+import { appendEvents, lockCounter, type NewEvent } from '../../db/event-log.ts';
 import { BoardGoneError } from '../../db/failures.ts';
 import { impatientTransaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
@@ -21,7 +21,6 @@ import {
   beginMark,
   forgetMoved,
   listBoardsToSearch,
-  lockLog,
   lockMark,
   moveMark,
   readOldLog,
@@ -120,7 +119,8 @@ export class StrandedSweep {
 
   async #report(tx: Tx, boardId: number, waits: readonly Wait[]): Promise<WhyCode[]> {
     const why = await this.#parts.why.reasonsOf(tx, boardId, [...new Set(waits.map(({ id }) => id))]);
-    if (!(await lockLog(tx, boardId))) throw new BoardGoneError(`board ${boardId} has no counter row`);
+    // What was claimed before is seen now; what is claimed next stands behind it in the log.
+    if (!(await lockCounter(tx, boardId))) throw new BoardGoneError(`board ${boardId} has no counter row`);
     const found = await recordStranded(tx, boardId, waits);
     const events = found.map((task) => eventOf(task, why.get(task.id) ?? []));
     if (events.length > 0) await appendEvents(tx, boardId, { events });

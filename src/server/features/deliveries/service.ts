@@ -11,7 +11,6 @@ import type {
 } from '../../../contract/deliveries.ts';
 import type { Sql, Tx } from '../../db/client.ts';
 import { appendEvents, type NewEvent } from '../../db/event-log.ts';
-import { lockGivingOut } from '../../db/outbox.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { formatId, type Uuid } from '../../kernel/ids.ts';
@@ -19,7 +18,14 @@ import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.t
 import type { BoardRef } from '../boards/service.ts';
 import { backoffSeconds, FAILURES_MAX } from './backoff.ts';
 import { assertLeased, deliveryNotFound, notRetryable, unfollowed } from './delivery-problems.ts';
-import { findLeased, giveBackLeases, keepTexts, type LeaseAsk, leaseDeliveries } from './store/lease.ts';
+import {
+  findLeased,
+  giveBackLeases,
+  keepTexts,
+  type LeaseAsk,
+  leaseDeliveries,
+  lockGivingOut,
+} from './store/lease.ts';
 import { ackRow, buryRow, dropUnfollowed, postponeRow } from './store/outcome.ts';
 import {
   type DeliveryFilter,
@@ -38,6 +44,7 @@ import { deliveryOf } from './view.ts';
 
 export { DeliveryBells } from './bells.ts';
 export { deliveryNotFound, idOfDelivery } from './delivery-problems.ts';
+export { lockGivingOut } from './store/lease.ts';
 export { type DeliveryRow, deliveryColumns } from './store/row.ts';
 export { textOfDelegation } from './text.ts';
 

@@ -30,6 +30,7 @@ import {
   updateSubscription,
 } from './store.ts';
 import { eventOf, shownOf } from './subscription-event.ts';
+import { changeUndelivered, dropUndelivered } from './undelivered.ts';
 import { subscriptionOf } from './view.ts';
 import { webhookOf } from './webhook.ts';
 import { type Beginning, boundOwnerOf, namedBy, ownerOf, type Telling, targetOf, type Wish } from './wish.ts';
@@ -160,9 +161,10 @@ export class SubscriptionService {
     wish: Wish,
   ): Promise<{ row: SubscriptionRow; secret: string | null }> {
     const { webhook, secret } = webhookOf(this.#parts, wish, known);
-    await updateSubscription(tx, board.id, known.id, {
+    const mode = wish.mode ?? known.mode;
+    const seq = await updateSubscription(tx, board.id, known.id, {
       userId: wish.user_id || known.user_id,
-      mode: wish.mode ?? known.mode,
+      mode,
       wake: wish.wake ?? known.wake,
       kinds: wish.kinds ?? known.kinds,
       origin: { ...known.origin, ...givenParts(wish.origin ?? {}) },
@@ -170,6 +172,7 @@ export class SubscriptionService {
       webhook,
     });
     const row = present(await findSubscription(tx, board.id, known.id), 'its subject is locked');
+    await changeUndelivered(tx, board.id, known.id, seq, mode === 'silent');
     return { row, secret };
   }
 
@@ -265,7 +268,9 @@ export class SubscriptionService {
       // As in every change of it: nobody tells it anything meanwhile.
       if (row.is_delegation) await lockDelegation(tx, board.id, row.subject_id);
       else await followTasks(tx, board.id, [row.subject_id]);
-      if (!(await deleteSubscriptionRow(tx, board.id, row.id))) throw subscriptionNotFound(reference);
+      const seq = await deleteSubscriptionRow(tx, board.id, row.id);
+      if (seq === null) throw subscriptionNotFound(reference);
+      await dropUndelivered(tx, board.id, row.id, seq);
       const event = eventOf('subscription.deleted', row, actorOf(caller));
       await appendEvents(tx, board.id, { events: [event] });
     });

@@ -5,7 +5,7 @@
 import type { DeliveryMode, ToldKind } from '../../../contract/statuses.ts';
 import type { Runner, Tx } from '../../db/client.ts';
 import { columnOf } from '../../db/column.ts';
-import { lockGivingOut, sessionKeyOf, webhookHostOf } from '../../db/outbox.ts';
+import { present } from '../../kernel/assert.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
 
@@ -156,35 +156,18 @@ export async function insertSubscriptions(
 /** How long the older secret of a webhook signs beside the newer. */
 const OLD_SECRET_HOURS = 24;
 
-const IS_UNDELIVERED = (tx: Tx) => tx`d.status IN ('pending', 'synthesizing', 'leased', 'dead')`;
-
 /**
- * What tells no outcome is not kept away by the lock of the subject (db/outbox.ts): it is told as the subscription stood until this
- * transaction has the counter row, and as it stands now afterwards. So its deliveries are looked at with the counter row in hand. Those that
- * were there before are locked first, because whoever acks one waits for the counter row; those that came since nobody has, as long as
- * nothing is given out.
- */
-async function lockDeliveries(tx: Tx, boardId: number, id: Uuid): Promise<void> {
-  await lockGivingOut(tx, boardId);
-  await tx`
-    /* subscriptions.lock_deliveries */
-    SELECT FROM deliveries d WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND ${IS_UNDELIVERED(tx)} ORDER BY d.id FOR NO KEY UPDATE`;
-  await tx`
-    /* subscriptions.lock_counter */ SELECT FROM board_seq WHERE board_id = ${boardId} FOR NO KEY UPDATE`;
-}
-
-/**
- * Also of what it has not delivered yet: whose it is, which session it waits for, and that nothing of it is sent any more. What is with a
- * gateway stays there, for it may have been sent; if nothing is heard of it, whoever owns it by then sends it, or nobody does.
+ * Of the subscription alone: what it has not delivered yet is changed behind it (undelivered.ts).
+ * @returns A place in the log: all that was told up to there is seen by the statements behind this one.
  */
 export async function updateSubscription(
   tx: Tx,
   boardId: number,
   id: Uuid,
   manner: SubscriptionManner,
-): Promise<void> {
+): Promise<number> {
   const { webhook } = manner;
-  await tx`
+  const [row] = await tx<{ seq: number }[]>`
     /* subscriptions.update */
     UPDATE subscriptions s SET user_id = ${manner.userId}, mode = ${manner.mode}, wake = ${manner.wake},
       kinds = ${manner.kinds as ToldKind[] | null}::text[], origin = ${tx.json(manner.origin)}, owner = ${manner.owner},
@@ -194,47 +177,17 @@ export async function updateSubscription(
       webhook_old_until = CASE WHEN s.webhook_secret IS DISTINCT FROM ${webhook?.sealedSecret ?? null}
         THEN clock_timestamp() + make_interval(hours => ${OLD_SECRET_HOURS}) ELSE s.webhook_old_until END,
       updated_at = clock_timestamp()
-    WHERE s.board_id = ${boardId} AND s.id = ${id}`;
-  await lockDeliveries(tx, boardId, id);
-  const isSilent = manner.mode === 'silent';
-  const isUnsent = tx`d.status IN ('pending', 'synthesizing')`;
-  const silenced = tx`
-      mode = CASE WHEN d.status = 'dead' THEN d.mode ELSE 'silent' END, status = CASE WHEN ${isUnsent} THEN 'acked' ELSE d.status END,
-      finished_at = CASE WHEN ${isUnsent} THEN clock_timestamp() ELSE d.finished_at END,
-      synthesis_due_at = CASE WHEN NOT ${isUnsent} THEN d.synthesis_due_at
-        WHEN d.synthesis_task_id IS NOT NULL AND d.synthesis_due_at IS NOT NULL THEN clock_timestamp() END`;
-  const unsilenced = tx`mode = CASE WHEN d.mode = 'silent' THEN 'direct' ELSE d.mode END`;
-  await tx`
-    /* subscriptions.update_deliveries */
-    UPDATE deliveries d SET owner = s.told_by, is_webhook = s.is_webhook, webhook_host = s.webhook_host, wake = s.wake,
-      session_id = s.session_id, session_key = s.session_key,
-      ${isSilent ? silenced : unsilenced}
-    FROM (
-      SELECT coalesce(s.owner, (SELECT settings ->> 'default_owner' FROM boards WHERE id = ${boardId})) AS told_by,
-        s.webhook_url IS NOT NULL AS is_webhook, ${webhookHostOf(tx)} AS webhook_host, s.wake, nullif(s.origin ->> 'session_id', '') AS session_id, ${sessionKeyOf(tx)} AS session_key
-      FROM subscriptions s WHERE s.board_id = ${boardId} AND s.id = ${id} OFFSET 0
-    ) AS s
-    WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND ${IS_UNDELIVERED(tx)}`;
+    WHERE s.board_id = ${boardId} AND s.id = ${id}
+    RETURNING (SELECT seq FROM board_seq WHERE board_id = ${boardId}) AS seq`;
+  return present(row, 'it is there while its subject is locked').seq;
 }
 
-/**
- * What it has not delivered yet is dropped. What a reply has been begun of stays, told to nobody, until the sweep of replies has erased that:
- * its task has the words of what it is made of, and nothing else leads to it when those are deleted.
- */
-export async function deleteSubscriptionRow(tx: Tx, boardId: number, id: Uuid): Promise<boolean> {
-  const rows = await tx`
-    /* subscriptions.delete */ DELETE FROM subscriptions WHERE board_id = ${boardId} AND id = ${id} RETURNING 1`;
-  if (rows.length === 0) return false;
-  await tx`
-    /* subscriptions.drop_deliveries */
-    DELETE FROM deliveries
-    WHERE board_id = ${boardId} AND subscription_id = ${id} AND status IN ('pending', 'synthesizing', 'leased') AND synthesis_task_id IS NULL`;
-  await tx`
-    /* subscriptions.withdraw_deliveries */
-    UPDATE deliveries SET status = 'acked', mode = 'silent', text = NULL, last_error = NULL, lease_id = NULL, lease_expires_at = NULL,
-      finished_at = clock_timestamp(), synthesis_due_at = clock_timestamp()
-    WHERE board_id = ${boardId} AND subscription_id = ${id} AND status IN ('pending', 'synthesizing', 'leased')`;
-  return true;
+/** @returns As updateSubscription; null: there is none. */
+export async function deleteSubscriptionRow(tx: Tx, boardId: number, id: Uuid): Promise<number | null> {
+  const [row] = await tx<{ seq: number }[]>`
+    /* subscriptions.delete */
+    DELETE FROM subscriptions WHERE board_id = ${boardId} AND id = ${id} RETURNING (SELECT seq FROM board_seq WHERE board_id = ${boardId}) AS seq`;
+  return row?.seq ?? null;
 }
 
 interface SubscriptionFilter {

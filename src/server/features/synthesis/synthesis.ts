@@ -4,7 +4,6 @@
  * of it. Whatever becomes of the task, the delivery goes out when its time is over.
  */
 import type { Sql, Tx } from '../../db/client.ts';
-import { lockGivingOut } from '../../db/outbox.ts';
 import { impatientTransaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { present } from '../../kernel/assert.ts';
@@ -12,7 +11,7 @@ import { excerptOf } from '../../kernel/excerpt.ts';
 import { type IdSource, parseId } from '../../kernel/ids.ts';
 import { Turns } from '../../kernel/turns.ts';
 import type { BoardRef, BoardService } from '../boards/service.ts';
-import type { DeliveryRow, DeliveryService } from '../deliveries/service.ts';
+import { type DeliveryRow, type DeliveryService, lockGivingOut } from '../deliveries/service.ts';
 import {
   eraseReply,
   type FamilyMember,

@@ -144,7 +144,7 @@ test('a server that dies while it reports has reported nothing, and another one 
   const tasks = await board.tasks('work', 3);
   const { sql } = servers.database;
   const lock = await untilTestEnds(holdCounter(sql, board.name));
-  const [backend] = await untilStanding(sql, 'stranded.lock_log', 'row');
+  const [backend] = await untilStanding(sql, 'log.lock_counter', 'row');
   await sql`SELECT pg_terminate_backend(${backend ?? 0})`;
   expect([await knownStranded(board), await strandedOf(board)]).toEqual([0, []]);
   const [created] = await board.events('&kinds=task.created');

@@ -76,11 +76,11 @@ describe('a takeover', () => {
         const claim = claiming();
         await untilStanding(servers.database.sql, 'claims.claim', 'row');
         const takeover = taking();
-        await untilStanding(servers.database.sql, 'claims.lock_counter', 'row');
+        await untilStanding(servers.database.sql, 'log.lock_counter', 'row');
         return [claim, takeover];
       }
       const takeover = taking();
-      await untilStanding(servers.database.sql, 'claims.lock_counter', 'row');
+      await untilStanding(servers.database.sql, 'log.lock_counter', 'row');
       const claim = claiming();
       await untilStanding(servers.database.sql, 'claims.claim', 'row');
       return [claim, takeover];
@@ -111,7 +111,7 @@ describe('a takeover', () => {
       await untilStanding(sql, 'claims.claim', 'row');
       const body = { mode: 'adopt', worker: 'new' };
       standing.push(board.call('POST', '/lanes/work/takeover', { body, token }));
-      await untilStanding(sql, 'claims.lock_counter', 'row');
+      await untilStanding(sql, 'log.lock_counter', 'row');
       await lock.release();
     });
     const [claimed, taken] = await Promise.all(standing);

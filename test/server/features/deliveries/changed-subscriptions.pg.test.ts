@@ -3,8 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { parseId } from '../../../../src/server/kernel/ids.ts';
 import { useAuditedBoards } from '../../../fixtures/audited-boards.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
-import { holdCounter, untilStanding, untilTestEnds } from '../../../fixtures/held-lock.ts';
-import type { CallAnswer } from '../../../fixtures/server.ts';
 import { say, take } from './taken-deliveries.ts';
 
 const { servers, newBoard } = useAuditedBoards();
@@ -70,53 +68,6 @@ describe('a subscription that is changed', () => {
     expect([late.status, late.code]).toEqual([409, 'lease_lost']);
     const { messages } = expectStatus(await board.call('GET', '/sessions/s1/messages'), 200).body;
     expect(messages).toMatchObject([{ message_id: 'm1' }]);
-  });
-});
-
-describe('a heartbeat that is told in the moment in which the subscription is changed', () => {
-  /** Of the two one waits for the counter row behind the other. Returns what then waits for each of the owners, one after the other. */
-  async function told(isBeatFirst: boolean): Promise<Record<'one' | 'two', string[]>> {
-    const [board, elsewhere] = await newBoard();
-    const { sql } = servers.database;
-    const { id } = await board.task('work');
-    const put = (through: TestBoard, owner: string) => {
-      const kinds = ['task.heartbeat', 'task.completed'];
-      const body = { task_id: id, platform: 'discord', chat_id: id, kinds, owner };
-      return through.call('PUT', '/subscriptions', { body });
-    };
-    expectStatus(await put(board, 'one'), 201);
-    const claim = expectStatus(await board.claims('work', { task_id: id }), 200).body.claims[0];
-    const beat = {
-      tag: 'log.append',
-      send: () => endClaim(board.server, claim, 'heartbeat', { note: 'on' }),
-    };
-    const change = { tag: 'subscriptions.lock_counter', send: () => put(elsewhere, 'two') };
-    const counter = await untilTestEnds(holdCounter(sql, board.name));
-    const answers: Promise<CallAnswer>[] = [];
-    for (const { tag, send } of isBeatFirst ? [beat, change] : [change, beat]) {
-      answers.push(send());
-      await untilStanding(sql, tag, 'row');
-    }
-    await counter.release();
-    for (const answer of answers) expectStatus(await answer, 200);
-    expectStatus(await endClaim(board.server, claim, 'complete', {}), 200);
-    const takeAll = async (owner: string): Promise<string[]> => {
-      const kinds: string[] = [];
-      for (;;) {
-        const [delivery] = await take(board, { owner });
-        if (delivery === undefined) return kinds;
-        kinds.push(delivery.events[0]?.kind ?? '');
-        expectStatus(await say(board, delivery, 'ack', {}), 200);
-      }
-    };
-    return { one: await takeAll('one'), two: await takeAll('two') };
-  }
-
-  test.each([
-    ['and before it', true],
-    ['and behind it', false],
-  ])('%s is told by whoever tells the outcome, which would wait behind it', async (_how, isBeatFirst) => {
-    expect(await told(isBeatFirst)).toEqual({ one: [], two: ['task.heartbeat', 'task.completed'] });
   });
 });
 

@@ -148,16 +148,6 @@ export async function readOldLog(sql: Runner, boardId: number, range: LogRange):
   return { waits: row?.waits ?? [], dueSeq: row?.due_seq ?? null, isFull: row?.due === range.rowsMax };
 }
 
-/**
- * Nobody else adds to the board's log until the end of the transaction: what was claimed before is seen now, what is claimed next stands after
- * it in the log. False: the board is gone.
- */
-export async function lockLog(tx: Tx, boardId: number): Promise<boolean> {
-  const rows = await tx`
-    /* stranded.lock_log */ SELECT FROM board_seq WHERE board_id = ${boardId} FOR NO KEY UPDATE`;
-  return rows.length > 0;
-}
-
 export interface Stranded {
   readonly id: Uuid;
   readonly lane: string | null;

@@ -4,7 +4,7 @@
  */
 import type { HeartbeatBody } from '../../../../contract/runs.ts';
 import type { Sql, Tx } from '../../../db/client.ts';
-import { appendEvents, type NewEvent } from '../../../db/event-log.ts';
+import { appendNews, type NewEvent } from '../../../db/event-log.ts';
 import { transaction } from '../../../db/tx.ts';
 import type { Uuid } from '../../../kernel/ids.ts';
 import type { BoardRef } from '../../boards/service.ts';
@@ -51,7 +51,7 @@ async function recordAndLog(
     const what = recorded.get(beat.taskId);
     return what === undefined ? [] : [beatEvent(beat, rows.get(beat.runId), what)];
   });
-  if (events.length > 0) await appendEvents(tx, board.id, { events });
+  if (events.length > 0) await appendNews(tx, board.id, events);
   return events.length > 0;
 }
 

@@ -16,11 +16,6 @@ export interface TakenRow extends HeldRow {
   readonly is_crash_on_disconnect: boolean;
 }
 
-/** From now to the end of the transaction nobody else's change of the board commits. Without a row the board is gone, as its next event finds. */
-export async function lockCounter(tx: Tx, boardId: number): Promise<void> {
-  await tx`/* claims.lock_counter */ SELECT FROM board_seq WHERE board_id = ${boardId} FOR NO KEY UPDATE`;
-}
-
 interface Others {
   readonly lane: string;
   readonly worker: string;

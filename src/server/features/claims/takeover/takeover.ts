@@ -13,7 +13,13 @@
 import type { TakeoverBody } from '../../../../contract/claims.ts';
 import { LIMITS } from '../../../../contract/constants.ts';
 import type { Runner, Sql, Tx } from '../../../db/client.ts';
-import { appendEvents, countMove, type NewEvent, type StatusCounts } from '../../../db/event-log.ts';
+import {
+  appendEvents,
+  countMove,
+  lockCounter,
+  type NewEvent,
+  type StatusCounts,
+} from '../../../db/event-log.ts';
 import { transaction, withinDeadline } from '../../../db/tx.ts';
 import type { Wake } from '../../../db/wake.ts';
 import type { IdSource } from '../../../kernel/ids.ts';
@@ -34,7 +40,6 @@ import {
   countClaimsOfOthers,
   listAdopted,
   listClaimsOfOthers,
-  lockCounter,
   lockTakenHolds,
   supersedeClaims,
   type TakenRef,

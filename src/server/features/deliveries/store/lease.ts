@@ -1,5 +1,5 @@
 /**
- * Giving deliveries out. Whoever gives out of a board comes one after another (lockGivingOut), for some milliseconds: so that of one session no two are out
+ * Giving deliveries out. Whoever gives out of a board comes one after another, for some milliseconds: so that of one session no two are out
  * at once, whoever asks, and the order of a subscription holds. A lock per session would have to be taken before it is known which are due.
  */
 import type { PendingQuery, Runner, Tx } from '../../../db/client.ts';
@@ -15,6 +15,11 @@ import {
   WAITS_FOR,
 } from './free.ts';
 import { type DeliveryRow, deliveryColumns } from './row.ts';
+
+export async function lockGivingOut(tx: Tx, boardId: number): Promise<void> {
+  await tx`
+    /* deliveries.lock_giving_out */ SELECT pg_advisory_xact_lock(hashtextextended('deliveries', ${boardId}))`;
+}
 
 export interface LeaseAsk {
   /** Null: what is nobody's. */

@@ -48,9 +48,9 @@ export async function buryRow(
 }
 
 /**
- * Of those that were just given out: what nobody follows any more. The outbox writes in the statement of the event, on what that sees; so an event
- * that takes no lock of its subject (a heartbeat) can be told to a subscription that ends in the same moment. What a reply has been begun of is
- * withdrawn, as where a subscription ends.
+ * Of those that were just given out: what nobody follows any more. A server before this version could tell a heartbeat to a subscription that
+ * ended in the same moment, and everything later of its session would wait behind that. What a reply has been begun of is withdrawn, as where a
+ * subscription ends.
  */
 export async function dropUnfollowed(
   tx: Tx,
