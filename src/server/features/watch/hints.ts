@@ -66,6 +66,8 @@ class BoardHints implements Follower {
   /** Lanes to be counted, and who is to hear of it; null: all who listen. */
   readonly #due = new Map<string, Set<HintListener> | null>();
   #timer: NodeJS.Timeout | undefined;
+  /** One count at a time: events come faster than a database in trouble answers. */
+  #isFlushing = false;
   /** Under way. */
   #joining: Promise<void> | undefined;
   /** Left out: the log is not followed, or not yet. */
@@ -172,12 +174,13 @@ class BoardHints implements Follower {
   }
 
   #schedule(delayMs = COALESCE_MS): void {
-    if (this.#leave === undefined || this.isEmpty || this.#due.size === 0) return;
+    if (this.#leave === undefined || this.isEmpty || this.#due.size === 0 || this.#isFlushing) return;
     this.#timer ??= setTimeout(() => void this.#flush(), delayMs);
   }
 
   async #flush(): Promise<void> {
     this.#timer = undefined;
+    this.#isFlushing = true;
     const due = this.#takeDue();
     let isCounted = false;
     try {
@@ -189,6 +192,7 @@ class BoardHints implements Follower {
     }
     // Whoever is idle may be told by nothing else: no further event has to come.
     if (!isCounted) this.#putBack(due);
+    this.#isFlushing = false;
     this.#schedule(isCounted ? COALESCE_MS : RETRY_MS);
   }
 

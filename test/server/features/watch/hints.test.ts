@@ -45,6 +45,9 @@ function setup(modes: Readonly<Record<string, string>>) {
     /** What the database does not answer at present. */
     away: null as 'log' | 'config' | 'count' | null,
     failures: 0,
+    /** Counts take until they are made to fail. */
+    isSlow: false,
+    slowCounts: [] as (() => void)[],
   };
   const ask = (what: 'log' | 'config' | 'count'): void => {
     if (state.away !== what) return;
@@ -69,11 +72,15 @@ function setup(modes: Readonly<Record<string, string>>) {
     },
     countReady: async (_board: unknown, names: readonly string[]) => {
       ask('count');
+      if (state.isSlow)
+        return new Promise<never>((_, reject) => {
+          state.slowCounts.push(() => reject(new Error('away')));
+        });
       state.counted.push(names.join(','));
       return new Map(names.map((name) => [name, state.ready]));
     },
     onError: (error: unknown) => {
-      if (state.away === null) throw error;
+      if (state.away === null && !state.isSlow) throw error;
     },
   });
   return {
@@ -213,6 +220,25 @@ describe('a hint that could not be given', () => {
       [],
     ]);
   });
+
+  test.each([
+    ['fail', 2],
+    ['hang', 1],
+  ] as const)(
+    'because counts are slow and %s does not make every event of a busy board ask for another one',
+    async (ending, counts) => {
+      const { hints, state, tell, later } = setup({ a: 'watch' });
+      hints.add(BOARD, ['a'], new Listener());
+      await later();
+      state.isSlow = true;
+      for (let ms = 0; ms < 1000; ms += 20) {
+        tell(eventOf('task.created', 'a', isReady));
+        if (ending === 'fail') for (const fail of state.slowCounts) fail();
+        await vi.advanceTimersByTimeAsync(20);
+      }
+      expect(state.slowCounts.length).toBe(counts);
+    },
+  );
 
   test('because the log could not be followed is given when it can be', async () => {
     const { hints, state, tell, later } = setup({ a: 'watch' });
