@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } fro
 import { EventBatch } from '../../../src/server/features/watch/event-batch.ts';
 import { EventStream } from '../../../src/server/features/watch/event-stream.ts';
 import { EventStreams } from '../../../src/server/features/watch/event-streams.ts';
-import type { BatchFollower } from '../../../src/server/features/watch/feed.ts';
+import type { BatchFollower } from '../../../src/server/features/watch/followers.ts';
 import type { LogRow } from '../../../src/server/features/watch/store.ts';
 import type { AnswerStream } from '../../../src/server/http/answer-stream.ts';
 import { prefersEventStream } from '../../../src/server/http/request-headers.ts';

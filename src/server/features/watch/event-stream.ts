@@ -9,7 +9,7 @@ import type { AnswerStream } from '../../http/answer-stream.ts';
 import { STALLED_MS_MAX } from '../../kernel/peer-patience.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { EventBatch, EventsPortion } from './event-batch.ts';
-import type { BatchFollower } from './feed.ts';
+import type { BatchFollower } from './followers.ts';
 import { RECONNECT_SPREAD_MS } from './live-bounds.ts';
 import { type BoardFeeds, isStart, type LogPlace } from './service.ts';
 import { Subscription, type SubscriptionOwner } from './subscription.ts';

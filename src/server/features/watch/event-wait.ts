@@ -7,7 +7,7 @@ import type { EventKind } from '../../../contract/statuses.ts';
 import { formatId, type Uuid } from '../../kernel/ids.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import type { Follower } from './feed.ts';
+import type { Follower } from './followers.ts';
 import { type EventFilter, passes } from './view.ts';
 
 /** The logs of the boards, as far as a wait needs them. */

@@ -3,37 +3,14 @@
  * everyone who follows the board, in order, each once. The log is dense, so the reader asserts that nothing is missing; the table
  * is the truth and a wake-up only says "look".
  */
-import type { Event } from '../../../contract/events.ts';
 import type { Sql } from '../../db/client.ts';
 import type { Wake } from '../../db/wake.ts';
 import { assert, present } from '../../kernel/assert.ts';
 import type { Clock } from '../../kernel/clock.ts';
-import { isSliceOver, nextTurn } from '../../kernel/time-slice.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { EventBatch } from './event-batch.ts';
+import { type AnyFollower, type EndCause, Followers } from './followers.ts';
 import { type LogEnds, readEvents, readLogEnds } from './store.ts';
-
-/** `gone`: the board is. `replaced`: it is there, with another log than the one that was followed. */
-export type EndCause = 'gone' | 'replaced';
-
-/** Whoever wants to hear of news and keeps no position: it follows whatever log the board has. */
-export interface Follower {
-  /** Events in order, and the position after the last of them. */
-  onEvents(events: readonly Event[], seq: number): void;
-  /** What some events said is to be looked at: they were pruned before they were read here, or the log has been replaced. What comes next is heard. */
-  onGap(): void;
-  /** The board is gone, and nothing more will come. */
-  onEnd(): void;
-}
-
-/**
- * As a follower, for those who hand events on: what they become is made once for all of them. A batch that begins behind what they have says that
- * there is a gap. Positions of a log that was replaced mean nothing in the next one, so they are ended with it.
- */
-export interface BatchFollower {
-  onBatch(batch: EventBatch): void;
-  onEnd(cause: EndCause): void;
-}
 
 interface FeedParts {
   readonly sql: Sql;
@@ -55,7 +32,7 @@ const GONE_CHECK_INTERVAL_MS = 2000;
 export class BoardFeed {
   #board: BoardRef;
   readonly #parts: FeedParts;
-  readonly #followers = new Set<Follower | BatchFollower>();
+  readonly #followers: Followers;
   readonly #unsubscribe: () => void;
   #seq: number | null = null;
   #isReading = false;
@@ -69,6 +46,7 @@ export class BoardFeed {
   constructor(board: BoardRef, parts: FeedParts) {
     this.#board = board;
     this.#parts = parts;
+    this.#followers = new Followers(parts.onError);
     this.#unsubscribe = parts.wake.subscribe(board.id, () => void this.#read());
   }
 
@@ -89,7 +67,7 @@ export class BoardFeed {
   }
 
   /** Adds a follower, who knows the board like this, and resolves to the position from which on it hears everything. */
-  async follow(board: BoardRef, follower: Follower | BatchFollower): Promise<number> {
+  async follow(board: BoardRef, follower: AnyFollower): Promise<number> {
     this.#followers.add(follower);
     this.#started ??= this.#start();
     try {
@@ -104,9 +82,9 @@ export class BoardFeed {
     return this.#position;
   }
 
-  leave(follower: Follower | BatchFollower): void {
+  leave(follower: AnyFollower): void {
     // Once only: a feed that was given up must not unsubscribe the one that has followed it.
-    if (!this.#followers.delete(follower) || this.#followers.size > 0) return;
+    if (!this.#followers.remove(follower) || !this.#followers.isEmpty) return;
     this.#unsubscribe();
     this.#parts.onIdle();
   }
@@ -121,7 +99,7 @@ export class BoardFeed {
   }
 
   /** Either this feed or the follower has an old idea of the board. The feed looks which it is, and whoever goes by positions comes again after that. */
-  #onOtherLog(follower: Follower | BatchFollower): void {
+  #onOtherLog(follower: AnyFollower): void {
     this.#isDoubted = true;
     void this.#read();
     if ('onBatch' in follower) this.#sendAway(follower, 'replaced');
@@ -132,7 +110,7 @@ export class BoardFeed {
     if (this.#isReading || this.#seq === null) return;
     this.#isReading = true;
     try {
-      while (this.#isReadDue && this.#followers.size > 0) {
+      while (this.#isReadDue && !this.#followers.isEmpty) {
         this.#isReadDue = false;
         await this.#readOnce();
       }
@@ -166,7 +144,7 @@ export class BoardFeed {
     this.#seq = seq;
     this.#isReadDue ||= !batch.isAtEnd;
     this.#parts.onLag(Math.max(0, this.#parts.clock.now() - Date.parse(last.at)) / 1000);
-    await this.#handOn(batch);
+    await this.#followers.handOn(batch);
   }
 
   /** What lies between was pruned before it was read here. */
@@ -177,17 +155,7 @@ export class BoardFeed {
       'the log of a board has no gaps but at its beginning',
     );
     this.#seq = startSeq;
-    for (const follower of [...this.#followers]) if ('onEvents' in follower) follower.onGap();
-  }
-
-  /** Who joins meanwhile begins behind it, and has no need of it. */
-  async #handOn(batch: EventBatch): Promise<void> {
-    for (const follower of [...this.#followers]) {
-      if (isSliceOver()) await nextTurn();
-      if (!this.#followers.has(follower)) continue;
-      if ('onBatch' in follower) follower.onBatch(batch);
-      else follower.onEvents(batch.events, batch.seq);
-    }
+    this.#followers.tellGap();
   }
 
   /** A wake-up without an event may mean that the board was deleted, its log replaced by an older one, or pruned as far as it goes. */
@@ -205,7 +173,7 @@ export class BoardFeed {
     else if (ends.incarnation !== this.#board.incarnation || ends.seq < this.#position) this.#goOnIn(ends);
     else if (ends.pruned_seq > this.#position) {
       await this.#passOver(ends.pruned_seq);
-      await this.#handOn(new EventBatch(this.#board, ends.pruned_seq, { rows: [], isAtEnd: true }));
+      await this.#followers.handOn(new EventBatch(this.#board, ends.pruned_seq, { rows: [], isAtEnd: true }));
     }
   }
 
@@ -227,10 +195,8 @@ export class BoardFeed {
   #goOnIn(ends: LogEnds): void {
     this.#keepIncarnation(ends);
     this.#seq = ends.seq;
-    for (const follower of [...this.#followers]) {
-      if ('onBatch' in follower) this.#sendAway(follower, 'replaced');
-      else follower.onGap();
-    }
+    for (const follower of this.#followers) if ('onBatch' in follower) this.#sendAway(follower, 'replaced');
+    this.#followers.tellGap();
   }
 
   #keepIncarnation({ incarnation }: LogEnds): void {
@@ -239,11 +205,11 @@ export class BoardFeed {
 
   /** Nobody follows it afterwards. */
   #end(): void {
-    for (const follower of [...this.#followers]) this.#sendAway(follower, 'gone');
+    for (const follower of this.#followers) this.#sendAway(follower, 'gone');
   }
 
-  #sendAway(follower: Follower | BatchFollower, cause: EndCause): void {
-    follower.onEnd(cause);
+  #sendAway(follower: AnyFollower, cause: EndCause): void {
+    this.#followers.tellEnd(follower, cause);
     this.leave(follower);
   }
 }

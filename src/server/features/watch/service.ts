@@ -11,7 +11,8 @@ import { Slots } from '../../kernel/slots.ts';
 import { boardNotFound } from '../auth/service.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { EventBatch } from './event-batch.ts';
-import { type BatchFollower, BoardFeed, type Follower } from './feed.ts';
+import { BoardFeed } from './feed.ts';
+import type { AnyFollower } from './followers.ts';
 import {
   type LogEnds,
   type LogRead,
@@ -24,7 +25,7 @@ import {
 import { cursorAt, type EventFilter, eventOf, passes } from './view.ts';
 
 export { waitForChange, waitForEvent } from './event-wait.ts';
-export type { Follower } from './feed.ts';
+export type { Follower } from './followers.ts';
 export type { FollowOutput, OutputWatch } from './output-link.ts';
 export { findEvents } from './store.ts';
 export { cursorAt, eventOf } from './view.ts';
@@ -102,10 +103,7 @@ export class BoardFeeds {
   }
 
   /** Follows the board from now on. Resolves to the position it starts after, and the way to leave. */
-  async follow(
-    board: BoardRef,
-    follower: Follower | BatchFollower,
-  ): Promise<{ seq: number; leave: () => void }> {
+  async follow(board: BoardRef, follower: AnyFollower): Promise<{ seq: number; leave: () => void }> {
     const feed = this.#feedOf(board);
     const seq = await feed.follow(board, follower);
     return { seq, leave: () => feed.leave(follower) };

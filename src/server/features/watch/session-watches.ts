@@ -12,7 +12,7 @@ import type { Connection } from '../../ws/connection.ts';
 import { type PreparedFrame, prepareFrame } from '../../ws/prepared-frame.ts';
 import type { BoardRef } from '../boards/service.ts';
 import type { EventBatch, EventsPortion } from './event-batch.ts';
-import type { BatchFollower, EndCause } from './feed.ts';
+import type { BatchFollower, EndCause } from './followers.ts';
 import type { HintListener, LaneHints } from './hints.ts';
 import type { FollowOutput } from './output-link.ts';
 import { type BoardFeeds, isStart } from './service.ts';

@@ -1,6 +1,6 @@
 /** The reader of one board's log, at moments that a database reaches seldom: another log, a ring in between, a read that fails. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { BatchFollower, EndCause, Follower } from '../../../../src/server/features/watch/feed.ts';
+import type { BatchFollower, EndCause, Follower } from '../../../../src/server/features/watch/followers.ts';
 import { BoardFeeds } from '../../../../src/server/features/watch/service.ts';
 
 const OLD = { id: 1, name: 'b', incarnation: 'aaaaaaaa' };
@@ -28,6 +28,8 @@ const rowOf = (seq: number) => ({
 function setup(length: number) {
   const log = { incarnation: OLD.incarnation, length, isThere: true, isAway: false, endReads: 0 };
   const hooks = { onEnds: (): void => undefined };
+  /** Of followers that fail on purpose. */
+  const faults: unknown[] = [];
   const listeners = new Set<() => void>();
   const answer = async (text: string, values: readonly unknown[]): Promise<unknown> => {
     if (log.isAway) throw new Error('away');
@@ -54,7 +56,8 @@ function setup(length: number) {
     } as never,
     clock: { now: () => Date.now() },
     onError: (error) => {
-      if (!log.isAway) throw error;
+      if (error === FAULT) faults.push(error);
+      else if (!log.isAway) throw error;
     },
     onLag: () => undefined,
   });
@@ -62,12 +65,18 @@ function setup(length: number) {
     feeds,
     log,
     hooks,
+    faults,
     ring: async (): Promise<void> => {
       for (const listener of listeners) listener();
       await vi.advanceTimersByTimeAsync(0);
     },
   };
 }
+
+const FAULT = new Error('a follower has failed');
+const fail = (): never => {
+  throw FAULT;
+};
 
 class Hearer implements Follower {
   readonly heard: (number | 'gap' | 'end')[] = [];
@@ -197,6 +206,30 @@ test('the end of a board is told to everybody, once', async () => {
   await ring();
   await ring();
   expect([hearer.heard, sender.sent]).toEqual([['end'], ['gone']]);
+});
+
+test('a follower that fails is noted down, and the others are told what they are to be told', async () => {
+  const { feeds, log, faults, ring } = setup(5);
+  const [hearer, sender] = [new Hearer(), new Sender()];
+  const join = async (): Promise<void> => {
+    await feeds.follow({ ...OLD, incarnation: log.incarnation }, { onBatch: fail, onEnd: fail });
+    await feeds.follow({ ...OLD, incarnation: log.incarnation }, sender);
+  };
+  await feeds.follow(OLD, { onEvents: fail, onGap: fail, onEnd: fail });
+  await feeds.follow(OLD, hearer);
+  await join();
+  log.length = 6;
+  await ring();
+  expect([hearer.heard, sender.sent, faults.length]).toEqual([[6], [6], 2]);
+  log.incarnation = NEW.incarnation;
+  await ring();
+  expect([hearer.heard, sender.sent, faults.length]).toEqual([[6, 'gap'], [6, 'replaced'], 4]);
+  await join();
+  log.isThere = false;
+  await ring();
+  await vi.advanceTimersByTimeAsync(2000);
+  expect([hearer.heard, sender.sent, faults.length]).toEqual([[6, 'gap', 'end'], [6, 'replaced', 'gone'], 6]);
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test('an event that is rung for while the feed finds out where it stands is heard without another ring', async () => {
