@@ -24,7 +24,7 @@ interface FeedParts {
 /** One read: 500 events of 1 KiB are half a megabyte, read in a few milliseconds. Fewer when they are large: all of it is held at once. */
 const EVENTS_PER_READ_MAX = 500;
 const BYTES_PER_READ_MAX = 1024 * 1024;
-/** After a failed read the next wake-up or this retry looks again. */
+/** After a failed read: whatever rings before that waits for it, because it reads all there is. */
 const RETRY_MS = 500;
 /** Empty reads are common under load; deleted boards are not. */
 const GONE_CHECK_INTERVAL_MS = 2000;
@@ -39,7 +39,10 @@ export class BoardFeed {
   #isReadDue = false;
   /** It may be another log by now: that is looked at before anything more is read of it. */
   #isDoubted = false;
-  #isLookPlanned = false;
+  /** Set after a failed read, until the next one. */
+  #retryTimer: NodeJS.Timeout | undefined;
+  /** Set for a look around that came too soon. */
+  #lookTimer: NodeJS.Timeout | undefined;
   #started: Promise<number> | undefined;
   #goneCheckedAt = Number.NEGATIVE_INFINITY;
 
@@ -85,6 +88,8 @@ export class BoardFeed {
   leave(follower: AnyFollower): void {
     // Once only: a feed that was given up must not unsubscribe the one that has followed it.
     if (!this.#followers.remove(follower) || !this.#followers.isEmpty) return;
+    clearTimeout(this.#retryTimer);
+    clearTimeout(this.#lookTimer);
     this.#unsubscribe();
     this.#parts.onIdle();
   }
@@ -107,7 +112,7 @@ export class BoardFeed {
 
   async #read(): Promise<void> {
     this.#isReadDue = true;
-    if (this.#isReading || this.#seq === null) return;
+    if (this.#isReading || this.#retryTimer !== undefined || this.#seq === null) return;
     this.#isReading = true;
     try {
       while (this.#isReadDue && !this.#followers.isEmpty) {
@@ -118,10 +123,15 @@ export class BoardFeed {
       // The database may come back as a standby that lagged, whose log is a shorter one.
       this.#isDoubted = true;
       this.#parts.onError(error);
-      setTimeout(() => void this.#read(), RETRY_MS).unref();
+      if (!this.#followers.isEmpty) this.#retryTimer = setTimeout(() => this.#retry(), RETRY_MS).unref();
     } finally {
       this.#isReading = false;
     }
+  }
+
+  #retry(): void {
+    this.#retryTimer = undefined;
+    void this.#read();
   }
 
   async #readOnce(): Promise<void> {
@@ -179,10 +189,8 @@ export class BoardFeed {
 
   /** What this wake-up meant may be told by no other: a log that was replaced can stay as it is for long. */
   #lookLater(delayMs: number): void {
-    if (this.#isLookPlanned) return;
-    this.#isLookPlanned = true;
-    setTimeout(() => {
-      this.#isLookPlanned = false;
+    this.#lookTimer ??= setTimeout(() => {
+      this.#lookTimer = undefined;
       this.#isDoubted = true;
       void this.#read();
     }, delayMs).unref();

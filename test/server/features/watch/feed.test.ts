@@ -26,12 +26,13 @@ const rowOf = (seq: number) => ({
 
 /** A log of so many events, and feeds that read it. */
 function setup(length: number) {
-  const log = { incarnation: OLD.incarnation, length, isThere: true, isAway: false, endReads: 0 };
+  const log = { incarnation: OLD.incarnation, length, isThere: true, isAway: false, reads: 0, endReads: 0 };
   const hooks = { onEnds: (): void => undefined };
   /** Of followers that fail on purpose. */
   const faults: unknown[] = [];
   const listeners = new Set<() => void>();
   const answer = async (text: string, values: readonly unknown[]): Promise<unknown> => {
+    log.reads += 1;
     if (log.isAway) throw new Error('away');
     const ends = { seq: log.length, pruned_seq: 0, incarnation: log.incarnation };
     if (text.includes('watch.log_ends')) {
@@ -194,6 +195,51 @@ describe('a log that is replaced', () => {
     Object.assign(log, { isAway: false, length: 3 });
     await vi.advanceTimersByTimeAsync(500);
     expect(hearer.heard).toEqual(['gap']);
+  });
+});
+
+describe('while reads go on failing', () => {
+  test('one is tried each half second, however often it rings, and what was rung for is heard when one succeeds', async () => {
+    const { feeds, log, ring } = setup(5);
+    const hearer = new Hearer();
+    await feeds.follow(OLD, hearer);
+    log.isAway = true;
+    const before = log.reads;
+    for (let ms = 0; ms < 2000; ms += 20) {
+      await ring();
+      await vi.advanceTimersByTimeAsync(20);
+    }
+    expect([log.reads - before, vi.getTimerCount()]).toEqual([5, 1]);
+    Object.assign(log, { isAway: false, length: 6 });
+    await ring();
+    await vi.advanceTimersByTimeAsync(500);
+    // And then at once again.
+    log.length = 7;
+    await ring();
+    expect(hearer.heard).toEqual([6, 7]);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('nothing is tried for nobody', async () => {
+    const { feeds, log, ring } = setup(5);
+    const { leave } = await feeds.follow(OLD, new Hearer());
+    log.isAway = true;
+    await ring();
+    leave();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('nor for somebody who left during the read', async () => {
+    const { feeds, log, hooks, ring } = setup(5);
+    const { leave } = await feeds.follow(OLD, new Hearer());
+    hooks.onEnds = () => {
+      leave();
+      log.isAway = true;
+      throw new Error('away');
+    };
+    await ring();
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
 
