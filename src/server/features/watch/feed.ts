@@ -10,7 +10,7 @@ import type { Clock } from '../../kernel/clock.ts';
 import type { BoardRef } from '../boards/service.ts';
 import { EventBatch } from './event-batch.ts';
 import { type AnyFollower, type EndCause, Followers } from './followers.ts';
-import { type LogEnds, readEvents, readLogEnds } from './store.ts';
+import { type LogEnds, type LogTip, markOf, readEvents, readLogTip } from './store.ts';
 
 interface FeedParts {
   readonly sql: Sql;
@@ -35,6 +35,11 @@ export class BoardFeed {
   readonly #followers: Followers;
   readonly #unsubscribe: () => void;
   #seq: number | null = null;
+  /**
+   * Of the event at the position. A log that was cut back and has grown past it since is as dense as ever, and only another event at this place
+   * gives it away. Null: there is none, or it is pruned; then another log is told by its incarnation and its ends alone.
+   */
+  #mark: string | null = null;
   #isReading = false;
   #isReadDue = false;
   /** It may be another log by now: that is looked at before anything more is read of it. */
@@ -95,9 +100,10 @@ export class BoardFeed {
   }
 
   async #start(): Promise<number> {
-    const ends = await readLogEnds(this.#parts.sql, this.#board.id);
-    this.#seq = ends?.seq ?? 0;
-    if (ends !== null) this.#keepIncarnation(ends);
+    const tip = await readLogTip(this.#parts.sql, this.#board.id);
+    this.#seq = tip?.seq ?? 0;
+    this.#mark = tip?.mark ?? null;
+    if (tip !== null) this.#keepIncarnation(tip);
     // Who rang meanwhile may have meant something behind this position, and nobody else may ring for a while.
     if (this.#isReadDue) void this.#read();
     return this.#seq;
@@ -136,10 +142,15 @@ export class BoardFeed {
 
   async #readOnce(): Promise<void> {
     const hasLooked = this.#isDoubted;
-    if (hasLooked) await this.#lookAround();
+    if (hasLooked) await this.#look();
     const afterSeq = this.#position;
     const range = { afterSeq, rowsMax: EVENTS_PER_READ_MAX, bytesMax: BYTES_PER_READ_MAX };
     const read = await readEvents(this.#parts.sql, this.#board.id, range);
+    if (this.#mark !== null && read.markBefore !== this.#mark) {
+      await this.#look(read.markBefore);
+      this.#isReadDue = true;
+      return;
+    }
     const [first] = read.rows;
     if (first === undefined) {
       if (!hasLooked) await this.#lookAround();
@@ -149,9 +160,10 @@ export class BoardFeed {
     if (startSeq > afterSeq) await this.#passOver(startSeq);
     const batch = new EventBatch(this.#board, startSeq, read);
     const { events, seq } = batch;
-    const last = present(events.at(-1), 'a row is an event');
+    const last = present(read.rows[events.length - 1], 'an event is a row');
     assert(seq === startSeq + events.length, 'the log of a board has no gaps');
     this.#seq = seq;
+    this.#mark = markOf(last);
     this.#isReadDue ||= !batch.isAtEnd;
     this.#parts.onLag(Math.max(0, this.#parts.clock.now() - Date.parse(last.at)) / 1000);
     await this.#followers.handOn(batch);
@@ -159,32 +171,37 @@ export class BoardFeed {
 
   /** What lies between was pruned before it was read here. */
   async #passOver(startSeq: number): Promise<void> {
-    const ends = await readLogEnds(this.#parts.sql, this.#board.id);
-    assert(
-      ends === null || ends.pruned_seq >= startSeq,
-      'the log of a board has no gaps but at its beginning',
-    );
+    const tip = await readLogTip(this.#parts.sql, this.#board.id);
+    assert(tip === null || tip.pruned_seq >= startSeq, 'the log of a board has no gaps but at its beginning');
     this.#seq = startSeq;
+    this.#mark = null;
     this.#followers.tellGap();
   }
 
   /** A wake-up without an event may mean that the board was deleted, its log replaced by an older one, or pruned as far as it goes. */
   async #lookAround(): Promise<void> {
-    const now = performance.now();
-    const restMs = this.#goneCheckedAt + GONE_CHECK_INTERVAL_MS - now;
-    if (!this.#isDoubted && restMs > 0) {
-      this.#lookLater(restMs);
-      return;
-    }
-    this.#goneCheckedAt = now;
+    const restMs = this.#goneCheckedAt + GONE_CHECK_INTERVAL_MS - performance.now();
+    if (restMs > 0) this.#lookLater(restMs);
+    else await this.#look();
+  }
+
+  /** @param mark What was read at the position, if that is not what is to be there. */
+  async #look(mark = this.#mark): Promise<void> {
+    this.#goneCheckedAt = performance.now();
     this.#isDoubted = false;
-    const ends = await readLogEnds(this.#parts.sql, this.#board.id);
-    if (ends === null) this.#end();
-    else if (ends.incarnation !== this.#board.incarnation || ends.seq < this.#position) this.#goOnIn(ends);
-    else if (ends.pruned_seq > this.#position) {
-      await this.#passOver(ends.pruned_seq);
-      await this.#followers.handOn(new EventBatch(this.#board, ends.pruned_seq, { rows: [], isAtEnd: true }));
-    }
+    const tip = await readLogTip(this.#parts.sql, this.#board.id);
+    if (tip === null) this.#end();
+    else if (this.#isOther(tip, mark)) this.#goOnIn(tip);
+    else if (tip.pruned_seq > this.#position) {
+      await this.#passOver(tip.pruned_seq);
+      await this.#followers.handOn(new EventBatch(this.#board, tip.pruned_seq, { rows: [], isAtEnd: true }));
+    } else if (tip.pruned_seq === this.#position) this.#mark = null;
+  }
+
+  /** An event that is missing may have been pruned. If the log was cut before it and has grown since, the next read finds another one. */
+  #isOther(tip: LogTip, mark: string | null): boolean {
+    const isAnother = mark !== null && mark !== this.#mark;
+    return isAnother || tip.incarnation !== this.#board.incarnation || tip.seq < this.#position;
   }
 
   /** What this wake-up meant may be told by no other: a log that was replaced can stay as it is for long. */
@@ -200,9 +217,10 @@ export class BoardFeed {
    * In the log that has taken the place of the one that was followed. Who keeps no position stays: those who were ended with the old log went on
    * believing that they followed, and heard nothing more.
    */
-  #goOnIn(ends: LogEnds): void {
-    this.#keepIncarnation(ends);
-    this.#seq = ends.seq;
+  #goOnIn(tip: LogTip): void {
+    this.#keepIncarnation(tip);
+    this.#seq = tip.seq;
+    this.#mark = tip.mark;
     for (const follower of this.#followers) if ('onBatch' in follower) this.#sendAway(follower, 'replaced');
     this.#followers.tellGap();
   }

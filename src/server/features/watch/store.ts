@@ -33,6 +33,12 @@ export interface LogRead {
   readonly isAtEnd: boolean;
 }
 
+/** As one reader goes on with a log. */
+export interface LogContinuation extends LogRead {
+  /** Of the event that it goes on after; null: there is none. */
+  readonly markBefore: string | null;
+}
+
 interface LogRange {
   readonly afterSeq: number;
   readonly rowsMax: number;
@@ -42,8 +48,9 @@ interface LogRange {
 /** Of an event without its data, by far the most of it ids and a cursor. */
 const EVENT_FRAME_BYTES = 350;
 
-const COLUMNS = (sql: Runner) => sql`
-  seq, kind, at, task_id, run_id, lane, worker, attempt, task_version, delegation_id, actor_type, actor_id, data`;
+const COLUMNS_BUT_DATA = (sql: Runner) => sql`
+  seq, kind, at, task_id, run_id, lane, worker, attempt, task_version, delegation_id, actor_type, actor_id`;
+const COLUMNS = (sql: Runner) => sql`${COLUMNS_BUT_DATA(sql)}, data`;
 
 /** Only what is stored compressed has to be unpacked to be measured: the rest is as long as it is stored. */
 const BYTES = (sql: Runner) => sql`
@@ -66,6 +73,35 @@ export async function readLogEnds(sql: Runner, boardId: number): Promise<LogEnds
   return row ?? null;
 }
 
+type MarkedColumns = Pick<EventRow, 'at' | 'kind' | 'task_id' | 'run_id'>;
+
+/**
+ * Tells an event from another one that has its number in a log that took the place of its own: that was written later. What the erasure of a
+ * task rewrites has no part in it.
+ */
+export function markOf({ at, kind, task_id, run_id }: MarkedColumns): string {
+  return [at, kind, task_id, run_id].join(' ');
+}
+
+export interface LogTip extends LogEnds {
+  /** Of the last event; null: it is pruned, or there never was one. */
+  readonly mark: string | null;
+}
+
+/** Where a board's log begins and ends, and with which event; null when the board is gone. */
+export async function readLogTip(sql: Runner, boardId: number): Promise<LogTip | null> {
+  const [row] = await sql<(LogEnds & (MarkedColumns | { readonly at: null }))[]>`
+    /* watch.log_tip */
+    SELECT board_seq.seq, board_seq.pruned_seq, boards.log_incarnation AS incarnation,
+      last.at, last.kind, last.task_id, last.run_id
+    FROM board_seq JOIN boards ON boards.id = board_seq.board_id
+    LEFT JOIN events AS last ON last.board_id = ${boardId} AND last.seq = board_seq.seq
+    WHERE board_seq.board_id = ${boardId}`;
+  if (row === undefined) return null;
+  const { seq, pruned_seq, incarnation } = row;
+  return { seq, pruned_seq, incarnation, mark: row.at === null ? null : markOf(row) };
+}
+
 /** Up to where a log that was replaced is part of the one that there is; null: it never was one of this board. */
 export async function readLastSeqOf(
   sql: Runner,
@@ -86,23 +122,38 @@ const FEW_ROWS = 20;
  * too, to know whether it belongs to the same transaction: what inserted it is what wrote it. Only the erasure of a task rewrites its events;
  * long after, they pass for one change where they stand side by side, and a change that they were a part of may be cut without being told so.
  */
-export async function readEvents(sql: Runner, boardId: number, range: LogRange): Promise<LogRead> {
-  const rows = await readFewEvents(sql, boardId, range.afterSeq);
-  if (rows.length > FEW_ROWS) return readManyEvents(sql, boardId, range);
+export async function readEvents(sql: Runner, boardId: number, range: LogRange): Promise<LogContinuation> {
+  const { rows, markBefore } = await readFewEvents(sql, boardId, range.afterSeq);
+  const [first] = rows;
+  if (first !== undefined && rows.length > FEW_ROWS) {
+    const read = await readManyEvents(sql, boardId, range);
+    // Between two statements the log may be replaced: they are of one if they begin with the same event.
+    const isSame = read.rows[0] !== undefined && markOf(read.rows[0]) === markOf(first);
+    return { ...read, markBefore: isSame ? markBefore : null };
+  }
   let bytesBefore = 0;
   const fitting = rows.slice(0, range.rowsMax).filter(({ bytes }) => {
     bytesBefore += bytes;
     return bytesBefore - bytes < range.bytesMax;
   });
-  return { rows: fitting, isAtEnd: fitting.length === rows.length };
+  return { rows: fitting, isAtEnd: fitting.length === rows.length, markBefore };
 }
 
-async function readFewEvents(sql: Runner, boardId: number, afterSeq: number): Promise<LogRow[]> {
+/** Of the event at the position itself, which may be a large one, only the mark is wanted. */
+async function readFewEvents(
+  sql: Runner,
+  boardId: number,
+  afterSeq: number,
+): Promise<{ readonly rows: readonly LogRow[]; readonly markBefore: string | null }> {
   const rows = await sql<(Omit<LogRow, 'is_change_end'> & { readonly writer: string })[]>`
     /* watch.few_events */
-    SELECT ${COLUMNS(sql)}, ${BYTES(sql)}, xmin::text AS writer FROM events
-    WHERE board_id = ${boardId} AND seq > ${afterSeq} ORDER BY seq LIMIT ${FEW_ROWS + 1}`;
-  return rows.map((row, index) => ({ ...row, is_change_end: rows[index + 1]?.writer !== row.writer }));
+    SELECT ${COLUMNS_BUT_DATA(sql)}, CASE WHEN seq > ${afterSeq} THEN data END AS data, ${BYTES(sql)}, xmin::text AS writer
+    FROM events WHERE board_id = ${boardId} AND seq >= ${afterSeq} ORDER BY seq LIMIT ${FEW_ROWS + 2}`;
+  const before = rows[0]?.seq === afterSeq ? rows[0] : null;
+  const all = rows.map((row, index) => ({ ...row, is_change_end: rows[index + 1]?.writer !== row.writer }));
+  return before === null
+    ? { rows: all, markBefore: null }
+    : { rows: all.slice(1), markBefore: markOf(before) };
 }
 
 async function readManyEvents(sql: Runner, boardId: number, range: LogRange): Promise<LogRead> {

@@ -6,10 +6,10 @@ import { BoardFeeds } from '../../../../src/server/features/watch/service.ts';
 const OLD = { id: 1, name: 'b', incarnation: 'aaaaaaaa' };
 const NEW = { ...OLD, incarnation: 'bbbbbbbb' };
 
-const rowOf = (seq: number) => ({
+const rowOf = (seq: number, at = '2026-01-01T00:00:00.000Z') => ({
   seq,
   kind: 'task.created',
-  at: '2026-01-01T00:00:00.000Z',
+  at,
   task_id: null,
   run_id: null,
   lane: null,
@@ -26,24 +26,40 @@ const rowOf = (seq: number) => ({
 
 /** A log of so many events, and feeds that read it. */
 function setup(length: number) {
-  const log = { incarnation: OLD.incarnation, length, isThere: true, isAway: false, reads: 0, endReads: 0 };
-  const hooks = { onEnds: (): void => undefined };
+  const log = {
+    incarnation: OLD.incarnation,
+    length,
+    prunedSeq: 0,
+    /** From here on it has other events than it had. */
+    otherFrom: Number.POSITIVE_INFINITY,
+    isThere: true,
+    isAway: false,
+    reads: 0,
+    endReads: 0,
+  };
+  const hooks = { onEnds: (): void => undefined, onManyEvents: (): void => undefined };
   /** Of followers that fail on purpose. */
   const faults: unknown[] = [];
   const listeners = new Set<() => void>();
   const answer = async (text: string, values: readonly unknown[]): Promise<unknown> => {
     log.reads += 1;
     if (log.isAway) throw new Error('away');
-    const ends = { seq: log.length, pruned_seq: 0, incarnation: log.incarnation };
-    if (text.includes('watch.log_ends')) {
+    if (text.includes('watch.events')) hooks.onManyEvents();
+    const rows = Array.from({ length: log.length }, (_, index) =>
+      rowOf(index + 1, index + 1 >= log.otherFrom ? '2026-01-01T00:01:00.000Z' : undefined),
+    ).slice(log.prunedSeq);
+    if (text.includes('watch.log_tip')) {
       log.endReads += 1;
+      const ends = { pruned_seq: log.prunedSeq, incarnation: log.incarnation, seq: log.length };
       hooks.onEnds();
-      return log.isThere ? [ends] : [];
+      return log.isThere ? [{ at: null, ...rows.at(-1), ...ends }] : [];
     }
-    const afterSeq = values.find((value, index) => index > 1 && typeof value === 'number') as number;
-    return Array.from({ length: Math.max(0, log.length - afterSeq) }, (_, index) =>
-      rowOf(afterSeq + index + 1),
-    );
+    if (text.includes('watch.events'))
+      return rows
+        .filter(({ seq }) => seq > (values.at(-4) as number))
+        .map((row, _, { length }) => ({ ...row, is_change_end: true, found: length }));
+    const [fromSeq] = values.slice(-2) as [number, number];
+    return rows.filter(({ seq }) => seq >= fromSeq);
   };
   const sql = (text: TemplateStringsArray, ...values: unknown[]): unknown =>
     text.join('?').includes('/*') ? answer(text.join('?'), values.flat()) : values;
@@ -113,6 +129,8 @@ describe('a log that is replaced', () => {
   test.each([
     ['by another one', { incarnation: NEW.incarnation, length: 5 }],
     ['by a shorter part of itself', { length: 3 }],
+    ['by a part of itself that is as long again', { otherFrom: 4 }],
+    ['by a part of itself that has grown past it', { otherFrom: 4, length: 7 }],
   ])('%s sends away who has a position in it, and all others go on in the next', async (_how, next) => {
     const { feeds, log, ring } = setup(5);
     const [hearer, sender] = [new Hearer(), new Sender()];
@@ -168,6 +186,54 @@ describe('a log that is replaced', () => {
     log.length = 6;
     await ring();
     expect([hearer.heard, sender.sent]).toEqual([[6], [6]]);
+  });
+
+  test('is noticed by the last event that was handed on, too, when it was cut and has grown past it', async () => {
+    const { feeds, log, ring } = setup(5);
+    const [hearer, sender] = [new Hearer(), new Sender()];
+    await feeds.follow(OLD, hearer);
+    await feeds.follow(OLD, sender);
+    log.length = 6;
+    await ring();
+    Object.assign(log, { otherFrom: 6, length: 8 });
+    await ring();
+    expect([hearer.heard, sender.sent]).toEqual([
+      [6, 'gap'],
+      [6, 'replaced'],
+    ]);
+  });
+
+  test('is noticed also between the two statements that many events take', async () => {
+    const { feeds, log, hooks, ring } = setup(5);
+    const [hearer, sender] = [new Hearer(), new Sender()];
+    await feeds.follow(OLD, hearer);
+    await feeds.follow(OLD, sender);
+    log.length = 45;
+    await ring();
+    hooks.onManyEvents = () => {
+      log.otherFrom = 40;
+    };
+    log.length = 85;
+    await ring();
+    expect([hearer.heard.slice(-2), sender.sent.slice(-2)]).toEqual([
+      [45, 'gap'],
+      [45, 'replaced'],
+    ]);
+  });
+
+  test('is not what a log is whose last event here has been pruned, with what came after it or without', async () => {
+    const { feeds, log, ring } = setup(5);
+    const [hearer, sender] = [new Hearer(), new Sender()];
+    await feeds.follow(OLD, hearer);
+    await feeds.follow(OLD, sender);
+    Object.assign(log, { prunedSeq: 5, length: 6 });
+    await ring();
+    Object.assign(log, { prunedSeq: 7, length: 9 });
+    await ring();
+    expect([hearer.heard, sender.sent]).toEqual([
+      [6, 'gap', 8, 9],
+      [6, 8, 9],
+    ]);
   });
 
   test('is noticed by the one ring that it causes, also shortly after a look around', async () => {
@@ -276,6 +342,27 @@ test('a follower that fails is noted down, and the others are told what they are
   await vi.advanceTimersByTimeAsync(2000);
   expect([hearer.heard, sender.sent, faults.length]).toEqual([[6, 'gap', 'end'], [6, 'replaced', 'gone'], 6]);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test('who joins while the feed finds out what was pruned is told of it as everybody, and hears what comes after', async () => {
+  const { feeds, log, hooks, ring } = setup(5);
+  const [hearer, late, lateSender] = [new Hearer(), new Hearer(), new Sender()];
+  await feeds.follow(OLD, hearer);
+  await ring();
+  const joined: Promise<{ readonly seq: number }>[] = [];
+  // Between the read that found a gap and the gap's being told.
+  hooks.onEnds = () => {
+    if (log.endReads === looks + 2) joined.push(feeds.follow(OLD, late), feeds.follow(OLD, lateSender));
+  };
+  const looks = log.endReads;
+  Object.assign(log, { prunedSeq: 7, length: 9 });
+  await ring();
+  expect((await Promise.all(joined)).map(({ seq }) => seq)).toEqual([5, 5]);
+  expect([hearer.heard, late.heard, lateSender.sent]).toEqual([
+    ['gap', 8, 9],
+    ['gap', 8, 9],
+    [8, 9],
+  ]);
 });
 
 test('an event that is rung for while the feed finds out where it stands is heard without another ring', async () => {

@@ -24,10 +24,13 @@ beforeAll(() => {
   return () => spy.mockRestore();
 });
 
-const REPLACEMENTS = [
-  ['a standby that lagged', false],
-  ['a restored backup', true],
-] as const;
+/** `lagged`: the log ends earlier. `grown`: so it did, and others than the events that were told stand in their places by now. */
+type Replacement = 'lagged' | 'grown' | 'restored';
+const REPLACEMENTS: readonly (readonly [string, Replacement])[] = [
+  ['a standby that lagged', 'lagged'],
+  ['a standby that lagged, and has grown past it before anybody looked', 'grown'],
+  ['a restored backup', 'restored'],
+];
 
 /** A board with a lane, whose log has more events than the one that will take its place. */
 async function makeBoards(mode: string): Promise<[board: TestBoard, elsewhere: TestBoard]> {
@@ -38,16 +41,21 @@ async function makeBoards(mode: string): Promise<[board: TestBoard, elsewhere: T
 }
 
 /** The end of the log is taken back, and it is known that the board's server has noticed. */
-async function replaceLog(board: TestBoard, isRestore: boolean): Promise<void> {
+async function replaceLog([board, elsewhere]: [TestBoard, TestBoard], how: Replacement): Promise<void> {
   const witness = await openSocket(board.server, board.name);
   await witness.watch({ id: 'w' });
   await servers.database.sql.begin(async (tx) => {
     const [row] = await tx`SELECT id FROM boards WHERE name = ${board.name}`;
     const id = row?.['id'];
-    if (isRestore) await tx`UPDATE boards SET log_incarnation = 'restored' WHERE id = ${id}`;
-    await tx`UPDATE board_seq SET seq = seq - 5 WHERE board_id = ${id}`;
+    if (how === 'restored') await tx`UPDATE boards SET log_incarnation = 'restored' WHERE id = ${id}`;
+    if (how === 'grown')
+      await tx`
+        UPDATE events SET at = clock_timestamp()
+        WHERE board_id = ${id} AND seq > (SELECT seq - 5 FROM board_seq WHERE board_id = ${id})`;
+    else await tx`UPDATE board_seq SET seq = seq - 5 WHERE board_id = ${id}`;
     await tx`DELETE FROM events WHERE board_id = ${id} AND seq > (SELECT seq FROM board_seq WHERE board_id = ${id})`;
   });
+  if (how === 'grown') await elsewhere.lane('other', { max_concurrent_claims: 50 });
   expect((await witness.closed()).code).toBe(1012);
 }
 
@@ -56,12 +64,12 @@ async function waiting(board: TestBoard): Promise<number> {
   return Number(/^lanekeeper_claim_waiters (\d+)$/m.exec(body)?.[1] ?? 0);
 }
 
-describe.each(REPLACEMENTS)('when the log was replaced by %s', (_what, isRestore) => {
+describe.each(REPLACEMENTS)('when the log was replaced by %s', (_what, how) => {
   test('a long poll is woken, and so is one that comes while others wait', async () => {
     const [board, elsewhere] = await makeBoards('pull');
     const polls = [board.claims('work', {}, { waitSeconds: WAIT_SECONDS })];
     await eventually('it waits', async () => (await waiting(board)) === 1);
-    await replaceLog(board, isRestore);
+    await replaceLog([board, elsewhere], how);
     polls.push(board.claims('work', {}, { waitSeconds: WAIT_SECONDS }));
     await eventually('both wait', async () => (await waiting(board)) === 2);
     for (const poll of polls) {
@@ -74,7 +82,7 @@ describe.each(REPLACEMENTS)('when the log was replaced by %s', (_what, isRestore
   test('a socket that only said hello stays, and it and the next one hear what waits', async () => {
     const [board, elsewhere] = await makeBoards('watch');
     const early = await openWorker(board);
-    await replaceLog(board, isRestore);
+    await replaceLog([board, elsewhere], how);
     const late = await openWorker(board);
     await elsewhere.task('work');
     for (const { socket } of [early, late]) {
@@ -88,7 +96,7 @@ describe.each(REPLACEMENTS)('when the log was replaced by %s', (_what, isRestore
     const [board, elsewhere] = await makeBoards('push');
     const worker = await openWorker(board);
     expect((await worker.credit(5)).ok).toBe(true);
-    await replaceLog(board, isRestore);
+    await replaceLog([board, elsewhere], how);
     const task = await elsewhere.task('work');
     const claim = await eventually('a claim', () => worker.claims[0] ?? worker.socket.closing, SOON_MS);
     expect(claim).toMatchObject({ task: { id: task.id } });
