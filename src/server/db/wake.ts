@@ -11,7 +11,8 @@ import { pause } from '../kernel/lifecycle.ts';
 import { Announcements } from './announcements.ts';
 import type { Database } from './client.ts';
 
-type Listener = () => void;
+/** @param isDoubt The log may be another one than it was, of whatever length: it is not only to be read on. */
+type Listener = (isDoubt?: boolean) => void;
 /** @param isPoll It is only time to look: nobody has said that there is something. */
 type NudgeListener = (isPoll: boolean) => void;
 /** `signal`: a holder is to be told something. `output`: workers have printed. */
@@ -53,11 +54,18 @@ const POLL_ONLY_INTERVAL_MS = 50;
 const ASIDE_POLL_INTERVAL_MS = 250;
 const LISTEN_RETRY_MS = 1000;
 
+interface LogState {
+  readonly board_id: number;
+  readonly seq: number;
+  /** Which one it is, and which server has it. */
+  readonly log: string;
+}
+
 export function createWake({ database, mode, onError }: WakeOptions): Wake {
   const serverId = Math.random().toString(36).slice(2, 10);
   const log = new Listeners();
   const aside = { signal: new Listeners(), output: new Listeners() };
-  const lastSeq = new Map<number, number>();
+  const polled = new PolledLogs();
   let polledAt = performance.now();
   let asidePolledAt = Number.NEGATIVE_INFINITY;
   const announcements = new Announcements({ sql: database.wakes, channel: CHANNEL, serverId, onError });
@@ -76,7 +84,7 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
     aside.output.callAll(isPoll);
   };
   const wakeAll = (): void => {
-    log.callAll(false);
+    log.callAll(true);
     wakeAside(false);
   };
 
@@ -90,23 +98,21 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
       polledAt = performance.now();
       return;
     }
-    const rows = await database.wakes<{ board_id: number; seq: number }[]>`
-      /* wake.poll */ SELECT board_id, seq FROM board_seq WHERE board_id = ANY(${watched}::int[])`;
+    // A pooler hides that another server answers, and a restore that is told of late leaves the numbers as they are.
+    const rows = await database.wakes<LogState[]>`
+      /* wake.poll */
+      SELECT board_seq.board_id, board_seq.seq,
+        boards.log_incarnation || ' ' || extract(epoch FROM pg_postmaster_start_time()) AS log
+      FROM board_seq JOIN boards ON boards.id = board_seq.board_id WHERE board_seq.board_id = ANY(${watched}::int[])`;
     polledAt = performance.now();
-    // A board without a row is gone: whoever follows it has to look, too, whatever became of the notification.
-    const present = new Set(rows.map((row) => row.board_id));
-    for (const boardId of watched) if (!present.has(boardId)) log.call(boardId);
-    for (const row of rows) {
-      if (lastSeq.get(row.board_id) === row.seq) continue;
-      lastSeq.set(row.board_id, row.seq);
-      log.call(row.board_id);
-    }
+    for (const [boardId, isDoubt] of polled.findNews(watched, rows)) log.call(boardId, isDoubt);
   };
 
   const listenUntilConnected = async (signal: AbortSignal): Promise<void> => {
     while (!signal.aborted) {
       try {
-        // Reconnects by itself from here on; each time everyone looks, because what was sent meanwhile is lost.
+        // Reconnects by itself from here on; each time everyone looks, because what was sent meanwhile is lost, and in doubt, because it
+        // may be to a standby that lagged.
         await database.listen(CHANNEL, onPayload, wakeAll);
         return;
       } catch (error) {
@@ -124,7 +130,7 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
     subscribe: (boardId, listener) => {
       log.add(boardId, listener);
       return () => {
-        if (log.remove(boardId, listener)) lastSeq.delete(boardId);
+        if (log.remove(boardId, listener)) polled.forget(boardId);
       };
     },
     nudge: (boardId, kind = 'signal') => {
@@ -143,6 +149,7 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
         try {
           await poll();
         } catch (error) {
+          polled.doubtAll();
           onError(error);
         }
         await pause(isNotifying ? POLL_INTERVAL_MS : POLL_ONLY_INTERVAL_MS, signal);
@@ -153,17 +160,48 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
   };
 }
 
-/** Who waits for which board. */
-class Listeners {
-  readonly #byBoard = new Map<number, Set<NudgeListener>>();
+/** The logs that somebody follows, as they were when they were last asked for. */
+class PolledLogs {
+  readonly #known = new Map<number, LogState>();
+  #isAllDoubted = false;
 
-  add(boardId: number, listener: NudgeListener): void {
+  /** A poll has failed: what answers the next one may be another database, in which a log ends where it ended in the former one. */
+  doubtAll(): void {
+    this.#isAllDoubted = true;
+  }
+
+  forget(boardId: number): void {
+    this.#known.delete(boardId);
+  }
+
+  /** Boards whose followers have to look, and whether in doubt. */
+  *findNews(watched: readonly number[], rows: readonly LogState[]): Generator<[number, boolean]> {
+    const isAllDoubted = this.#isAllDoubted;
+    this.#isAllDoubted = false;
+    // A board without a row is gone: whoever follows it has to look, too, whatever became of the notification.
+    const present = new Set(rows.map((row) => row.board_id));
+    for (const boardId of watched) if (!present.has(boardId)) yield [boardId, isAllDoubted];
+    for (const row of rows) {
+      const before = this.#known.get(row.board_id);
+      this.#known.set(row.board_id, row);
+      const isOther = before !== undefined && (before.log !== row.log || before.seq > row.seq);
+      const isDoubt = isAllDoubted || isOther;
+      if (isDoubt || before?.seq !== row.seq) yield [row.board_id, isDoubt];
+    }
+  }
+}
+
+/** Who waits for which board. What they are called with is for them to know. */
+class Listeners {
+  readonly #byBoard = new Map<number, Set<(flag: boolean) => void>>();
+
+  add(boardId: number, listener: (flag: boolean) => void): void {
     const set = this.#byBoard.get(boardId) ?? new Set();
     this.#byBoard.set(boardId, set.add(listener));
   }
 
   /** True: it was the board's last one. */
-  remove(boardId: number, listener: NudgeListener): boolean {
+  remove(boardId: number, listener: (flag: boolean) => void): boolean {
     const set = this.#byBoard.get(boardId);
     if (!set?.delete(listener) || set.size > 0) return false;
     this.#byBoard.delete(boardId);
@@ -174,11 +212,11 @@ class Listeners {
     return [...this.#byBoard.keys()];
   }
 
-  call(boardId: number, isPoll = false): void {
-    for (const listener of this.#byBoard.get(boardId) ?? []) listener(isPoll);
+  call(boardId: number, flag = false): void {
+    for (const listener of this.#byBoard.get(boardId) ?? []) listener(flag);
   }
 
-  callAll(isPoll: boolean): void {
-    for (const boardId of this.#byBoard.keys()) this.call(boardId, isPoll);
+  callAll(flag: boolean): void {
+    for (const boardId of this.#byBoard.keys()) this.call(boardId, flag);
   }
 }

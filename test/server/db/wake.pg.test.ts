@@ -134,3 +134,20 @@ test('whatever callers make the server wait for, others are told and asked as ev
   await eventually('others are asked, again and again', () => asked > 4);
   await lock.release();
 });
+
+test('a log that is another one, and ends where it ended, is doubted; one that has grown is not', async () => {
+  const database = await useTestDatabase();
+  const [row] = await database.sql`
+    INSERT INTO boards (name, log_incarnation) VALUES ('replaced', 'aaaaaaaa') RETURNING id`;
+  const boardId = Number(row?.['id']);
+  await database.sql`INSERT INTO board_seq (board_id, seq) VALUES (${boardId}, 5)`;
+  const { wake } = await startWake(database, 'poll');
+  const told: string[] = [];
+  wake.subscribe(boardId, (isDoubt) => told.push(isDoubt ? 'doubt' : 'look'));
+  await eventually('a first look', () => told.length === 1);
+  await database.sql`UPDATE board_seq SET seq = 6 WHERE board_id = ${boardId}`;
+  await eventually('growth', () => told.length === 2);
+  await database.sql`UPDATE boards SET log_incarnation = 'bbbbbbbb' WHERE id = ${boardId}`;
+  await eventually('another log', () => told.length === 3);
+  expect(told).toEqual(['look', 'look', 'doubt']);
+});

@@ -55,7 +55,10 @@ export class BoardFeed {
     this.#board = board;
     this.#parts = parts;
     this.#followers = new Followers(parts.onError);
-    this.#unsubscribe = parts.wake.subscribe(board.id, () => void this.#read());
+    this.#unsubscribe = parts.wake.subscribe(board.id, (isDoubt = false) => {
+      this.#isDoubted ||= isDoubt;
+      void this.#read();
+    });
   }
 
   /** With the incarnation of the log that is read. */

@@ -40,7 +40,7 @@ function setup(length: number) {
   const hooks = { onEnds: (): void => undefined, onManyEvents: (): void => undefined };
   /** Of followers that fail on purpose. */
   const faults: unknown[] = [];
-  const listeners = new Set<() => void>();
+  const listeners = new Set<(isDoubt: boolean) => void>();
   const answer = async (text: string, values: readonly unknown[]): Promise<unknown> => {
     log.reads += 1;
     if (log.isAway) throw new Error('away');
@@ -66,7 +66,7 @@ function setup(length: number) {
   const feeds = new BoardFeeds({
     sql: sql as never,
     wake: {
-      subscribe: (_id: number, listener: () => void) => {
+      subscribe: (_id: number, listener: (isDoubt: boolean) => void) => {
         listeners.add(listener);
         return () => void listeners.delete(listener);
       },
@@ -83,8 +83,8 @@ function setup(length: number) {
     log,
     hooks,
     faults,
-    ring: async (): Promise<void> => {
-      for (const listener of listeners) listener();
+    ring: async (isDoubt = false): Promise<void> => {
+      for (const listener of listeners) listener(isDoubt);
       await vi.advanceTimersByTimeAsync(0);
     },
   };
@@ -249,6 +249,18 @@ describe('a log that is replaced', () => {
     const { endReads } = log;
     await vi.advanceTimersByTimeAsync(60_000);
     expect([log.endReads, vi.getTimerCount()]).toEqual([endReads, 0]);
+  });
+
+  test('is noticed at once where a wake-up says that it may be another one, also shortly after a look around', async () => {
+    const { feeds, log, ring } = setup(5);
+    const hearer = new Hearer();
+    await feeds.follow(OLD, hearer);
+    await ring();
+    log.incarnation = NEW.incarnation;
+    await ring();
+    expect(hearer.heard).toEqual([]);
+    await ring(true);
+    expect(hearer.heard).toEqual(['gap']);
   });
 
   test('is noticed at once after a failed read, for the database may have come back as an older one', async () => {

@@ -24,12 +24,13 @@ beforeAll(() => {
   return () => spy.mockRestore();
 });
 
-/** `lagged`: the log ends earlier. `grown`: so it did, and others than the events that were told stand in their places by now. */
-type Replacement = 'lagged' | 'grown' | 'restored';
+/** `lagged`: the log ends earlier. `grown`: so it did, and others than the events that were told stand in their places by now. `renamed`: only its incarnation is another. */
+type Replacement = 'lagged' | 'grown' | 'restored' | 'renamed';
 const REPLACEMENTS: readonly (readonly [string, Replacement])[] = [
   ['a standby that lagged', 'lagged'],
   ['a standby that lagged, and has grown past it before anybody looked', 'grown'],
   ['a restored backup', 'restored'],
+  ['a restored backup that ends where the log had ended', 'renamed'],
 ];
 
 /** A board with a lane, whose log has more events than the one that will take its place. */
@@ -47,12 +48,13 @@ async function replaceLog([board, elsewhere]: [TestBoard, TestBoard], how: Repla
   await servers.database.sql.begin(async (tx) => {
     const [row] = await tx`SELECT id FROM boards WHERE name = ${board.name}`;
     const id = row?.['id'];
-    if (how === 'restored') await tx`UPDATE boards SET log_incarnation = 'restored' WHERE id = ${id}`;
+    if (how === 'restored' || how === 'renamed')
+      await tx`UPDATE boards SET log_incarnation = 'restored' WHERE id = ${id}`;
     if (how === 'grown')
       await tx`
         UPDATE events SET at = clock_timestamp()
         WHERE board_id = ${id} AND seq > (SELECT seq - 5 FROM board_seq WHERE board_id = ${id})`;
-    else await tx`UPDATE board_seq SET seq = seq - 5 WHERE board_id = ${id}`;
+    else if (how !== 'renamed') await tx`UPDATE board_seq SET seq = seq - 5 WHERE board_id = ${id}`;
     await tx`DELETE FROM events WHERE board_id = ${id} AND seq > (SELECT seq FROM board_seq WHERE board_id = ${id})`;
   });
   if (how === 'grown') await elsewhere.lane('other', { max_concurrent_claims: 50 });

@@ -1,0 +1,84 @@
+/** When those who follow a log are told that it may be another one, which no number needs to show. */
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { createWake } from '../../../src/server/db/wake.ts';
+
+/** At least one poll, where nobody is notified. */
+const POLL_MS = 50;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A wake over two boards' logs, and what is told of the first one: `look`, or `doubt`. */
+async function setup(mode: 'listen' | 'poll') {
+  const logs = [
+    { board_id: 1, seq: 5, log: 'a' },
+    { board_id: 2, seq: 5, log: 'a' },
+  ] as const satisfies readonly object[];
+  const state = { logs: logs.map((log) => ({ ...log })), isAway: false, reconnect: (): void => undefined };
+  const told: string[] = [];
+  const database = {
+    wakes: async () => {
+      if (state.isAway) throw new Error('away');
+      return state.logs.map((log) => ({ ...log }));
+    },
+    listen: async (_channel: string, _onPayload: unknown, onListening: () => void) => {
+      state.reconnect = onListening;
+    },
+  };
+  const wake = createWake({ database: database as never, mode, onError: () => undefined });
+  wake.subscribe(1, (isDoubt) => told.push(isDoubt ? 'doubt' : 'look'));
+  wake.subscribe(2, () => undefined);
+  const stopping = new AbortController();
+  const running = wake.run(stopping.signal);
+  onTestFinished(async () => {
+    stopping.abort();
+    await running;
+  });
+  const poll = (): Promise<unknown> => vi.advanceTimersByTimeAsync(POLL_MS);
+  await poll();
+  told.length = 0;
+  return { state, first: state.logs[0] as { seq: number; log: string }, told, poll };
+}
+
+test('growth is no doubt, and nothing is nothing', async () => {
+  const { first, told, poll } = await setup('poll');
+  await poll();
+  first.seq = 6;
+  await poll();
+  await poll();
+  expect(told).toEqual(['look']);
+});
+
+test.each([
+  ['ends earlier than it did', { seq: 4 }],
+  ['has another incarnation, or is at another server, and ends where it did', { log: 'b' }],
+  ['does, and has grown', { seq: 7, log: 'b' }],
+])('a log that %s is doubted, once', async (_what, change) => {
+  const { first, told, poll } = await setup('poll');
+  Object.assign(first, change);
+  await poll();
+  await poll();
+  expect(told).toEqual(['doubt']);
+});
+
+test('after polls that failed every log is doubted, wherever it ends', async () => {
+  const { state, told, poll } = await setup('poll');
+  state.isAway = true;
+  await poll();
+  await poll();
+  expect(told).toEqual([]);
+  state.isAway = false;
+  await poll();
+  await poll();
+  expect(told).toEqual(['doubt']);
+});
+
+test('after notifications were cut off every log is doubted, wherever it ends', async () => {
+  const { state, told } = await setup('listen');
+  state.reconnect();
+  expect(told).toEqual(['doubt']);
+});
