@@ -147,8 +147,10 @@ async function readFewEvents(
 ): Promise<{ readonly rows: readonly LogRow[]; readonly markBefore: string | null }> {
   const rows = await sql<(Omit<LogRow, 'is_change_end'> & { readonly writer: string })[]>`
     /* watch.few_events */
-    SELECT ${COLUMNS_BUT_DATA(sql)}, CASE WHEN seq > ${afterSeq} THEN data END AS data, ${BYTES(sql)}, xmin::text AS writer
-    FROM events WHERE board_id = ${boardId} AND seq >= ${afterSeq} ORDER BY seq LIMIT ${FEW_ROWS + 2}`;
+    SELECT ${COLUMNS(sql)}, ${BYTES(sql)}, writer FROM (
+      SELECT ${COLUMNS_BUT_DATA(sql)}, CASE WHEN seq > ${afterSeq} THEN data END AS data, xmin::text AS writer
+      FROM events WHERE board_id = ${boardId} AND seq >= ${afterSeq} ORDER BY seq LIMIT ${FEW_ROWS + 2}
+    ) AS near ORDER BY seq`;
   const before = rows[0]?.seq === afterSeq ? rows[0] : null;
   const all = rows.map((row, index) => ({ ...row, is_change_end: rows[index + 1]?.writer !== row.writer }));
   return before === null
