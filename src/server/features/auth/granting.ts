@@ -25,9 +25,14 @@ export function grantedExpiry(granter: KeyPrincipal, asked: string | null): stri
   );
 }
 
-interface BoardsWish {
+export interface BoardsWish {
   readonly boards?: readonly string[] | null | undefined;
   readonly board?: string | null | undefined;
+}
+
+/** Null: the wish names none. */
+export function namedBoards({ boards, board }: BoardsWish): readonly string[] | null {
+  return boards ?? (board ? [board] : null);
 }
 
 /** The boards a new key gets: the ones asked for when the caller has them, else the caller's own. null: every board. */
@@ -37,7 +42,7 @@ export function grantedBoards(caller: KeyPrincipal, wish: BoardsWish): readonly 
       errors: [{ pointer: '/board', detail: 'not together with boards' }],
     });
   }
-  const asked = wish.boards ?? (wish.board ? [wish.board] : null);
+  const asked = namedBoards(wish);
   if (asked === null) return caller.boards === '*' ? null : [...caller.boards];
   if (asked.includes('*')) {
     if (caller.boards !== '*')

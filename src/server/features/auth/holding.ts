@@ -8,12 +8,33 @@ import { parseId } from '../../kernel/ids.ts';
 import type { KeyPrincipal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import { principalOfKey, unauthenticated } from './authenticator.ts';
+import { type BoardsWish, grantedBoards, namedBoards } from './granting.ts';
 import { boardNotFound } from './permissions.ts';
 import { holdBoards, holdLane, holdLiveKey } from './store.ts';
 
-/** As the granter is now, which may be less than it was when it was looked up. */
-export async function holdGranter(tx: Tx, granter: KeyPrincipal): Promise<KeyPrincipal> {
-  const id = parseId('key', granter.keyId);
+interface Grant {
+  /** As it is now, which may be less than it was when it was looked up. */
+  readonly granter: KeyPrincipal;
+  /** null: every board. */
+  readonly boards: readonly string[] | null;
+}
+
+/** What is granted when all of it is held. Who names no board is granted what the granter has by then. */
+export async function holdGrant(
+  tx: Tx,
+  known: KeyPrincipal,
+  wish: BoardsWish,
+  lane: string | null = null,
+): Promise<Grant> {
+  const gone = await holdPlace(tx, grantedBoards(known, wish), lane);
+  const named = gone.find((board) => namedBoards(wish)?.includes(board));
+  if (named !== undefined) throw boardNotFound(named);
+  const granter = await holdGranter(tx, known);
+  return { granter, boards: grantedBoards(granter, wish) };
+}
+
+export async function holdGranter(tx: Tx, known: KeyPrincipal): Promise<KeyPrincipal> {
+  const id = parseId('key', known.keyId);
   const row = id === null ? null : await holdLiveKey(tx, id);
   if (row === null) throw unauthenticated('The key was revoked or has expired.');
   return principalOfKey(row);
@@ -21,19 +42,21 @@ export async function holdGranter(tx: Tx, granter: KeyPrincipal): Promise<KeyPri
 
 /**
  * A key may be for boards, and a lane, that are yet to be made. One that is deleted at this very moment is not meant by that: the key would
- * be for the next one of its name.
+ * be for the next one of its name. The boards of which that is so.
  * @param boards null: every board, which is none in particular.
  */
-export async function holdPlace(
+async function holdPlace(
   tx: Tx,
   boards: readonly string[] | null,
-  lane: string | null = null,
-): Promise<void> {
-  if (boards === null) return;
+  lane: string | null,
+): Promise<readonly string[]> {
+  if (boards === null) return [];
+  const gone: string[] = [];
   for (const { id, name, is_held } of await holdBoards(tx, boards)) {
-    if (!is_held) throw boardNotFound(name);
-    if (lane !== null && (await holdLane(tx, id, lane)) === 'gone') throw laneGone(lane, name);
+    if (!is_held) gone.push(name);
+    else if (lane !== null && (await holdLane(tx, id, lane)) === 'gone') throw laneGone(lane, name);
   }
+  return gone;
 }
 
 function laneGone(lane: string, board: string): ProblemError {

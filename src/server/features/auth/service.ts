@@ -10,7 +10,7 @@ import { ProblemError } from '../../kernel/problem-error.ts';
 import { hashApiKey } from './api-key.ts';
 import { principalOfKey } from './authenticator.ts';
 import { grantedBoards, grantedExpiry, grantedOwner, keyCaller } from './granting.ts';
-import { holdGranter, holdPlace } from './holding.ts';
+import { holdGrant, holdGranter } from './holding.ts';
 import { type IssuedKey, issueKey, keyOf } from './issuing.ts';
 import { boardNotFound, maySeeBoard } from './permissions.ts';
 import {
@@ -60,12 +60,11 @@ export class KeyService {
         errors: [{ pointer: '/lane', detail: 'only with role lane' }],
       });
     }
-    await holdPlace(tx, asked, request.lane ?? null);
-    const granter = await holdGranter(tx, known);
+    const { granter, boards } = await holdGrant(tx, known, request, request.lane ?? null);
     return issueKey(tx, this.#ids, {
       role: request.role,
       name: request.name,
-      boards: grantedBoards(granter, request),
+      boards,
       lane: request.lane ?? null,
       owner: grantedOwner(granter, request.owner ?? null),
       expiresAt: grantedExpiry(granter, request.expires_at ?? null),

@@ -7,15 +7,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { z } from 'zod';
 import type { createSignInCode, SignInRole } from '../../../contract/sign-in.ts';
-import type { Runner, Sql } from '../../db/client.ts';
+import type { Runner, Sql, Tx } from '../../db/client.ts';
 import { transaction, withinDeadline } from '../../db/tx.ts';
 import { present } from '../../kernel/assert.ts';
 import { type IdSource, parseId, type Uuid } from '../../kernel/ids.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
 import type { Authenticator } from './authenticator.ts';
-import { grantedBoards, keyCaller } from './granting.ts';
-import { holdPlace } from './holding.ts';
+import { keyCaller } from './granting.ts';
+import { holdGrant } from './holding.ts';
 import { type IssuedKey, issueKey } from './issuing.ts';
 import { holdLiveKey, insertSignInCode, revokeSessionKey, takeSignInCode } from './store.ts';
 
@@ -76,12 +76,12 @@ export class SignIn {
   async createCode(caller: Principal | null, request: CodeRequest): Promise<SignInLink> {
     const maker = keyCaller(caller);
     const name = request.name ?? `dashboard sign-in by ${maker.name}`.slice(0, NAME_CHARACTERS_MAX);
-    const link = await this.#createCode({
+    const link = await this.#createCode(async (tx) => ({
       role: request.role ?? 'admin',
       name,
-      boards: grantedBoards(maker, request),
+      boards: (await holdGrant(tx, maker, request)).boards,
       createdBy: parseId('key', maker.keyId),
-    });
+    }));
     if (link !== null) return link;
     throw new ProblemError(
       'rate_limited',
@@ -92,22 +92,21 @@ export class SignIn {
 
   /** The link that the server prints when it starts: for whoever reads that may do everything anyway. No codes of others are too many. */
   async createFirstLink(): Promise<string> {
-    const link = await this.#createCode({
+    const link = await this.#createCode(async () => ({
       role: 'admin',
       name: 'dashboard sign-in by the link of the start',
       boards: null,
       createdBy: null,
-    });
+    }));
     return present(link, 'nothing bounds the codes of the server itself').url;
   }
 
-  async #createCode(grant: CodeGrant): Promise<SignInLink | null> {
+  async #createCode(grant: (tx: Tx) => Promise<CodeGrant>): Promise<SignInLink | null> {
     const code = randomBytes(CODE_BYTES).toString('hex');
-    const made = { ...grant, hash: hashCode(code), lifeSeconds: CODE_LIFE_SECONDS };
-    const expiresAt = await transaction(this.#parts.sql, async (tx) => {
-      await holdPlace(tx, grant.boards);
-      return insertSignInCode(tx, made, CODE_BOUNDS);
-    });
+    const made = { hash: hashCode(code), lifeSeconds: CODE_LIFE_SECONDS };
+    const expiresAt = await transaction(this.#parts.sql, async (tx) =>
+      insertSignInCode(tx, { ...(await grant(tx)), ...made }, CODE_BOUNDS),
+    );
     if (expiresAt === null) return null;
     const url = present(this.#url, 'codes are made for those who have reached the server');
     return { code, url: `${url}/#code=${code}`, expires_at: expiresAt };

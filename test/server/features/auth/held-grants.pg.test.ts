@@ -226,6 +226,33 @@ describe('beside the deletion of its board', () => {
     expect(await sql`SELECT FROM sign_in_codes WHERE ${board} = ANY(boards)`).toHaveLength(0);
   });
 
+  const OF_ALL: [string, (name: string, token: string) => Promise<CallAnswer>, string][] = [
+    ['a key', (name, token) => second().post('/v1/keys', { role: 'observer', name }, { token }), 'api_keys'],
+    [
+      'a sign-in code',
+      (name, token) => second().post('/v1/sign-in-codes', { name }, { token }),
+      'sign_in_codes',
+    ],
+  ];
+
+  test.each(OF_ALL)('%s for no board by name is for those that are left', async (_, ask, table) => {
+    const { sql } = servers.database;
+    const [lost, kept] = [await makeBoard(), await makeBoard()];
+    const granter = await makeGranter([lost, kept]);
+    const name = uniqueName('asked');
+    const counter = await holdCounter(sql, lost);
+    onTestFinished(() => counter.release());
+    const deleting = first().delete(`/v1/boards/${lost}`);
+    await untilStanding(sql, 'boards.delete_counter', 'row');
+    const asking = ask(name, granter.token);
+    await untilStanding(sql, 'auth.hold_boards', 'row');
+    await counter.release();
+    expect([(await deleting).status, (await asking).status]).toEqual([204, 201]);
+    expect(await sql`SELECT to_json(boards) AS boards FROM ${sql(table)} WHERE name = ${name}`).toEqual([
+      { boards: [kept] },
+    ]);
+  });
+
   test('a key of two boards that are deleted at once is left with neither', async () => {
     const { sql } = servers.database;
     const [one, other] = [await makeBoard(), await makeBoard()];
