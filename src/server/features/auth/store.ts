@@ -141,7 +141,7 @@ export async function holdLiveKey(sql: Runner, id: Uuid): Promise<KeyRow | null>
 
 /**
  * Boards of these names; those that are held stay until the transaction ends. One that was deleted while it was waited for is there and not
- * held, and a name that no board has is left out. Shared with others, not with whoever changes the board: so begins its deletion.
+ * held, and a name that no board has is left out. Waits for that alone: who changes a board, or imports into it, has its row for seconds.
  */
 export async function holdBoards(
   tx: Tx,
@@ -150,7 +150,7 @@ export async function holdBoards(
   return tx<{ id: number; name: string; is_held: boolean }[]>`
     /* auth.hold_boards */
     WITH held AS MATERIALIZED (
-      SELECT id FROM boards WHERE name = ANY(${names as string[]}::text[]) ORDER BY id FOR SHARE
+      SELECT id FROM boards WHERE name = ANY(${names as string[]}::text[]) ORDER BY id FOR KEY SHARE
     )
     SELECT id, name, id IN (SELECT id FROM held) AS is_held FROM boards WHERE name = ANY(${names as string[]}::text[])`;
 }

@@ -24,6 +24,7 @@ import {
   insertBoard,
   listBoards,
   lockBoard,
+  lockBoardForEnd,
   updateBoard,
 } from './store.ts';
 
@@ -203,23 +204,23 @@ export class BoardService {
 
   async delete(name: string): Promise<void> {
     if (name === DEFAULT_BOARD) throw new ProblemError('forbidden', 'The default board always exists.');
-    const id = await transaction(this.#sql, async (tx) => {
-      const row = await lockBoard(tx, name);
-      if (row === null) throw boardNotFound(name);
+    const deletedId = await transaction(this.#sql, async (tx) => {
+      const id = await lockBoardForEnd(tx, name);
+      if (id === null) throw boardNotFound(name);
       // Whoever prunes it just now is waited for, because he has the counter row last.
-      await setRetention(tx, row.id, KEEP_ALL);
+      await setRetention(tx, id, KEEP_ALL);
       // The counter row first: what was claimed before it is ours is seen now, and nothing can be claimed after.
-      await deleteCounter(tx, row.id);
-      if (await hasClaims(tx, row.id))
+      await deleteCounter(tx, id);
+      if (await hasClaims(tx, id))
         throw new ProblemError(
           'lane_has_claims',
           'Tasks of this board are being worked on; drain its lanes first.',
         );
-      await deleteBoardRows(tx, row.id, name);
-      return row.id;
+      await deleteBoardRows(tx, id, name);
+      return id;
     });
     this.#directory.delete(name);
-    this.#wake.ring(id);
+    this.#wake.ring(deletedId);
   }
 }
 

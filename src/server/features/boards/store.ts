@@ -51,6 +51,13 @@ export async function lockBoard(
   return row ?? null;
 }
 
+/** For its end. Whoever holds it (FOR KEY SHARE) is waited for, and whoever is to waits: what is made for it meanwhile is found by then. */
+export async function lockBoardForEnd(tx: Tx, name: string): Promise<number | null> {
+  const [row] = await tx<{ id: number }[]>`
+    /* boards.lock_for_end */ SELECT id FROM boards WHERE name = ${name} FOR UPDATE`;
+  return row?.id ?? null;
+}
+
 export async function listBoards(
   sql: Runner,
   names: readonly string[] | null,

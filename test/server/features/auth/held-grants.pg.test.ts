@@ -190,7 +190,7 @@ describe('beside the deletion of its board', () => {
       const asking = ask(board, name, granter.token);
       await untilStanding(sql, 'auth.hold_live_key', 'row');
       const deleting = first().delete(`/v1/boards/${board}`);
-      await untilStanding(sql, ask === askOfLane ? 'boards.delete' : 'boards.lock', 'row');
+      await untilStanding(sql, ask === askOfLane ? 'boards.delete' : 'boards.lock_for_end', 'row');
       return { asking, deleting };
     });
     expect([(await asking).status, (await deleting).status]).toEqual([201, 204]);
@@ -210,6 +210,17 @@ describe('beside the deletion of its board', () => {
     await untilStanding(sql, 'auth.hold_boards', 'row');
     await counter.release();
     expect([(await deleting).code, (await asking).status]).toEqual(['lane_has_claims', 201]);
+  });
+
+  test.each([
+    ['a key', '/v1/keys', { role: 'observer', name: 'beside a change' }],
+    ['a sign-in code', '/v1/sign-in-codes', {}],
+  ])('%s waits for nobody who changes it, or imports into it', async (_, path, body) => {
+    const board = await makeBoard();
+    await servers.database.sql.begin(async (tx) => {
+      await tx`SELECT FROM boards WHERE name = ${board} FOR NO KEY UPDATE`;
+      expect((await second().post(path, { ...body, boards: [board] })).status).toBe(201);
+    });
   });
 
   test('no sign-in code is made for it, nor one that outlives it', async () => {

@@ -47,9 +47,11 @@ const NONE = { operations: 0, items: 0 };
 test('a server that still knows a board makes no operation behind its deletion', async () => {
   const { sql } = servers.database;
   const { board, elsewhere, boardId, task } = await newBoard();
+  const key = { role: 'observer', name: 'of the board', board: board.name };
+  expectStatus(await board.server.call('POST', '/v1/keys', { body: key }), 201);
   const { deleted, made } = await sql.begin(async (tx) => {
-    // The last row that a deletion takes: it stands with all the others gone.
-    await tx`SELECT FROM boards WHERE id = ${boardId} FOR KEY SHARE`;
+    // The last row that a deletion takes before the board's own: it stands with all the others gone.
+    await tx`SELECT FROM api_keys WHERE ${board.name} = ANY (boards) FOR UPDATE`;
     const deletion = board.call('DELETE', '');
     await untilStanding(sql, 'boards.delete', 'row');
     let isAnswered = false;
