@@ -24,14 +24,12 @@ export interface NewOperation {
 }
 
 /**
- * Until the transaction ends the board is not deleted. An operation writes no event that would find the counter row gone, and whoever asks for one may
- * know the board from a moment ago. In a statement of its own: it waits for whoever deletes the board. Nobody else is held up, for events leave the
- * key of that row alone.
+ * Whoever asks may know the board from a moment ago, and an operation writes no event that would find it gone. Until the transaction ends it is not
+ * deleted: what was made is found by then. As the last step: whoever deletes it waits, and those who come meanwhile do not wait behind him.
  */
 async function holdBoard(tx: Tx, boardId: number): Promise<void> {
-  const rows =
-    await tx`/* bulk.hold_board */ SELECT FROM board_seq WHERE board_id = ${boardId} FOR KEY SHARE`;
-  if (rows.length === 0) throw new BoardGoneError(`board ${boardId} has no counter row`);
+  const rows = await tx`/* bulk.hold_board */ SELECT FROM boards WHERE id = ${boardId} FOR KEY SHARE`;
+  if (rows.length === 0) throw new BoardGoneError(`board ${boardId} is gone`);
 }
 
 /**
@@ -47,7 +45,6 @@ export async function insertOperation(
   const { id, action, parameters, taskIds, actor, isDryRun } = operation;
   const failed = parameters.missing.length;
   const isDone = taskIds.length === 0;
-  await holdBoard(tx, boardId);
   const rows = await tx`
     /* bulk.insert */
     INSERT INTO operations (board_id, id, action, parameters, is_dry_run, status, total, failed, actor_type, actor_id, finished_at)
@@ -60,6 +57,7 @@ export async function insertOperation(
     /* bulk.insert_items */
     INSERT INTO operation_items (board_id, operation_id, place, task_id)
     SELECT ${boardId}, ${id}, row_number() OVER (ORDER BY task_id) - 1, task_id FROM unnest(${taskIds as Uuid[]}::uuid[]) AS task_id`;
+  await holdBoard(tx, boardId);
   return true;
 }
 

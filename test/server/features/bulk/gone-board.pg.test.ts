@@ -32,8 +32,8 @@ async function newBoard(): Promise<{
   return { board, elsewhere, boardId: row?.id ?? 0, task: task.id };
 }
 
-const cancel = (board: TestBoard, task: string) =>
-  board.call('POST', '/tasks/bulk', { body: { action: 'cancel', ids: [task] } });
+const cancel = (board: TestBoard, task: string, headers = {}) =>
+  board.call('POST', '/tasks/bulk', { body: { action: 'cancel', ids: [task] }, headers });
 
 async function countsOf(boardId: number): Promise<{ operations: number; items: number }> {
   const [row] = await servers.database.sql<{ operations: number; items: number }[]>`
@@ -71,21 +71,43 @@ test('a server that still knows a board makes no operation behind its deletion',
   expect(await countsOf(boardId)).toEqual(NONE);
 });
 
-test('a deletion waits for an operation that is being made, and takes it along', async () => {
+test('a deletion waits for an operation that was made, and takes it along; who writes events does not wait', async () => {
   const { sql } = servers.database;
   const { board, elsewhere, boardId, task } = await newBoard();
   const { deleted, made } = await sql.begin(async (tx) => {
-    await tx`LOCK TABLE operation_items IN ACCESS EXCLUSIVE MODE`;
-    const operation = cancel(elsewhere, task);
-    await untilStanding(sql, 'bulk.insert_items', 'gate');
+    // What is done last is to remember the answer.
+    await tx`LOCK TABLE idempotency_keys IN SHARE MODE`;
+    const operation = cancel(elsewhere, task, { 'Idempotency-Key': 'once' });
+    await untilStanding(sql, 'idempotency.remember', 'gate');
+    expect(await sql`SELECT FROM board_seq WHERE board_id = ${boardId} FOR UPDATE SKIP LOCKED`).toHaveLength(
+      1,
+    );
     const deletion = board.call('DELETE', '');
-    await untilStanding(sql, 'boards.delete_counter', 'row');
+    await eventually('it waits for the operation, or is done with it', async () => {
+      const standing = await sql`
+        SELECT FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND query LIKE '%/* boards.%' AND datname = current_database()`;
+      return standing.length === 1;
+    });
     return { deleted: deletion, made: operation };
   });
   expectStatus(await deleted, 204);
   // Whether it was still there when it was to be shown is a matter of moments.
   expectStatus(await made, 202, 404);
   expect(await countsOf(boardId)).toEqual(NONE);
+});
+
+test('an operation of many tasks holds its board only when they are written', async () => {
+  const { sql } = servers.database;
+  const { elsewhere, boardId, task } = await newBoard();
+  const { made } = await sql.begin(async (tx) => {
+    await tx`LOCK TABLE operation_items IN ACCESS EXCLUSIVE MODE`;
+    const operation = cancel(elsewhere, task);
+    await untilStanding(sql, 'bulk.insert_items', 'gate');
+    expect(await sql`SELECT FROM boards WHERE id = ${boardId} FOR UPDATE SKIP LOCKED`).toHaveLength(1);
+    return { made: operation };
+  });
+  expectStatus(await made, 202);
 });
 
 test('one whose board is gone is dropped with its items', async () => {
