@@ -51,7 +51,7 @@ export const createKey = defineRoute({
   responses: {
     201: z.object({ key: Key, secret: z.string().optional().describe('Left out of a replayed answer.') }),
   },
-  problems: ['not_found', 'idempotency_in_flight', 'idempotency_mismatch'],
+  problems: ['not_found', 'lane_not_found', 'idempotency_in_flight', 'idempotency_mismatch'],
 });
 
 export const listKeys = defineRoute({

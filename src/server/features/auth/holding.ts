@@ -26,7 +26,7 @@ export async function holdGrant(
   wish: BoardsWish,
   lane: string | null = null,
 ): Promise<Grant> {
-  const gone = await holdPlace(tx, grantedBoards(known, wish), lane);
+  const { gone } = await holdPlace(tx, grantedBoards(known, wish), lane);
   const named = gone.find((board) => namedBoards(wish)?.includes(board));
   if (named !== undefined) throw boardNotFound(named);
   const granter = await holdGranter(tx, known);
@@ -40,28 +40,38 @@ export async function holdGranter(tx: Tx, known: KeyPrincipal): Promise<KeyPrinc
   return principalOfKey(row);
 }
 
+interface HeldPlace {
+  /** Names of boards. A name that no board has is in neither. */
+  readonly held: readonly string[];
+  /** Deleted while they were waited for. */
+  readonly gone: readonly string[];
+  readonly isLaneHeld: boolean;
+}
+
 /**
  * A key may be for boards, and a lane, that are yet to be made. One that is deleted at this very moment is not meant by that: the key would
- * be for the next one of its name. The boards of which that is so.
+ * be for the next one of its name.
  * @param boards null: every board, which is none in particular.
  */
-async function holdPlace(
+export async function holdPlace(
   tx: Tx,
   boards: readonly string[] | null,
   lane: string | null,
-): Promise<readonly string[]> {
-  if (boards === null) return [];
-  const gone: string[] = [];
-  for (const { id, name, is_held } of await holdBoards(tx, boards)) {
-    if (!is_held) gone.push(name);
-    else if (lane !== null && (await holdLane(tx, id, lane)) === 'gone') throw laneGone(lane, name);
+): Promise<HeldPlace> {
+  const place = { held: [] as string[], gone: [] as string[], isLaneHeld: false };
+  for (const { id, name, is_held } of boards === null ? [] : await holdBoards(tx, boards)) {
+    (is_held ? place.held : place.gone).push(name);
+    if (lane === null || !is_held) continue;
+    const found = await holdLane(tx, id, lane);
+    if (found === 'gone') throw laneGone(lane, name);
+    place.isLaneHeld = found === 'held';
   }
-  return gone;
+  return place;
 }
 
 function laneGone(lane: string, board: string): ProblemError {
   return new ProblemError(
-    'not_found',
+    'lane_not_found',
     `Lane ${JSON.stringify(lane)} of board ${JSON.stringify(board)} was deregistered while this request was under way.`,
     { extensions: { resource: 'lane' } },
   );

@@ -13,19 +13,12 @@ import { grantedBoards, grantedExpiry, grantedOwner, keyCaller } from './grantin
 import { holdGrant, holdGranter } from './holding.ts';
 import { type IssuedKey, issueKey, keyOf } from './issuing.ts';
 import { boardNotFound, maySeeBoard } from './permissions.ts';
-import {
-  findKey,
-  findLiveKeyById,
-  holdLane,
-  insertKey,
-  listKeys,
-  revokeKey,
-  revokeLaneKeys,
-} from './store.ts';
+import { findKey, findLiveKeyById, insertKey, listKeys, revokeKey, revokeLaneKeys } from './store.ts';
 
 export { makeApiKey } from './api-key.ts';
 export { Authenticator, createPrincipalLimit } from './authenticator.ts';
 export { ClaimTokens } from './claim-tokens.ts';
+export { holdPlace } from './holding.ts';
 export { authorise, boardNotFound, maySeeBoard } from './permissions.ts';
 export { SecretBox } from './secret-box.ts';
 export { SignIn } from './sign-in.ts';
@@ -72,7 +65,7 @@ export class KeyService {
     });
   }
 
-  /** A key for one lane, which is held (holdLane) in this transaction. */
+  /** A key for one lane, which is held (holdPlace) in this transaction. */
   async issueForLane(
     tx: Tx,
     caller: Principal | null,
@@ -137,11 +130,6 @@ export class KeyService {
     if (uuid === null || row === null || !isWithin(keyCaller(caller), row.boards)) throw keyNotFound(id);
     if (!(await withinDeadline(revokeKey(this.#sql, uuid)))) throw keyNotFound(id);
     return keyOf(row);
-  }
-
-  /** False: there is no such lane. Else it is not deregistered before the transaction ends. */
-  async holdLane(tx: Tx, boardId: number, lane: string): Promise<boolean> {
-    return (await holdLane(tx, boardId, lane)) === 'held';
   }
 
   async revokeLaneKeys(runner: Runner, board: string, lane: string): Promise<void> {

@@ -8,7 +8,7 @@ import { transaction, withinDeadline } from '../../db/tx.ts';
 import type { Wake } from '../../db/wake.ts';
 import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
 import { ProblemError } from '../../kernel/problem-error.ts';
-import type { KeyService } from '../auth/service.ts';
+import { boardNotFound, holdPlace, type KeyService } from '../auth/service.ts';
 import { type BoardRef, versionMismatch } from '../boards/service.ts';
 import type { ConfigCache } from './config.ts';
 import { checked, DEFAULTS, fieldsOf, withoutNulls } from './lane-fields.ts';
@@ -224,9 +224,11 @@ export class LaneService {
     });
   }
 
-  /** Until the transaction ends it is not deregistered: what is made for it meanwhile is found by then. */
+  /** Until the transaction ends neither it nor its board is gone: what is made for it meanwhile is found by then. */
   async hold(tx: Tx, board: BoardRef, name: string): Promise<void> {
-    if (!(await this.#parts.keys.holdLane(tx, board.id, name))) throw laneNotFound(board.name, name);
+    const { held, isLaneHeld } = await holdPlace(tx, [board.name], name);
+    if (held.length === 0) throw boardNotFound(board.name);
+    if (!isLaneHeld) throw laneNotFound(board.name, name);
   }
 
   /** A draining lane whose last claim has ended becomes paused. */

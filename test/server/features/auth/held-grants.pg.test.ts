@@ -165,19 +165,17 @@ describe('beside the deletion of its board', () => {
     const { sql } = servers.database;
     const board = await makeBoard();
     const name = uniqueName('asked');
-    const tag = ask === askOfLane ? 'auth.hold_lane' : 'auth.hold_boards';
     // The deletion comes to the keys last, and waits for this one.
     const { asking, deleting } = await whileChanging(holdRow(await makeGranter([board])), async () => {
       const deleting = first().delete(`/v1/boards/${board}`);
       await untilStanding(sql, 'boards.delete', 'row');
       const asking = ask(board, name);
-      await untilStanding(sql, tag, 'row');
+      await untilStanding(sql, 'auth.hold_boards', 'row');
       return { asking, deleting };
     });
     expect((await deleting).status).toBe(204);
     const refused = await asking;
-    const code = ask === askOfLane ? 'lane_not_found' : 'not_found';
-    expect([refused.status, refused.code]).toEqual([404, code]);
+    expect([refused.status, refused.code, refused.body.resource]).toEqual([404, 'not_found', 'board']);
     expect(await liveKeys(name)).toBe(0);
   });
 
@@ -190,7 +188,7 @@ describe('beside the deletion of its board', () => {
       const asking = ask(board, name, granter.token);
       await untilStanding(sql, 'auth.hold_live_key', 'row');
       const deleting = first().delete(`/v1/boards/${board}`);
-      await untilStanding(sql, ask === askOfLane ? 'boards.delete' : 'boards.lock_for_end', 'row');
+      await untilStanding(sql, 'boards.lock_for_end', 'row');
       return { asking, deleting };
     });
     expect([(await asking).status, (await deleting).status]).toEqual([201, 204]);
@@ -304,8 +302,7 @@ describe('beside the deregistration of its lane', () => {
     await counter.release();
     expect((await deleting).status).toBe(204);
     const refused = await asking;
-    const code = ask === askOfLane ? 'lane_not_found' : 'not_found';
-    expect([refused.status, refused.code, refused.body.resource]).toEqual([404, code, 'lane']);
+    expect([refused.status, refused.code, refused.body.resource]).toEqual([404, 'lane_not_found', 'lane']);
     expect(await liveKeys(name)).toBe(0);
   });
 
