@@ -8,7 +8,10 @@ import { isConflict, isLockTimeout, isStaleDecision } from './failures.ts';
 
 /** A caller's patience: above the driver's connect timeout, below a client's usual 10 s. */
 const DEADLINE_MS = 8000;
-/** Deadlocks are designed out; this covers the odd lock timeout of a migration, and claims decided while a lane was changed. */
+/**
+ * Deadlocks are designed out, but for one: the deletion of a board comes to its tasks with the counter row in hand, and somebody may have a
+ * task and wait for that. This covers it, the odd lock timeout of a migration, and claims decided while a lane was changed.
+ */
 const ATTEMPTS_MAX = 5;
 
 class DatabaseDeadlineError extends Error {

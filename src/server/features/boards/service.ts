@@ -25,6 +25,7 @@ import {
   listBoards,
   lockBoard,
   lockBoardForEnd,
+  lockLanes,
   updateBoard,
 } from './store.ts';
 
@@ -209,7 +210,8 @@ export class BoardService {
       if (id === null) throw boardNotFound(name);
       // Whoever prunes it just now is waited for, because he has the counter row last.
       await setRetention(tx, id, KEEP_ALL);
-      // The counter row first: what was claimed before it is ours is seen now, and nothing can be claimed after.
+      await lockLanes(tx, id);
+      // The counter row before all that is deleted: what was claimed before it is ours is seen now, and nothing can be claimed after.
       await deleteCounter(tx, id);
       if (await hasClaims(tx, id))
         throw new ProblemError(

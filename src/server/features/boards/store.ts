@@ -113,6 +113,11 @@ export async function hasClaims(tx: Tx, boardId: number): Promise<boolean> {
   return rows.length > 0;
 }
 
+/** Who has a lane comes to the counter row next. One that is made from now on finds that gone. */
+export async function lockLanes(tx: Tx, boardId: number): Promise<void> {
+  await tx`/* boards.lock_lanes */ SELECT FROM lanes WHERE board_id = ${boardId} ORDER BY name FOR UPDATE`;
+}
+
 /** Without its counter row no transaction can write an event of the board, so none can add rows to it. */
 export async function deleteCounter(tx: Tx, boardId: number): Promise<void> {
   await tx`/* boards.delete_counter */ DELETE FROM board_seq WHERE board_id = ${boardId}`;
