@@ -50,5 +50,5 @@ export function grantedBoards(caller: KeyPrincipal, wish: BoardsWish): readonly 
     return null;
   }
   for (const board of asked) if (!maySeeBoard(caller, board)) throw boardNotFound(board);
-  return asked;
+  return [...new Set(asked)];
 }

@@ -160,8 +160,9 @@ export async function deleteBoardRows(tx: Tx, boardId: number, name: string): Pr
   // it is there by the time the keys are read.
   await tx`/* boards.delete */ DELETE FROM sign_in_codes WHERE array_remove(boards, ${name}) = '{}'`;
   await tx`/* boards.delete */ UPDATE sign_in_codes SET boards = array_remove(boards, ${name}) WHERE ${name} = ANY(boards)`;
-  // The same with keys. Those of several first: one whose other boards are deleted at this moment has this one alone by the second look.
-  await tx`/* boards.delete */ UPDATE api_keys SET boards = array_remove(boards, ${name}) WHERE ${name} = ANY(boards) AND cardinality(boards) > 1`;
-  await tx`/* boards.delete */ UPDATE api_keys SET revoked_at = clock_timestamp() WHERE boards = ARRAY[${name}] AND revoked_at IS NULL`;
+  // Keys of several boards lose it, and then those of this board alone are revoked: a key whose other boards are deleted at this moment has
+  // this one alone by the second look.
+  await tx`/* boards.delete */ UPDATE api_keys SET boards = array_remove(boards, ${name}) WHERE ${name} = ANY(boards) AND NOT boards <@ ARRAY[${name}]`;
+  await tx`/* boards.delete */ UPDATE api_keys SET revoked_at = clock_timestamp() WHERE boards <@ ARRAY[${name}] AND revoked_at IS NULL`;
   await tx`/* boards.delete */ DELETE FROM boards WHERE id = ${boardId}`;
 }

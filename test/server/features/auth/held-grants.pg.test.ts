@@ -279,6 +279,18 @@ describe('beside the deletion of its board', () => {
     expect(await liveKeys(granter.name)).toBe(0);
   });
 
+  test('a key that names it twice ends with it, and is not made any more', async () => {
+    const { sql } = servers.database;
+    const board = await makeBoard();
+    const { name } = await makeGranter([board, board]);
+    expect(await sql`SELECT to_json(boards) AS boards FROM api_keys WHERE name = ${name}`).toEqual([
+      { boards: [board] },
+    ]);
+    await sql`UPDATE api_keys SET boards = ARRAY[${board}, ${board}] WHERE name = ${name}`;
+    expect((await first().delete(`/v1/boards/${board}`)).status).toBe(204);
+    expect(await liveKeys(name)).toBe(0);
+  });
+
   test('a key may be for a board that is yet to be made, as ever', async () => {
     const later = uniqueName('later');
     const made = await first().post('/v1/keys', { role: 'observer', name: 'early', boards: [later] });
