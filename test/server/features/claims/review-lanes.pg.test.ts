@@ -7,8 +7,9 @@ import type { Operation } from '../../../../src/contract/bulk.ts';
 import type { Claim } from '../../../../src/contract/claims.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
+import { eventually } from '../../../fixtures/eventually.ts';
 import { gather } from '../../../fixtures/gathering.ts';
-import { holdCounter, untilStanding, untilTestEnds } from '../../../fixtures/held-lock.ts';
+import { holdCounter, holdTask, untilStanding, untilTestEnds } from '../../../fixtures/held-lock.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
 const servers = useTwoServers();
@@ -145,6 +146,77 @@ describe('a lane that never reviewed, and has enough to do, reviews', () => {
     test('and comes first itself', async () => {
       const { claimed, expected } = await both('handed over');
       expect(claimed).toBe(expected);
+    });
+  });
+
+  describe('what is handed over just when it is registered anew', () => {
+    /** It is known to review; whoever hands work over to it comes to that task last. */
+    async function handingOver() {
+      const [board, elsewhere] = await servers.board();
+      for (const lane of ['work', 'review']) await board.lane(lane);
+      boards.push(board);
+      await handedOver(board, 'review');
+      await end(board, await board.claim('review', { worker: 'carl' }), 'complete');
+      await board.task('work');
+      const claim = await board.claim('work', { worker: 'ann' });
+      const task = await untilTestEnds(holdTask(servers.database.sql, claim.task.id));
+      return {
+        board,
+        task,
+        handOver: () => end(board, claim, 'complete', { review: true, reviewer: 'review' }),
+        deregister: () => elsewhere.call('DELETE', '/lanes/review'),
+        register: () => elsewhere.call('PUT', '/lanes/review', { body: {} }),
+        expectReviewed: async () => {
+          await board.tasks('review', 2, { priority: 100 });
+          expect((await board.claim('review', { worker: 'bob' })).task.id).toBe(claim.task.id);
+        },
+      };
+    }
+
+    /** It waits for a lock by a statement whose tag begins so, or has been answered. */
+    async function untilStandingOrDone(answer: Promise<unknown>, tag: string): Promise<void> {
+      let isDone = false;
+      const noteDone = () => {
+        isDone = true;
+      };
+      answer.then(noteDone, noteDone);
+      await eventually(`${tag} stands, or is done`, async () => {
+        const rows = await servers.database.sql`
+          SELECT FROM pg_stat_activity
+          WHERE wait_event_type = 'Lock' AND query LIKE ${`%/* ${tag}%`} AND datname = current_database()`;
+        return isDone || rows.length === 1;
+      });
+    }
+
+    test('and comes first itself', async () => {
+      const { task, handOver, deregister, register, expectReviewed } = await handingOver();
+      const handed = handOver();
+      await untilStandingOrDone(handed, 'claims.');
+      const anew = deregister().then(register);
+      await untilStandingOrDone(anew, 'lanes.lock_for_end');
+      await task.release();
+      await handed;
+      expectStatus(await anew, 201);
+      await expectReviewed();
+    });
+
+    test('and comes when it has been deregistered', async () => {
+      const { board, task, handOver, deregister, register, expectReviewed } = await handingOver();
+      const { sql } = servers.database;
+      const counter = await untilTestEnds(holdCounter(sql, board.name));
+      const deregistered = deregister();
+      await untilStanding(sql, 'log.append', 'row');
+      const handed = handOver();
+      await untilStanding(sql, 'lanes.mark_reviewers', 'row');
+      await counter.release();
+      expectStatus(await deregistered, 204);
+      await untilStandingOrDone(handed, 'claims.');
+      const registered = register();
+      await untilStandingOrDone(registered, 'lanes.lock_unknown_reviewers');
+      await task.release();
+      await handed;
+      expectStatus(await registered, 201);
+      await expectReviewed();
     });
   });
 

@@ -1,6 +1,7 @@
 /** Lanes in the database. */
 import type { ClaimMode, LaneKind, StatusMutations } from '../../../../contract/lanes.ts';
 import type { JsonParameter, Runner, Tx } from '../../../db/client.ts';
+import { RaceError } from '../../../db/failures.ts';
 import { present } from '../../../kernel/assert.ts';
 
 /** What is stored of a lane and may be changed by its registration. */
@@ -113,32 +114,43 @@ export async function markReviewers(tx: Tx, boardId: number, lanes: readonly str
   return (await markKnown(tx, boardId, lanes, true)).marked > 0;
 }
 
-/** Where one is unknown none is marked, and so none locked, unless that is settled. */
+/**
+ * Where one is unknown none is marked, and so none locked, unless that is settled. Those that are known stay until the transaction ends: who
+ * registers one anew finds the work that waits for it. One that was deregistered while it was waited for is a race, for lanes are locked by now.
+ */
 async function markKnown(
   tx: Tx,
   boardId: number,
   lanes: readonly string[],
   isSettled: boolean,
 ): Promise<{ readonly marked: number; readonly unknown: boolean }> {
-  const [row] = await tx<{ marked: number; unknown: boolean }[]>`
+  const [row] = await tx<{ marked: number; unknown: boolean; gone: boolean }[]>`
     /* lanes.mark_reviewers */
     WITH wanted AS MATERIALIZED (SELECT DISTINCT name FROM unnest(${lanes as string[]}::text[]) AS name ORDER BY name),
     known AS MATERIALIZED (
-      SELECT bool_and(EXISTS (SELECT FROM lanes WHERE board_id = ${boardId} AND name = wanted.name)) AS is_each FROM wanted
+      SELECT name FROM wanted WHERE EXISTS (SELECT FROM lanes WHERE board_id = ${boardId} AND name = wanted.name)
+    ),
+    due AS MATERIALIZED (
+      SELECT name FROM known WHERE ${isSettled ? tx`true` : tx`(SELECT count(*) FROM known) = (SELECT count(*) FROM wanted)`} ORDER BY name
+    ),
+    held AS MATERIALIZED (
+      SELECT due.name, lane.is_reviewer FROM due
+      CROSS JOIN LATERAL (SELECT is_reviewer FROM lanes WHERE board_id = ${boardId} AND name = due.name FOR KEY SHARE) AS lane
     ),
     fresh AS MATERIALIZED (
-      SELECT wanted.name FROM (
-        SELECT name FROM wanted WHERE ${isSettled ? tx`true` : tx`(SELECT is_each FROM known)`} ORDER BY name
-      ) AS wanted
+      SELECT held.name FROM (SELECT name FROM held WHERE NOT is_reviewer ORDER BY name) AS held
       CROSS JOIN LATERAL (
-        SELECT FROM lanes WHERE board_id = ${boardId} AND name = wanted.name AND NOT is_reviewer FOR NO KEY UPDATE
+        SELECT FROM lanes WHERE board_id = ${boardId} AND name = held.name AND NOT is_reviewer FOR NO KEY UPDATE
       ) AS lane
     ),
     marked AS (
       UPDATE lanes l SET is_reviewer = true FROM fresh WHERE l.board_id = ${boardId} AND l.name = fresh.name RETURNING 1
     )
-    SELECT (SELECT count(*) FROM marked)::int AS marked, NOT is_each AS unknown FROM known`;
-  return present(row, 'an aggregate is one row');
+    SELECT (SELECT count(*) FROM marked)::int AS marked, (SELECT count(*) FROM known) < (SELECT count(*) FROM wanted) AS unknown,
+      (SELECT count(*) FROM held) < (SELECT count(*) FROM due) AS gone`;
+  const found = present(row, 'an aggregate is one row');
+  if (found.gone) throw new RaceError('a lane was deregistered while it was sent work for review');
+  return found;
 }
 
 export async function updateLane(tx: Tx, boardId: number, name: string, fields: LaneFields): Promise<void> {
