@@ -17,12 +17,7 @@ import type { IdSource, Uuid } from '../../kernel/ids.ts';
 import { type ActorRef, actorOf, type Principal } from '../../kernel/principal.ts';
 import { FIELD_PROBLEMS_MAX, type FieldProblem, ProblemError } from '../../kernel/problem-error.ts';
 import type { BoardRef } from '../boards/service.ts';
-import {
-  type ConfigCache,
-  markReviewers,
-  type RegisteredLane,
-  registerMissingLanes,
-} from '../lanes/service.ts';
+import { type ConfigCache, markReviewers, type NamedLane, registerMissingLanes } from '../lanes/service.ts';
 import {
   countChildren,
   findByExternalRefs,
@@ -89,7 +84,7 @@ export class TaskImport {
       plan,
       known,
       lanes,
-    }: { plan: Plan; known: ReadonlyMap<string, KnownTask>; lanes: readonly RegisteredLane[] },
+    }: { plan: Plan; known: ReadonlyMap<string, KnownTask>; lanes: readonly NamedLane[] },
   ): Promise<void> {
     const { ids, clock } = this.#parts;
     const idOf = idsByAge(plan.tasks, clock);

@@ -17,14 +17,17 @@ import type { PresenceTracker } from './presence.ts';
 import {
   deleteLane,
   findLane,
+  findLaneNames,
   hasLaneClaims,
   insertLane,
+  insertLanes,
   type LaneFields,
   type LaneRow,
   listDrainedLanes,
   listLanes,
   lockLane,
   lockLaneForEnd,
+  type NamedLane,
   setLaneState,
   updateLane,
 } from './store/lane.ts';
@@ -33,7 +36,7 @@ import { readBacklogs, readWorkers } from './store/presence.ts';
 export { type BoardConfig, ConfigCache, type LaneConfig } from './config.ts';
 export { PresenceTracker } from './presence.ts';
 export { PresenceEdges } from './presence-edges.ts';
-export { type LaneRow, lockLane, markReviewers, raiseEpoch } from './store/lane.ts';
+export { type LaneRow, lockLane, markReviewers, type NamedLane, raiseEpoch } from './store/lane.ts';
 export { type LaneOffline, type LaneState, listLanesOffline, readLaneStates } from './store/lane-state.ts';
 export { listOthersOnline } from './store/presence.ts';
 export {
@@ -74,28 +77,21 @@ export function laneNotFound(board: string, lane: string): ProblemError {
   );
 }
 
-export interface RegisteredLane {
-  readonly name: string;
-  readonly fields: LaneFields;
-}
-
 /** Those that the board has none of; the others are left alone. The caller writes the events, as a change of configuration. */
 export async function registerMissingLanes(
   tx: Tx,
   boardId: number,
   lanes: readonly { readonly name: string; readonly kind: LaneKind }[],
   isDryRun: boolean,
-): Promise<RegisteredLane[]> {
-  const missing: RegisteredLane[] = [];
-  const inOrder = [...lanes].sort((left, right) => (left.name < right.name ? -1 : 1));
-  for (const { name, kind } of inOrder) {
-    const fields = { ...DEFAULTS, kind };
-    const isMissing = isDryRun
-      ? (await findLane(tx, boardId, name)) === null
-      : await insertLane(tx, boardId, name, fields);
-    if (isMissing) missing.push({ name, fields });
-  }
-  return missing;
+): Promise<NamedLane[]> {
+  if (lanes.length === 0) return [];
+  const names = lanes.map(({ name }) => name);
+  const known = new Set(await findLaneNames(tx, boardId, names));
+  const missing = lanes
+    .filter(({ name }) => !known.has(name))
+    .sort((left, right) => (left.name < right.name ? -1 : 1))
+    .map(({ name, kind }) => ({ name, fields: { ...DEFAULTS, kind } }));
+  return isDryRun ? missing : insertLanes(tx, boardId, missing);
 }
 
 export class LaneService {

@@ -28,6 +28,11 @@ export interface LaneRow extends LaneFields {
   readonly updated_at: string;
 }
 
+export interface NamedLane {
+  readonly name: string;
+  readonly fields: LaneFields;
+}
+
 const COLUMNS = (sql: Runner) => sql`
   name, kind, claim_mode, allowed_status_mutations, max_concurrent_claims, lease_seconds, no_progress_seconds, max_runtime_seconds,
   labels, description, spawn, is_paused, is_draining, epoch, version, created_at, updated_at`;
@@ -54,6 +59,17 @@ export async function lockLaneForEnd(tx: Tx, boardId: number, name: string): Pro
   return rows.length > 0;
 }
 
+/** Which of these there are. */
+export async function findLaneNames(
+  sql: Runner,
+  boardId: number,
+  names: readonly string[],
+): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    /* lanes.find_names */ SELECT name FROM lanes WHERE board_id = ${boardId} AND name = ANY (${names as string[]}::text[])`;
+  return rows.map(({ name }) => name);
+}
+
 export async function listLanes(
   sql: Runner,
   boardId: number,
@@ -69,8 +85,8 @@ export async function listLanes(
 /**
  * Work may be sent for review to a lane that is not there, and both are decided by what is committed: so a lane is made while nobody does
  * that, and nobody does that while one is made. Before any lane or task is locked. Without it a lane could begin with reviews that nothing
- * says it has, and have them wait behind all of its new work. The others of the board are in nobody's way: they ask for it only when it
- * matters.
+ * says it has, and have them wait behind all of its new work. Who does neither is not held up, but for ends that are in one batch
+ * with one that names a lane which is not there: they wait with it, for as long as an import takes that registers a lane.
  */
 async function lockUnknownReviewers(tx: Tx, boardId: number, isLaneMade: boolean): Promise<void> {
   const key = tx`hashtextextended('unknown reviewers', ${boardId})`;
@@ -87,7 +103,23 @@ export async function insertLane(
   fields: LaneFields,
 ): Promise<boolean> {
   if ((await findLane(tx, boardId, name)) !== null) return false;
+  return (await insertLanes(tx, boardId, [{ name, fields }])).length > 0;
+}
+
+/** Those that nobody has registered meanwhile. In the order of their names. */
+export async function insertLanes(
+  tx: Tx,
+  boardId: number,
+  lanes: readonly NamedLane[],
+): Promise<NamedLane[]> {
+  if (lanes.length === 0) return [];
   await lockUnknownReviewers(tx, boardId, true);
+  const made: NamedLane[] = [];
+  for (const lane of lanes) if (await insertOne(tx, boardId, lane)) made.push(lane);
+  return made;
+}
+
+async function insertOne(tx: Tx, boardId: number, { name, fields }: NamedLane): Promise<boolean> {
   const rows = await tx`
     /* lanes.insert */
     INSERT INTO lanes (board_id, name, kind, claim_mode, allowed_status_mutations, max_concurrent_claims, lease_seconds,
