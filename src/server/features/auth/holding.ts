@@ -1,7 +1,8 @@
 /**
- * What a new key rests on stays as it is until the key is there: the key that grants it, its boards and its lane. Whoever revokes, deletes
- * or deregisters one of them waits, and finds the new key then; or has come first, and is heard of here. What a server has in memory may be
- * older than both. Locked in the order of a board's deletion: boards, lane, keys.
+ * What a new key rests on stays as it is until the key is there: the key that grants it, its boards and its lane. Whoever deletes
+ * or deregisters one of them waits, and ends the new key with it; or has come first, and is heard of here. So is a revocation; one that comes
+ * later leaves what was granted before it. What a server has in memory may be older than all of these. Locked in the order of a board's
+ * deletion: boards, lane, keys.
  */
 import type { Tx } from '../../db/client.ts';
 import { parseId } from '../../kernel/ids.ts';
