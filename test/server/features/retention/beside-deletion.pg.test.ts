@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../../../src/server/db/client.ts';
 import { transaction } from '../../../../src/server/db/tx.ts';
 import { prunePortion } from '../../../../src/server/features/retention/pruning.ts';
+import { present } from '../../../../src/server/kernel/assert.ts';
 import { parseId } from '../../../../src/server/kernel/ids.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { eventually } from '../../../fixtures/eventually.ts';
@@ -13,8 +14,22 @@ import { useTwoServers } from '../../../fixtures/two-servers.ts';
 const servers = useTwoServers();
 let opened: Database;
 
-beforeAll(() => {
+/** One for each test: they grow old together. */
+const DECIDED_COUNT = 4;
+const prepared: { readonly board: TestBoard; readonly delegation: Decided }[] = [];
+
+beforeAll(async () => {
   opened = openDatabase({ url: servers.database.url });
+  for (let count = 0; count < DECIDED_COUNT; count += 1) {
+    const board = await newBoard();
+    prepared.push({ board, delegation: await newDecided(board) });
+  }
+  const ids = prepared.flatMap(({ delegation }) => idsOf(delegation));
+  await eventually('they are old enough', async () => {
+    const rows = await servers.database.sql`
+      SELECT FROM tasks WHERE id = ANY (${ids}::uuid[]) AND status_since < clock_timestamp() - interval '1 second'`;
+    return rows.length === ids.length;
+  });
 });
 afterAll(() => opened.close());
 
@@ -31,7 +46,7 @@ interface Decided {
   readonly tasks: readonly [string, string];
 }
 
-/** A delegation whose two tasks were done more than a second ago, and somebody who is subscribed to it. */
+/** A delegation whose two tasks are done, and somebody who is subscribed to it. */
 async function newDecided(board: TestBoard): Promise<Decided> {
   const child = { title: 'a child', lane: 'work', context: WORD };
   const body = { goal: WORD, context: WORD, tasks: [child, child] };
@@ -41,11 +56,6 @@ async function newDecided(board: TestBoard): Promise<Decided> {
     expectStatus(await endClaim(board.server, claim, 'complete', { summary: WORD }), 200);
   }
   expectStatus(await subscribe(board, delegation.id, 'first'), 201);
-  await eventually('they are old enough', async () => {
-    const rows = await servers.database.sql`
-      SELECT FROM tasks WHERE id = ANY (${idsOf(delegation)}::uuid[]) AND status_since < clock_timestamp() - interval '1 second'`;
-    return rows.length === 2;
-  });
   return delegation;
 }
 
@@ -56,6 +66,9 @@ const subscribe = (board: TestBoard, delegation: string, chat: string) => {
   const body = { delegation_id: delegation, platform: 'discord', chat_id: chat, origin };
   return board.call('PUT', '/subscriptions', { body });
 };
+
+/** Done more than a second ago, on a board of its own. */
+const takeDecided = () => present(prepared.pop(), 'there is one for each test');
 
 /** No pruner comes to it. */
 async function keepSecond(delegation: Decided): Promise<void> {
@@ -122,9 +135,8 @@ async function expectEmptied(board: TestBoard, delegation: Decided): Promise<voi
 }
 
 test('whoever deletes the other task of a delegation while the first is pruned leaves no word of it', async () => {
-  const board = await newBoard();
+  const { board, delegation } = takeDecided();
   const { sql } = servers.database;
-  const delegation = await newDecided(board);
   await keepSecond(delegation);
   const held = await untilTestEnds(holdCounter(sql, board.name));
   const pruned = prune(board);
@@ -138,8 +150,7 @@ test('whoever deletes the other task of a delegation while the first is pruned l
 });
 
 test('whoever deletes the other task of a delegation after the first was pruned leaves no word of it', async () => {
-  const board = await newBoard();
-  const delegation = await newDecided(board);
+  const { board, delegation } = takeDecided();
   await keepSecond(delegation);
   expect(await prune(board)).toBe(1);
   expectStatus(await board.call('DELETE', `/tasks/${delegation.tasks[1]}`), 204);
@@ -147,9 +158,8 @@ test('whoever deletes the other task of a delegation after the first was pruned 
 });
 
 test('a delegation whose last task is pruned while the other one is being deleted goes with it', async () => {
-  const board = await newBoard();
+  const { board, delegation } = takeDecided();
   const { sql } = servers.database;
-  const delegation = await newDecided(board);
   await keepSecond(delegation);
   const held = await untilTestEnds(holdCounter(sql, board.name));
   const deleted = board.call('DELETE', `/tasks/${delegation.tasks[1]}`);
@@ -167,9 +177,8 @@ test('a delegation whose last task is pruned while the other one is being delete
 });
 
 test('a subscription that is put while its delegation is pruned goes with it, and whoever put it is told', async () => {
-  const board = await newBoard();
+  const { board, delegation } = takeDecided();
   const { sql } = servers.database;
-  const delegation = await newDecided(board);
   const held = await untilTestEnds(holdCounter(sql, board.name));
   const put = subscribe(board, delegation.id, 'second');
   await untilOneStands(sql, ['log.append']);
