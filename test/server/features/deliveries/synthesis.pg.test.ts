@@ -2,9 +2,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { BoardSettings } from '../../../../src/contract/boards.ts';
 import type { LeasedDelivery } from '../../../../src/contract/deliveries.ts';
-import { openDatabase, type Runner } from '../../../../src/server/db/client.ts';
-import type { Wake } from '../../../../src/server/db/wake.ts';
-import { type BoardRef, BoardService } from '../../../../src/server/features/boards/service.ts';
+import { openDatabase } from '../../../../src/server/db/client.ts';
 import { Synthesis } from '../../../../src/server/features/synthesis/synthesis.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
 import { eventually, only } from '../../../fixtures/eventually.ts';
@@ -213,40 +211,44 @@ describe('a reply', () => {
     expect(await take(board, {}, 0)).toMatchObject([{ is_fallback: true }]);
   });
 
-  test('is made of an outcome that came right after the lane was set, though a sweep had just found none', async () => {
+  test('is made of an outcome that came right after the lane was set, though a sweep was just looking', async () => {
     const board = await newBoard();
-    const setLane = async (lane: string | null) =>
-      expectStatus(await board.call('PATCH', '', { body: { settings: { synthesizer_lane: lane } } }), 200);
     const { url, sql } = servers.database;
     const { id } = only(await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`);
-    await setLane(null);
-    await outcome(board, 's1', 'before');
-    await take(board);
-    // A look at it is outstanding, as after a reply that nobody needs any more: so the board is swept.
-    await sql`UPDATE deliveries SET synthesis_due_at = clock_timestamp() + interval '1 hour' WHERE board_id = ${id}`;
+    expectStatus(await board.call('PATCH', '', { body: { settings: { synthesizer_lane: null } } }), 200);
+    await outcome(board, 's1', 'since');
+    // A look at another one is outstanding, as after a reply that nobody needs any more: so the board is swept.
+    await sql`
+      UPDATE deliveries SET synthesis_due_at = clock_timestamp() + interval '1 hour' WHERE board_id = ${id}`;
     const database = openDatabase({ url });
     onTestFinished(() => database.close());
-    const found: BoardSettings[] = [];
-    const wake = { ring: () => undefined } as unknown as Wake;
-    const boards = new BoardService(database.cold, wake);
+    const settings = { synthesizer_lane: null } as BoardSettings;
     const synthesis = new Synthesis({
       sql: database.cold,
-      wake,
+      wake: { ring: () => undefined },
       boards: {
         resolveId: async (other: number) => (other === id ? { id, name: board.name, incarnation: '' } : null),
-        readSettings: async (runner: Runner, ref: BoardRef) => {
-          const settings = await boards.readSettings(runner, ref);
-          found.push(settings);
-          if (found.length === 1) {
-            await setLane('writer');
-            await outcome(board, 's2', 'since');
-          }
-          return settings;
-        },
+        // It starts none.
+        readSettings: async () => settings,
       },
     } as unknown as ConstructorParameters<typeof Synthesis>[0]);
-    await synthesis.sweep(new AbortController().signal);
-    expect(found[0]).toMatchObject({ synthesizer_lane: null });
+    const { swept } = await sql.begin(async (tx) => {
+      await tx`LOCK TABLE lanes IN ACCESS EXCLUSIVE MODE`;
+      const sweeping = synthesis.sweep(new AbortController().signal);
+      await eventually('it stands where it looks, for longer than a server has patience', async () => {
+        const rows = await sql`
+          SELECT FROM pg_stat_activity
+          WHERE wait_event_type = 'Lock' AND query LIKE '%/* synthesis.list_settled */%' AND datname = current_database()
+            AND query_start < clock_timestamp() - interval '0.5 seconds'`;
+        return rows.length === 1;
+      });
+      // The lane is set, and then the outcome comes.
+      await tx`UPDATE boards SET settings = jsonb_set(settings, '{synthesizer_lane}', '"writer"') WHERE id = ${id}`;
+      await tx`
+        UPDATE deliveries SET status = 'synthesizing', is_fallback = false WHERE board_id = ${id} AND status = 'pending'`;
+      return { swept: sweeping };
+    });
+    await swept;
     const [claim] = expectStatus(await write(board), 200).body.claims;
     expect(claim?.task.payload.text).toContain('since');
     expectStatus(await endClaim(board.server, claim, 'complete', { result: 'All good.' }), 200);
