@@ -40,6 +40,8 @@ export class BoardFeed {
    * gives it away. Null: there is none, or it is pruned; then another log is told by its incarnation and its ends alone.
    */
   #mark: string | null = null;
+  /** The last read did not find the event that was handed on last. */
+  #wasMissing = false;
   #isReading = false;
   #isReadDue = false;
   /** It may be another log by now: that is looked at before anything more is read of it. */
@@ -151,9 +153,14 @@ export class BoardFeed {
     const read = await readEvents(this.#parts.sql, this.#board.id, range);
     if (this.#mark !== null && read.markBefore !== this.#mark) {
       await this.#look(read.markBefore);
+      const isMissing = this.#position === afterSeq && read.markBefore === null;
+      // Twice, and neither pruned nor replaced: nobody can say any more what stood there.
+      if (isMissing && this.#wasMissing) this.#mark = null;
+      this.#wasMissing = isMissing;
       this.#isReadDue = true;
       return;
     }
+    this.#wasMissing = false;
     const [first] = read.rows;
     if (first === undefined) {
       if (!hasLooked) await this.#lookAround();

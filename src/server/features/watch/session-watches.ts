@@ -227,7 +227,7 @@ export class SessionWatches implements BatchFollower, HintListener, Subscription
 
   onEnd(cause: EndCause): void {
     if (cause === 'gone') this.#port.end(CLOSE_CODES.policy, 'the board is gone');
-    // On a new connection its cursor is refused, and it knows to begin anew.
+    // On a new connection its cursor is refused, and it knows to begin anew: unless a log that was cut back has grown past it.
     else this.#port.end(CLOSE_CODES.drain, 'the log was replaced');
   }
 

@@ -32,6 +32,8 @@ function setup(length: number) {
     prunedSeq: 0,
     /** From here on it has other events than it had. */
     otherFrom: Number.POSITIVE_INFINITY,
+    /** Of one event the row is not there, as after a hand has been at it. */
+    missingSeq: 0,
     isThere: true,
     isAway: false,
     reads: 0,
@@ -47,7 +49,9 @@ function setup(length: number) {
     if (text.includes('watch.events')) hooks.onManyEvents();
     const rows = Array.from({ length: log.length }, (_, index) =>
       rowOf(index + 1, index + 1 >= log.otherFrom ? '2026-01-01T00:01:00.000Z' : undefined),
-    ).slice(log.prunedSeq);
+    )
+      .slice(log.prunedSeq)
+      .filter(({ seq }) => seq !== log.missingSeq);
     if (text.includes('watch.log_tip')) {
       log.endReads += 1;
       const ends = { pruned_seq: log.prunedSeq, incarnation: log.incarnation, seq: log.length };
@@ -234,6 +238,17 @@ describe('a log that is replaced', () => {
       [6, 'gap', 8, 9],
       [6, 8, 9],
     ]);
+  });
+
+  test('is not what a log is that lacks the last event handed on: it is read on, and by no more reads than that takes', async () => {
+    const { feeds, log, ring } = setup(5);
+    const hearer = new Hearer();
+    await feeds.follow(OLD, hearer);
+    const { reads } = log;
+    Object.assign(log, { missingSeq: 5, length: 7 });
+    await Promise.race([ring(), new Promise((resolve) => setImmediate(resolve))]);
+    expect(hearer.heard).toEqual([6, 7]);
+    expect(log.reads - reads).toBeLessThanOrEqual(6);
   });
 
   test('is noticed by the one ring that it causes, also shortly after a look around', async () => {
