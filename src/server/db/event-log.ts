@@ -96,7 +96,7 @@ export async function lockCounter(tx: Tx, boardId: number): Promise<boolean> {
 
 /**
  * Of tasks that are not locked, because they stay as they are: a subscription that is put, changed or ended meanwhile has been seen by this, or
- * sees what was told. Both statements are sent at once, so that the counter row is not kept for a round more.
+ * sees what was told. Both statements are sent at once where they are prepared, so that the counter row is not kept for a round more.
  */
 export async function appendNews(tx: Tx, boardId: number, events: readonly NewEvent[]): Promise<void> {
   await Promise.all([lockCounter(tx, boardId), appendEvents(tx, boardId, { events })]);

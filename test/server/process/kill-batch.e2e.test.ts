@@ -101,7 +101,7 @@ const BATCHES: Readonly<Record<string, (board: TestBoard, ended: Claim) => Promi
     ...(await endsOf(board, ended, {
       verb: 'heartbeat',
       body: { lease_seconds: 3600 },
-      tag: 'log.append',
+      tag: 'log.lock_counter',
       effect: 'task.heartbeat',
     })),
     opener: (through) => endClaim(through.server, ended, 'heartbeat'),

@@ -46,6 +46,7 @@ interface HeldPlace {
   readonly held: readonly string[];
   /** Deleted while they were waited for. */
   readonly gone: readonly string[];
+  /** Of one board; of several, in the last of them. */
   readonly isLaneHeld: boolean;
 }
 

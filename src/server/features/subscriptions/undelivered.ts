@@ -10,8 +10,8 @@ import { lockCounter } from '../../db/event-log.ts';
 import { sessionKeyOf, webhookHostOf } from '../../db/outbox.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 
-/** Goes through those of them that are said by the fragment, of a delivery `d`. */
-type Pass = (which: PendingQuery) => Promise<unknown>;
+/** Statements, not sent yet, that go through those of them that the fragment says, of a delivery `d`. */
+type Pass = (which: PendingQuery) => PendingQuery[];
 
 /**
  * Whoever acks one has it locked and waits for the counter row. That is waited for in the first pass; in the second we would wait for each
@@ -25,10 +25,10 @@ async function goThroughTwice(tx: Tx, boardId: number, id: Uuid, seq: number, pa
     WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND d.status IN ('pending', 'synthesizing', 'leased', 'dead') ${which}
     ORDER BY d.id FOR UPDATE ${manner}`;
   await lock(tx``, tx``);
-  await pass(tx``);
+  await Promise.all(pass(tx``));
   const isLate = tx`AND d.seq > ${seq}`;
-  // Sent at once: the board does not stand still for a round each.
-  await Promise.all([lockCounter(tx, boardId), lock(isLate, tx`NOWAIT`), pass(isLate)]);
+  // At once, so that the board does not stand still for a round each. A statement is sent when it is first waited for: in one list, in this order.
+  await Promise.all([lockCounter(tx, boardId), lock(isLate, tx`NOWAIT`), ...pass(isLate)]);
 }
 
 /**
@@ -50,12 +50,8 @@ export async function changeUndelivered(
         WHEN d.synthesis_task_id IS NOT NULL AND d.synthesis_due_at IS NOT NULL THEN clock_timestamp() END`;
   const unsilenced = tx`mode = CASE WHEN d.mode = 'silent' THEN 'direct' ELSE d.mode END`;
   const isToChange = isSilent ? tx`(d.status <> 'dead' AND d.mode <> 'silent')` : tx`d.mode = 'silent'`;
-  await goThroughTwice(
-    tx,
-    boardId,
-    id,
-    seq,
-    (which) => tx`
+  await goThroughTwice(tx, boardId, id, seq, (which) => [
+    tx`
     /* subscriptions.update_deliveries */
     UPDATE deliveries d SET owner = s.told_by, is_webhook = s.is_webhook, webhook_host = s.webhook_host, wake = s.wake,
       session_id = s.session_id, session_key = s.session_key,
@@ -68,7 +64,7 @@ export async function changeUndelivered(
     WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND d.status IN ('pending', 'synthesizing', 'leased', 'dead') ${which}
       AND (${isToChange} OR (d.owner, d.is_webhook, d.webhook_host, d.wake, d.session_id, d.session_key)
         IS DISTINCT FROM (s.told_by, s.is_webhook, s.webhook_host, s.wake, s.session_id, s.session_key))`,
-  );
+  ]);
 }
 
 /**
@@ -76,7 +72,7 @@ export async function changeUndelivered(
  * it is made of, and nothing else leads to it when those are deleted.
  */
 export async function dropUndelivered(tx: Tx, boardId: number, id: Uuid, seq: number): Promise<void> {
-  const pass = (which: PendingQuery) => [
+  await goThroughTwice(tx, boardId, id, seq, (which) => [
     tx`
       /* subscriptions.drop_deliveries */
       DELETE FROM deliveries d
@@ -87,6 +83,5 @@ export async function dropUndelivered(tx: Tx, boardId: number, id: Uuid, seq: nu
       UPDATE deliveries d SET status = 'acked', mode = 'silent', text = NULL, last_error = NULL, lease_id = NULL, lease_expires_at = NULL,
         finished_at = clock_timestamp(), synthesis_due_at = clock_timestamp()
       WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND d.status IN ('pending', 'synthesizing', 'leased') ${which}`,
-  ];
-  await goThroughTwice(tx, boardId, id, seq, (which) => Promise.all(pass(which)));
+  ]);
 }

@@ -73,6 +73,7 @@ export class WebhookSender {
   /** Takes what is due, as far as there is room, and does not wait for what becomes of it. */
   async sweep(signal: AbortSignal): Promise<void> {
     const { sql, boards } = this.#parts;
+    if (this.#underWay.size >= IN_FLIGHT_MAX) return;
     const fullHosts = [...this.#rooms()].flatMap(([host, room]) => (room > 0 ? [] : [host]));
     const listed = listBoardsWithDueWebhooks(sql, fullHosts, BOARDS_PER_SWEEP_MAX);
     await this.#turns.take(await withinDeadline(listed), signal, async (boardId, patienceMs) => {

@@ -90,32 +90,57 @@ describe('given another owner', () => {
       ]);
     },
   );
+});
 
-  test('what came at the last moment and is in somebody’s hands is waited for, and nobody on the board waits too', async () => {
-    const { board, put, beat, complete } = await begin();
+test.each([
+  ['given another owner', true],
+  ['ended', false],
+])(
+  '%s, it waits for who has what came at the last moment, and nobody on the board waits too',
+  async (_how, isPut) => {
+    const { board, elsewhere, put, beat } = await begin();
     const { sql } = servers.database;
     const { id } = expectStatus(await put({ owner: 'one' }), 201).body.subscription;
+    const subscriptionId = parseId('sub', id);
     expectStatus(await beat(), 200);
     const counter = await untilTestEnds(holdCounter(sql, board.name));
-    const changing = put({ owner: 'two' });
+    const change = isPut ? put({ owner: 'two' }) : elsewhere.call('DELETE', `/subscriptions/${id}`);
     await untilStanding(sql, AT_COUNTER, 'row');
     // As a heartbeat would have left it that had the counter row before.
     const [row] = await sql<{ id: string }[]>`
-      INSERT INTO deliveries SELECT late.* FROM deliveries d, jsonb_populate_record(d, jsonb_build_object('id', gen_random_uuid(), 'seq', d.seq + 1000)) AS late
-      WHERE d.subscription_id = ${parseId('sub', id)} RETURNING id`;
-    await sql.begin(async (tx) => {
-      await tx`SELECT FROM deliveries WHERE id = ${row?.id ?? ''} FOR UPDATE`;
+    INSERT INTO deliveries
+    SELECT late.* FROM deliveries d, jsonb_populate_record(d, jsonb_build_object('id', gen_random_uuid(), 'seq', d.seq + 1000)) AS late
+    WHERE d.subscription_id = ${subscriptionId} RETURNING id`;
+    const late = row?.id ?? '';
+    const { answer } = await sql.begin(async (tx) => {
+      await tx`SELECT FROM deliveries WHERE id = ${late} FOR UPDATE`;
       await counter.release();
       await untilStanding(sql, 'subscriptions.lock_deliveries', 'row');
       expectStatus(await board.call('POST', '/tasks', { body: { title: 'another' } }), 201);
+      return { answer: change };
     });
-    expectStatus(await changing, 200);
-    const owners =
-      await sql`SELECT DISTINCT owner FROM deliveries WHERE subscription_id = ${parseId('sub', id)}`;
-    expect([...owners]).toEqual([{ owner: 'two' }]);
-    await sql`DELETE FROM deliveries WHERE id = ${row?.id ?? ''}`;
-    expectStatus(await complete(), 200);
-  });
+    expectStatus(await answer, 200, 204);
+    const left = await sql`SELECT DISTINCT owner FROM deliveries WHERE subscription_id = ${subscriptionId}`;
+    expect([...left]).toEqual(isPut ? [{ owner: 'two' }] : []);
+    await sql`DELETE FROM deliveries WHERE id = ${late}`;
+  },
+);
+
+test('given another session, none of it goes out beside another one of that', async () => {
+  const { board, put, beat } = await begin();
+  const ofBoard = (chat: string, session: string) => ({ chat_id: chat, origin: { session_id: session } });
+  expectStatus(await put(ofBoard('c1', 's1')), 201);
+  expectStatus(await put(ofBoard('c2', 's2')), 201);
+  expectStatus(await beat(), 200);
+  const counter = await untilTestEnds(holdCounter(servers.database.sql, board.name));
+  const changing = put(ofBoard('c1', 's2'));
+  await untilStanding(servers.database.sql, AT_COUNTER, 'row');
+  const taking = take(board);
+  await untilStanding(servers.database.sql, 'deliveries.lease', 'row');
+  await counter.release();
+  expectStatus(await changing, 200);
+  expect((await taking).map(({ origin }) => origin)).toMatchObject([{ session_id: 's2' }]);
+  expect(await take(board)).toEqual([]);
 });
 
 test.each([
@@ -174,13 +199,13 @@ describe('while it is changed', () => {
     const { id } = expectStatus(await put({}), 201).body.subscription;
     expectStatus(await beat(), 200);
     expect(await takeAll(board)).toEqual(['task.heartbeat']);
-    await sql`UPDATE deliveries SET finished_at = now() - interval '1 hour' WHERE status = 'acked'`;
+    await sql`UPDATE deliveries SET finished_at = now() - interval '2 hours' WHERE status = 'acked'`;
     const [row] = await sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`;
     const boardId = row?.id ?? 0;
     const prune = () =>
       transaction(opened.cold, async (tx) => {
         await tx`
-          INSERT INTO retention (board_id, kind, kept_seconds, due_at) VALUES (${boardId}, 'deliveries', 1, now()) ON CONFLICT (board_id, kind) DO UPDATE SET due_at = now()`;
+          INSERT INTO retention (board_id, kind, kept_seconds, due_at) VALUES (${boardId}, 'deliveries', 3600, now()) ON CONFLICT (board_id, kind) DO UPDATE SET due_at = now()`;
         return (await prunePortion(tx, boardId, 'deliveries', { rowsMax: 100, statementMsMax: 20_000 }))
           ?.pruned;
       });
@@ -191,6 +216,9 @@ describe('while it is changed', () => {
     const changing = put({ owner: 'two' });
     await untilStanding(sql, AT_COUNTER, 'row');
     expect([await prune(), (await deliveriesOf(board)).length]).toEqual([0, 1]);
+    const soon =
+      await sql`SELECT FROM retention WHERE board_id = ${boardId} AND due_at < now() + interval '5 minutes'`;
+    expect(soon).toHaveLength(1);
     await counter.release();
     expectStatus(await changing, 200);
     expect([await prune(), (await deliveriesOf(board)).length, await cursor()]).toEqual([1, 0, told]);

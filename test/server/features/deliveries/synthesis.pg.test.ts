@@ -235,7 +235,7 @@ describe('a reply', () => {
     const { swept } = await sql.begin(async (tx) => {
       await tx`LOCK TABLE lanes IN ACCESS EXCLUSIVE MODE`;
       const sweeping = synthesis.sweep(new AbortController().signal);
-      await eventually('it stands where it looks, for longer than a server has patience', async () => {
+      await eventually('it is about to look, by the settings of then', async () => {
         const rows = await sql`
           SELECT FROM pg_stat_activity
           WHERE wait_event_type = 'Lock' AND query LIKE '%/* synthesis.list_settled */%' AND datname = current_database()

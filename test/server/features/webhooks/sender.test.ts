@@ -13,7 +13,8 @@ vi.mock('../../../../src/server/features/webhooks/store.ts', () => ({
     new Map(ids.filter((id) => id !== GONE).map((id) => [id, webhook()])),
 }));
 vi.mock('../../../../src/server/db/tx.ts', () => ({
-  transaction: async (_sql: unknown, work: (tx: unknown) => unknown) => work({}),
+  impatientTransaction: async (_sql: unknown, _patienceMs: number, work: (tx: unknown) => unknown) =>
+    work({}),
   withinDeadline: async (work: unknown) => work,
 }));
 

@@ -101,7 +101,7 @@ function webhookCandidates(sql: Runner, boardId: number, { usual, rooms }: HostR
 
 /**
  * In a statement after the lock: it sees what the one before has given out. Oldest due first, one of each session. Whoever changes the
- * subscription meanwhile is waited for, and what is nobody else's by then is given out. That is asked within a CASE, or a database that has not
+ * subscription meanwhile is waited for, and what is nobody else's by then, and of no other session or host, is given out. That is asked within a CASE, or a database that has not
  * been analyzed goes through all that is pending to ask it.
  */
 export async function leaseDeliveries(tx: Tx, boardId: number, ask: LeaseAsk): Promise<DeliveryRow[]> {
@@ -111,7 +111,7 @@ export async function leaseDeliveries(tx: Tx, boardId: number, ask: LeaseAsk): P
   const isStillTheirs =
     webhooks === null
       ? tx`NOT d.is_webhook AND coalesce(d.owner, '') = ${nameOf(ask.owner)}`
-      : tx`d.is_webhook`;
+      : tx`d.is_webhook AND d.webhook_host = picked.name`;
   return tx<DeliveryRow[]>`
     /* deliveries.lease */
     WITH RECURSIVE ${named}
@@ -121,16 +121,20 @@ export async function leaseDeliveries(tx: Tx, boardId: number, ask: LeaseAsk): P
     ),
     due AS MATERIALIZED (${rows}),
     picked AS MATERIALIZED (
-      SELECT ${boardId}::int AS board_id, ranked.id FROM (
-        SELECT first.*, row_number() OVER (PARTITION BY name ORDER BY due_at, id) AS number
-        FROM (SELECT DISTINCT ON (session_key) * FROM due ORDER BY session_key, due_at, seq, id) AS first
-      ) AS ranked
-      WHERE ranked.number <= ranked.room ORDER BY ranked.due_at, ranked.id LIMIT ${ask.max}
+      SELECT ${boardId}::int AS board_id, oldest.* FROM (
+        SELECT ranked.id, ranked.session_key, ranked.name FROM (
+          SELECT first.*, row_number() OVER (PARTITION BY name ORDER BY due_at, id) AS number
+          FROM (SELECT DISTINCT ON (session_key) * FROM due ORDER BY session_key, due_at, seq, id) AS first
+        ) AS ranked
+        WHERE ranked.number <= ranked.room ORDER BY ranked.due_at, ranked.id LIMIT ${ask.max}
+      ) AS oldest
+      -- As whoever erases them locks them.
+      ORDER BY oldest.id
     )
     UPDATE deliveries d SET status = 'leased', lease_id = gen_random_uuid(), attempt = d.attempt + 1,
       lease_expires_at = clock_timestamp() + make_interval(secs => ${ask.leaseSeconds})
     FROM picked
-    WHERE d.board_id = ANY (ARRAY[picked.board_id]) AND d.id = picked.id AND CASE WHEN d.mode <> 'silent' AND ${isStillTheirs}
+    WHERE d.board_id = ANY (ARRAY[picked.board_id]) AND d.id = picked.id AND CASE WHEN d.mode <> 'silent' AND d.session_key = picked.session_key AND ${isStillTheirs}
       AND (d.status = 'pending' OR (d.status = 'leased' AND d.lease_expires_at <= statement_timestamp())) THEN true ELSE false END
     RETURNING ${deliveryColumns(tx)}`;
 }

@@ -148,7 +148,8 @@ export async function markReviewers(tx: Tx, boardId: number, lanes: readonly str
 
 /**
  * Where one is unknown none is marked, and so none locked, unless that is settled. Those that are known stay until the transaction ends: who
- * registers one anew finds the work that waits for it. One that was deregistered while it was waited for is a race, for lanes are locked by now.
+ * registers one anew finds the work that waits for it. That is a lock that they share, and written into the lane's row by each end of this
+ * kind; claims and ends of no review do not come here. One that was deregistered while it was waited for is a race, for lanes are locked by now.
  */
 async function markKnown(
   tx: Tx,

@@ -36,10 +36,10 @@ export async function pruneOutput(tx: Tx, boardId: number, turn: PruneTurn): Pro
 
 /**
  * The cursor of a subscription is read from what it was told: it stands with the subscription from then on. One that somebody is changing has
- * its cursor locked, and waits itself for what we have locked here: it is left to the next turn.
+ * its cursor locked, and waits itself for what we have locked here: it is left to a later turn, and that comes as soon as after any other.
  */
 export async function pruneDeliveries(tx: Tx, boardId: number, turn: PruneTurn): Promise<Pruned> {
-  const [row] = await tx<PrunedRow[]>`
+  const [row] = await tx<(PrunedRow & { readonly seen: number; readonly is_busy: boolean })[]>`
     /* retention.prune_deliveries */
     WITH page AS MATERIALIZED (
       SELECT board_id, id, subscription_id, seq, status FROM deliveries
@@ -69,11 +69,13 @@ export async function pruneDeliveries(tx: Tx, boardId: number, turn: PruneTurn):
       WHERE d.board_id = ANY (ARRAY[page.board_id]) AND d.id = page.id AND page.subscription_id NOT IN (SELECT subscription_id FROM busy)
       RETURNING 1
     )
-    SELECT (SELECT count(*)::int FROM gone) AS pruned, (
+    SELECT (SELECT count(*)::int FROM gone) AS pruned, (SELECT count(*)::int FROM page) AS seen, EXISTS (SELECT FROM busy) AS is_busy, (
       SELECT finished_at FROM deliveries
       WHERE board_id = ${boardId} AND finished_at IS NOT NULL AND finished_at >= ${turn.horizon}::timestamptz ORDER BY finished_at LIMIT 1
     ) AS oldest_at`;
-  return prunedOf(row, turn);
+  const pruned = row?.pruned ?? 0;
+  const oldestAt = row?.is_busy ? turn.horizon : (row?.oldest_at ?? null);
+  return { pruned, isCut: pruned > 0 && row?.seen === turn.rowsMax, oldestAt };
 }
 
 export async function pruneMessages(tx: Tx, boardId: number, turn: PruneTurn): Promise<Pruned> {
