@@ -21,11 +21,12 @@ async function changeUnder(
   change: () => Promise<CallAnswer>,
   second: () => Promise<CallAnswer>,
   tag: string,
+  changeTag = 'log.append',
 ): Promise<[CallAnswer, CallAnswer]> {
   const { sql } = servers.database;
   const counter = await untilTestEnds(holdCounter(sql, board.name));
   const changing = change();
-  await untilStanding(sql, 'log.append', 'row');
+  await untilStanding(sql, changeTag, 'row');
   const waiting = second();
   await untilStanding(sql, tag, 'row');
   await counter.release();
@@ -68,6 +69,7 @@ test('a run whose heartbeat is just being logged is completed, with what the hea
     () => endClaim(board.server, claim, 'heartbeat', { metadata: { seen: 1 }, checkpoint: { step: 2 } }),
     () => endClaim(elsewhere.server, claim, 'complete', { metadata: { made: 2 } }),
     'claims.complete',
+    'log.lock_counter',
   );
   expectStatus(beaten, 200);
   expectStatus(completed, 200);
