@@ -1,5 +1,9 @@
-/** The tables that hang on a task, for whoever erases tasks: one list, so that no table is forgotten by one of them. */
-import type { Runner } from './client.ts';
+/**
+ * What hangs on a task, for whoever erases tasks, by hand or by their age: one list of its tables, so that none is forgotten by one of them, and
+ * one order in which its delegations are locked.
+ */
+import type { Uuid } from '../kernel/ids.ts';
+import type { Runner, Tx } from './client.ts';
 
 /**
  * What hangs on the tasks of `gone` (board_id, id) but their events and the links of others to them: parts of a WITH that erases it. The counts of a
@@ -25,3 +29,22 @@ export const erasedParts = (sql: Runner) => sql`
     upward AS (
       DELETE FROM links l USING details WHERE details.parent_count > 0 AND l.board_id = ANY (ARRAY[details.board_id]) AND l.child_id = details.id
     )`;
+
+/**
+ * The delegations of these tasks, which are locked or gone, in the order of all delegations. In a statement of its own: whoever decides one
+ * meanwhile, subscribes to it, or erases another of its tasks has committed by then, and is seen by the statements behind, or waits for us and
+ * finds these tasks gone.
+ */
+export async function lockDelegationsOf(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<Uuid[]> {
+  const rows = await tx<{ id: Uuid }[]>`
+    /* erase.lock_delegations */
+    SELECT d.id FROM (
+      SELECT DISTINCT member.delegation_id AS id FROM unnest(${taskIds as Uuid[]}::uuid[]) AS wanted (id)
+      CROSS JOIN LATERAL (
+        SELECT delegation_id FROM delegation_tasks WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0
+      ) AS member
+      ORDER BY 1
+    ) AS wanted
+    CROSS JOIN LATERAL (SELECT id FROM delegations WHERE board_id = ${boardId} AND id = wanted.id FOR UPDATE) AS d`;
+  return rows.map((row) => row.id);
+}

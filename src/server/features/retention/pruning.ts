@@ -1,6 +1,7 @@
 /** One portion of what one board has set for one kind, in one transaction: rows first, then when to come again, and what the counter row takes last. */
 import type { RetentionKind } from '../../../contract/retention.ts';
 import { pinPlans, type Tx } from '../../db/client.ts';
+import { lockDelegationsOf } from '../../db/erased-parts.ts';
 import { BoardGoneError } from '../../db/failures.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 import type { ActorRef } from '../../kernel/principal.ts';
@@ -13,7 +14,6 @@ import {
   eraseFinished,
   findOldestAfter,
   hasRunningOperation,
-  lockDelegationsOf,
   lockFinished,
   logErased,
 } from './store/finished.ts';

@@ -10,6 +10,9 @@ import { lockCounter } from '../../db/event-log.ts';
 import { sessionKeyOf, webhookHostOf } from '../../db/outbox.ts';
 import type { Uuid } from '../../kernel/ids.ts';
 
+/** Of a delivery `d` that a subscription may still change, or somebody may have sent again. */
+const IS_LEFT = (sql: Tx) => sql`d.status IN ('pending', 'synthesizing', 'leased', 'dead')`;
+
 /** Statements, not sent yet, that go through those of them that the fragment says, of a delivery `d`. */
 type Pass = (which: PendingQuery) => PendingQuery[];
 
@@ -22,7 +25,7 @@ async function goThroughTwice(tx: Tx, boardId: number, id: Uuid, seq: number, pa
   const lock = (which: PendingQuery, manner: PendingQuery) => tx`
     /* subscriptions.lock_deliveries */
     SELECT FROM deliveries d
-    WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND d.status IN ('pending', 'synthesizing', 'leased', 'dead') ${which}
+    WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND ${IS_LEFT(tx)} ${which}
     ORDER BY d.id FOR UPDATE ${manner}`;
   await lock(tx``, tx``);
   await Promise.all(pass(tx``));
@@ -58,10 +61,11 @@ export async function changeUndelivered(
       ${isSilent ? silenced : unsilenced}
     FROM (
       SELECT coalesce(s.owner, (SELECT settings ->> 'default_owner' FROM boards WHERE id = ${boardId})) AS told_by,
-        s.webhook_url IS NOT NULL AS is_webhook, ${webhookHostOf(tx)} AS webhook_host, s.wake, nullif(s.origin ->> 'session_id', '') AS session_id, ${sessionKeyOf(tx)} AS session_key
+        s.webhook_url IS NOT NULL AS is_webhook, ${webhookHostOf(tx)} AS webhook_host, s.wake,
+        nullif(s.origin ->> 'session_id', '') AS session_id, ${sessionKeyOf(tx)} AS session_key
       FROM subscriptions s WHERE s.board_id = ${boardId} AND s.id = ${id} OFFSET 0
     ) AS s
-    WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND d.status IN ('pending', 'synthesizing', 'leased', 'dead') ${which}
+    WHERE d.board_id = ${boardId} AND d.subscription_id = ${id} AND ${IS_LEFT(tx)} ${which}
       AND (${isToChange} OR (d.owner, d.is_webhook, d.webhook_host, d.wake, d.session_id, d.session_key)
         IS DISTINCT FROM (s.told_by, s.is_webhook, s.webhook_host, s.wake, s.session_id, s.session_key))`,
   ]);

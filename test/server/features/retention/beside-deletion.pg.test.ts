@@ -142,7 +142,7 @@ test('whoever deletes the other task of a delegation while the first is pruned l
   const pruned = prune(board);
   await untilStanding(sql, 'retention.log_erased', 'row');
   const deleted = board.call('DELETE', `/tasks/${delegation.tasks[1]}`);
-  await untilOneStands(sql, ['returns.lock_delegations', 'log.append']);
+  await untilOneStands(sql, ['erase.lock_delegations', 'log.append']);
   await held.release();
   expect(await pruned).toBe(1);
   expectStatus(await deleted, 204);
@@ -165,7 +165,7 @@ test('a delegation whose last task is pruned while the other one is being delete
   const deleted = board.call('DELETE', `/tasks/${delegation.tasks[1]}`);
   await untilOneStands(sql, ['log.append']);
   const pruned = prune(board);
-  await untilOneStands(sql, ['retention.lock_delegations', 'retention.log_erased']);
+  await untilOneStands(sql, ['erase.lock_delegations', 'retention.log_erased']);
   await held.release();
   expectStatus(await deleted, 204);
   expect(await pruned).toBe(1);
@@ -183,7 +183,7 @@ test('a subscription that is put while its delegation is pruned goes with it, an
   const put = subscribe(board, delegation.id, 'second');
   await untilOneStands(sql, ['log.append']);
   const pruned = prune(board);
-  await untilOneStands(sql, ['retention.lock_delegations', 'retention.erase_delegations']);
+  await untilOneStands(sql, ['erase.lock_delegations', 'retention.erase_delegations']);
   // In line behind both, and before the look at what was put: that comes when both are done.
   const between = sql.begin((tx) => tx`/* test.between */ LOCK TABLE subscriptions IN ACCESS EXCLUSIVE MODE`);
   await untilStanding(sql, 'test.between', 'gate');

@@ -101,8 +101,8 @@ function webhookCandidates(sql: Runner, boardId: number, { usual, rooms }: HostR
 
 /**
  * In a statement after the lock: it sees what the one before has given out. Oldest due first, one of each session. Whoever changes the
- * subscription meanwhile is waited for, and what is nobody else's by then, and of no other session or host, is given out. That is asked within a CASE, or a database that has not
- * been analyzed goes through all that is pending to ask it.
+ * subscription meanwhile is waited for, and what is nobody else's by then, and of no other session or host, is given out. That is asked
+ * within a CASE, or a database that has not been analyzed goes through all that is pending to ask it.
  */
 export async function leaseDeliveries(tx: Tx, boardId: number, ask: LeaseAsk): Promise<DeliveryRow[]> {
   const { webhooks } = ask;

@@ -154,22 +154,6 @@ export async function logErased(tx: Tx, boardId: number, erased: Erased, actor: 
   return count > 0;
 }
 
-/**
- * The delegations of these tasks, which are gone, in the order of all delegations. In a statement of its own: whoever deletes another of their tasks,
- * or subscribes to one of them, has its lock. So the statements behind this one see what he has done, or he sees what we have.
- */
-export async function lockDelegationsOf(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<Uuid[]> {
-  const rows = await tx<{ id: Uuid }[]>`
-    /* retention.lock_delegations */
-    SELECT d.id FROM (
-      SELECT DISTINCT member.delegation_id AS id FROM unnest(${taskIds as Uuid[]}::uuid[]) AS gone (id)
-      CROSS JOIN LATERAL (SELECT delegation_id FROM delegation_tasks WHERE board_id = ${boardId} AND task_id = gone.id OFFSET 0) AS member
-      ORDER BY 1
-    ) AS whole
-    CROSS JOIN LATERAL (SELECT id FROM delegations WHERE board_id = ${boardId} AND id = whole.id FOR UPDATE) AS d`;
-  return rows.map((row) => row.id);
-}
-
 /** Of these delegations, which are locked, those that have no task left. They were decided, or their tasks would be there. */
 export async function eraseEmptyDelegations(tx: Tx, boardId: number, ids: readonly Uuid[]): Promise<void> {
   await tx`

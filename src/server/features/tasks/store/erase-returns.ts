@@ -4,6 +4,7 @@
  * children keep their words; of one whose last child is deleted nothing that anybody wrote is left.
  */
 import type { Runner, Tx } from '../../../db/client.ts';
+import { lockDelegationsOf } from '../../../db/erased-parts.ts';
 import { formatId, type Uuid } from '../../../kernel/ids.ts';
 import { scrubEvents } from './delete.ts';
 
@@ -38,24 +39,6 @@ const KEPT_KEYS: readonly string[] = [
   'failures',
   'results',
 ];
-
-/**
- * Whoever decides one of these meanwhile has committed, or waits for us and finds the tasks gone: so no result is made of them behind our
- * back. After the tasks, in the order of all delegations.
- */
-async function lockDelegationsOf(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<Uuid[]> {
-  const rows = await tx<{ id: Uuid }[]>`
-    /* returns.lock_delegations */
-    SELECT d.id FROM (
-      SELECT DISTINCT member.delegation_id AS id FROM unnest(${taskIds as Uuid[]}::uuid[]) AS wanted (id)
-      CROSS JOIN LATERAL (
-        SELECT delegation_id FROM delegation_tasks WHERE board_id = ${boardId} AND task_id = wanted.id OFFSET 0
-      ) AS member
-      ORDER BY 1
-    ) AS wanted
-    CROSS JOIN LATERAL (SELECT id FROM delegations WHERE board_id = ${boardId} AND id = wanted.id FOR UPDATE) AS d`;
-  return rows.map((row) => row.id);
-}
 
 /** Before their deliveries, as whoever changes or ends one, or has something of it sent again. */
 async function lockSubscriptionsOf(tx: Tx, boardId: number, subjectIds: readonly Uuid[]): Promise<void> {
