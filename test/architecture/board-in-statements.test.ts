@@ -31,6 +31,7 @@ const ACROSS_BOARDS: Readonly<Record<string, readonly string[]>> = {
     'synthesis.list_boards',
     'tasks.list_boards_with_due',
     'wake.poll',
+    'wake.poll_which',
     'webhooks.list_boards',
   ],
   'figures of all boards, for /metrics': [

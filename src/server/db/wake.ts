@@ -10,6 +10,7 @@
 import { pause } from '../kernel/lifecycle.ts';
 import { Announcements } from './announcements.ts';
 import type { Database } from './client.ts';
+import { PolledLogs } from './polled-logs.ts';
 
 /** @param isDoubt The log may be another one than it was, of whatever length: it is not only to be read on. */
 type Listener = (isDoubt?: boolean) => void;
@@ -54,18 +55,11 @@ const POLL_ONLY_INTERVAL_MS = 50;
 const ASIDE_POLL_INTERVAL_MS = 250;
 const LISTEN_RETRY_MS = 1000;
 
-interface LogState {
-  readonly board_id: number;
-  readonly seq: number;
-  /** Which one it is, and which server has it. */
-  readonly log: string;
-}
-
 export function createWake({ database, mode, onError }: WakeOptions): Wake {
   const serverId = Math.random().toString(36).slice(2, 10);
   const log = new Listeners();
   const aside = { signal: new Listeners(), output: new Listeners() };
-  const polled = new PolledLogs();
+  const polled = new PolledLogs(database.wakes);
   let polledAt = performance.now();
   let asidePolledAt = Number.NEGATIVE_INFINITY;
   const announcements = new Announcements({ sql: database.wakes, channel: CHANNEL, serverId, onError });
@@ -98,14 +92,9 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
       polledAt = performance.now();
       return;
     }
-    // A pooler hides that another server answers, and a restore that is told of late leaves the numbers as they are.
-    const rows = await database.wakes<LogState[]>`
-      /* wake.poll */
-      SELECT board_seq.board_id, board_seq.seq,
-        boards.log_incarnation || ' ' || extract(epoch FROM pg_postmaster_start_time()) AS log
-      FROM board_seq JOIN boards ON boards.id = board_seq.board_id WHERE board_seq.board_id = ANY(${watched}::int[])`;
+    const news = await polled.poll(watched);
     polledAt = performance.now();
-    for (const [boardId, isDoubt] of polled.findNews(watched, rows)) log.call(boardId, isDoubt);
+    for (const { boardId, isDoubt } of news) log.call(boardId, isDoubt);
   };
 
   const listenUntilConnected = async (signal: AbortSignal): Promise<void> => {
@@ -149,7 +138,6 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
         try {
           await poll();
         } catch (error) {
-          polled.doubtAll();
           onError(error);
         }
         await pause(isNotifying ? POLL_INTERVAL_MS : POLL_ONLY_INTERVAL_MS, signal);
@@ -158,37 +146,6 @@ export function createWake({ database, mode, onError }: WakeOptions): Wake {
     close: () => announcements.close(),
     pollAgeMs: () => performance.now() - polledAt,
   };
-}
-
-/** The logs that somebody follows, as they were when they were last asked for. */
-class PolledLogs {
-  readonly #known = new Map<number, LogState>();
-  #isAllDoubted = false;
-
-  /** A poll has failed: what answers the next one may be another database, in which a log ends where it ended in the former one. */
-  doubtAll(): void {
-    this.#isAllDoubted = true;
-  }
-
-  forget(boardId: number): void {
-    this.#known.delete(boardId);
-  }
-
-  /** Boards whose followers have to look, and whether in doubt. */
-  *findNews(watched: readonly number[], rows: readonly LogState[]): Generator<[number, boolean]> {
-    const isAllDoubted = this.#isAllDoubted;
-    this.#isAllDoubted = false;
-    // A board without a row is gone: whoever follows it has to look, too, whatever became of the notification.
-    const present = new Set(rows.map((row) => row.board_id));
-    for (const boardId of watched) if (!present.has(boardId)) yield [boardId, isAllDoubted];
-    for (const row of rows) {
-      const before = this.#known.get(row.board_id);
-      this.#known.set(row.board_id, row);
-      const isOther = before !== undefined && (before.log !== row.log || before.seq > row.seq);
-      const isDoubt = isAllDoubted || isOther;
-      if (isDoubt || before?.seq !== row.seq) yield [row.board_id, isDoubt];
-    }
-  }
 }
 
 /** Who waits for which board. What they are called with is for them to know. */

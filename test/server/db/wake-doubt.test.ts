@@ -2,8 +2,10 @@
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { createWake } from '../../../src/server/db/wake.ts';
 
-/** At least one poll, where nobody is notified. */
+/** Where nobody is notified. */
 const POLL_MS = 50;
+/** At least one poll that also asks which log it is. */
+const WHICH_POLL_MS = 500;
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -18,12 +20,19 @@ async function setup(mode: 'listen' | 'poll') {
     { board_id: 1, seq: 5, log: 'a' },
     { board_id: 2, seq: 5, log: 'a' },
   ] as const satisfies readonly object[];
-  const state = { logs: logs.map((log) => ({ ...log })), isAway: false, reconnect: (): void => undefined };
+  const state = {
+    logs: logs.map((log) => ({ ...log })),
+    asked: { which: 0, seq: 0 },
+    isAway: false,
+    reconnect: (): void => undefined,
+  };
   const told: string[] = [];
   const database = {
-    wakes: async () => {
+    wakes: async ([statement]: readonly string[]) => {
       if (state.isAway) throw new Error('away');
-      return state.logs.map((log) => ({ ...log }));
+      const isWhichAsked = statement?.includes('wake.poll_which') === true;
+      state.asked[isWhichAsked ? 'which' : 'seq'] += 1;
+      return state.logs.map((row) => ({ ...row, log: isWhichAsked ? row.log : null }));
     },
     listen: async (_channel: string, _onPayload: unknown, onListening: () => void) => {
       state.reconnect = onListening;
@@ -38,7 +47,7 @@ async function setup(mode: 'listen' | 'poll') {
     stopping.abort();
     await running;
   });
-  const poll = (): Promise<unknown> => vi.advanceTimersByTimeAsync(POLL_MS);
+  const poll = (): Promise<unknown> => vi.advanceTimersByTimeAsync(WHICH_POLL_MS);
   await poll();
   told.length = 0;
   return { state, first: state.logs[0] as { seq: number; log: string }, told, poll };
@@ -53,16 +62,42 @@ test('growth is no doubt, and nothing is nothing', async () => {
   expect(told).toEqual(['look']);
 });
 
+test('which log it is, is asked for seldom, and growth is told at the next poll', async () => {
+  const { state, first, told, poll } = await setup('poll');
+  state.asked = { which: 0, seq: 0 };
+  await poll();
+  expect(state.asked.which).toBe(1);
+  expect(state.asked.seq).toBeGreaterThanOrEqual(8);
+  first.seq = 6;
+  await vi.advanceTimersByTimeAsync(POLL_MS);
+  expect(told).toEqual(['look']);
+});
+
+test('a log that ends earlier is doubted at the next poll, whichever that asks for', async () => {
+  const { first, told } = await setup('poll');
+  first.seq = 4;
+  await vi.advanceTimersByTimeAsync(POLL_MS);
+  expect(told).toEqual(['doubt']);
+});
+
 test.each([
   ['ends earlier than it did', { seq: 4 }],
   ['has another incarnation, or is at another server, and ends where it did', { log: 'b' }],
-  ['does, and has grown', { seq: 7, log: 'b' }],
 ])('a log that %s is doubted, once', async (_what, change) => {
   const { first, told, poll } = await setup('poll');
   Object.assign(first, change);
   await poll();
   await poll();
   expect(told).toEqual(['doubt']);
+});
+
+test('one that does, and has grown, is doubted once, however soon it is looked at', async () => {
+  const { first, told, poll } = await setup('poll');
+  Object.assign(first, { seq: 7, log: 'b' });
+  await poll();
+  await poll();
+  expect(told.filter((one) => one === 'doubt')).toEqual(['doubt']);
+  expect(told.at(-1)).toBe('doubt');
 });
 
 test('after polls that failed every log is doubted, wherever it ends', async () => {
