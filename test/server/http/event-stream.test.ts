@@ -11,6 +11,7 @@ import { prefersEventStream } from '../../../src/server/http/request-headers.ts'
 import { writeAnswer } from '../../../src/server/http/write-answer.ts';
 import { ProblemError } from '../../../src/server/kernel/problem-error.ts';
 import { eventually } from '../../fixtures/eventually.ts';
+import { logRow } from '../../fixtures/log-row.ts';
 
 describe('the text of an endless answer', () => {
   let server: Server;
@@ -205,31 +206,11 @@ function fakeFeeds() {
   };
   const write = (count: number): void => {
     const before = rows.length;
-    for (let seq = before + 1; seq <= before + count; seq += 1) rows.push(rowOf(seq));
+    for (let seq = before + 1; seq <= before + count; seq += 1) rows.push(logRow(seq));
     const batch = batchAfter(before, count);
     for (const follower of followers) follower.onBatch(batch);
   };
   return { feeds: feeds as never, followers, write };
-}
-
-function rowOf(seq: number): LogRow {
-  return {
-    seq,
-    kind: 'board.updated',
-    at: '2026-01-01T00:00:00.000Z',
-    task_id: null,
-    run_id: null,
-    lane: null,
-    worker: null,
-    attempt: null,
-    task_version: null,
-    delegation_id: null,
-    actor_type: 'system',
-    actor_id: 'test',
-    data: {},
-    bytes: 400,
-    is_change_end: true,
-  };
 }
 
 const ALL = { kinds: null, lanes: null, tasks: null };

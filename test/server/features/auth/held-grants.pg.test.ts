@@ -179,22 +179,6 @@ describe('beside the deletion of its board', () => {
     expect(await liveKeys(name)).toBe(0);
   });
 
-  test.each(WAYS)('a key for %s that came first ends with it', async (_, ask) => {
-    const { sql } = servers.database;
-    const board = await makeBoard();
-    const granter = await makeGranter();
-    const name = uniqueName('asked');
-    const { asking, deleting } = await whileChanging(holdRow(granter), async () => {
-      const asking = ask(board, name, granter.token);
-      await untilStanding(sql, 'auth.hold_live_key', 'row');
-      const deleting = first().delete(`/v1/boards/${board}`);
-      await untilStanding(sql, 'boards.lock_for_end', 'row');
-      return { asking, deleting };
-    });
-    expect([(await asking).status, (await deleting).status]).toEqual([201, 204]);
-    expect(await liveKeys(name)).toBe(0);
-  });
-
   test('a deletion that is refused leaves room for the key that waited', async () => {
     const { sql } = servers.database;
     const board = await makeBoard();
@@ -317,8 +301,22 @@ describe('beside the deregistration of its lane', () => {
     expect([refused.status, refused.code, refused.body.resource]).toEqual([404, 'lane_not_found', 'lane']);
     expect(await liveKeys(name)).toBe(0);
   });
+});
 
-  test.each(OF_LANES)('a key for %s that came first ends with it', async (_, ask) => {
+interface End {
+  readonly of: string;
+  readonly path: string;
+  readonly lock: string;
+  readonly ways: [string, Ask][];
+}
+
+const ENDS: readonly End[] = [
+  { of: 'its board', path: '', lock: 'boards.lock_for_end', ways: WAYS },
+  { of: 'its lane', path: '/lanes/work', lock: 'lanes.lock_for_end', ways: OF_LANES },
+];
+
+describe.each(ENDS)('a key that came before the end of $of ends with it', ({ path, lock, ways }) => {
+  test.each(ways)('for %s', async (_, ask) => {
     const { sql } = servers.database;
     const board = await makeBoard();
     const granter = await makeGranter();
@@ -326,8 +324,8 @@ describe('beside the deregistration of its lane', () => {
     const { asking, deleting } = await whileChanging(holdRow(granter), async () => {
       const asking = ask(board, name, granter.token);
       await untilStanding(sql, 'auth.hold_live_key', 'row');
-      const deleting = first().delete(`/v1/boards/${board}/lanes/work`);
-      await untilStanding(sql, 'lanes.lock_for_end', 'row');
+      const deleting = first().delete(`/v1/boards/${board}${path}`);
+      await untilStanding(sql, lock, 'row');
       return { asking, deleting };
     });
     expect([(await asking).status, (await deleting).status]).toEqual([201, 204]);

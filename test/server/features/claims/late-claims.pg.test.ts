@@ -1,6 +1,7 @@
 /** A claim that is made after its request was answered 503: nobody will work on it, so it is given back instead of standing for a lease. */
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { expectStatus } from '../../../fixtures/board.ts';
+import { changeTimers } from '../../../fixtures/changed-timers.ts';
 import { holdCounter, untilStanding } from '../../../fixtures/held-lock.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
@@ -10,10 +11,7 @@ const DEADLINE_MS = 8000;
 
 /** The statement timeout would end a claim before the deadline; in the driver's queue it could wait for longer than both. */
 function shortenDeadline(): void {
-  const original = globalThis.setTimeout;
-  const shortened = (callback: () => void, ms?: number) => original(callback, ms === DEADLINE_MS ? 100 : ms);
-  const spy = vi.spyOn(globalThis, 'setTimeout').mockImplementation(shortened as typeof setTimeout);
-  onTestFinished(() => spy.mockRestore());
+  onTestFinished(changeTimers(DEADLINE_MS, 100));
 }
 
 test('a claim that commits after its deadline is released at once', async () => {

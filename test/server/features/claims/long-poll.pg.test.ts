@@ -1,7 +1,8 @@
 import { connect } from 'node:net';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Claim } from '../../../../src/contract/claims.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
+import { changeTimers } from '../../../fixtures/changed-timers.ts';
 import { eventually, only } from '../../../fixtures/eventually.ts';
 import { ADMIN_KEY, type CallAnswer, type TestServer } from '../../../fixtures/server.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
@@ -13,13 +14,7 @@ const WAIT_SECONDS = 20;
 const LOOK_INTERVAL_MS = 5000;
 
 /** Turned off: who is served here before the end of its wait was woken. */
-beforeAll(() => {
-  const original = globalThis.setTimeout;
-  const later = (callback: (value?: unknown) => void, ms?: number, value?: unknown) =>
-    original(callback, ms === LOOK_INTERVAL_MS ? WAIT_SECONDS * 1000 : ms, value);
-  const spy = vi.spyOn(globalThis, 'setTimeout').mockImplementation(later as typeof setTimeout);
-  return () => spy.mockRestore();
-});
+beforeAll(() => changeTimers(LOOK_INTERVAL_MS, WAIT_SECONDS * 1000));
 
 async function sumOf(server: TestServer, metric: string): Promise<number> {
   const { body } = await server.call('GET', '/metrics');

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { EventBatch } from '../../../../src/server/features/watch/event-batch.ts';
 import type { LogRow } from '../../../../src/server/features/watch/store.ts';
 import { cursorAt, type EventFilter } from '../../../../src/server/features/watch/view.ts';
+import { logRow } from '../../../fixtures/log-row.ts';
 
 const BOARD = { id: 1, name: 'b', incarnation: 'aaaaaaaa' };
 const ALL: EventFilter = { kinds: null, lanes: null, tasks: null };
@@ -19,23 +20,12 @@ function rowsOf(changes: readonly (readonly RowOptions[])[], isCut = false): Log
     change.map(({ kib = 0, lane = 'a' }, index) => {
       seq += 1;
       const isLast = index === change.length - 1;
-      return {
-        seq,
-        kind: 'task.created' as const,
-        at: '2026-01-01T00:00:00.000Z',
-        task_id: null,
-        run_id: null,
+      return logRow(seq, {
         lane,
-        worker: null,
-        attempt: null,
-        task_version: null,
-        delegation_id: null,
-        actor_type: 'system' as const,
-        actor_id: 'test',
         data: { text: 'x'.repeat(kib * 1024) },
         bytes: 350 + kib * 1024,
         is_change_end: isLast && !(isCut && at === changes.length - 1),
-      };
+      });
     }),
   );
 }

@@ -2,25 +2,14 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { BatchFollower, EndCause, Follower } from '../../../../src/server/features/watch/followers.ts';
 import { BoardFeeds } from '../../../../src/server/features/watch/service.ts';
+import type { LogRow } from '../../../../src/server/features/watch/store.ts';
+import { logRow } from '../../../fixtures/log-row.ts';
 
 const OLD = { id: 1, name: 'b', incarnation: 'aaaaaaaa' };
 const NEW = { ...OLD, incarnation: 'bbbbbbbb' };
 
-const rowOf = (seq: number, at = '2026-01-01T00:00:00.000Z') => ({
-  seq,
-  kind: 'task.created',
-  at,
-  task_id: null,
-  run_id: null,
-  lane: null,
-  worker: null,
-  attempt: null,
-  task_version: null,
-  delegation_id: null,
-  actor_type: 'system',
-  actor_id: 'test',
-  data: {},
-  bytes: 400,
+const rowOf = (seq: number, fields: Partial<LogRow> = {}) => ({
+  ...logRow(seq, fields),
   writer: String(seq),
 });
 
@@ -48,7 +37,7 @@ function setup(length: number) {
     if (log.isAway) throw new Error('away');
     if (text.includes('watch.events')) hooks.onManyEvents();
     const rows = Array.from({ length: log.length }, (_, index) =>
-      rowOf(index + 1, index + 1 >= log.otherFrom ? '2026-01-01T00:01:00.000Z' : undefined),
+      rowOf(index + 1, index + 1 >= log.otherFrom ? { at: '2026-01-01T00:01:00.000Z' } : {}),
     )
       .slice(log.prunedSeq)
       .filter(({ seq }) => seq !== log.missingSeq);

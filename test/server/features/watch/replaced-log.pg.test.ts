@@ -1,7 +1,8 @@
 /** Who waits for work while the log is replaced under a server that runs, by a restore or by a standby that lagged, is told of work as before. */
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Claim } from '../../../../src/contract/claims.ts';
 import type { TestBoard } from '../../../fixtures/board.ts';
+import { changeTimers } from '../../../fixtures/changed-timers.ts';
 import { eventually, only } from '../../../fixtures/eventually.ts';
 import { openWorker } from '../../../fixtures/push-worker.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
@@ -16,13 +17,7 @@ const LOOK_INTERVAL_MS = 5000;
 const SOON_MS = 4000;
 
 /** Turned off for long polls: who is served before the end of its wait was woken. */
-beforeAll(() => {
-  const original = globalThis.setTimeout;
-  const later = (callback: (value?: unknown) => void, ms?: number, value?: unknown) =>
-    original(callback, ms === LOOK_INTERVAL_MS ? WAIT_SECONDS * 1000 : ms, value);
-  const spy = vi.spyOn(globalThis, 'setTimeout').mockImplementation(later as typeof setTimeout);
-  return () => spy.mockRestore();
-});
+beforeAll(() => changeTimers(LOOK_INTERVAL_MS, WAIT_SECONDS * 1000));
 
 /** `lagged`: the log ends earlier. `grown`: so it did, and others than the events that were told stand in their places by now. `renamed`: only its incarnation is another. */
 type Replacement = 'lagged' | 'grown' | 'restored' | 'renamed';

@@ -4,29 +4,12 @@ import type { LogRow } from '../../../../src/server/features/watch/store.ts';
 import { Subscription } from '../../../../src/server/features/watch/subscription.ts';
 import { cursorAt, type EventFilter } from '../../../../src/server/features/watch/view.ts';
 import { ProblemError } from '../../../../src/server/kernel/problem-error.ts';
+import { logRow } from '../../../fixtures/log-row.ts';
 
 const BOARD = { id: 1, name: 'b', incarnation: 'aaaaaaaa' };
 const ALL: EventFilter = { kinds: null, lanes: null, tasks: null };
 const LANE: EventFilter = { kinds: null, lanes: new Set(['a']), tasks: null };
 
-const rowOf = (seq: number, fields: Partial<LogRow> = {}): LogRow => ({
-  seq,
-  kind: 'task.created',
-  at: '2026-01-01T00:00:00.000Z',
-  task_id: null,
-  run_id: null,
-  lane: 'a',
-  worker: null,
-  attempt: null,
-  task_version: null,
-  delegation_id: null,
-  actor_type: 'system',
-  actor_id: 'test',
-  data: {},
-  bytes: 350,
-  is_change_end: true,
-  ...fields,
-});
 const settled = async (): Promise<void> => {
   for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
 };
@@ -87,14 +70,14 @@ function setup({ filter = ALL, feedSeq = 0, pageRows = 100, isFromStart = false 
 describe('a watch of a log that is pruned', () => {
   test('goes on from where the log begins by now, if it is from the start and has brought nothing yet', async () => {
     const { subscription, state, log, live } = setup({ feedSeq: 3, isFromStart: true, pageRows: 1 });
-    log.push(rowOf(1), rowOf(2), rowOf(3));
+    log.push(logRow(1), logRow(2), logRow(3));
     state.prunedSeq = 2;
     subscription.start();
     await settled();
     expect(state.sent).toEqual([cursorAt(BOARD, 2), 3]);
     // From here on it is a watch like any other.
     state.room = 0;
-    live(rowOf(4));
+    live(logRow(4));
     state.prunedSeq = 4;
     state.room = 1;
     subscription.resume();
@@ -105,7 +88,7 @@ describe('a watch of a log that is pruned', () => {
   test('is told so when it stands before the beginning, also by a batch that begins behind it', async () => {
     const { subscription, state, log } = setup();
     subscription.start();
-    log.push(rowOf(1), rowOf(2));
+    log.push(logRow(1), logRow(2));
     state.prunedSeq = 2;
     subscription.onBatch(new EventBatch(BOARD, 2, { rows: [], isAtEnd: true }));
     await settled();
@@ -117,12 +100,12 @@ describe('a watch', () => {
   test('that begins where its board’s feed stands reads nothing; one that begins before it catches up first', async () => {
     const now = setup();
     now.subscription.start();
-    now.live(rowOf(1));
+    now.live(logRow(1));
     expect([now.state.sent, now.state.reads]).toEqual([[1], 0]);
     const before = setup({ feedSeq: 2 });
-    before.log.push(rowOf(1), rowOf(2));
+    before.log.push(logRow(1), logRow(2));
     before.subscription.start();
-    before.live(rowOf(3));
+    before.live(logRow(3));
     await settled();
     expect(before.state.sent).toEqual([1, 2, 3]);
   });
@@ -130,27 +113,27 @@ describe('a watch', () => {
   test('is parked at the first event that does not fit, and goes on there when there is room, each event once', async () => {
     const { subscription, state, live } = setup({ pageRows: 2 });
     subscription.start();
-    live(rowOf(1));
+    live(logRow(1));
     state.room = 0;
-    live(rowOf(2), rowOf(3));
-    live(rowOf(4));
+    live(logRow(2), logRow(3));
+    live(logRow(4));
     expect([state.sent, state.reads]).toEqual([[1], 0]);
     state.room = 1;
     subscription.resume();
     await settled();
     expect(state.sent).toEqual([1, 2, 3]);
-    live(rowOf(5));
+    live(logRow(5));
     state.room = 10;
     subscription.resume();
     await settled();
-    live(rowOf(6));
+    live(logRow(6));
     expect(state.sent).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
   test('that was not parked reads nothing when room is told of', async () => {
     const { subscription, state, live } = setup();
     subscription.start();
-    live(rowOf(1));
+    live(logRow(1));
     subscription.resume();
     await settled();
     expect([state.sent, state.reads]).toEqual([[1], 0]);
@@ -159,11 +142,11 @@ describe('a watch', () => {
   test('is bookmarked only where everything before has been sent', async () => {
     const { subscription, state, live } = setup({ filter: LANE });
     subscription.start();
-    live(rowOf(1), rowOf(2, { lane: 'b' }));
+    live(logRow(1), logRow(2, { lane: 'b' }));
     subscription.bookmark();
     expect(state.sent).toEqual([1, cursorAt(BOARD, 2)]);
     state.room = 0;
-    live(rowOf(3));
+    live(logRow(3));
     subscription.bookmark();
     subscription.resume();
     subscription.bookmark();
@@ -175,10 +158,10 @@ describe('a watch', () => {
   test('is not bookmarked inside a transaction, and is at its end although nothing more of it passes the filter', () => {
     const { subscription, state, live } = setup({ filter: LANE });
     subscription.start();
-    live(rowOf(1, { is_change_end: false }));
+    live(logRow(1, { is_change_end: false }));
     subscription.bookmark();
     expect(state.sent).toEqual([1]);
-    live(rowOf(2, { lane: 'b' }));
+    live(logRow(2, { lane: 'b' }));
     expect(state.sent).toEqual([1, cursorAt(BOARD, 2)]);
   });
 
@@ -201,9 +184,9 @@ describe('a watch', () => {
   test('of a log that has become shorter looks once, not for ever', async () => {
     const { subscription, state, live, log } = setup();
     subscription.start();
-    live(rowOf(1));
+    live(logRow(1));
     state.room = 0;
-    live(rowOf(2));
+    live(logRow(2));
     log.length = 1;
     state.room = 9;
     subscription.resume();
