@@ -27,7 +27,7 @@ import { createBind, type Gate, type RouteObserver } from '../http/bind-route.ts
 import { Idempotency } from '../http/idempotency.ts';
 import { RequestTurns } from '../http/request-turns.ts';
 import { RouteCalls } from '../http/route-calls.ts';
-import { describeError } from '../observability/logger.ts';
+import { logProblem } from '../observability/logger.ts';
 import type { Base, ServerParts } from './base.ts';
 import { isOriginAllowedBy } from './origins.ts';
 import type { Services } from './services.ts';
@@ -42,9 +42,7 @@ export async function bindRoutes(
   const { keys, signIn, boards, lanes, feeds, tasks, waiters, sessions, streams } = services;
   const onProblem: RouteObserver['onProblem'] = (problem, fields) => {
     metrics.problems.inc({ code: problem.code });
-    const line = { ...fields, code: problem.code, error: describeError(problem.cause ?? problem) };
-    if (problem.status >= 500) logger.error(line, 'request failed');
-    else logger.debug({ ...fields, code: problem.code }, 'request refused');
+    logProblem(logger, problem, fields);
   };
   const turns = new RequestTurns();
   const gate = gateOf(services);

@@ -1,6 +1,7 @@
 /** The log: JSON lines on stderr, so that stdout stays free for what the user asked to see. Secrets are cut out by name. */
 import { type Logger, pino } from 'pino';
 import { PinoPretty } from 'pino-pretty';
+import type { ProblemError } from '../kernel/problem-error.ts';
 
 export type { Logger } from 'pino';
 
@@ -19,6 +20,17 @@ export function createLogger(level: string, format: 'json' | 'pretty'): Logger {
   return format === 'pretty'
     ? pino(options, PinoPretty({ destination: 2, sync: true }))
     : pino(options, pino.destination({ dest: 2, sync: true }));
+}
+
+/** A server that is being stopped sends away who comes: nothing has failed, though it is a 503. */
+export function logProblem(
+  logger: Pick<Logger, 'debug' | 'error'>,
+  problem: ProblemError,
+  fields: Readonly<Record<string, string>>,
+): void {
+  const line = { ...fields, code: problem.code };
+  if (problem.status < 500 || problem.code === 'draining') logger.debug(line, 'request refused');
+  else logger.error({ ...line, error: describeError(problem.cause ?? problem) }, 'request failed');
 }
 
 /** What the log may know of an error: never SQL parameters, which the driver hangs on it. */
