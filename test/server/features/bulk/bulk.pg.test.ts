@@ -4,6 +4,7 @@ import type { Operation } from '../../../../src/contract/bulk.ts';
 import type { Task } from '../../../../src/contract/tasks.ts';
 import { auditBoard } from '../../../fixtures/audit.ts';
 import { endClaim, expectStatus, makeBoard, type TestBoard } from '../../../fixtures/board.ts';
+import { changeTable } from '../../../fixtures/change-table.ts';
 import { createTestDatabase } from '../../../fixtures/database.ts';
 import { eventually } from '../../../fixtures/eventually.ts';
 import { ADMIN_KEY, type CallOptions, startTestServer } from '../../../fixtures/server.ts';
@@ -138,12 +139,16 @@ describe('a task that refuses', () => {
     await sql.unsafe(`CREATE OR REPLACE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN IF NEW.version = 2 AND NEW.priority = 666 THEN RAISE EXCEPTION 'poisoned'; END IF; RETURN NEW; END $$`);
     await sql`UPDATE tasks SET priority = 666 WHERE id = ${await uuidOf(board, poisoned)}`;
-    await sql.unsafe('CREATE TRIGGER poison BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION poison()');
+    await changeTable(
+      sql,
+      'tasks',
+      'CREATE TRIGGER poison BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION poison()',
+    );
     try {
       const operation = await bulk(board, { action: 'cancel', ids: idsOf(tasks) });
       expect(operation).toMatchObject({ succeeded: 4, failed: [{ id: poisoned, code: 'internal' }] });
     } finally {
-      await sql.unsafe('DROP TRIGGER poison ON tasks');
+      await changeTable(sql, 'tasks', 'DROP TRIGGER poison ON tasks');
       await sql`UPDATE tasks SET priority = 0 WHERE priority = 666`;
     }
     expect((await board.events('&kinds=task.cancelled')).length).toBe(4);

@@ -1,14 +1,14 @@
 /** A statement that Postgres rolls back for another's sake is no failure of its caller. */
 import { expect, onTestFinished, test } from 'vitest';
 import { endClaim, expectStatus } from '../../../fixtures/board.ts';
+import { changeTable } from '../../../fixtures/change-table.ts';
 import { useTwoServers } from '../../../fixtures/two-servers.ts';
 
 const servers = useTwoServers();
 
-const ATTEMPTS_MAX = 5;
-
 /** The next `count` changes of claims end as the victims of a deadlock. A sequence is not rolled back. */
 async function makeConflicts(count: number): Promise<void> {
+  const change = (statements: string) => changeTable(servers.database.sql, 'claims', statements);
   await change(`
     CREATE SEQUENCE conflicts;
     CREATE FUNCTION be_victim() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -20,17 +20,6 @@ async function makeConflicts(count: number): Promise<void> {
   onTestFinished(() =>
     change('DROP TRIGGER be_victim ON claims; DROP FUNCTION be_victim; DROP SEQUENCE conflicts;'),
   );
-}
-
-/** Where the table is in parts, its locks can be a deadlock with those of a sweep, and then Postgres chooses the victim. */
-async function change(statements: string): Promise<void> {
-  for (let attempt = 1; ; attempt += 1)
-    try {
-      await servers.database.sql.unsafe(statements);
-      return;
-    } catch (error) {
-      if (attempt === ATTEMPTS_MAX || !/deadlock detected/.test(String(error))) throw error;
-    }
 }
 
 test.each(['complete', 'heartbeat', 'release'])(

@@ -5,6 +5,7 @@ import { LIMITS } from '../../../../src/contract/constants.ts';
 import type { Delegation } from '../../../../src/contract/delegations.ts';
 import { useAuditedBoards } from '../../../fixtures/audited-boards.ts';
 import { endClaim, expectStatus, type TestBoard } from '../../../fixtures/board.ts';
+import { changeTable } from '../../../fixtures/change-table.ts';
 import { eventually } from '../../../fixtures/eventually.ts';
 import {
   holdCounter,
@@ -126,13 +127,17 @@ describe('the sweep', () => {
     const { sql } = servers.database;
     await sql`CREATE FUNCTION refuse_decision() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN IF NEW.goal = 'bad' AND NEW.status <> 'running' THEN RAISE 'refused'; END IF; RETURN NEW; END $$`;
-    await sql`CREATE TRIGGER refusing BEFORE UPDATE ON delegations FOR EACH ROW EXECUTE FUNCTION refuse_decision()`;
+    await changeTable(
+      sql,
+      'delegations',
+      'CREATE TRIGGER refusing BEFORE UPDATE ON delegations FOR EACH ROW EXECUTE FUNCTION refuse_decision()',
+    );
     await sql`UPDATE delegations SET deadline_at = clock_timestamp(),
       goal = CASE WHEN deadline_at = (SELECT min(deadline_at) FROM delegations WHERE status = 'running') THEN 'bad' END
       WHERE status = 'running' AND deadline_at IS NOT NULL`;
     await eventually('the other is decided', async () => (await read(board, good.id)).status !== 'running');
     expect((await read(board, bad.id)).status).toBe('running');
-    await sql`DROP TRIGGER refusing ON delegations`;
+    await changeTable(sql, 'delegations', 'DROP TRIGGER refusing ON delegations');
     await eventually('it is tried again', async () => (await read(board, bad.id)).status !== 'running');
   });
 
