@@ -31,9 +31,9 @@ export const erasedParts = (sql: Runner) => sql`
     )`;
 
 /**
- * The delegations of these tasks, which are locked or gone, in the order of all delegations. In a statement of its own: whoever decides one
- * meanwhile, subscribes to it, or erases another of its tasks has committed by then, and is seen by the statements behind, or waits for us and
- * finds these tasks gone.
+ * The delegations of these tasks, which are gone by now: after the tasks, in the order of all delegations. In a statement of its own: whoever
+ * decides one meanwhile, subscribes to it, or erases another of its tasks has committed by then, and is seen by the statements behind, or waits
+ * for us and finds these tasks gone.
  */
 export async function lockDelegationsOf(tx: Tx, boardId: number, taskIds: readonly Uuid[]): Promise<Uuid[]> {
   const rows = await tx<{ id: Uuid }[]>`

@@ -1,13 +1,16 @@
 /** How far the logs that somebody follows go, and which ones they are, asked for again and again: the floor under what is notified (wake.ts). */
 import type { Sql } from './client.ts';
 
-/** Which log it is, is asked for less often than how far it goes: of a poll of a thousand boards it is more than half (0.9 ms without, 2.1 with). */
+/**
+ * Which log it is, is asked for less often than how far it goes: of a poll of a thousand boards it is more than half (0.9 ms without, 2.1
+ * with). Where notifications come, polls are further apart than this, and each of them asks.
+ */
 const WHICH_INTERVAL_MS = 400;
 
 interface LogState {
   readonly board_id: number;
   readonly seq: number;
-  /** Which one it is, and which server has it; null: not asked for. */
+  /** Which one it is, and which server has it; null: not asked for, or not yet. */
   readonly log: string | null;
 }
 
@@ -32,7 +35,10 @@ export class PolledLogs {
     this.#known.delete(boardId);
   }
 
-  /** After one that failed every log is doubted: what answers the next one may be another database, in which a log ends where it ended in the former one. */
+  /**
+   * After one that failed every log is doubted: what answers the next one may be another database, in which a log ends where it ended in
+   * the former one.
+   */
   async poll(watched: readonly number[]): Promise<LogNews[]> {
     try {
       const rows = await this.#read(watched);
@@ -70,7 +76,8 @@ export class PolledLogs {
       const before = this.#known.get(row.board_id);
       const log = row.log ?? before?.log ?? null;
       this.#known.set(row.board_id, { ...row, log });
-      const isOther = before !== undefined && ((before.log ?? log) !== log || before.seq > row.seq);
+      // One that is asked for which it is for the first time may have been another until now: that is looked at once.
+      const isOther = before !== undefined && (before.log !== log || before.seq > row.seq);
       const isDoubt = isAllDoubted || isOther;
       if (isDoubt || before?.seq !== row.seq) yield { boardId: row.board_id, isDoubt };
     }

@@ -1,5 +1,5 @@
 /** When those who follow a log are told that it may be another one, which no number needs to show. */
-import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createWake } from '../../../src/server/db/wake.ts';
 
 /** Where nobody is notified. */
@@ -16,12 +16,11 @@ afterEach(() => {
 
 /** A wake over two boards' logs, and what is told of the first one: `look`, or `doubt`. */
 async function setup(mode: 'listen' | 'poll') {
-  const logs = [
-    { board_id: 1, seq: 5, log: 'a' },
-    { board_id: 2, seq: 5, log: 'a' },
-  ] as const satisfies readonly object[];
   const state = {
-    logs: logs.map((log) => ({ ...log })),
+    logs: [
+      { board_id: 1, seq: 5, log: 'a' },
+      { board_id: 2, seq: 5, log: 'a' },
+    ],
     asked: { which: 0, seq: 0 },
     isAway: false,
     reconnect: (): void => undefined,
@@ -50,7 +49,7 @@ async function setup(mode: 'listen' | 'poll') {
   const poll = (): Promise<unknown> => vi.advanceTimersByTimeAsync(WHICH_POLL_MS);
   await poll();
   told.length = 0;
-  return { state, first: state.logs[0] as { seq: number; log: string }, told, poll };
+  return { wake, state, first: state.logs[0] as { seq: number; log: string }, told, poll };
 }
 
 test('growth is no doubt, and nothing is nothing', async () => {
@@ -91,13 +90,31 @@ test.each([
   expect(told).toEqual(['doubt']);
 });
 
-test('one that does, and has grown, is doubted once, however soon it is looked at', async () => {
-  const { first, told, poll } = await setup('poll');
-  Object.assign(first, { seq: 7, log: 'b' });
+describe('a log that is another one, and has grown,', () => {
+  test.each<['listen' | 'poll', string, string[]]>([
+    ['listen', 'before anybody looks at its growth', ['doubt']],
+    ['poll', 'though its growth may be told before', ['look', 'doubt']],
+  ])('is doubted in mode %s, once, %s', async (mode, _when, expected) => {
+    const { first, told, poll } = await setup(mode);
+    Object.assign(first, { seq: 7, log: 'b' });
+    await poll();
+    await poll();
+    expect(told).toEqual(expected);
+  });
+});
+
+test('a log that becomes another one before it was asked for which it is, is doubted', async () => {
+  const { state, wake, poll } = await setup('poll');
+  const told: string[] = [];
+  const third = { board_id: 3, seq: 5, log: 'a' };
+  state.logs.push(third);
+  wake.subscribe(3, (isDoubt) => told.push(isDoubt ? 'doubt' : 'look'));
+  await vi.advanceTimersByTimeAsync(POLL_MS);
+  expect(told).toEqual(['look']);
+  third.log = 'b';
   await poll();
   await poll();
-  expect(told.filter((one) => one === 'doubt')).toEqual(['doubt']);
-  expect(told.at(-1)).toBe('doubt');
+  expect(told).toEqual(['look', 'doubt']);
 });
 
 test('after polls that failed every log is doubted, wherever it ends', async () => {

@@ -15,8 +15,12 @@ interface Followed {
   readonly output: Map<number, number>;
 }
 
-/** A server's wake, with listeners on boards 1 and 2. */
-async function startWake({ url }: TestDatabase, mode: Mode): Promise<Followed> {
+/** A server's wake, with listeners on boards 1 and 2. @param prepare Before it begins. */
+async function startWake(
+  { url }: TestDatabase,
+  mode: Mode,
+  prepare: (wake: Wake) => void = () => undefined,
+): Promise<Followed> {
   const database = openDatabase({ url });
   const wake = createWake({ database, mode, onError: () => undefined });
   const stopping = new AbortController();
@@ -27,6 +31,7 @@ async function startWake({ url }: TestDatabase, mode: Mode): Promise<Followed> {
     wake.subscribeNudges(boardId, count(followed.aside));
     wake.subscribeNudges(boardId, count(followed.output), 'output');
   }
+  prepare(wake);
   const running = wake.run(stopping.signal);
   onTestFinished(async () => {
     stopping.abort();
@@ -141,9 +146,10 @@ test('a log that is another one, and ends where it ended, is doubted; one that h
     INSERT INTO boards (name, log_incarnation) VALUES ('replaced', 'aaaaaaaa') RETURNING id`;
   const boardId = Number(row?.['id']);
   await database.sql`INSERT INTO board_seq (board_id, seq) VALUES (${boardId}, 5)`;
-  const { wake } = await startWake(database, 'poll');
   const told: string[] = [];
-  wake.subscribe(boardId, (isDoubt) => told.push(isDoubt ? 'doubt' : 'look'));
+  await startWake(database, 'poll', (wake) => {
+    wake.subscribe(boardId, (isDoubt) => told.push(isDoubt ? 'doubt' : 'look'));
+  });
   await eventually('a first look', () => told.length === 1);
   await database.sql`UPDATE board_seq SET seq = 6 WHERE board_id = ${boardId}`;
   await eventually('growth', () => told.length === 2);

@@ -64,6 +64,18 @@ const WAYS: [string, Ask][] = [
 ];
 const OF_LANES = WAYS.slice(1);
 
+interface End {
+  readonly of: string;
+  readonly path: string;
+  readonly lock: string;
+  readonly ways: [string, Ask][];
+}
+
+const ENDS: readonly End[] = [
+  { of: 'its board', path: '', lock: 'boards.lock_for_end', ways: WAYS },
+  { of: 'its lane', path: '/lanes/work', lock: 'lanes.lock_for_end', ways: OF_LANES },
+];
+
 async function liveKeys(name: string): Promise<number> {
   return (await servers.database.sql`SELECT FROM api_keys WHERE name = ${name} AND revoked_at IS NULL`)
     .length;
@@ -302,18 +314,6 @@ describe('beside the deregistration of its lane', () => {
     expect(await liveKeys(name)).toBe(0);
   });
 });
-
-interface End {
-  readonly of: string;
-  readonly path: string;
-  readonly lock: string;
-  readonly ways: [string, Ask][];
-}
-
-const ENDS: readonly End[] = [
-  { of: 'its board', path: '', lock: 'boards.lock_for_end', ways: WAYS },
-  { of: 'its lane', path: '/lanes/work', lock: 'lanes.lock_for_end', ways: OF_LANES },
-];
 
 describe.each(ENDS)('a key that came before the end of $of ends with it', ({ path, lock, ways }) => {
   test.each(ways)('for %s', async (_, ask) => {
