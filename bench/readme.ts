@@ -25,7 +25,10 @@ export function replaceResults(text: string, record: RunRecord): string {
     result.id,
     { ...record, results: [result] },
   ]);
-  if (main.length > 0) sections.unshift([MAIN_SECTION, { ...record, results: main }]);
+  if (main.length > 0) {
+    requireAll(text, main);
+    sections.unshift([MAIN_SECTION, { ...record, results: main }]);
+  }
   return sections.reduce((whole, [name, part]) => replaceSection(whole, name, part), text);
 }
 
@@ -38,12 +41,24 @@ function partsOf(text: string, { results }: RunRecord) {
   };
 }
 
-function replaceSection(text: string, name: string, record: RunRecord): string {
+/** The section of the whole run is written as a whole: a run of some of it would take the others out. */
+function requireAll(text: string, results: RunRecord['results']): void {
+  const { begin, end } = placeOf(text, MAIN_SECTION);
+  const ids = new Set(results.map(({ id }) => id));
+  const lost = [...text.slice(begin, end).matchAll(/^### (P\w+) /gm)].flatMap(([, id = '']) => (ids.has(id) ? [] : [id]));
+  if (lost.length > 0) throw new Error(`the README has results of ${lost.join(', ')}, and this run has none`);
+}
+
+function placeOf(text: string, name: string): { readonly begin: number; readonly end: number } {
   const begin = text.indexOf(beginOf(name));
   const end = text.indexOf(endOf(name));
   if (begin < 0 || end < begin) throw new Error(`the README has no section ${name}`);
-  const head = text.slice(0, begin + beginOf(name).length);
-  return `${head}\n${renderSection(name, record)}\n${text.slice(end)}`;
+  return { begin: begin + beginOf(name).length, end };
+}
+
+function replaceSection(text: string, name: string, record: RunRecord): string {
+  const { begin, end } = placeOf(text, name);
+  return `${text.slice(0, begin)}\n${renderSection(name, record)}\n${text.slice(end)}`;
 }
 
 function renderSection(name: string, record: RunRecord): string {

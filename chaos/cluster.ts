@@ -8,7 +8,7 @@ import { startEmbeddedPostgres } from '../src/server/db/embedded/embedded-postgr
 export const SETTINGS = {
   // What is killed is processes: the kernel keeps what they have written, and a slow disk would only make the run slower.
   fsync: 'off',
-  // 20 connections of each server, those that a kill left behind, and ours.
+  // 34 connections at most of each server, those that a kill left behind, and ours.
   max_connections: '200',
   restart_after_crash: 'on',
 };

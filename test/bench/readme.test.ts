@@ -68,6 +68,12 @@ it('replaces what stands between the markers of the run, and nothing else', () =
   expect(replaceResults(text, recordOf([resultOf('P1'), resultOf('P2')]))).toBe(text);
 });
 
+it('refuses a run that has not all that stands there', () => {
+  const text = replaceResults(README, recordOf([resultOf('P1'), resultOf('P2'), resultOf('P3')]));
+  const refused = () => replaceResults(text, recordOf([resultOf('P2'), resultOf('P15')]));
+  expect(refused).toThrow('the README has results of P1, P3, and this run has none');
+});
+
 it('leaves the other results alone when a scenario with a section of its own was run', () => {
   const text = replaceResults(README, recordOf([resultOf('P9')]));
   expect(text).toContain('old results');

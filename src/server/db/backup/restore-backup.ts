@@ -77,7 +77,7 @@ async function putInPlace(held: Held, names: DatabaseNames, options: RestoreOpti
   if (await databaseExists(held.sql, names.former))
     throw new BackupError(
       `There is a database already that was kept from an earlier restore (${names.former}), and this one would take its place. Nothing was changed. ` +
-        'Go back to it with --undo, or be rid of it with --drop-former, first.',
+        'Be rid of it with --drop-former first. (--undo goes back to it, and keeps the present one in its place.)',
     );
   const { isInUse, leftBehind } = await checkTarget(options);
   await checkRoom(options);

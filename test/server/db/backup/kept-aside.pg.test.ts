@@ -39,19 +39,19 @@ const formerOf = (url: string): string => {
 };
 
 describe('the database that a restore has kept aside', () => {
-  test('is safe from the next restore, which is refused until somebody has gone back to it or dropped it', async () => {
+  test('is safe from the next restore, which is refused until somebody has dropped it, also after going back to it', async () => {
     const { url, name, file } = await useBackedUp();
     await restore(url, file, { mayReplace: true });
-    const again = restore(url, file, { mayReplace: true });
-    await expect(again).rejects.toThrow(
-      /kept from an earlier restore .* --undo, or be rid of it with --drop-former/,
-    );
+    const again = () => restore(url, file, { mayReplace: true });
+    const refusal = /kept from an earlier restore .* Be rid of it with --drop-former first/;
+    await expect(again()).rejects.toThrow(refusal);
     expect(await companionsOf(name)).toEqual(['', '_before_restore']);
     expect(await titlesOf(url)).toEqual(['before']);
     await undoRestore(url);
     expect(await titlesOf(url)).toEqual(['after', 'before']);
+    await expect(again()).rejects.toThrow(refusal);
     await dropFormerDatabase(url);
-    await restore(url, file, { mayReplace: true });
+    await again();
     expect(await titlesOf(formerOf(url))).toEqual(['after', 'before']);
   });
 

@@ -41,10 +41,6 @@ function sweeper(settleMs = 0): Sweeper {
   return { presence, edges: new PresenceEdges({ sql: cold, wake, presence, settleMs }) };
 }
 
-const sweepAll = async (sweepers: readonly Sweeper[]): Promise<void> => {
-  await Promise.all(sweepers.map(({ edges }) => edges.sweep(signal)));
-};
-
 /** A sweep waits for a locked lane only so long, and the next one goes on with it. */
 async function sweepUntilFree({ edges }: Sweeper): Promise<void> {
   for (;;) {
@@ -55,6 +51,10 @@ async function sweepUntilFree({ edges }: Sweeper): Promise<void> {
     }
   }
 }
+
+const sweepAll = async (sweepers: readonly Sweeper[]): Promise<void> => {
+  await Promise.all(sweepers.map(sweepUntilFree));
+};
 
 const idOf = async (board: TestBoard): Promise<number> =>
   only(await servers.database.sql<{ id: number }[]>`SELECT id FROM boards WHERE name = ${board.name}`).id;
