@@ -45,7 +45,9 @@ function partsOf(text: string, { results }: RunRecord) {
 function requireAll(text: string, results: RunRecord['results']): void {
   const { begin, end } = placeOf(text, MAIN_SECTION);
   const ids = new Set(results.map(({ id }) => id));
-  const lost = [...text.slice(begin, end).matchAll(/^### (P\w+) /gm)].flatMap(([, id = '']) => (ids.has(id) ? [] : [id]));
+  const lost = [...text.slice(begin, end).matchAll(/^### (P\w+) /gm)].flatMap(([, id = '']) =>
+    ids.has(id) ? [] : [id],
+  );
   if (lost.length > 0) throw new Error(`the README has results of ${lost.join(', ')}, and this run has none`);
 }
 
