@@ -4,7 +4,7 @@ import { openBench } from './bench.ts';
 import { renderChart } from './chart.ts';
 import { describeMachine } from './machine.ts';
 import { type BenchOptions, commandOf, readOptions, USAGE, UsageError } from './options.ts';
-import { writeReadme } from './readme.ts';
+import { requireReadmeFor, writeReadme } from './readme.ts';
 import { type RunRecord, readRecord, writeRecord } from './record.ts';
 import { renderMachine, renderRun, renderScenario } from './report.ts';
 import { requireSeconds, runScenario, type Scenario, type ScenarioResult } from './scenario.ts';
@@ -56,6 +56,7 @@ const SCENARIOS: readonly Scenario[] = [
 async function runBench(options: BenchOptions, signal: AbortSignal): Promise<RunRecord> {
   const scenarios = chooseScenarios(options.only);
   requireSeconds(scenarios, options);
+  if (options.isForReadme) await requireReadmeFor(scenarios);
   const startedAt = performance.now();
   const bench = await openBench(options, signal);
   try {

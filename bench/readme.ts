@@ -11,6 +11,18 @@ const CHART = fileURLToPath(new URL(CHART_NAME, import.meta.url));
 /** Of all scenarios that have no section of their own. */
 const MAIN_SECTION = 'results';
 
+/** A scenario, or what came of it. */
+interface Named {
+  readonly id: string;
+}
+
+/** Before a run: it takes its time, and is not for the page if it leaves out what stands there. */
+export async function requireReadmeFor(scenarios: readonly Named[]): Promise<void> {
+  const text = await readFile(README, 'utf8');
+  const main = scenarios.filter((scenario) => !hasSection(text, scenario));
+  if (main.length > 0) requireAll(text, main);
+}
+
 export async function writeReadme(record: RunRecord): Promise<void> {
   const text = await readFile(README, 'utf8');
   const { main } = partsOf(text, record);
@@ -34,15 +46,18 @@ export function replaceResults(text: string, record: RunRecord): string {
 
 /** A scenario with markers of its own, such as one that is never part of a whole run, keeps its own section. */
 function partsOf(text: string, { results }: RunRecord) {
-  const hasSection = ({ id }: { readonly id: string }): boolean => text.includes(beginOf(id));
   return {
-    main: results.filter((result) => !hasSection(result)),
-    alone: results.filter(hasSection),
+    main: results.filter((result) => !hasSection(text, result)),
+    alone: results.filter((result) => hasSection(text, result)),
   };
 }
 
+function hasSection(text: string, { id }: Named): boolean {
+  return text.includes(beginOf(id));
+}
+
 /** The section of the whole run is written as a whole: a run of some of it would take the others out. */
-function requireAll(text: string, results: RunRecord['results']): void {
+function requireAll(text: string, results: readonly Named[]): void {
   const { begin, end } = placeOf(text, MAIN_SECTION);
   const ids = new Set(results.map(({ id }) => id));
   const lost = [...text.slice(begin, end).matchAll(/^### (P\w+) /gm)].flatMap(([, id = '']) =>

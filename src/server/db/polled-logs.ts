@@ -41,8 +41,7 @@ export class PolledLogs {
    */
   async poll(watched: readonly number[]): Promise<LogNews[]> {
     try {
-      const rows = await this.#read(watched);
-      return [...this.#findNews(watched, rows)];
+      return this.#newsOf(watched, await this.#read(watched));
     } catch (error) {
       this.#isAllDoubted = true;
       this.#whichAskedAt = Number.NEGATIVE_INFINITY;
@@ -66,12 +65,14 @@ export class PolledLogs {
     return rows;
   }
 
-  *#findNews(watched: readonly number[], rows: readonly LogState[]): Generator<LogNews> {
+  #newsOf(watched: readonly number[], rows: readonly LogState[]): LogNews[] {
     const isAllDoubted = this.#isAllDoubted;
     this.#isAllDoubted = false;
     // A board without a row is gone: whoever follows it has to look, too, whatever became of the notification.
     const present = new Set(rows.map((row) => row.board_id));
-    for (const boardId of watched) if (!present.has(boardId)) yield { boardId, isDoubt: isAllDoubted };
+    const news = watched
+      .filter((boardId) => !present.has(boardId))
+      .map((boardId): LogNews => ({ boardId, isDoubt: isAllDoubted }));
     for (const row of rows) {
       const before = this.#known.get(row.board_id);
       const log = row.log ?? before?.log ?? null;
@@ -79,7 +80,8 @@ export class PolledLogs {
       // One that is asked for which it is for the first time may have been another until now: that is looked at once.
       const isOther = before !== undefined && (before.log !== log || before.seq > row.seq);
       const isDoubt = isAllDoubted || isOther;
-      if (isDoubt || before?.seq !== row.seq) yield { boardId: row.board_id, isDoubt };
+      if (isDoubt || before?.seq !== row.seq) news.push({ boardId: row.board_id, isDoubt });
     }
+    return news;
   }
 }

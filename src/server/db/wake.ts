@@ -12,7 +12,10 @@ import { Announcements } from './announcements.ts';
 import type { Database } from './client.ts';
 import { PolledLogs } from './polled-logs.ts';
 
-/** Must not throw: others are called behind it. @param isDoubt The log may be another one than it was, of whatever length: it is not only to be read on. */
+/**
+ * Must not throw: others are called behind it.
+ * @param isDoubt The log may be another one than it was, of whatever length: it is not only to be read on.
+ */
 type Listener = (isDoubt?: boolean) => void;
 /** @param isPoll It is only time to look: nobody has said that there is something. */
 type NudgeListener = (isPoll: boolean) => void;
